@@ -2,7 +2,7 @@ package image
 
 import "time"
 
-// Counts is how many vulnerabilities there are of each severity.
+// Counts is how many of something there are of each severity.
 type Counts struct {
 	Critical int `json:"critical"`
 	High     int `json:"high"`
@@ -11,7 +11,7 @@ type Counts struct {
 	Unrated  int `json:"unrated"`
 }
 
-// Add counts one more vulnerability.
+// Add counts one more.
 func (c *Counts) Add(s Severity) {
 	switch s {
 	case SeverityCritical:
@@ -27,7 +27,7 @@ func (c *Counts) Add(s Severity) {
 	}
 }
 
-// Total is the number of vulnerabilities of all severities.
+// Total is the sum over all severities.
 func (c Counts) Total() int { return c.Critical + c.High + c.Medium + c.Low + c.Unrated }
 
 // Verdict is what one hub says of one image. It carries counts and links; findings stay at the hub.
@@ -36,7 +36,10 @@ type Verdict struct {
 	Hub              string        `json:"hub"`
 	OverallStatus    OverallStatus `json:"overallStatus"`
 	PolicyViolations int           `json:"policyViolations"`
-	Vulnerabilities  Counts        `json:"vulnerabilities"`
+	// Vulnerabilities counts components by their worst vulnerability, as the hub's risk profile does.
+	Vulnerabilities Counts `json:"vulnerabilities"`
+	// Findings is the number of pairs of a component and a vulnerability of it.
+	Findings int `json:"findings"`
 	// Components is the number of components the hub knows the image to hold.
 	Components int `json:"components"`
 	// NotAssessed counts components the hub has no vulnerability data for; they are not clean, only unjudged.
