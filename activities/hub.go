@@ -1,0 +1,62 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// Hub is what the steps need of one hub. internal/hub/blackduck satisfies it.
+type Hub interface {
+	// FindScan looks a scan up by its exact name; a scan the hub does not know is an answer, not an error.
+	FindScan(ctx context.Context, name string) (image.HubScan, error)
+	// ScanState asks again about a scan found or uploaded before.
+	ScanState(ctx context.Context, scan image.HubScan) (image.HubScan, error)
+	// Verdict reads the judgement of a complete scan.
+	Verdict(ctx context.Context, scan image.HubScan) (image.Verdict, error)
+	// Findings reads one page of the findings of a project version.
+	Findings(ctx context.Context, versionURL string, offset, limit int) (image.FindingsPage, error)
+	// Ready is the cheapest call that shows whether the hub works.
+	Ready(ctx context.Context) error
+	// UploadTarget says where a scan client uploads and as whom.
+	UploadTarget(ctx context.Context) (image.UploadTarget, error)
+}
+
+// HubSteps are the steps on one hub's queue.
+type HubSteps struct {
+	hubs map[string]Hub
+}
+
+// NewHubSteps serves the given hubs, by their configured names.
+func NewHubSteps(hubs map[string]Hub) *HubSteps { return &HubSteps{hubs: hubs} }
+
+func (s *HubSteps) hub(name string) (Hub, error) {
+	if h, ok := s.hubs[name]; ok {
+		return h, nil
+	}
+	return nil, unknownHubError{name}
+}
+
+// unknownHubError is a configuration that differs between workers.
+type unknownHubError struct{ name string }
+
+func (e unknownHubError) Error() string {
+	return fmt.Sprintf("hub %q: this worker has no hub of that name; give all workers the same hubs", e.name)
+}
+
+// FailureClass is transient, since another worker may know the hub.
+func (e unknownHubError) FailureClass() image.FailureClass { return image.Transient }
+
+// RetryAfter leaves the delay to the retry policy.
+func (e unknownHubError) RetryAfter() time.Duration { return 0 }
+
+// HubTrouble is a failure of a hub returned as a result, so that the workflow sees it and can tell the pool.
+type HubTrouble struct {
+	Class      image.FailureClass `json:"class"`
+	Reason     string             `json:"reason"`
+	RetryAfter time.Duration      `json:"retryAfter,omitempty"`
+	// Answered is how long the hub had answered "in progress" before, carried from one AwaitHubScan to the next.
+	Answered time.Duration `json:"answered,omitempty"`
+}

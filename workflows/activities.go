@@ -1,0 +1,10 @@
+package workflows
+
+import "github.com/perceptor/perceptor/activities"
+
+// Nil pointers by which the workflows name their steps; only the method's name is used.
+var (
+	hubSteps    *activities.HubSteps
+	poolSteps   *activities.PoolSteps
+	reportSteps *activities.ReportSteps
+)

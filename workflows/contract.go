@@ -1,0 +1,270 @@
+package workflows
+
+import (
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// TaskQueue carries every workflow and the light steps that only speak to Temporal.
+const TaskQueue = "perceptor"
+
+// DefaultDomain is the set of scanners that serves images nobody claimed for a domain of their own.
+const DefaultDomain = "default"
+
+// PullQueue is the backlog of one domain: the images that wait for a place on a scanner host.
+func PullQueue(domain string) string { return "scan-" + domain }
+
+// RegistryQueue carries the short questions to registries of one domain.
+func RegistryQueue(domain string) string { return "registry-" + domain }
+
+// HostQueue carries the steps that must run on the host that pulled the image.
+func HostQueue(host string) string { return "host-" + host }
+
+// HubQueue carries the calls to one hub.
+func HubQueue(hub string) string { return "hub-" + hub }
+
+// HubControlQueue carries the probes of one hub; it is never stopped.
+func HubControlQueue(hub string) string { return "hub-" + hub + "-control" }
+
+// HubPoolID is the id of the one HubPool.
+const HubPoolID = "hubs"
+
+const (
+	scanImagePrefix = "scan/"
+	imagePrefix     = "image/"
+)
+
+// ScanImageID is the workflow id of the scan of an image: the id is what keeps a second scan from starting.
+func ScanImageID(d image.Digest) string { return scanImagePrefix + string(d) }
+
+// ImageID is the workflow id of an image.
+func ImageID(d image.Digest) string { return imagePrefix + string(d) }
+
+// DigestOf is the inverse of ScanImageID and ImageID.
+func DigestOf(workflowID string) (image.Digest, error) {
+	id := strings.TrimPrefix(strings.TrimPrefix(workflowID, scanImagePrefix), imagePrefix)
+	return image.ParseDigest(id)
+}
+
+// The search attributes, all bounded by the helpers in attributes.go.
+var (
+	AttributeDigest        = temporal.NewSearchAttributeKeyKeyword("PerceptorDigest")
+	AttributeRepository    = temporal.NewSearchAttributeKeyKeyword("PerceptorRepository")
+	AttributeHub           = temporal.NewSearchAttributeKeyKeyword("PerceptorHub")
+	AttributeScanStatus    = temporal.NewSearchAttributeKeyKeyword("PerceptorScanStatus")
+	AttributeOverallStatus = temporal.NewSearchAttributeKeyKeyword("PerceptorOverallStatus")
+	AttributeCluster       = temporal.NewSearchAttributeKeyKeyword("PerceptorCluster")
+	AttributeNamespace     = temporal.NewSearchAttributeKeyKeyword("PerceptorNamespace")
+	AttributePods          = temporal.NewSearchAttributeKeyInt64("PerceptorPods")
+	AttributeUnscanned     = temporal.NewSearchAttributeKeyInt64("PerceptorUnscanned")
+)
+
+// Signals between ScanImage and HubPool. Both sides repeat themselves and take repetitions for granted:
+// what arrives twice or late changes nothing.
+var (
+	// SignalAcquire asks the pool for a lease, or tells a pool again of a lease held.
+	SignalAcquire = Signal[Acquire]{Name: "acquire", Description: "A scan asks for a lease, or announces again the one it holds."}
+	// SignalConfirm says that a grant has arrived; until then the pool sends it again.
+	SignalConfirm = Signal[Confirm]{Name: "confirm", Description: "A scan confirms that its grant has arrived."}
+	// SignalRelease gives a lease back, or leaves the queue of waiters.
+	SignalRelease = Signal[Release]{Name: "release", Description: "A scan gives its lease back because the hub is done with it, or no longer wants one."}
+	// SignalHubReport tells the pool how a hub behaved: failures, and the first success after one.
+	SignalHubReport = Signal[HubReport]{Name: "hub-report", Description: "A scan reports a failure of a hub, or its first success after one."}
+	// SignalConfigure replaces the pool's list of hubs.
+	SignalConfigure = Signal[Configure]{Name: "configure", Description: "The configured hubs, sent by perceptor setup and by every worker that serves hubs."}
+
+	// SignalGrant names the hub and the attempt of a lease.
+	SignalGrant = Signal[Grant]{Name: "grant", Description: "The pool grants a lease on a hub, or names the hub that is already at this image."}
+	// SignalHubOpen says that a hub can be asked again after it was closed by the circuit breaker.
+	SignalHubOpen = Signal[HubOpen]{Name: "hub-open", Description: "The pool says that a hub answers again."}
+	// SignalAnnounce asks a scan to announce its lease again: the pool has lost its state.
+	SignalAnnounce = Signal[Announce]{Name: "announce", Description: "A pool that lost its state asks the scan to announce what it holds or waits for."}
+)
+
+// Signals to Image.
+var (
+	// SignalObserve says that somebody refers to the image.
+	SignalObserve = Signal[Observe]{Name: "observe", Description: "Somebody refers to this image: names to pull it by, and a reference with its expiry."}
+	// SignalForget takes a reference away.
+	SignalForget = Signal[Forget]{Name: "forget", Description: "A reference to this image is gone."}
+	// SignalRescan asks for a new scan although there is a verdict.
+	SignalRescan = Signal[Rescan]{Name: "rescan", Description: "Scan this image again although it has a verdict."}
+	// SignalScanReport is how a ScanImage tells its outcome.
+	SignalScanReport = Signal[activities.ScanReport]{Name: "scan-report", Description: "The outcome of a scan of this image."}
+)
+
+// Queries. Every workflow answers QueryStatus with a struct of its own.
+const (
+	QueryStatus = "status"
+	// QueryPlace asks a ScanImage on which host, in which berth it is: what the host's sweeper decides by.
+	QueryPlace = "place"
+)
+
+// Updates of HubPool by an operator.
+const (
+	UpdateLimit = "limit"
+)
+
+// Class says why an image is scanned, most urgent first.
+type Class string
+
+// The classes.
+const (
+	ClassPerson Class = "person"
+	ClassPod    Class = "pod"
+	ClassImage  Class = "image"
+	ClassSweep  Class = "sweep"
+)
+
+// classes lists every class, most urgent first.
+var classes = []Class{ClassPerson, ClassPod, ClassImage, ClassSweep}
+
+// Urgency is 0 for the most urgent class; an unknown class is the least urgent.
+func (c Class) Urgency() int {
+	for i, each := range classes {
+		if each == c {
+			return i
+		}
+	}
+	return len(classes)
+}
+
+// Acquire asks for a lease or announces one.
+type Acquire struct {
+	// Holder is the workflow id to answer to.
+	Holder string `json:"holder"`
+	// Chain is the first run id of the holder's chain of runs: the key of its lease.
+	Chain  string       `json:"chain"`
+	Digest image.Digest `json:"digest"`
+	// Hubs are the acceptable hubs; empty means any.
+	Hubs  []string `json:"hubs,omitempty"`
+	Class Class    `json:"class"`
+	// Held is set by a holder that announces its lease: the grant it works under.
+	Held *Grant `json:"held,omitempty"`
+	// Renew asks for a newer attempt id of the lease held, for another upload to the same hub.
+	Renew bool `json:"renew,omitempty"`
+}
+
+// Grant is the pool's answer to Acquire.
+type Grant struct {
+	// Chain repeats the key, so that a late grant for an earlier chain under the same workflow id is not taken.
+	Chain string `json:"chain"`
+	Hub   string `json:"hub"`
+	// Attempt orders the uploads of one image over all its leases.
+	Attempt image.AttemptID `json:"attempt"`
+	// WaitFor is set instead of an attempt when Hub already works for another chain on this image:
+	// look there instead of uploading. The wait in the queue goes on.
+	WaitFor bool `json:"waitFor,omitempty"`
+}
+
+// Confirm says that the grant of this attempt has arrived.
+type Confirm struct {
+	Chain   string          `json:"chain"`
+	Attempt image.AttemptID `json:"attempt"`
+}
+
+// Release gives a lease back.
+type Release struct {
+	Chain string `json:"chain"`
+	// Unfinished leaves the lease out until the pool itself has seen that the hub is done: the holder cannot know.
+	Unfinished bool `json:"unfinished,omitempty"`
+}
+
+// HubReport is one experience with a hub.
+type HubReport struct {
+	Holder string `json:"holder"`
+	Hub    string `json:"hub"`
+	// Class is empty for a success.
+	Class image.FailureClass `json:"class,omitempty"`
+	// Reason is what the hub's failure said, without secrets.
+	Reason string `json:"reason,omitempty"`
+	// RetryAfter is what the hub asked for, 0 when it did not.
+	RetryAfter time.Duration `json:"retryAfter,omitempty"`
+	// Waiting says that the holder waits for SignalHubOpen before it asks the hub again.
+	Waiting bool `json:"waiting,omitempty"`
+}
+
+// HubOpen says that the hub may be asked again.
+type HubOpen struct {
+	Hub string `json:"hub"`
+}
+
+// Announce asks a scan to send its Acquire again.
+type Announce struct{}
+
+// Configure is the whole list of hubs.
+type Configure struct {
+	Hubs []HubConfig `json:"hubs"`
+}
+
+// HubConfig is what the pool needs to know of one hub; it holds no address and no secret.
+type HubConfig struct {
+	Name string `json:"name"`
+	// Limit is the number of Perceptor's scans the hub may have at a time, at least 1.
+	Limit int `json:"limit"`
+	// Settle is how long the hub may take to show an upload it has accepted: 0 for the built-in one.
+	Settle time.Duration `json:"settle,omitempty"`
+	// Disabled keeps the hub from getting new scans.
+	Disabled bool `json:"disabled,omitempty"`
+}
+
+// Reference is one reason to keep an image.
+type Reference struct {
+	Kind ReferenceKind `json:"kind"`
+	ID   string        `json:"id"`
+	// Version orders what one referrer says: older never overwrites newer.
+	Version Version `json:"version"`
+	// Until is when the reference ends by itself; zero means never.
+	Until time.Time `json:"until"`
+}
+
+// ReferenceKind is who refers to an image.
+type ReferenceKind string
+
+// The kinds of references.
+const (
+	ReferenceInventory ReferenceKind = "inventory"
+	ReferencePerson    ReferenceKind = "person"
+)
+
+// Version is (epoch, counter): the epoch is the start of the referrer's chain, in nanoseconds since 1970.
+type Version struct {
+	Epoch   int64 `json:"epoch"`
+	Counter int64 `json:"counter"`
+}
+
+// Before reports whether v was given out before w.
+func (v Version) Before(w Version) bool {
+	return v.Epoch < w.Epoch || v.Epoch == w.Epoch && v.Counter < w.Counter
+}
+
+// Observe says who refers to the image and how it can be pulled.
+type Observe struct {
+	Names     []image.Name   `json:"names"`
+	Platform  image.Platform `json:"platform"`
+	Reference Reference      `json:"reference"`
+	Class     Class          `json:"class"`
+	// Namespace is where the image runs, as "cluster/namespace"; it shares out the backlog fairly.
+	Namespace string `json:"namespace,omitempty"`
+	// Domain is the set of scanners that can reach the registry; empty means DefaultDomain.
+	Domain string `json:"domain,omitempty"`
+	// HubNames overrides what the image is called at the hub.
+	HubNames *image.HubNames `json:"hubNames,omitempty"`
+}
+
+// Forget takes the reference of that kind and id away, unless a newer version of it has arrived.
+type Forget struct {
+	Reference Reference `json:"reference"`
+}
+
+// Rescan asks for a new scan.
+type Rescan struct {
+	// Reason is shown to whoever looks at the image.
+	Reason string `json:"reason,omitempty"`
+	Class  Class  `json:"class"`
+}
