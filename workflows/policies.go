@@ -1,0 +1,126 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Times that more than one place must agree on.
+const (
+	// UploadHeartbeat is the heartbeat timeout of an upload: how long a dead host may look alive.
+	UploadHeartbeat = 10 * time.Second
+	// UploadFence is how long an upload may still be going on after its host or its holder was lost: a worker cut off
+	// from the server notices at the latest after 1.6 heartbeat timeouts, so two are safe.
+	UploadFence = 2 * UploadHeartbeat
+	// HostLiveness is how long a live host may take to fetch a task from its own queue.
+	HostLiveness = 30 * time.Second
+	// announceEvery and announceSlowly are how often a scan repeats what it wants of the pool: often at first, when a
+	// lost signal costs most, then seldom, because every repetition stays in the history.
+	announceEvery  = 30 * time.Second
+	announceSlowly = 5 * time.Minute
+	// announceOften is how long the quick rhythm lasts.
+	announceOften = 2 * time.Minute
+	// hubScanDeadline is how long a hub may answer "in progress" for one scan; time without an answer does not count.
+	hubScanDeadline = 2 * time.Hour
+	// quietRun is how long a run without events goes on before it continues as new, so that no run outlives many releases.
+	quietRun = 7 * 24 * time.Hour
+	// imageGrace is how long an image nobody refers to is remembered.
+	imageGrace = 24 * time.Hour
+	// unwantedAfter is how long a scan that waits is kept although nothing refers to its image any more.
+	unwantedAfter = 10 * time.Minute
+	// PersonReference is how long an image somebody asked for by hand is kept.
+	PersonReference = 30 * 24 * time.Hour
+	// scanCheck is how often an Image asks after a scan that it did not start in its present run.
+	scanCheck = 5 * time.Minute
+)
+
+// Priorities: everything that finishes a scan, and what a person asked for, goes before new work.
+const (
+	priorityFirst  = 1
+	priorityNormal = 3
+)
+
+// lightStep is for steps that only speak to Temporal: fast, repeatable, retried until they succeed.
+func lightStep(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           TaskQueue,
+		StartToCloseTimeout: 30 * time.Second,
+		Summary:             summary,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+	})
+}
+
+// localStep is for millisecond questions whose answer must be in the history.
+func localStep(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: 30 * time.Second,
+		StartToCloseTimeout:    5 * time.Second,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second},
+	})
+}
+
+// hubStep is for a few calls to a hub. The step itself retries what passes and returns what does not, so the policy
+// here only covers lost workers.
+func hubStep(ctx workflow.Context, hub, summary string, priority int) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           HubQueue(hub),
+		StartToCloseTimeout: 2 * time.Minute,
+		Summary:             summary,
+		Priority:            temporal.Priority{PriorityKey: priority},
+		RetryPolicy:         hubRetry(),
+	})
+}
+
+// hubLookUp is hubStep for the first question about an image: a hub that cannot be asked soon is asked after by way of the pool.
+func hubLookUp(ctx workflow.Context, hub, summary string) workflow.Context {
+	options := workflow.GetActivityOptions(hubStep(ctx, hub, summary, priorityNormal))
+	options.ScheduleToStartTimeout = 30 * time.Second
+	return workflow.WithActivityOptions(ctx, options)
+}
+
+// hubAwait is for polling: "in progress" is a retry whose delay the step chooses, without limit.
+func hubAwait(ctx workflow.Context, hub, summary string) workflow.Context {
+	return hubStep(ctx, hub, summary, priorityFirst)
+}
+
+// hubRetry is quick, because the delays that matter come from the step.
+func hubRetry() *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}
+}
+
+// pullStep is for the backlog: it may wait for days for a place, is shared out fairly, and gives up on a registry after a few tries.
+func pullStep(ctx workflow.Context, domain, id, summary string, priority temporal.Priority) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ActivityID:          id,
+		TaskQueue:           PullQueue(domain),
+		StartToCloseTimeout: 6 * time.Hour,
+		HeartbeatTimeout:    15 * time.Second,
+		WaitForCancellation: true,
+		Summary:             summary,
+		Priority:            priority,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 6},
+	})
+}
+
+// hostStep is for a step on the host that pulled the image. A host that is gone shows by the task not being started.
+func hostStep(ctx workflow.Context, host, summary string, longest time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              HostQueue(host),
+		ScheduleToStartTimeout: 2 * HostLiveness,
+		StartToCloseTimeout:    longest,
+		HeartbeatTimeout:       UploadHeartbeat,
+		WaitForCancellation:    true,
+		Summary:                summary,
+		Priority:               temporal.Priority{PriorityKey: priorityFirst},
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second, MaximumAttempts: 4},
+	})
+}
+
+// The longest a scan client may take for each of its two jobs; its own limits are shorter.
+const (
+	longestListing = 2 * time.Hour
+	longestUpload  = time.Hour
+)
