@@ -1,0 +1,35 @@
+package protocol
+
+// The verbs and flags every scan client understands.
+const (
+	VerbList   = "list"
+	VerbUpload = "upload"
+
+	FlagTar          = "--tar"
+	FlagDocument     = "--document"
+	FlagScratch      = "--scratch"
+	FlagScratchQuota = "--scratch-quota"
+	FlagName         = "--name"
+	FlagVersion      = "--version"
+	FlagURL          = "--url"
+	FlagCAFile       = "--ca-file"
+	FlagInsecure     = "--insecure"
+	FlagProject      = "--project"
+	FlagScanName     = "--scan-name"
+	FlagAttempt      = "--attempt"
+)
+
+// The environment variables an upload logs in with. They are set for uploads alone, and a client removes them from its
+// own environment as soon as it has read them.
+const (
+	EnvToken    = "PERCEPTOR_HUB_TOKEN"
+	EnvUsername = "PERCEPTOR_HUB_USERNAME"
+	EnvPassword = "PERCEPTOR_HUB_PASSWORD"
+)
+
+// partialSuffix marks a document that is not complete.
+const partialSuffix = ".partial"
+
+// PartialDocument is where a client writes a document before it renames it to its name: beside it, so that the rename
+// stays on one file system and the runner knows what to remove.
+func PartialDocument(document string) string { return document + partialSuffix }

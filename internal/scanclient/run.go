@@ -1,0 +1,173 @@
+package scanclient
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/internal/scanclient/scratch"
+)
+
+// task is one run of the client.
+type task struct {
+	op string
+	// args follow the runner's own: the verb and its flags.
+	args []string
+	// env is what the client gets beside the common variables.
+	env []string
+	// secrets are blotted out wherever the client's own words are shown.
+	secrets []string
+	// scratch is a directory that may hold nothing else; it is emptied before and removed after.
+	scratch string
+	timeout time.Duration
+	// late is how a run ends that takes longer.
+	late     func(time.Duration) ending
+	progress func(Progress)
+}
+
+// scratchInterval is how often the scratch directory is measured.
+const scratchInterval = time.Second
+
+// run runs the client to its end and beyond: when it returns, no process of it is left and its scratch is gone.
+func (r *Runner) run(ctx context.Context, t task) (protocol.Result, error) {
+	if ctx.Err() != nil {
+		return protocol.Result{}, t.failed(endedCancelled(context.Cause(ctx)), true, "")
+	}
+	if err := freshDir(t.scratch); err != nil {
+		return protocol.Result{}, t.failed(endedScratchDir(err), true, "")
+	}
+	// What cannot be removed now is removed by the next run in the same place, or by whoever owns the place.
+	defer func() { _ = removeTree(t.scratch) }()
+	mark := rand.Text()
+	c, err := start(r.command, append(append([]string{}, r.options.Args...), t.args...), r.environment(t, mark), t.scratch, mark)
+	if err != nil {
+		return protocol.Result{}, t.failed(endedNotStarted(err), true, "")
+	}
+	said, log, stopped := r.attend(ctx, c, t)
+	result, why := judge(said, stopped, c.cmd.ProcessState, log.lastWords(t.secrets...))
+	if why == nil {
+		return result, nil
+	}
+	return protocol.Result{}, t.failed(*why, why.refused || !said.uploading, log.String(t.secrets...))
+}
+
+// attend stays with the client until it and its family are dead and all they said was read. Stopped is why they were
+// killed; nil when the client ended by itself.
+func (r *Runner) attend(ctx context.Context, c *child, t task) (said *session, log *boundedLog, stopped *ending) {
+	said, log = &session{}, newBoundedLog(r.options.LogLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, t.late(t.timeout))
+	defer cancel()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var readers, watchers sync.WaitGroup
+	readers.Go(func() { said.listen(c.out, t.progress, func(e ending) { stop(e) }) })
+	readers.Go(func() { drain(log, c.log) })
+	watchers.Go(func() {
+		watchMemory(ctx, c.family, r.options.MemoryLimit, func(used int64) { stop(endedMemory(used, r.options.MemoryLimit)) })
+	})
+	watchers.Go(func() {
+		scratch.Watch(ctx, t.scratch, r.options.ScratchQuota, scratchInterval, func(int64) { stop(endedScratch(r.options.ScratchQuota)) })
+	})
+	select {
+	case <-c.exited:
+	case <-ctx.Done():
+		stopped = stopReason(ctx)
+	}
+	unkillable := c.end()
+	readers.Wait()
+	closeAll(c.out, c.log)
+	stop(nil)
+	watchers.Wait()
+	if unkillable != nil {
+		_, _ = fmt.Fprintln(log, unkillable)
+	}
+	return said, log, stopped
+}
+
+// stopReason is the ending a watcher gave, or the caller's own cancellation.
+func stopReason(ctx context.Context) *ending {
+	var why ending
+	if !errors.As(context.Cause(ctx), &why) {
+		why = endedCancelled(context.Cause(ctx))
+	}
+	return &why
+}
+
+// judge says what the end of a run means. What the client said last counts most, because it knows whether the hub has
+// the scan; then why it was stopped; then how it died.
+func judge(said *session, stopped *ending, state *os.ProcessState, lastWords string) (protocol.Result, *ending) {
+	why := func(e ending) (protocol.Result, *ending) { return protocol.Result{}, &e }
+	if said.broken != nil {
+		return why(*said.broken)
+	}
+	status, _ := state.Sys().(syscall.WaitStatus)
+	if said.last != nil {
+		switch {
+		case said.last.Failure != nil:
+			return why(endedByItself(*said.last.Failure))
+		case stopped == nil && status.Exited() && status.ExitStatus() != protocol.ExitOK:
+			return why(endedContradiction(status.ExitStatus()))
+		default:
+			return *said.last.Result, nil
+		}
+	}
+	switch {
+	case stopped != nil:
+		return why(*stopped)
+	case status.Signaled():
+		return why(endedSignal(status.Signal()))
+	case status.ExitStatus() == protocol.ExitOK:
+		return why(endedSilent())
+	default:
+		return why(endedWithCode(status.ExitStatus(), lastWords))
+	}
+}
+
+// failed is the one place that turns an ending into the package's error.
+func (t task) failed(why ending, refused bool, log string) error {
+	return &Error{
+		Class: why.class, Op: t.op, Reason: blot(why.reason, t.secrets), Wait: why.wait, Refused: refused, Log: log, Err: why.err,
+	}
+}
+
+// freshDir makes dir an empty directory of the owner's alone. Leftovers are from a worker that was killed.
+func freshDir(dir string) error {
+	if err := removeTree(dir); err != nil {
+		return err
+	}
+	return os.MkdirAll(dir, 0o700)
+}
+
+// removeTree removes dir and everything in it, directories without write permission included: an image may hold such,
+// and a client may have unpacked them.
+func removeTree(dir string) error {
+	err := os.RemoveAll(dir)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() {
+			// #nosec G302 -- a directory needs its execute bit, and the owner alone gets any
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}
+
+// classOfDisk is the class of a failure to make or write files.
+func classOfDisk(err error) image.FailureClass {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return image.OutOfSpace
+	}
+	return image.Transient
+}

@@ -1,0 +1,106 @@
+package scanclient
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+)
+
+// UploadRequest says what goes where under which names.
+type UploadRequest struct {
+	// Document is what List wrote; it stays.
+	Document string
+	Target   image.UploadTarget
+	Names    image.HubNames
+	// Attempt orders the uploads of one image; left out when zero.
+	Attempt image.AttemptID
+}
+
+// Uploaded is a scan the hub accepted. Both are empty when the hub named none; the scan is found by its name then.
+type Uploaded struct {
+	ScanID  string
+	ScanURL string
+}
+
+// Upload has the client send a document to a hub. Progress is as with List. Every error is an *Error: its
+// SurelyRefused tells whether the hub may have the scan all the same.
+func (r *Runner) Upload(ctx context.Context, req UploadRequest, progress func(Progress)) (Uploaded, error) {
+	t := task{
+		op: OpUpload, args: uploadArgs(req), env: uploadEnvironment(req.Target), secrets: []string{req.Target.Token, req.Target.Password},
+		timeout: r.options.UploadTimeout, late: endedUploadTimeout, progress: progress,
+	}
+	if why := checkUpload(req); why != nil {
+		return Uploaded{}, t.failed(*why, true, "")
+	}
+	place, err := os.MkdirTemp("", "perceptor-upload-")
+	if err != nil {
+		return Uploaded{}, t.failed(endedScratchDir(err), true, "")
+	}
+	defer func() { _ = os.RemoveAll(place) }()
+	t.scratch = filepath.Join(place, scratchName)
+	result, err := r.run(ctx, t)
+	if err != nil {
+		return Uploaded{}, err
+	}
+	return Uploaded{ScanID: result.ScanID, ScanURL: result.ScanURL}, nil
+}
+
+// uploadArgs holds no secret: every user of the machine can read a process's arguments.
+func uploadArgs(req UploadRequest) []string {
+	args := []string{
+		protocol.VerbUpload,
+		protocol.FlagDocument, req.Document,
+		protocol.FlagURL, req.Target.URL,
+		protocol.FlagProject, req.Names.Project,
+		protocol.FlagVersion, req.Names.Version,
+		protocol.FlagScanName, req.Names.Scan,
+	}
+	if req.Target.CAFile != "" {
+		args = append(args, protocol.FlagCAFile, req.Target.CAFile)
+	}
+	if req.Target.Insecure {
+		args = append(args, protocol.FlagInsecure)
+	}
+	if !req.Attempt.IsZero() {
+		args = append(args, protocol.FlagAttempt, req.Attempt.String())
+	}
+	return args
+}
+
+func uploadEnvironment(target image.UploadTarget) []string {
+	env := networkEnvironment()
+	if target.Token != "" {
+		return append(env, protocol.EnvToken+"="+target.Token)
+	}
+	return append(env, protocol.EnvUsername+"="+target.Username, protocol.EnvPassword+"="+target.Password)
+}
+
+func checkUpload(req UploadRequest) *ending {
+	refuse := func(format string, args ...any) *ending {
+		why := endedBadRequest(fmt.Sprintf(format, args...))
+		return &why
+	}
+	address, err := url.Parse(req.Target.URL)
+	switch {
+	// The address itself is not shown before it is known to hold no password.
+	case err != nil || address.Host == "" || address.Scheme != "https" && address.Scheme != "http":
+		return refuse("the address of hub %q is no http or https address", req.Target.Hub)
+	case address.User != nil:
+		return refuse("the address of hub %q holds a user name; configure the credentials apart from the address", req.Target.Hub)
+	case req.Target.Token == "" && (req.Target.Username == "" || req.Target.Password == ""):
+		return refuse("hub %q has neither a token nor a user name with a password", req.Target.Hub)
+	case req.Names.Project == "" || req.Names.Version == "" || req.Names.Scan == "":
+		return refuse("the project, the version or the scan name is empty")
+	case !filepath.IsAbs(req.Document):
+		return refuse("the document %q is not an absolute path", req.Document)
+	}
+	if info, err := os.Stat(req.Document); err != nil || !info.Mode().IsRegular() {
+		return refuse("there is no document at %s; the image has to be listed again", req.Document)
+	}
+	return nil
+}
