@@ -1,0 +1,173 @@
+package blackduck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ChangeKind is what happened to a project version.
+type ChangeKind string
+
+// The kinds. After each but ChangeRemoved the verdict has to be read again; after ChangeRemoved there is none any more.
+const (
+	ChangeVulnerability ChangeKind = "vulnerability"
+	ChangePolicy        ChangeKind = "policy"
+	ChangeBOM           ChangeKind = "bom"
+	ChangeRemoved       ChangeKind = "removed"
+)
+
+// Change says that something happened to a project version.
+type Change struct {
+	VersionURL string     `json:"versionURL"`
+	Kind       ChangeKind `json:"kind"`
+	// At is the hub's time of the newest such notification.
+	At time.Time `json:"at"`
+}
+
+const opChanges = "read changes"
+
+// kinds are the notifications that can change a verdict, in the hub's words.
+var kinds = map[string]ChangeKind{
+	"VULNERABILITY":                          ChangeVulnerability,
+	"RULE_VIOLATION":                         ChangePolicy,
+	"RULE_VIOLATION_CLEARED":                 ChangePolicy,
+	"POLICY_OVERRIDE":                        ChangePolicy,
+	"BOM_EDIT":                               ChangeBOM,
+	"VERSION_BOM_CODE_LOCATION_BOM_COMPUTED": ChangeBOM,
+	typeProjectVersion:                       ChangeRemoved,
+}
+
+const (
+	typeProjectVersion = "PROJECT_VERSION"
+	operationDelete    = "DELETE"
+)
+
+// oldTypes are those of the types that hubs of the old generation know.
+var oldTypes = []string{"VULNERABILITY", "RULE_VIOLATION", "RULE_VIOLATION_CLEARED", "POLICY_OVERRIDE"}
+
+// notification is one event at the hub. Only the addresses of project versions matter here.
+type notification struct {
+	Type      string  `json:"type"`
+	CreatedAt instant `json:"createdAt"`
+	Content   struct {
+		ProjectVersion string `json:"projectVersion"`
+		OperationType  string `json:"operationType"`
+		Affected       []struct {
+			ProjectVersion string `json:"projectVersion"`
+		} `json:"affectedProjectVersions"`
+	} `json:"content"`
+	Meta meta `json:"_meta"`
+}
+
+func (n *notification) check() error {
+	switch {
+	case n.Type == "":
+		return errors.New("a notification without a type")
+	case n.Meta.Href == "":
+		return errors.New("a notification without its address")
+	case n.CreatedAt.IsZero():
+		return errors.New("a notification without its time")
+	}
+	return nil
+}
+
+// kind is what the notification means, false when nothing. The hub's own filter by type has let others through.
+func (n *notification) kind() (ChangeKind, bool) {
+	kind, known := kinds[n.Type]
+	if n.Type == typeProjectVersion && n.Content.OperationType != operationDelete {
+		return "", false
+	}
+	return kind, known
+}
+
+func (n *notification) versions() []string {
+	links := []string{n.Content.ProjectVersion}
+	for _, each := range n.Content.Affected {
+		links = append(links, each.ProjectVersion)
+	}
+	return slices.DeleteFunc(links, func(link string) bool { return link == "" })
+}
+
+// Changes reads what happened at the hub between two times, one Change for each version and kind, oldest first. Windows
+// should overlap, since a hub may show an event late; a change read twice does no harm. A hub whose notifications are
+// switched off answers with class unsupported.
+func (c *Client) Changes(ctx context.Context, since, until time.Time) ([]Change, error) {
+	if until.Before(since) {
+		err := fmt.Errorf("the window ends (%v) before it begins (%v)", until, since)
+		return nil, c.wrap(opChanges, "", nil, trouble(symptomArgument, err))
+	}
+	s, err := c.session(ctx, opChanges, nil)
+	if err != nil {
+		return nil, err
+	}
+	query := url.Values{
+		"startDate": {since.UTC().Format(instantLayout)},
+		"endDate":   {until.UTC().Format(instantLayout)},
+	}
+	for _, name := range typesFor(s.dialect) {
+		query.Add("filter", "notificationType:"+name)
+	}
+	k := call{op: opChanges, at: c.origin.join("/api/notifications"), query: query, accept: s.dialect.accept(mediaNotification)}
+	rows, _, err := getAll[notification](ctx, c, k)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := c.changesOf(rows)
+	return changes, c.wrap(opChanges, "", nil, err)
+}
+
+// typesFor are the types to ask for: a hub refuses filters it does not know.
+func typesFor(d dialect) []string {
+	if d.old {
+		return oldTypes
+	}
+	var names []string
+	for name := range kinds {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// changesOf drops repeats, first of notifications, then of what they say.
+func (c *Client) changesOf(rows []notification) ([]Change, error) {
+	type key struct {
+		version string
+		kind    ChangeKind
+	}
+	seen := map[string]bool{}
+	newest := map[key]time.Time{}
+	for i := range rows {
+		kind, matters := rows[i].kind()
+		if !matters || seen[rows[i].Meta.Href] {
+			continue
+		}
+		seen[rows[i].Meta.Href] = true
+		for _, link := range rows[i].versions() {
+			version, err := c.origin.object(link, versionPath, "project version")
+			if err != nil {
+				return nil, trouble(symptomShape, err)
+			}
+			k := key{version.String(), kind}
+			if at := rows[i].CreatedAt.Time; at.After(newest[k]) {
+				newest[k] = at
+			}
+		}
+	}
+	changes := make([]Change, 0, len(newest))
+	for k, at := range newest {
+		changes = append(changes, Change{VersionURL: k.version, Kind: k.kind, At: at})
+	}
+	slices.SortFunc(changes, func(a, b Change) int {
+		if order := a.At.Compare(b.At); order != 0 {
+			return order
+		}
+		return strings.Compare(a.VersionURL+string(a.Kind), b.VersionURL+string(b.Kind))
+	})
+	return changes, nil
+}

@@ -1,0 +1,118 @@
+package blackduck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+const (
+	opFindings       = "read findings"
+	suffixVulnerable = "vulnerable-bom-components"
+)
+
+// remediationIgnored is the state of a finding whose whole component is ignored.
+const remediationIgnored = "IGNORED"
+
+// vulnerableComponent is one pair of a component's origin and a vulnerability of it.
+type vulnerableComponent struct {
+	ComponentName        string `json:"componentName"`
+	ComponentVersionName string `json:"componentVersionName"`
+	PackageURL           string `json:"packageUrl"`
+	Ignored              bool   `json:"ignored"`
+	Vulnerability        struct {
+		Name         string   `json:"vulnerabilityName"`
+		Related      string   `json:"relatedVulnerability"`
+		Severity     string   `json:"severity"`
+		BaseScore    *float64 `json:"baseScore"`
+		OverallScore *float64 `json:"overallScore"`
+		Remediation  string   `json:"remediationStatus"`
+		// FixedVersion is the built-in hub's addition; Black Duck has no such field.
+		FixedVersion string `json:"fixedVersion"`
+	} `json:"vulnerabilityWithRemediation"`
+}
+
+// maxScore is the top of the CVSS scale.
+const maxScore = 10
+
+func (v *vulnerableComponent) check() error {
+	switch score := v.score(); {
+	case v.ComponentName == "":
+		return errors.New("a vulnerable component without a name")
+	case v.Vulnerability.Name == "":
+		return errors.New("a vulnerable component without its vulnerability's name")
+	case score < 0, score > maxScore, math.IsNaN(score):
+		return fmt.Errorf("score %v: want 0 to %d", score, maxScore)
+	}
+	return nil
+}
+
+// score is the base score; hubs that leave it out give an overall one.
+func (v *vulnerableComponent) score() float64 {
+	switch {
+	case v.Vulnerability.BaseScore != nil:
+		return *v.Vulnerability.BaseScore
+	case v.Vulnerability.OverallScore != nil:
+		return *v.Vulnerability.OverallScore
+	default:
+		return 0
+	}
+}
+
+// severity is the hub's word, Unrated for none and for one nobody knows.
+func (v *vulnerableComponent) severity() image.Severity {
+	for _, known := range image.Severities {
+		if string(known) == v.Vulnerability.Severity {
+			return known
+		}
+	}
+	return image.SeverityUnrated
+}
+
+func (v *vulnerableComponent) finding(root origin) image.Finding {
+	f := image.Finding{
+		ID:          v.Vulnerability.Name,
+		Severity:    v.severity(),
+		Score:       v.score(),
+		Package:     v.ComponentName,
+		Version:     v.ComponentVersionName,
+		PURL:        v.PackageURL,
+		Fixed:       v.Vulnerability.FixedVersion,
+		Remediation: v.Vulnerability.Remediation,
+		URL:         root.join("/api/vulnerabilities/" + url.PathEscape(v.Vulnerability.Name)).String(),
+	}
+	if alias := lastPart(v.Vulnerability.Related); alias != "" && alias != f.ID {
+		f.Aliases = []string{alias}
+	}
+	if v.Ignored {
+		f.Remediation = remediationIgnored
+	}
+	return f
+}
+
+// Findings reads one page of a version's findings: at most limit, and at most 1,000, from offset on, in the hub's order.
+func (c *Client) Findings(ctx context.Context, versionURL string, offset, limit int) (image.FindingsPage, error) {
+	result := image.FindingsPage{Offset: offset, Findings: []image.Finding{}}
+	if offset < 0 || limit < 1 {
+		err := fmt.Errorf("offset %d, limit %d: want an offset from 0 and a limit from 1", offset, limit)
+		return result, c.wrap(opFindings, "", nil, trouble(symptomArgument, err))
+	}
+	version, accept, err := c.version(ctx, opFindings, versionURL)
+	if err != nil {
+		return result, err
+	}
+	k := call{op: opFindings, at: below(version, suffixVulnerable), accept: accept}
+	rows, _, err := getPage[vulnerableComponent](ctx, c, k, offset, min(limit, pageSize))
+	if err != nil {
+		return result, err
+	}
+	result.Total = *rows.TotalCount
+	for i := range *rows.Items {
+		result.Findings = append(result.Findings, (*rows.Items)[i].finding(c.origin))
+	}
+	return result, nil
+}
