@@ -1,0 +1,117 @@
+package osv
+
+import (
+	"strings"
+
+	cvss20 "github.com/pandatix/go-cvss/20"
+	cvss30 "github.com/pandatix/go-cvss/30"
+	cvss31 "github.com/pandatix/go-cvss/31"
+	cvss40 "github.com/pandatix/go-cvss/40"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// rating is how bad something is, and by which scale that was found.
+type rating struct {
+	severity image.Severity
+	score    float64
+	// scale is the place of the scale in the order of preference, lower is better.
+	scale int
+}
+
+// The scales in their order of preference; the package's documentation says why.
+const (
+	scaleV31 = iota
+	scaleV40
+	scaleV30
+	scaleV20
+	scaleWord
+	scaleNone
+)
+
+var unrated = rating{severity: image.SeverityUnrated, scale: scaleNone}
+
+// The bounds of the words, from the qualitative scale of CVSS 3.0, 3.1 and 4.0 (section 5 of the first two, 6 of the
+// last); version 2 has none and is read as NVD does, without "critical".
+const (
+	criticalFrom = 9.0
+	highFrom     = 7.0
+	mediumFrom   = 4.0
+)
+
+// maxVectorLength bounds what is parsed: a complete CVSS 4.0 vector has some 230 bytes.
+const maxVectorLength = 1024
+
+// rate reads one entry of a severity list: a CVSS vector of any version, or a word, as Ubuntu's records have.
+func rate(text string) rating {
+	if len(text) > maxVectorLength {
+		return unrated
+	}
+	switch {
+	case strings.HasPrefix(text, "CVSS:3.1/"):
+		if v, err := cvss31.ParseVector(text); err == nil {
+			return scored(v.BaseScore(), scaleV31)
+		}
+	case strings.HasPrefix(text, "CVSS:4.0/"):
+		if v, err := cvss40.ParseVector(text); err == nil {
+			return scored(v.Score(), scaleV40)
+		}
+	case strings.HasPrefix(text, "CVSS:3.0/"):
+		if v, err := cvss30.ParseVector(text); err == nil {
+			return scored(v.BaseScore(), scaleV30)
+		}
+	case strings.HasPrefix(text, "AV:"):
+		if v, err := cvss20.ParseVector(text); err == nil {
+			return scored(v.BaseScore(), scaleV20)
+		}
+	default:
+		return word(text)
+	}
+	return unrated
+}
+
+func scored(score float64, scale int) rating {
+	r := rating{severity: image.SeverityLow, score: score, scale: scale}
+	switch {
+	case score >= criticalFrom && scale != scaleV20:
+		r.severity = image.SeverityCritical
+	case score >= highFrom:
+		r.severity = image.SeverityHigh
+	case score >= mediumFrom:
+		r.severity = image.SeverityMedium
+	}
+	return r
+}
+
+// words are what databases write instead of a vector: GitHub's levels, Debian's urgencies, Ubuntu's priorities.
+var words = map[string]image.Severity{
+	"critical": image.SeverityCritical,
+	"high":     image.SeverityHigh, "important": image.SeverityHigh,
+	"medium": image.SeverityMedium, "moderate": image.SeverityMedium,
+	"low": image.SeverityLow, "minor": image.SeverityLow, "negligible": image.SeverityLow, "unimportant": image.SeverityLow,
+}
+
+// word reads a severity in words; Debian marks automatic urgencies with asterisks.
+func word(text string) rating {
+	severity, known := words[strings.ToLower(strings.TrimRight(strings.TrimSpace(text), "*"))]
+	if !known {
+		return unrated
+	}
+	return rating{severity: severity, scale: scaleWord}
+}
+
+// preferred is the rating by the better scale.
+func (r rating) preferred(other rating) rating {
+	if other.scale < r.scale {
+		return other
+	}
+	return r
+}
+
+// worse reports whether r is a higher severity than other, or the same with a higher score.
+func (r rating) worse(other rating) bool {
+	if r.severity == other.severity {
+		return r.score > other.score
+	}
+	return r.severity.AtLeast(other.severity)
+}
