@@ -1,0 +1,130 @@
+package temporal_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/cmd/perceptor-dev/loopback"
+	"github.com/perceptor/perceptor/cmd/perceptor-dev/temporal"
+)
+
+// waitForName is a workflow that lives until somebody tells it a name.
+func waitForName(ctx workflow.Context) (string, error) {
+	var name string
+	workflow.GetSignalChannel(ctx, "name").Receive(ctx, &name)
+	return "hello " + name, nil
+}
+
+func start(t *testing.T, dir, address string) (*temporal.Server, error) {
+	t.Helper()
+	listener, err := loopback.Listen(t.Context(), "--temporal", address)
+	require.NoError(t, err)
+	return temporal.Start(t.Context(), temporal.Options{
+		Database: filepath.Join(dir, "temporal.db"),
+		Version:  filepath.Join(dir, "temporal.version"),
+		Log:      filepath.Join(dir, "temporal.log"),
+		Listener: listener,
+	})
+}
+
+func connect(t *testing.T, server *temporal.Server) client.Client {
+	t.Helper()
+	connection, err := client.Dial(client.Options{HostPort: server.Address(), Namespace: temporal.Namespace})
+	require.NoError(t, err)
+	return connection
+}
+
+func TestAWorkflowOutlivesTheServer(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+
+	first, err := start(t, dir, "127.0.0.1:0")
+	require.NoError(t, err)
+	address := first.Address()
+	before := connect(t, first)
+	run, err := before.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: "waits", TaskQueue: "names"}, waitForName)
+	require.NoError(t, err)
+	before.Close()
+	require.NoError(t, first.Stop())
+
+	second, err := start(t, dir, address)
+	require.NoError(t, err, "the same address is free again after a stop")
+	defer func() { require.NoError(t, second.Stop()) }()
+	after := connect(t, second)
+	defer after.Close()
+	names := worker.New(after, "names", worker.Options{})
+	names.RegisterWorkflow(waitForName)
+	require.NoError(t, names.Start())
+	defer names.Stop()
+
+	require.NoError(t, after.SignalWorkflow(ctx, "waits", run.GetRunID(), "name", "again"))
+	var answer string
+	require.NoError(t, after.GetWorkflow(ctx, "waits", run.GetRunID()).Get(ctx, &answer))
+	require.Equal(t, "hello again", answer)
+}
+
+func TestTheNamespaceIsBornWithRetentionAndSearchAttributes(t *testing.T) {
+	server, err := start(t, t.TempDir(), "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, server.Stop()) }()
+	connection := connect(t, server)
+	defer connection.Close()
+
+	namespace, err := connection.WorkflowService().DescribeNamespace(t.Context(), &workflowservice.DescribeNamespaceRequest{Namespace: temporal.Namespace})
+	require.NoError(t, err)
+	require.Equal(t, 7*24*time.Hour, namespace.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration())
+
+	attributes, err := connection.OperatorService().ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: temporal.Namespace})
+	require.NoError(t, err)
+	require.Equal(t, map[string]enums.IndexedValueType{
+		"PerceptorDigest": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorRepository": enums.INDEXED_VALUE_TYPE_KEYWORD,
+		"PerceptorHub": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorScanStatus": enums.INDEXED_VALUE_TYPE_KEYWORD,
+		"PerceptorOverallStatus": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorCluster": enums.INDEXED_VALUE_TYPE_KEYWORD,
+		"PerceptorNamespace": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorPods": enums.INDEXED_VALUE_TYPE_INT,
+		"PerceptorUnscanned": enums.INDEXED_VALUE_TYPE_INT,
+	}, attributes.GetCustomAttributes())
+}
+
+func TestADatabaseOfAnotherVersionIsRefused(t *testing.T) {
+	for _, row := range []struct {
+		name, noted, says string
+		has               string
+	}{
+		{name: "older server", noted: "1.20.0\n", has: "1.20.0", says: "made by Temporal server 1.20.0"},
+		{name: "nobody noted it", has: "", says: "an unknown version"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "temporal.db"), nil, 0o600))
+			if row.noted != "" {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, "temporal.version"), []byte(row.noted), 0o600))
+			}
+			_, err := start(t, dir, "127.0.0.1:0")
+			var other *temporal.VersionError
+			require.ErrorAs(t, err, &other)
+			require.Equal(t, row.has, other.Has)
+			require.ErrorContains(t, err, row.says)
+			require.ErrorContains(t, err, "--data DIR")
+		})
+	}
+}
+
+func TestAHalfMadeDatabaseIsMadeAnew(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "temporal.db.new"), []byte("killed here"), 0o600))
+	server, err := start(t, dir, "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, server.Stop())
+}
