@@ -4,7 +4,9 @@ import "github.com/perceptor/perceptor/activities"
 
 // Nil pointers by which the workflows name their steps; only the method's name is used.
 var (
-	hubSteps    *activities.HubSteps
-	poolSteps   *activities.PoolSteps
-	reportSteps *activities.ReportSteps
+	hubSteps     *activities.HubSteps
+	poolSteps    *activities.PoolSteps
+	reportSteps  *activities.ReportSteps
+	scanSteps    *activities.ScanSteps
+	scannerSteps *activities.ScannerSteps
 )

@@ -86,6 +86,9 @@ var (
 	SignalAnnounce = Signal[Announce]{Name: "announce", Description: "A pool that lost its state asks the scan to announce what it holds or waits for."}
 )
 
+// SignalUnwanted tells a scan that nothing refers to its image any more.
+var SignalUnwanted = Signal[Unwanted]{Name: "unwanted", Description: "Nothing refers to the image any more: stop if the scan has not begun."}
+
 // Signals to Image.
 var (
 	// SignalObserve says that somebody refers to the image.
@@ -193,6 +196,9 @@ type HubReport struct {
 type HubOpen struct {
 	Hub string `json:"hub"`
 }
+
+// Unwanted tells a scan that its image is not wanted.
+type Unwanted struct{}
 
 // Announce asks a scan to send its Acquire again.
 type Announce struct{}

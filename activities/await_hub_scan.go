@@ -1,0 +1,97 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// AwaitHubScanInput names a scan that a hub works on.
+type AwaitHubScanInput struct {
+	Scan image.HubScan `json:"scan"`
+	// Since is when the wait began, for the rhythm of polling.
+	Since time.Time `json:"since"`
+	// Answered is how long the hub had answered "in progress" in earlier steps.
+	Answered time.Duration `json:"answered,omitempty"`
+	// Longest is how long the hub may answer "in progress" before the scan counts as stuck.
+	Longest time.Duration `json:"longest"`
+}
+
+// AwaitHubScanResult is the scan once the hub is done with it; otherwise Trouble, or Stuck.
+type AwaitHubScanResult struct {
+	Scan    image.HubScan `json:"scan"`
+	Trouble *HubTrouble   `json:"trouble,omitempty"`
+	// Stuck says that the hub answered "in progress" for longer than allowed.
+	Stuck    bool          `json:"stuck,omitempty"`
+	Answered time.Duration `json:"answered"`
+}
+
+// hubWait is what one poll leaves for the next, and what Web UI shows between them.
+type hubWait struct {
+	// Hub is what the hub last said.
+	Hub      string        `json:"hub"`
+	Answered time.Duration `json:"answered"`
+	// LastAnswer is when the hub last answered; zero after a failure.
+	LastAnswer time.Time `json:"lastAnswer"`
+	// Failures counts polls in a row without an answer.
+	Failures int `json:"failures,omitempty"`
+}
+
+// inProgress is the type of the error that means "ask again later"; it is no failure.
+const inProgress = "in-progress"
+
+// AwaitHubScan asks a hub once. While the hub is at it the server keeps the timer until the next attempt, so a wait of
+// hours holds no worker and writes no history.
+func (s *HubSteps) AwaitHubScan(ctx context.Context, in AwaitHubScanInput) (AwaitHubScanResult, error) {
+	h, err := s.hub(in.Scan.Hub)
+	if err != nil {
+		return AwaitHubScanResult{}, asApplicationError(err)
+	}
+	wait := hubWait{Answered: in.Answered}
+	if activity.HasHeartbeatDetails(ctx) {
+		if err := activity.GetHeartbeatDetails(ctx, &wait); err != nil {
+			wait = hubWait{Answered: in.Answered}
+		}
+	}
+	scan, err := h.ScanState(ctx, in.Scan)
+	if err != nil {
+		return wait.noAnswer(ctx, err)
+	}
+	if scan.State != image.HubScanInProgress {
+		return AwaitHubScanResult{Scan: scan, Answered: wait.Answered}, nil
+	}
+	return wait.answered(ctx, scan, in)
+}
+
+func (w hubWait) noAnswer(ctx context.Context, err error) (AwaitHubScanResult, error) {
+	w.Failures, w.LastAnswer = w.Failures+1, time.Time{}
+	activity.RecordHeartbeat(ctx, w)
+	trouble, retry := troubleOrRetry(ctx, err, w.Failures)
+	if trouble != nil {
+		trouble.Answered = w.Answered
+	}
+	return AwaitHubScanResult{Trouble: trouble, Answered: w.Answered}, retry
+}
+
+func (w hubWait) answered(ctx context.Context, scan image.HubScan, in AwaitHubScanInput) (AwaitHubScanResult, error) {
+	now := time.Now()
+	if !w.LastAnswer.IsZero() && now.After(w.LastAnswer) {
+		w.Answered += now.Sub(w.LastAnswer)
+	}
+	w.Hub, w.LastAnswer, w.Failures = scan.Detail, now, 0
+	if w.Answered > in.Longest {
+		return AwaitHubScanResult{Scan: scan, Stuck: true, Answered: w.Answered}, nil
+	}
+	activity.RecordHeartbeat(ctx, w)
+	return AwaitHubScanResult{}, temporal.NewApplicationErrorWithOptions(
+		fmt.Sprintf("hub %s is at it: %s", in.Scan.Hub, scan.Detail), inProgress,
+		temporal.ApplicationErrorOptions{
+			NextRetryDelay: pollDelay(now.Sub(in.Since)),
+			Category:       temporal.ApplicationErrorCategoryBenign,
+		})
+}

@@ -1,0 +1,70 @@
+package activities
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+)
+
+// beatEvery is well below the shortest heartbeat timeout, 10 s, and the SDK throttles what is too much.
+const beatEvery = 2 * time.Second
+
+// Progress is what a long step shows in Web UI while it runs.
+type Progress struct {
+	// Phase is what the step is doing, such as "pull" or "catalogue".
+	Phase string `json:"phase"`
+	// Done and Total are bytes while pulling and uploading, and the scan client's own units while listing.
+	Done  int64 `json:"done,omitempty"`
+	Total int64 `json:"total,omitempty"`
+}
+
+// pulse keeps a step's heartbeat going, with the newest progress, whether or not there is any.
+type pulse struct {
+	mu     sync.Mutex
+	latest Progress
+	stop   chan struct{}
+	done   chan struct{}
+}
+
+func startPulse(ctx context.Context, first Progress) *pulse {
+	p := &pulse{latest: first, stop: make(chan struct{}), done: make(chan struct{})}
+	activity.RecordHeartbeat(ctx, first)
+	go p.run(ctx)
+	return p
+}
+
+func (p *pulse) run(ctx context.Context) {
+	defer close(p.done)
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			activity.RecordHeartbeat(ctx, p.read())
+		case <-p.stop:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *pulse) read() Progress {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.latest
+}
+
+func (p *pulse) show(progress Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latest = progress
+}
+
+// end stops the heartbeat and waits until it has stopped.
+func (p *pulse) end() {
+	close(p.stop)
+	<-p.done
+}

@@ -1,0 +1,53 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// PullImageInput says what to pull.
+type PullImageInput struct {
+	Digest image.Digest `json:"digest"`
+	// Names are tried in order.
+	Names []image.Name `json:"names"`
+	// Chain and Pull name the berth: the first run id of the scan, and how many times it has pulled.
+	Chain string `json:"chain"`
+	Pull  int    `json:"pull"`
+}
+
+// PullImage takes a berth on this host and pulls the image into it. It answers with the place, so that the next steps run here.
+func (s *ScannerSteps) PullImage(ctx context.Context, in PullImageInput) (Place, error) {
+	key := fmt.Sprintf("%s.%d.%d", in.Chain, in.Pull, activity.GetInfo(ctx).Attempt)
+	directory, settled, err := s.berths.Take(key)
+	if err != nil {
+		return Place{}, asApplicationError(err)
+	}
+	defer settled()
+	beat := startPulse(ctx, Progress{Phase: "pull"})
+	defer beat.end()
+	pulled, err := s.puller.Pull(ctx, in.Names, in.Digest, tarIn(directory), func(done, total int64) {
+		beat.show(Progress{Phase: "pull", Done: done, Total: total})
+	})
+	if err == nil {
+		err = s.berths.Keep(key)
+	}
+	if err != nil {
+		return Place{}, s.abandon(ctx, key, err)
+	}
+	return Place{Host: s.berths.Host(), Berth: key, Name: pulled.Name, Bytes: pulled.Bytes, Size: pulled.Size}, nil
+}
+
+// abandon frees the berth of a step that failed for good and answers for the failure.
+func (s *ScannerSteps) abandon(ctx context.Context, key string, cause error) error {
+	if err := s.berths.Free(key); err != nil {
+		activity.GetLogger(ctx).Warn("berth free", "berth", key, "error", err)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return asApplicationError(cause)
+}

@@ -1,0 +1,91 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// Puller fetches an image from the registry of one of its names and writes it as a docker-archive.
+type Puller interface {
+	Pull(ctx context.Context, names []image.Name, digest image.Digest, tar string, progress func(done, total int64)) (PulledImage, error)
+}
+
+// PulledImage is what a pull brought.
+type PulledImage struct {
+	// Name is the one of the names that worked.
+	Name image.Name
+	// Bytes came over the wire; Size is the whole image, compressed.
+	Bytes, Size int64
+}
+
+// ScanClient lists what is in an image and sends the list to a hub. internal/scanclient runs it as a child process.
+type ScanClient interface {
+	// List writes the contents of the tar to document.
+	List(ctx context.Context, tar, document, scratch string, names image.HubNames, progress func(phase string, done, total int64)) (components int, err error)
+	// Upload sends the document to the target.
+	Upload(ctx context.Context, document string, target image.UploadTarget, names image.HubNames, attempt image.AttemptID,
+		progress func(phase string, done, total int64)) (scanID string, err error)
+}
+
+// Berths are the places of this scanner host. A berth is a directory named by its key, and outlives the process.
+type Berths interface {
+	// Host names this host; its queue is derived from it.
+	Host() string
+	// Take makes the berth and counts it as held until Free. The function returned ends the step that took it.
+	Take(key string) (directory string, settled func(), err error)
+	// Keep marks the berth as complete: it is kept over a restart until its scan is done with it.
+	Keep(key string) error
+	// Find is the directory of a berth that is held and complete.
+	Find(key string) (directory string, found bool)
+	// Free gives the berth up and deletes all that is in it.
+	Free(key string) error
+}
+
+// ScannerSteps are the steps of a scanner host.
+type ScannerSteps struct {
+	puller Puller
+	client ScanClient
+	berths Berths
+	hubs   map[string]Hub
+}
+
+// NewScannerSteps serves one host.
+func NewScannerSteps(p Puller, c ScanClient, b Berths, hubs map[string]Hub) *ScannerSteps {
+	return &ScannerSteps{puller: p, client: c, berths: b, hubs: hubs}
+}
+
+// Place is where a pulled image lies.
+type Place struct {
+	Host string `json:"host"`
+	// Berth is the key of the berth on that host.
+	Berth string `json:"berth"`
+	// Name is the name the image was pulled by.
+	Name  image.Name `json:"name"`
+	Bytes int64      `json:"bytes"`
+	Size  int64      `json:"size"`
+}
+
+// The files of a berth.
+func tarIn(directory string) string      { return filepath.Join(directory, "image.tar") }
+func documentIn(directory string) string { return filepath.Join(directory, "contents.json") }
+func scratchIn(directory string) string  { return filepath.Join(directory, "scratch") }
+
+// BerthGone is the class of the error for a berth that is no longer there: the image must be pulled again.
+const BerthGone image.FailureClass = "berth-gone"
+
+// berthGoneError says that the berth was freed, by a sweep or with the host's disk.
+type berthGoneError struct{ place Place }
+
+func (e berthGoneError) Error() string {
+	return fmt.Sprintf("berth %s on host %s is gone; the image is pulled again", e.place.Berth, e.place.Host)
+}
+
+// FailureClass is a class of its own, which only ScanImage knows.
+func (e berthGoneError) FailureClass() image.FailureClass { return BerthGone }
+
+// RetryAfter leaves the delay to ScanImage.
+func (e berthGoneError) RetryAfter() time.Duration { return 0 }

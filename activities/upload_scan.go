@@ -1,0 +1,98 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// UploadScanInput says what to upload, where, and as which attempt.
+type UploadScanInput struct {
+	Place   Place           `json:"place"`
+	Hub     string          `json:"hub"`
+	Names   image.HubNames  `json:"names"`
+	Attempt image.AttemptID `json:"attempt"`
+	// Previous is the hub's id of the complete scan that is to be replaced; empty when any complete scan will do.
+	Previous string `json:"previous,omitempty"`
+}
+
+// UploadScanResult is the scan at the hub, or why there is none.
+type UploadScanResult struct {
+	Scan image.HubScan `json:"scan"`
+	// Found is set when the hub had the scan already, so nothing was uploaded.
+	Found bool `json:"found,omitempty"`
+	// Trouble is set when the upload did not go well.
+	Trouble *HubTrouble `json:"trouble,omitempty"`
+	// Refused says that the hub surely did not take it; otherwise, with trouble, nobody knows.
+	Refused bool `json:"refused,omitempty"`
+}
+
+// UploadScan looks the scan up once more and, when the hub still does not know it, uploads the listing under the lease.
+// A failure of the hub is a result. The berth is free once the hub has taken the scan.
+func (s *ScannerSteps) UploadScan(ctx context.Context, in UploadScanInput) (UploadScanResult, error) {
+	h, ok := s.hubs[in.Hub]
+	if !ok {
+		return UploadScanResult{}, asApplicationError(unknownHubError{in.Hub})
+	}
+	beat := startPulse(ctx, Progress{Phase: "look up"})
+	defer beat.end()
+	known, err := h.FindScan(ctx, in.Names.Scan)
+	if err != nil {
+		return UploadScanResult{Trouble: troubleOf(err), Refused: true}, ctx.Err()
+	}
+	if Counts(known, in.Previous) {
+		s.leave(ctx, in.Place.Berth)
+		return UploadScanResult{Scan: known, Found: true}, nil
+	}
+	directory, found := s.berths.Find(in.Place.Berth)
+	if !found {
+		return UploadScanResult{}, asApplicationError(berthGoneError{in.Place})
+	}
+	return s.upload(ctx, h, directory, in, beat)
+}
+
+// Counts reports whether a scan the hub knows makes an upload needless: it is at it, or has done it since.
+func Counts(scan image.HubScan, previous string) bool {
+	switch scan.State {
+	case image.HubScanInProgress:
+		return true
+	case image.HubScanComplete:
+		return previous == "" || scan.ScanID != previous
+	default:
+		return false
+	}
+}
+
+func (s *ScannerSteps) upload(ctx context.Context, h Hub, directory string, in UploadScanInput, beat *pulse) (UploadScanResult, error) {
+	target, err := h.UploadTarget(ctx)
+	if err != nil {
+		return UploadScanResult{Trouble: troubleOf(err), Refused: true}, ctx.Err()
+	}
+	id, err := s.client.Upload(ctx, documentIn(directory), target, in.Names, in.Attempt,
+		func(phase string, done, total int64) { beat.show(Progress{Phase: phase, Done: done, Total: total}) })
+	if err != nil {
+		return UploadScanResult{Trouble: troubleOf(err), Refused: surelyRefused(err)}, ctx.Err()
+	}
+	s.leave(ctx, in.Place.Berth)
+	now := time.Now().UTC()
+	return UploadScanResult{Scan: image.HubScan{
+		Hub: in.Hub, Name: in.Names.Scan, State: image.HubScanInProgress, ScanID: id, StartedAt: now, UpdatedAt: now,
+	}}, nil
+}
+
+// leave frees the berth; the host's sweeper does it later if this fails.
+func (s *ScannerSteps) leave(ctx context.Context, key string) {
+	if err := s.berths.Free(key); err != nil {
+		activity.GetLogger(ctx).Warn("berth free", "berth", key, "error", err)
+	}
+}
+
+// surelyRefused reports whether the error proves that the hub did not take the upload.
+func surelyRefused(err error) bool {
+	var e interface{ SurelyRefused() bool }
+	return errors.As(err, &e) && e.SurelyRefused()
+}

@@ -1,0 +1,48 @@
+package workflows
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// attributeLimit keeps a keyword within the 255 characters of the SQL stores' columns; the server terminates a
+// workflow that sends more than 2,048 bytes.
+const attributeLimit = 255
+
+// Keyword is the one way a value becomes a search attribute: valid UTF-8, no control characters, and short enough.
+func Keyword(value string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || r < ' ' {
+			return -1
+		}
+		return r
+	}, value)
+	for len(clean) > attributeLimit {
+		_, size := utf8.DecodeLastRuneInString(clean)
+		clean = clean[:len(clean)-size]
+	}
+	return clean
+}
+
+// attributes remembers what was last written, so that only changes cost an event.
+type attributes map[string]string
+
+// upsert writes the keywords that have changed, in the order given.
+func (a attributes) upsert(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword, values []string) error {
+	var changes []temporal.SearchAttributeUpdate
+	for i, key := range keys {
+		value := Keyword(values[i])
+		if a[key.GetName()] == value {
+			continue
+		}
+		a[key.GetName()] = value
+		changes = append(changes, key.ValueSet(value))
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return workflow.UpsertTypedSearchAttributes(ctx, changes...)
+}

@@ -1,0 +1,143 @@
+package workflows
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// The delay before a failed scan is tried again: one minute, doubled at every failure in a row, at most six hours.
+const (
+	retryFirst = time.Minute
+	retryMost  = 6 * time.Hour
+)
+
+// retryDelay adds up to a fifth, drawn from the digest, so that images that failed together do not come back together.
+func retryDelay(d image.Digest, failures int) time.Duration {
+	delay := retryMost
+	if doublings := max(failures, 1) - 1; doublings < 16 {
+		delay = min(retryFirst<<doublings, retryMost)
+	}
+	return delay + delay/5*time.Duration(jitter(d))/256
+}
+
+// jitter is a number from 0 to 255 that differs between images and is the same at every replay.
+func jitter(d image.Digest) uint64 {
+	sum, err := hex.DecodeString(d.Hex())
+	if err != nil || len(sum) < 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(sum[:8]) % 256
+}
+
+// startScan starts the scan of this image. It is abandoned, not owned: it reports by itself, and outlives this run.
+func (i *imageRun) startScan(ctx workflow.Context) {
+	s := i.state
+	now := workflow.Now(ctx)
+	s.Scan = &ScanUnderWay{Started: now, Checked: now, Rescan: s.Rescan != nil}
+	child := workflow.ExecuteChildWorkflow(scanOptions(ctx, i.digest, i.scanInput()), ScanImage, i.scanInput())
+	i.busy++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer func() { i.busy-- }()
+		var run workflow.Execution
+		err := child.GetChildWorkflowExecution().Get(ctx, &run)
+		switch {
+		case s.Scan == nil:
+			// It has reported already.
+		case err == nil:
+			s.Scan.Chain, i.child = run.RunID, child
+		case isAlreadyStarted(err):
+			s.Scan.Rescan, i.child = false, nil
+		default:
+			i.logger.Warn("scan start", "error", err)
+			s.Scan = nil
+			i.lost(ctx)
+		}
+	})
+	// The loop goes on only when the start is known, so that no second one is tried.
+	_ = workflow.Await(ctx, func() bool { return i.busy == 0 })
+}
+
+func isAlreadyStarted(err error) bool {
+	var already *temporal.ChildWorkflowExecutionAlreadyStartedError
+	return errors.As(err, &already)
+}
+
+func (i *imageRun) scanInput() ScanImageInput {
+	s := i.state
+	in := ScanImageInput{
+		Digest: i.digest, Names: s.Names, Domain: s.Domain, Class: s.Class, Namespace: s.Namespace,
+		Rescan: s.Rescan != nil, Attempt: s.Failures + 1,
+		HubNames: image.DefaultHubNames(s.Names[0], i.digest),
+	}
+	if s.Rescan != nil && s.Rescan.Class.Urgency() < s.Class.Urgency() {
+		in.Class = s.Rescan.Class
+	}
+	if in.Domain == "" {
+		in.Domain = DefaultDomain
+	}
+	if s.HubNames != nil {
+		in.HubNames = *s.HubNames
+	}
+	return in
+}
+
+func scanOptions(ctx workflow.Context, d image.Digest, in ScanImageInput) workflow.Context {
+	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            ScanImageID(d),
+		TaskQueue:             TaskQueue,
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         "scan " + in.Names[0].Reference(),
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			AttributeDigest.ValueSet(Keyword(string(d))),
+			AttributeRepository.ValueSet(Keyword(in.Names[0].Repository)),
+		),
+	})
+}
+
+// scanClosed is the hint that the scan has closed. Its report comes first, so a scan that is still under way here
+// closed without a word: it was terminated, or died of something nobody foresaw.
+func (i *imageRun) scanClosed(ctx workflow.Context, _ workflow.Future) {
+	i.child = nil
+	if i.drain(ctx); i.state.Scan != nil {
+		i.closeScan(false)
+		i.lost(ctx)
+	}
+}
+
+// lost delays the next scan a little more each time one is lost, so that a scan that cannot start does not spin.
+func (i *imageRun) lost(ctx workflow.Context) {
+	i.state.Lost++
+	i.state.NotBefore = workflow.Now(ctx).Add(time.Second << min(i.state.Lost, 10))
+}
+
+// checkScan asks after a scan that was not started in this run.
+func (i *imageRun) checkScan(ctx workflow.Context) {
+	scan := i.state.Scan
+	scan.Checked = workflow.Now(ctx)
+	var answer activities.CheckScanResult
+	err := workflow.ExecuteActivity(lightStep(ctx, "is the scan still open"), scanSteps.CheckScan,
+		activities.CheckScanInput{Scan: activities.Holder{WorkflowID: ScanImageID(i.digest), Chain: scan.Chain}}).Get(ctx, &answer)
+	i.drain(ctx)
+	if err == nil && !answer.Open && i.state.Scan == scan {
+		i.closeScan(false)
+		i.lost(ctx)
+	}
+}
+
+// cancelScan asks the scan to stop if it is still waiting in the backlog. One that has begun finishes.
+func (i *imageRun) cancelScan(ctx workflow.Context) {
+	i.state.Scan.Unwanted = true
+	if err := SignalUnwanted.SendTo(ctx, ScanImageID(i.digest), Unwanted{}).Get(ctx, nil); err != nil {
+		i.logger.Info("unwanted scan is gone", "error", err)
+	}
+}

@@ -1,0 +1,106 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// ImageView is what an Image answers to QueryStatus.
+type ImageView struct {
+	Digest image.Digest `json:"digest"`
+	Names  []image.Name `json:"names"`
+	// Status is Complete once there is a verdict, also while a rescan is under way.
+	Status        image.ScanStatus    `json:"status"`
+	OverallStatus image.OverallStatus `json:"overallStatus"`
+	Verdicts      []image.Verdict     `json:"verdicts,omitempty"`
+	Failure       *image.Failure      `json:"failure,omitempty"`
+	// Scanning is set while a scan is under way; ask ScanImageID for how far it is.
+	Scanning   bool        `json:"scanning"`
+	References []Reference `json:"references"`
+	NextTry    time.Time   `json:"nextTry"`
+	// LastStarted is when the newest reported scan began; zero before the first report.
+	LastStarted time.Time `json:"lastStarted"`
+}
+
+func (i *imageRun) answerQueries(ctx workflow.Context) error {
+	err := workflow.SetQueryHandlerWithOptions(ctx, QueryStatus, func() (ImageView, error) { return i.view(), nil },
+		workflow.QueryHandlerOptions{Description: "The image's names, who refers to it, its verdicts and its failure."})
+	if err != nil {
+		return fmt.Errorf("query %s: %w", QueryStatus, err)
+	}
+	return nil
+}
+
+func (i *imageRun) view() ImageView {
+	s := i.state
+	return ImageView{
+		Digest: i.digest, Names: s.Names, Status: s.status(), OverallStatus: s.overall(), Verdicts: s.Verdicts,
+		Failure: s.Failure, Scanning: s.Scan != nil, References: s.References, NextTry: s.NotBefore, LastStarted: s.LastStarted,
+	}
+}
+
+// status never says Complete without a verdict, and never hides a failure behind a queue.
+func (s *ImageState) status() image.ScanStatus {
+	switch {
+	case len(s.Verdicts) > 0:
+		return image.StatusComplete
+	case s.Failure != nil:
+		return image.StatusFailed
+	case s.Scan != nil:
+		return image.StatusInQueue
+	default:
+		return image.StatusUnknown
+	}
+}
+
+// overall is the worst of all hubs' verdicts, and Unknown without one.
+func (s *ImageState) overall() image.OverallStatus {
+	if len(s.Verdicts) == 0 {
+		return image.OverallUnknown
+	}
+	worst := s.Verdicts[0].OverallStatus
+	for _, v := range s.Verdicts[1:] {
+		worst = worst.Worst(v.OverallStatus)
+	}
+	return worst
+}
+
+// show writes what changed to the search attributes and to the workflow's page in Web UI.
+func (i *imageRun) show(ctx workflow.Context) error {
+	s := i.state
+	var repository, hub string
+	if len(s.Names) > 0 {
+		repository = s.Names[0].Repository
+	}
+	if len(s.Verdicts) > 0 {
+		hub = s.Verdicts[0].Hub
+	}
+	workflow.SetCurrentDetails(ctx, i.details())
+	return i.attributes.upsert(ctx,
+		[]temporal.SearchAttributeKeyKeyword{AttributeDigest, AttributeRepository, AttributeHub, AttributeScanStatus, AttributeOverallStatus},
+		[]string{string(i.digest), repository, hub, string(s.status()), string(s.overall())})
+}
+
+// details is the image in Markdown.
+func (i *imageRun) details() string {
+	s := i.state
+	var b strings.Builder
+	for _, name := range s.Names {
+		fmt.Fprintf(&b, "**%s** ", name.Reference())
+	}
+	fmt.Fprintf(&b, "\n\n%s, %s, referred to by %d\n", s.status(), s.overall(), len(s.References))
+	for _, v := range s.Verdicts {
+		fmt.Fprintf(&b, "\n- %s: %s, %d policy violations, %d findings, %d components, %d not assessed", v.Hub, v.OverallStatus,
+			v.PolicyViolations, v.Findings, v.Components, v.NotAssessed)
+	}
+	if f := s.Failure; f != nil {
+		fmt.Fprintf(&b, "\n\nfailed %d times, last at %s: %s: %s; next try %s", s.Failures, f.Step, f.Class, f.Reason, f.NextTry.Format(time.RFC3339))
+	}
+	return b.String()
+}

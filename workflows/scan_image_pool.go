@@ -1,0 +1,244 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// poolLink is a scan's side of the talk with HubPool. Requests are repeated until they are answered, and a lease held
+// is announced now and then, so that a pool which lost its state learns of it.
+type poolLink struct {
+	scan *scanImage
+	// wanted is set while the scan waits for a grant; granted is the newest answer not yet taken.
+	wanted  bool
+	granted *Grant
+	// asked is when the scan began to want a lease, for the rhythm of repetitions.
+	asked time.Time
+	// opened counts the times each hub was said to answer again.
+	opened map[string]int
+	// sending counts signals whose delivery the server has not confirmed yet.
+	sending int
+	// changed wakes the listener when there is something new to repeat, or nothing more.
+	changed workflow.Channel
+	timer   workflow.Future
+	stop    workflow.CancelFunc
+}
+
+func newPoolLink(ctx workflow.Context, s *scanImage) *poolLink {
+	p := &poolLink{scan: s, opened: map[string]int{}, asked: workflow.Now(ctx), changed: workflow.NewBufferedChannel(ctx, 1)}
+	// What the pool says must also be heard while the scan cleans up after a cancellation.
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	workflow.Go(ctx, p.listen)
+	return p
+}
+
+// listen takes the pool's signals and repeats what the scan wants or holds.
+func (p *poolLink) listen(ctx workflow.Context) {
+	grants, opens, announces := SignalGrant.Channel(ctx), SignalHubOpen.Channel(ctx), SignalAnnounce.Channel(ctx)
+	for {
+		p.setTimer(ctx)
+		selector := workflow.NewSelector(ctx)
+		selector.AddReceive(grants, func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(g Grant) { p.take(ctx, g) }) })
+		selector.AddReceive(opens, func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(o HubOpen) { p.opened[o.Hub]++ }) })
+		selector.AddReceive(announces, func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(Announce) { p.announce(ctx) }) })
+		selector.AddReceive(SignalUnwanted.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(Unwanted) { p.scan.unwanted() }) })
+		selector.AddReceive(p.changed, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil) })
+		if p.timer != nil {
+			selector.AddFuture(p.timer, func(workflow.Future) {
+				p.timer = nil
+				p.announce(ctx)
+			})
+		}
+		selector.Select(ctx)
+	}
+}
+
+func receive[T any](ctx workflow.Context, c workflow.ReceiveChannel, take func(T)) {
+	var value T
+	c.Receive(ctx, &value)
+	take(value)
+}
+
+// setTimer keeps a timer running exactly while there is something to repeat.
+func (p *poolLink) setTimer(ctx workflow.Context) {
+	speaks := p.wanted || p.scan.state.Lease != nil
+	switch {
+	case speaks && p.timer == nil:
+		every := announceSlowly
+		if workflow.Now(ctx).Sub(p.asked) < announceOften {
+			every = announceEvery
+		}
+		var timerContext workflow.Context
+		timerContext, p.stop = workflow.WithCancel(ctx)
+		p.timer = workflow.NewTimerWithOptions(timerContext, every, workflow.TimerOptions{Summary: "repeat to the pool"})
+	case !speaks && p.timer != nil:
+		p.stop()
+		p.timer = nil
+	}
+}
+
+func (p *poolLink) wake() { p.changed.SendAsync(struct{}{}) }
+
+// take handles one grant, new, repeated or late.
+func (p *poolLink) take(ctx workflow.Context, g Grant) {
+	state := p.scan.state
+	switch {
+	case g.Chain != state.Chain:
+		// Meant for an earlier scan under this workflow id; the pool finds out by itself that it has ended.
+	case g.WaitFor:
+		if p.wanted {
+			p.granted = &g
+		}
+	case p.wanted:
+		p.wanted, p.granted = false, &g
+		p.confirm(ctx, g)
+	case state.Lease != nil && !g.Attempt.Less(state.Lease.Attempt):
+		p.confirm(ctx, g)
+	case p.granted == nil && state.Lease == nil:
+		// The pool has not heard that the scan no longer wants a lease.
+		p.sendRelease(ctx, Release{Chain: state.Chain})
+	}
+}
+
+// acquire asks for a lease and waits for an answer: a lease, or the hub that is at this image already.
+func (p *poolLink) acquire(ctx workflow.Context) (Grant, error) {
+	if !p.wanted {
+		p.wanted, p.granted, p.asked = true, nil, workflow.Now(ctx)
+		p.announce(ctx)
+		p.wake()
+	}
+	if err := workflow.Await(ctx, func() bool { return p.granted != nil }); err != nil {
+		return Grant{}, err
+	}
+	grant := *p.granted
+	p.granted = nil
+	return grant, nil
+}
+
+// announce tells the pool what the scan wants or holds; without either it says nothing.
+func (p *poolLink) announce(ctx workflow.Context) {
+	state := p.scan.state
+	if !p.wanted && state.Lease == nil {
+		return
+	}
+	ask := Acquire{
+		Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Chain: state.Chain, Digest: p.scan.in.Digest,
+		Class: p.scan.in.Class, Held: state.Lease,
+	}
+	if state.Bound != "" {
+		ask.Hubs = []string{state.Bound}
+	}
+	sendToPool(ctx, p, SignalAcquire, ask, true)
+}
+
+func (p *poolLink) confirm(ctx workflow.Context, g Grant) {
+	sendToPool(ctx, p, SignalConfirm, Confirm{Chain: g.Chain, Attempt: g.Attempt}, false)
+}
+
+// release gives back the lease of a hub that is surely done, or the place among those who wait for one.
+func (p *poolLink) release(ctx workflow.Context) {
+	if p.wanted || p.granted != nil || p.scan.state.Lease != nil {
+		p.sendRelease(ctx, Release{Chain: p.scan.state.Chain})
+	}
+}
+
+// giveUp is release for a scan that ends early: while it uploads or waits nobody knows whether the hub is done, so the
+// pool keeps the lease out until it has found out.
+func (p *poolLink) giveUp(ctx workflow.Context) {
+	step := p.scan.state.Step
+	if p.scan.state.Lease != nil && (step == StepUpload || step == StepAwait) {
+		p.sendRelease(ctx, Release{Chain: p.scan.state.Chain, Unfinished: true})
+		return
+	}
+	p.release(ctx)
+}
+
+func (p *poolLink) sendRelease(ctx workflow.Context, r Release) {
+	p.wanted, p.granted, p.scan.state.Lease = false, nil, nil
+	sendToPool(ctx, p, SignalRelease, r, false)
+	p.wake()
+}
+
+// failed tells the pool of a hub's failure.
+func (p *poolLink) failed(ctx workflow.Context, hub string, trouble *activities.HubTrouble, waiting bool) {
+	state := p.scan.state
+	if state.Troubled == nil {
+		state.Troubled = map[string]bool{}
+	}
+	state.Troubled[hub] = true
+	sendToPool(ctx, p, SignalHubReport, HubReport{
+		Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Hub: hub, Class: trouble.Class,
+		Reason: trouble.Reason, RetryAfter: trouble.RetryAfter, Waiting: waiting,
+	}, false)
+}
+
+// succeeded tells the pool of the first success after a failure, and of no other.
+func (p *poolLink) succeeded(ctx workflow.Context, hub string) {
+	if p.scan.state.Troubled[hub] {
+		delete(p.scan.state.Troubled, hub)
+		sendToPool(ctx, p, SignalHubReport, HubReport{Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Hub: hub}, false)
+	}
+}
+
+// waitOut reports a failure and waits until the pool says that the hub answers again. A failure that waiting cannot
+// help is returned. A pool that says nothing is not waited for: the hub is then asked again after a while.
+func (p *poolLink) waitOut(ctx workflow.Context, hub string, trouble *activities.HubTrouble) error {
+	if !helpedByWaiting(trouble.Class) {
+		return temporal.NewNonRetryableApplicationError(trouble.Reason, string(trouble.Class), nil)
+	}
+	before := p.opened[hub]
+	p.failed(ctx, hub, trouble, true)
+	p.scan.state.Waiting = "hub " + hub + " to answer again: " + trouble.Reason
+	if err := p.scan.show(ctx); err != nil {
+		return err
+	}
+	_, err := workflow.AwaitWithTimeout(ctx, max(announceSlowly, trouble.RetryAfter), func() bool { return p.opened[hub] > before })
+	p.scan.state.Waiting = ""
+	return err
+}
+
+// helpedByWaiting reports whether a hub may be asked again after a failure: wrong credentials count, because an
+// operator mends them at the hub and every scan would fail until then.
+func helpedByWaiting(class image.FailureClass) bool { return class.Temporary() || class == image.Unauthorized }
+
+// settle waits until every signal has been sent.
+func (p *poolLink) settle(ctx workflow.Context) error {
+	return workflow.Await(ctx, func() bool { return p.sending == 0 })
+}
+
+// drain takes the signals that have arrived but not been read, before the next run.
+func (p *poolLink) drain(ctx workflow.Context) {
+	SignalGrant.Drain(ctx, func(g Grant) {
+		if g.Chain == p.scan.state.Chain && !g.WaitFor && p.wanted {
+			p.wanted, p.scan.state.Lease = false, &g
+		}
+	})
+	SignalHubOpen.Drain(ctx, func(HubOpen) {})
+	SignalAnnounce.Drain(ctx, func(Announce) {})
+	SignalUnwanted.Drain(ctx, func(Unwanted) {})
+}
+
+// sendToPool sends a signal in the background; a pool that is gone is started when the signal matters to it.
+func sendToPool[T any](ctx workflow.Context, p *poolLink, s Signal[T], value T, start bool) {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	p.sending++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer func() { p.sending-- }()
+		err := s.SendTo(ctx, HubPoolID, value).Get(ctx, nil)
+		if err == nil || !start {
+			return
+		}
+		p.scan.logger.Warn("pool signal", "signal", s.Name, "error", err)
+		if err := workflow.ExecuteActivity(lightStep(ctx, "start the pool of hubs"), scanSteps.EnsureHubPool).Get(ctx, nil); err != nil {
+			return
+		}
+		if err := s.SendTo(ctx, HubPoolID, value).Get(ctx, nil); err != nil {
+			p.scan.logger.Warn("pool signal repeated", "signal", s.Name, "error", err)
+		}
+	})
+}
