@@ -191,3 +191,6 @@ func Clip(text string) string {
 	}
 	return text[:end] + "..."
 }
+
+// Error is the message: a failure is the error of a client's own parts.
+func (f Failure) Error() string { return f.Message }

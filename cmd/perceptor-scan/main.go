@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+)
+
+func main() {
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	go dieWithParent(os.Stdin)
+	out := protocol.NewWriter(os.Stdout, time.Now)
+	os.Exit(exitCode(newRoot(out).ExecuteContext(context.Background()), out))
+}
+
+// dieWithParent ends the process when its standard input closes. A terminal or /dev/null as input is a person or a
+// script at work, with no parent to watch.
+func dieWithParent(stdin *os.File) {
+	info, err := stdin.Stat()
+	if err != nil || info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) == 0 {
+		return
+	}
+	// Whatever comes is dropped: that the reading ends is the message.
+	_, _ = io.Copy(io.Discard, stdin)
+	os.Exit(protocol.ExitParentGone)
+}
+
+// exitCode says the reason of a failure as the last line of the protocol, and which code stands for it.
+func exitCode(err error, out *protocol.Writer) int {
+	if err == nil {
+		return protocol.ExitOK
+	}
+	var failure protocol.Failure
+	if !errors.As(err, &failure) {
+		// What no verb has explained came from reading the command line.
+		failure = protocol.Failure{Class: image.Unsupported, Message: err.Error(), Refused: true}
+	}
+	slog.Error(failure.Message, "class", failure.Class)
+	// Nobody is left to tell when this cannot be written; the code says the same.
+	_ = out.Failure(failure)
+	return protocol.ExitCode(failure.Class)
+}
