@@ -108,11 +108,6 @@ const (
 	QueryPlace = "place"
 )
 
-// Updates of HubPool by an operator.
-const (
-	UpdateLimit = "limit"
-)
-
 // Class says why an image is scanned, most urgent first.
 type Class string
 
@@ -144,12 +139,15 @@ type Acquire struct {
 	// Chain is the first run id of the holder's chain of runs: the key of its lease.
 	Chain  string       `json:"chain"`
 	Digest image.Digest `json:"digest"`
+	// Scan is the name of the scan at the hub, which the pool asks for when the holder is gone; empty means the digest in hexadecimal.
+	Scan string `json:"scan,omitempty"`
 	// Hubs are the acceptable hubs; empty means any.
 	Hubs  []string `json:"hubs,omitempty"`
 	Class Class    `json:"class"`
 	// Held is set by a holder that announces its lease: the grant it works under.
 	Held *Grant `json:"held,omitempty"`
-	// Renew asks for a newer attempt id of the lease held, for another upload to the same hub.
+	// Renew asks for a newer attempt id of the lease held, for another upload to the same hub. Set Held too: then a
+	// repetition of the request that arrives after its answer does not renew once more.
 	Renew bool `json:"renew,omitempty"`
 }
 
@@ -171,9 +169,17 @@ type Confirm struct {
 	Attempt image.AttemptID `json:"attempt"`
 }
 
-// Release gives a lease back.
+// Release gives a lease back. With nothing but Chain it gives up whatever the chain has, its place in the queue too; it
+// is also what a scan that neither holds nor waits answers to SignalAnnounce.
 type Release struct {
 	Chain string `json:"chain"`
+	// Attempt is the grant given back: without it, a release that arrives late ends a newer lease of the same chain.
+	Attempt image.AttemptID `json:"attempt,omitzero"`
+	// Holder, Digest, Scan and Hub repeat what the lease is about, so that a pool that lost its state can let it drain.
+	Holder string       `json:"holder,omitempty"`
+	Digest image.Digest `json:"digest,omitempty"`
+	Scan   string       `json:"scan,omitempty"`
+	Hub    string       `json:"hub,omitempty"`
 	// Unfinished leaves the lease out until the pool itself has seen that the hub is done: the holder cannot know.
 	Unfinished bool `json:"unfinished,omitempty"`
 }
@@ -189,18 +195,26 @@ type HubReport struct {
 	// RetryAfter is what the hub asked for, 0 when it did not.
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
 	// Waiting says that the holder waits for SignalHubOpen before it asks the hub again.
+	// The answer comes at once when the pool does not think the hub closed.
 	Waiting bool `json:"waiting,omitempty"`
+	// Ask wants to know at once whether the hub is worth asking: the answer is a HubOpen, with Closed set if it is not.
+	Ask bool `json:"ask,omitempty"`
 }
 
-// HubOpen says that the hub may be asked again.
+// HubOpen says that the hub may be asked again or, to a report with Ask, that it may not.
 type HubOpen struct {
 	Hub string `json:"hub"`
+	// Closed is set, in answers to Ask alone, when the hub is closed by the circuit breaker, paused, disabled or not configured.
+	Closed bool `json:"closed,omitempty"`
+	// Reason says why it is closed.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Unwanted tells a scan that its image is not wanted.
 type Unwanted struct{}
 
-// Announce asks a scan to send its Acquire again.
+// Announce asks a scan to send its Acquire again, with Held if it holds a lease; a scan that neither holds nor waits
+// answers with an empty Release, or the pool waits for it in vain.
 type Announce struct{}
 
 // Configure is the whole list of hubs.

@@ -1,0 +1,226 @@
+package lease
+
+import (
+	"slices"
+	"time"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// Request is what a scan asks of the book.
+type Request struct {
+	Chain  string
+	Holder string
+	Digest image.Digest
+	// Scan is the name of the scan at the hub; empty means the digest in hexadecimal.
+	Scan string
+	// Hubs are acceptable; empty means all.
+	Hubs []string
+	// Urgency is the class, 0 the most urgent.
+	Urgency int
+	// Held is set by a holder that tells of its lease.
+	Held *Announced
+	// Renew asks for a newer attempt id of the lease held. With Held, only if Held is the newest attempt, so that a
+	// repeated request does not renew twice.
+	Renew bool
+}
+
+// Announced is the lease a holder knows that it has.
+type Announced struct {
+	Hub     string
+	Attempt image.AttemptID
+}
+
+// Acquire takes a request: it queues a new one, repeats the answer to a known one, and writes down an announced lease.
+// The answers come from GrantNext, Resend and Redirect.
+func (b *Book) Acquire(r Request, now time.Time) {
+	r.Scan = scanName(r.Scan, r.Digest)
+	b.hear(r.Chain)
+	if r.Held != nil {
+		b.announce(r, now)
+		return
+	}
+	l := b.Lease(r.Chain)
+	switch {
+	case l == nil:
+		b.queue(r, now)
+	case !l.draining():
+		l.LastHeard, l.Holder = now, r.Holder
+		b.answerHolder(l, r, now)
+	case !l.Drain.Gone:
+		b.queue(r, now)
+	}
+}
+
+// answerHolder repeats the grant, or renews it.
+func (b *Book) answerHolder(l *Lease, r Request, now time.Time) {
+	newest := l.State == Held
+	if r.Held != nil {
+		newest = r.Held.Attempt == l.Attempt
+	}
+	if r.Renew && newest {
+		l.Attempt, l.State, l.Sent = b.nextAttempt(now), Granted, 0
+	}
+	l.Due = now
+}
+
+// announce believes a holder, over any limit: what it holds is in use whether the book knew of it or not.
+func (b *Book) announce(r Request, now time.Time) {
+	b.heardOf(r.Held.Attempt)
+	l := b.Lease(r.Chain)
+	switch {
+	case b.wasFreed(r.Chain, r.Held.Attempt):
+		return
+	case l == nil:
+		b.adopt(r, now)
+	case l.draining():
+		return
+	default:
+		b.compare(l, r, now)
+	}
+	if l = b.Lease(r.Chain); r.Renew && l != nil {
+		b.answerHolder(l, r, now)
+	}
+}
+
+// adopt writes down a lease that another book granted.
+func (b *Book) adopt(r Request, now time.Time) {
+	if !b.on(guardAdopt) {
+		return
+	}
+	b.dropWaiter(r.Chain)
+	if b.Hub(r.Held.Hub) == nil {
+		b.addHub(r.Held.Hub).Removed = true
+	}
+	b.Leases = append(b.Leases, Lease{
+		Chain: r.Chain, Holder: r.Holder, Digest: r.Digest, Scan: r.Scan, Hub: r.Held.Hub, Urgency: r.Urgency, State: Held,
+		Attempt: r.Held.Attempt, First: r.Held.Attempt, GrantedAt: time.UnixMilli(r.Held.Attempt.Millis).UTC(), LastHeard: now,
+	})
+}
+
+// compare brings the book's view of a lease and its holder's together.
+func (b *Book) compare(l *Lease, r Request, now time.Time) {
+	l.LastHeard, l.Holder = now, r.Holder
+	switch {
+	case l.Hub == r.Held.Hub && l.Attempt == r.Held.Attempt:
+		l.State, l.Due = Held, time.Time{}
+	case l.Attempt.Less(r.Held.Attempt), l.Hub != r.Held.Hub && l.State == Granted:
+		// The holder has a grant of another book; the one of this book it will not take.
+		b.move(l, r.Held)
+	default:
+		l.Due = now
+	}
+}
+
+// move lets the lease be what its holder says.
+func (b *Book) move(l *Lease, held *Announced) {
+	l.Hub, l.Attempt, l.State, l.Due = held.Hub, held.Attempt, Held, time.Time{}
+	if held.Attempt.Less(l.First) {
+		l.First = held.Attempt
+	}
+	if b.Hub(held.Hub) == nil {
+		b.addHub(held.Hub).Removed = true
+	}
+	b.forgetRemoved()
+}
+
+// queue adds a waiter, or notes that a known one is still there. A class is only ever raised.
+func (b *Book) queue(r Request, now time.Time) {
+	b.suspectOthers(r)
+	w := b.Waiter(r.Chain)
+	if w == nil {
+		b.Arrivals++
+		b.Waiters = append(b.Waiters, Waiter{
+			Chain: r.Chain, Digest: r.Digest, Urgency: r.Urgency, Since: now, Arrival: b.Arrivals, Place: b.Arrivals,
+		})
+		w = &b.Waiters[len(b.Waiters)-1]
+	}
+	if r.Urgency < w.Urgency {
+		b.Arrivals++
+		w.Urgency, w.Place = r.Urgency, b.Arrivals
+	}
+	w.Holder, w.Scan, w.Hubs, w.LastHeard, w.Told = r.Holder, r.Scan, slices.Clone(r.Hubs), now, ""
+}
+
+// suspectOthers asks for a check of whoever else holds the digest: usually an earlier scan of it that was ended.
+func (b *Book) suspectOthers(r Request) {
+	for i := range b.Leases {
+		l := &b.Leases[i]
+		if l.Digest == r.Digest && l.Chain != r.Chain && !l.draining() {
+			l.Suspect = true
+		}
+	}
+}
+
+// Confirm notes that the grant of this attempt has arrived.
+func (b *Book) Confirm(chain string, attempt image.AttemptID, now time.Time) {
+	b.hear(chain)
+	l := b.Lease(chain)
+	if l == nil || l.draining() {
+		return
+	}
+	l.LastHeard = now
+	if l.Attempt == attempt || !b.on(guardLateConfirm) {
+		l.State, l.Due = Held, time.Time{}
+	}
+}
+
+// Returned is a lease given back. What it says beyond chain and attempt lets a book that lost its state write the lease down.
+type Returned struct {
+	Chain  string
+	Holder string
+	Digest image.Digest
+	Scan   string
+	Hub    string
+	// Attempt is the newest attempt the holder knows of; zero gives up whatever the chain has, its place in the queue too.
+	Attempt image.AttemptID
+	// Unfinished says that the holder does not know whether the hub is done: the lease drains.
+	Unfinished bool
+}
+
+// Release takes a lease back.
+func (b *Book) Release(r Returned, now time.Time) {
+	b.hear(r.Chain)
+	if r.Attempt.IsZero() {
+		b.dropWaiter(r.Chain)
+	}
+	b.heardOf(r.Attempt)
+	l := b.Lease(r.Chain)
+	if l == nil {
+		l = b.returnedUnknown(r, now)
+	}
+	if l == nil || b.on(guardLateRelease) && !r.Attempt.IsZero() && r.Attempt.Less(l.First) {
+		return
+	}
+	if r.Unfinished && b.on(guardUnfinished) {
+		l.LastHeard = now
+		b.drain(l, now)
+		return
+	}
+	b.free(r.Chain)
+}
+
+// returnedUnknown writes down an unfinished lease that the book never knew. A finished one is only remembered, so that a
+// late announcement does not bring it back.
+func (b *Book) returnedUnknown(r Returned, now time.Time) *Lease {
+	if r.Attempt.IsZero() || b.wasFreed(r.Chain, r.Attempt) {
+		return nil
+	}
+	if !r.Unfinished || r.Hub == "" {
+		b.remember(r.Chain, r.Attempt)
+		return nil
+	}
+	b.adopt(Request{
+		Chain: r.Chain, Holder: r.Holder, Digest: r.Digest, Scan: scanName(r.Scan, r.Digest),
+		Held: &Announced{Hub: r.Hub, Attempt: r.Attempt},
+	}, now)
+	return b.Lease(r.Chain)
+}
+
+// scanName is the name of the scan at the hub.
+func scanName(name string, digest image.Digest) string {
+	if name == "" {
+		return digest.Hex()
+	}
+	return name
+}

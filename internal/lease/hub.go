@@ -1,0 +1,142 @@
+package lease
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is what the configuration says of one hub.
+type Config struct {
+	Name string
+	// Limit is the number of scans the hub may have at a time, at least 1.
+	Limit int
+	// Settle is how long the hub may take to show an upload that it has accepted.
+	Settle time.Duration
+	// Disabled keeps new scans away from the hub.
+	Disabled bool
+}
+
+// Hub is one hub's part of the book.
+type Hub struct {
+	Name string `json:"name"`
+	// Limit is the limit in force.
+	Limit int `json:"limit"`
+	// Configured is the limit the configuration named last. Only another one changes the limit in force, so that a limit
+	// set by an operator outlives the start of a worker.
+	Configured int           `json:"configured"`
+	Settle     time.Duration `json:"settle,omitempty"`
+	// Disabled comes from the configuration, Paused from an operator, Closed from the circuit breaker. None lifts another.
+	Disabled bool `json:"disabled,omitempty"`
+	Paused   bool `json:"paused,omitempty"`
+	Closed   bool `json:"closed,omitempty"`
+	// Removed is set while a hub that is no longer configured still has leases.
+	Removed bool `json:"removed,omitempty"`
+	// Grants counts the grants: every tenth goes to whoever waited longest.
+	Grants int64 `json:"grants,omitempty"`
+}
+
+// usable reports whether the hub may get new scans, its capacity aside.
+func (h *Hub) usable() bool { return !h.Disabled && !h.Paused && !h.Closed && !h.Removed }
+
+// Validate tells everything that is wrong with a list of hubs.
+func Validate(hubs []Config) error {
+	var problems []error
+	seen := map[string]bool{}
+	for i, h := range hubs {
+		switch {
+		case strings.TrimSpace(h.Name) == "":
+			problems = append(problems, fmt.Errorf("hub %d of %d has no name; give it one", i+1, len(hubs)))
+		case seen[h.Name]:
+			problems = append(problems, fmt.Errorf("two hubs are named %q; names must differ", h.Name))
+		}
+		if h.Limit < 1 {
+			problems = append(problems, fmt.Errorf("hub %q has the limit %d; it must be at least 1 (disable or pause a hub to keep scans away)", h.Name, h.Limit))
+		}
+		if h.Settle < 0 {
+			problems = append(problems, fmt.Errorf("hub %q has the settle time %s; it cannot be negative", h.Name, h.Settle))
+		}
+		seen[h.Name] = true
+	}
+	return errors.Join(problems...)
+}
+
+// Configure replaces the list of hubs. A hub that is gone from it stays, without new grants, until its leases are freed.
+// It changes nothing and answers Validate's error when the list is wrong.
+func (b *Book) Configure(hubs []Config) error {
+	if err := Validate(hubs); err != nil {
+		return err
+	}
+	for i := range b.Hubs {
+		b.Hubs[i].Removed = true
+	}
+	for _, c := range hubs {
+		h := b.Hub(c.Name)
+		if h == nil {
+			h = b.addHub(c.Name)
+			if b.Cold != nil {
+				b.Cold.Unasked = append(b.Cold.Unasked, c.Name)
+			}
+		}
+		if h.Configured != c.Limit {
+			h.Limit, h.Configured = c.Limit, c.Limit
+		}
+		h.Settle, h.Disabled, h.Removed = c.Settle, c.Disabled, false
+	}
+	b.forgetRemoved()
+	return nil
+}
+
+// Hub finds a hub by name, nil when there is none.
+func (b *Book) Hub(name string) *Hub {
+	i, found := slices.BinarySearchFunc(b.Hubs, name, func(h Hub, name string) int { return cmp.Compare(h.Name, name) })
+	if !found {
+		return nil
+	}
+	return &b.Hubs[i]
+}
+
+// addHub puts an empty hub in its place by name.
+func (b *Book) addHub(name string) *Hub {
+	i, _ := slices.BinarySearchFunc(b.Hubs, name, func(h Hub, name string) int { return cmp.Compare(h.Name, name) })
+	b.Hubs = slices.Insert(b.Hubs, i, Hub{Name: name})
+	return &b.Hubs[i]
+}
+
+// forgetRemoved drops hubs that are neither configured nor in use.
+func (b *Book) forgetRemoved() {
+	b.Hubs = slices.DeleteFunc(b.Hubs, func(h Hub) bool { return h.Removed && !b.hasLease(h.Name) })
+	if b.Cold != nil {
+		b.Cold.Unasked = slices.DeleteFunc(b.Cold.Unasked, func(name string) bool { h := b.Hub(name); return h == nil || h.Removed })
+	}
+}
+
+// hasLease reports whether any lease names the hub.
+func (b *Book) hasLease(hub string) bool {
+	return slices.ContainsFunc(b.Leases, func(l Lease) bool { return l.Hub == hub })
+}
+
+// SetLimit changes the limit in force until the configuration names another one. Lowered below the leases out, it only
+// stops grants until enough of them are back.
+func (b *Book) SetLimit(hub string, limit int) { b.change(hub, func(h *Hub) { h.Limit = limit }) }
+
+// Pause stops grants until Resume; what is held goes on.
+func (b *Book) Pause(hub string) { b.change(hub, func(h *Hub) { h.Paused = true }) }
+
+// Resume ends a pause.
+func (b *Book) Resume(hub string) { b.change(hub, func(h *Hub) { h.Paused = false }) }
+
+// Close stops grants because the hub fails.
+func (b *Book) Close(hub string) { b.change(hub, func(h *Hub) { h.Closed = true }) }
+
+// Open ends what Close began.
+func (b *Book) Open(hub string) { b.change(hub, func(h *Hub) { h.Closed = false }) }
+
+func (b *Book) change(hub string, to func(*Hub)) {
+	if h := b.Hub(hub); h != nil {
+		to(h)
+	}
+}
