@@ -1,0 +1,69 @@
+package registry_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/registry"
+)
+
+// Conditions are awaited this long before a test gives up, and looked at this often.
+const (
+	waitLimit = 20 * time.Second
+	waitStep  = 2 * time.Millisecond
+)
+
+func classOf(t *testing.T, err error) image.FailureClass {
+	t.Helper()
+	return errorOf(t, err).FailureClass()
+}
+
+func errorOf(t *testing.T, err error) *registry.Error {
+	t.Helper()
+	var typed *registry.Error
+	require.True(t, errors.As(err, &typed), "%v", err)
+	return typed
+}
+
+// files are all files below a directory.
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	var found []string
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && !entry.IsDir() {
+			found = append(found, path)
+		}
+		return err
+	}))
+	return found
+}
+
+// onlyTheTarIsLeft checks that neither a partial layer nor a partial tar is there.
+func onlyTheTarIsLeft(t *testing.T, h host) {
+	t.Helper()
+	require.Empty(t, files(t, filepath.Join(h.cache, "partial")))
+	require.Equal(t, []string{h.tar()}, files(t, h.tars))
+}
+
+// nothingIsLeft checks that a failed pull left neither a tar nor half a layer.
+func nothingIsLeft(t *testing.T, h host) {
+	t.Helper()
+	require.Empty(t, files(t, filepath.Join(h.cache, "partial")))
+	require.Empty(t, files(t, h.tars))
+}
+
+func write(t *testing.T, path, content string) string {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}

@@ -1,0 +1,156 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// Options say where layers are kept and how registries are spoken to.
+type Options struct {
+	// CacheDir is where layers are kept. Several processes of one host may share it; it must not be on a network file system.
+	CacheDir string
+	// CacheLimit is how many bytes of layers are kept, least recently used go first; 0 means no limit.
+	// Layers in use are never removed, so a pull larger than the limit exceeds it until it is done.
+	CacheLimit int64
+	// MinFree is how many bytes a pull must leave free on the disks of the cache and of the tar.
+	MinFree int64
+	// Hosts holds what is particular to a registry, by its host as in references ("registry.example:5000").
+	Hosts map[string]Host
+	// Credentials are the credentials that pulls may name.
+	Credentials map[string]Credential
+	// DockerConfig is a docker config file for pulls that name no credential. Empty means the file docker itself
+	// would use: DOCKER_CONFIG or the home directory, then podman's.
+	DockerConfig string
+}
+
+// Host is what is particular to one registry.
+type Host struct {
+	// PlainHTTP allows HTTP without TLS. Loopback hosts need no permission.
+	PlainHTTP bool
+	// CAFile holds PEM certificates to trust besides the system's.
+	CAFile string
+	// Insecure turns certificate verification off.
+	Insecure bool
+}
+
+// pace is how patient a client is.
+type pace struct {
+	// tries bounds how often one request, or one layer that makes no headway, is tried.
+	tries int
+	// first and longest bound the delay before a try: first doubles with each, up to longest.
+	first, longest time.Duration
+	// patience is the longest a pull waits for a registry that asks to be left alone; beyond, it fails as throttled.
+	patience time.Duration
+	// stall is how long a registry may send nothing before its answer counts as broken.
+	stall time.Duration
+	// tick is how often progress is told.
+	tick time.Duration
+}
+
+// defaultPace sums up to about ten seconds of delays before a pull gives up and leaves it to whoever asked.
+var defaultPace = pace{
+	tries: 5, first: 500 * time.Millisecond, longest: 8 * time.Second,
+	patience: time.Minute, stall: time.Minute, tick: 250 * time.Millisecond,
+}
+
+// Client resolves and pulls. It is safe for concurrent use.
+type Client struct {
+	options Options
+	pace    pace
+	wire    *wire
+	cache   *cache
+	flights flights
+	room    *room
+}
+
+// New makes a client and removes what killed processes left half done in the cache directory.
+func New(options Options) (*Client, error) {
+	return newClient(options, defaultPace)
+}
+
+func newClient(options Options, p pace) (*Client, error) {
+	if options.CacheDir == "" {
+		return nil, errors.New("registry client: no cache directory given")
+	}
+	if options.CacheLimit < 0 || options.MinFree < 0 {
+		return nil, fmt.Errorf("registry client: cache limit %d and free space %d must not be negative", options.CacheLimit, options.MinFree)
+	}
+	w, err := newWire(options.Hosts, p)
+	if err != nil {
+		return nil, err
+	}
+	store, err := openCache(options.CacheDir, options.CacheLimit)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		options: options, pace: p, wire: w, cache: store,
+		flights: flights{byDigest: map[string]*flight{}},
+		room:    &room{minFree: options.MinFree, promised: map[uint64]int64{}},
+	}, nil
+}
+
+// Resolved is one platform manifest.
+type Resolved struct {
+	Digest image.Digest
+	// Name is where it was found, the registry's host included.
+	Name image.Name
+	// Platform is what the image itself says it was built for.
+	Platform image.Platform
+	// Size is the sum of its compressed layers and its config in bytes; a layer that occurs twice counts once.
+	Size int64
+}
+
+// Resolve finds the manifest that reference means on a platform; the empty platform is Linux on this machine's
+// architecture. An index is followed to its manifest. A single manifest asked for by digest is what it is, whatever
+// its platform. The credential is a name from Options, or empty for the host's docker configuration.
+func (c *Client) Resolve(ctx context.Context, reference string, platform image.Platform, credential string) (Resolved, error) {
+	resolved, err := c.resolve(ctx, reference, platform, credential)
+	if err != nil {
+		return Resolved{}, explain(ctx, "resolve", reference, credential, err)
+	}
+	return resolved, nil
+}
+
+func (c *Client) resolve(ctx context.Context, reference string, platform image.Platform, credential string) (Resolved, error) {
+	ref, imageName, err := parseReference(reference, c.options.Hosts)
+	if err != nil {
+		return Resolved{}, err
+	}
+	imageName.Credential = credential
+	src, err := c.open(ctx, ref.Context(), credential)
+	if err != nil {
+		return Resolved{}, err
+	}
+	doc, err := src.manifest(ctx, ref.Identifier())
+	if err != nil {
+		return Resolved{}, err
+	}
+	byDigest := false
+	if doc.mediaType.IsIndex() {
+		chosen, err := choose(doc.body, platform)
+		if err != nil {
+			return Resolved{}, err
+		}
+		if doc, err = src.manifest(ctx, chosen.String()); err != nil {
+			return Resolved{}, err
+		}
+		byDigest = true
+	} else {
+		_, byDigest = ref.(name.Digest)
+	}
+	img, err := src.image(ctx, doc)
+	if err != nil {
+		return Resolved{}, err
+	}
+	if wanted := platform != (image.Platform{}); wanted && !byDigest && !serves(img.platform, platform) {
+		return Resolved{}, onlyOthers(platform, []image.Platform{img.platform})
+	}
+	return Resolved{Digest: image.Digest(doc.digest.String()), Name: imageName, Platform: img.platform, Size: img.size()}, nil
+}

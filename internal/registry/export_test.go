@@ -1,0 +1,37 @@
+package registry
+
+import (
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// NewHasty is New for tests that wait for retries: as many tries, but hardly any time between them.
+func NewHasty(options Options) (*Client, error) {
+	return newClient(options, pace{
+		tries: 5, first: time.Millisecond, longest: 4 * time.Millisecond,
+		patience: 5 * time.Second, stall: 200 * time.Millisecond, tick: time.Millisecond,
+	})
+}
+
+// Tries is how often a hasty client tries.
+const Tries = 5
+
+// ParseReference is the parsing step of Resolve.
+var ParseReference = parseReference
+
+// RetryAfter is the reader of the header of that name.
+var RetryAfter = retryAfter
+
+// Choose is the choice of a manifest from an index.
+var Choose = choose
+
+// Waiting is how many pulls wait for a layer to arrive.
+func (c *Client) Waiting(h v1.Hash) int {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	if flying, ok := c.flights.byDigest[h.Hex]; ok {
+		return flying.waiting
+	}
+	return 0
+}

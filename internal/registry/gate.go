@@ -1,0 +1,121 @@
+package registry
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// longestRetryAfter bounds what is believed of a registry's Retry-After; Docker Hub's longest window has six hours.
+const longestRetryAfter = 24 * time.Hour
+
+// gate makes all pulls of the process leave a host alone for as long as it asked one of them to.
+type gate struct {
+	pace pace
+
+	mu     sync.Mutex
+	closed map[string]*closing
+}
+
+type closing struct {
+	until time.Time
+	// strikes counts refusals in a row, for hosts that do not say how long to wait.
+	strikes int
+}
+
+func newGate(p pace) *gate { return &gate{pace: p, closed: map[string]*closing{}} }
+
+// wait returns when the host may be asked again. It fails at once when that is further away than the gate's patience.
+func (g *gate) wait(ctx context.Context, host string) error {
+	for {
+		left := g.left(host)
+		if left <= 0 {
+			return nil
+		}
+		if left > g.pace.patience {
+			return &fault{kind: throttled, reason: throttledReason(left), retry: left}
+		}
+		// Spread, so that the waiting pulls do not come back as one.
+		if err := sleep(ctx, left+rand.N(left/4+time.Millisecond)); err != nil { //nolint:gosec // Jitter needs no secrecy.
+			return err
+		}
+	}
+}
+
+func (g *gate) left(host string) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c, ok := g.closed[host]; ok {
+		return time.Until(c.until)
+	}
+	return 0
+}
+
+// note learns from an answer: a refusal closes the gate, anything else opens it for good.
+func (g *gate) note(host string, resp *http.Response) {
+	asked := retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	refused := resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable && asked > 0
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c, ok := g.closed[host]
+	if !refused {
+		// An answer to a request sent before the refusal says nothing about now.
+		if ok && !time.Now().Before(c.until) {
+			delete(g.closed, host)
+		}
+		return
+	}
+	if !ok {
+		c = &closing{}
+		g.closed[host] = c
+	}
+	c.strikes++
+	if asked <= 0 {
+		asked = g.pace.delay(c.strikes)
+	}
+	if until := time.Now().Add(asked); until.After(c.until) {
+		c.until = until
+	}
+}
+
+// retryAfter reads the header's two forms, seconds and a date; 0 means that nothing usable was said.
+func retryAfter(header string, now time.Time) time.Duration {
+	if header == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil {
+		if seconds > int64(longestRetryAfter/time.Second) {
+			return longestRetryAfter
+		}
+		return max(0, time.Duration(seconds)*time.Second)
+	}
+	at, err := http.ParseTime(header)
+	if err != nil {
+		return 0
+	}
+	return min(max(0, at.Sub(now)), longestRetryAfter)
+}
+
+// delay before a try, the first being try 1: doubling, bounded, and jittered by half.
+func (p pace) delay(try int) time.Duration {
+	d := p.first
+	for i := 1; i < try && d < p.longest; i++ {
+		d *= 2
+	}
+	d = min(d, p.longest)
+	return d/2 + rand.N(d/2+1) //nolint:gosec // Jitter needs no secrecy.
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

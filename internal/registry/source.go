@@ -1,0 +1,222 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// saidLimit is how many characters of a registry's own words go into a reason.
+const saidLimit = 200
+
+// source is one repository, opened with one credential.
+type source struct {
+	repo name.Repository
+	http *http.Client
+	pace pace
+	gate *gate
+	// access tells apart what different credentials may see.
+	access string
+}
+
+// open logs in to the registry of a repository, in the way that registry asks for.
+func (c *Client) open(ctx context.Context, repo name.Repository, credential string) (*source, error) {
+	s := &source{repo: repo, pace: c.pace, gate: c.wire.gate, access: repo.Name() + " " + credential}
+	auth, err := c.authenticator(ctx, repo, credential)
+	if err != nil {
+		return nil, err
+	}
+	err = s.retry(ctx, func() error {
+		agent := transport.NewUserAgent(c.wire, "perceptor")
+		rt, err := transport.NewWithContext(ctx, repo.Registry, auth, agent, []string{repo.Scope(transport.PullScope)})
+		if err != nil {
+			return loginError(ctx, err)
+		}
+		s.http = &http.Client{Transport: rt, CheckRedirect: checkRedirect}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("log in: %w", err)
+	}
+	return s, nil
+}
+
+// loginError says what is wrong before anything was asked for. A registry on loopback is tried with TLS and without,
+// and the library's error then holds both outcomes, so the words are found here, while both are at hand.
+func loginError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	k := kindOf(err)
+	var f *fault
+	if errors.As(err, &f) && f.kind == k {
+		return f
+	}
+	var answer *transport.Error
+	if errors.As(err, &answer) && answered(answer.StatusCode, answer.Errors) == k {
+		f = answerFault(answer, "greeting")
+		if k == absent {
+			f.reason = "the host does not answer like a registry; is the name right?"
+		}
+		return f
+	}
+	return &fault{kind: k, reason: connectionReason(k, err), err: withoutAddress(err)}
+}
+
+// retry runs f until it succeeds, its failure is one the table gives up on, or the tries are used up.
+func (s *source) retry(ctx context.Context, f func() error) error {
+	for try := 1; ; try++ {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		if !s.mayRetry(ctx, err, try) {
+			return s.asked(err)
+		}
+		if err := sleep(ctx, s.pace.delay(try)); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *source) mayRetry(ctx context.Context, err error, try int) bool {
+	return ctx.Err() == nil && try < s.pace.tries && table[kindOf(err)].again && s.left(err) <= s.pace.patience
+}
+
+// left is how long the registry, or its token server, still wants to be left alone.
+func (s *source) left(err error) time.Duration {
+	var f *fault
+	if errors.As(err, &f) && f.retry > 0 {
+		return f.retry
+	}
+	return max(0, s.gate.left(s.repo.RegistryStr()))
+}
+
+// asked adds to a throttled failure how long the registry wants to be left alone.
+func (s *source) asked(err error) error {
+	if kindOf(err) != throttled {
+		return err
+	}
+	left := s.left(err)
+	return &fault{kind: throttled, reason: throttledReason(left), status: statusOf(err), retry: left, err: withoutAddress(err)}
+}
+
+func statusOf(err error) int {
+	var f *fault
+	if errors.As(err, &f) {
+		return f.status
+	}
+	var answer *transport.Error
+	if errors.As(err, &answer) {
+		return answer.StatusCode
+	}
+	return 0
+}
+
+// get asks for a part of the repository and returns the answer when it has one of the wanted statuses.
+func (s *source) get(ctx context.Context, path, what string, header http.Header, wanted ...int) (*http.Response, error) {
+	address := url.URL{Scheme: s.repo.Scheme(), Host: s.repo.RegistryStr(), Path: "/v2/" + s.repo.RepositoryStr() + "/" + path}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
+	if err != nil {
+		return nil, faultf(badReference, "the repository %s makes no address", s.repo)
+	}
+	req.Header = header
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return nil, withoutAddress(err)
+	}
+	err = transport.CheckError(resp, wanted...)
+	if err == nil {
+		return resp, nil
+	}
+	_ = resp.Body.Close()
+	var answer *transport.Error
+	if !errors.As(err, &answer) {
+		return nil, faultf(rejected, "the registry answered %d with an endless text", resp.StatusCode)
+	}
+	return nil, answerFault(answer, what)
+}
+
+// answerFault is an answer without the request, whose address may hold a signature.
+func answerFault(answer *transport.Error, what string) *fault {
+	f := &fault{kind: answered(answer.StatusCode, answer.Errors), status: answer.StatusCode}
+	f.reason = said(answer.StatusCode, answer.Errors)
+	if f.kind == absent {
+		f.reason = "the registry does not have its " + what
+		if what == "manifest" {
+			f.reason = "the registry has no such image"
+		}
+	}
+	return f
+}
+
+// said is a status with the registry's own words, as far as they are fit to be shown.
+func said(status int, diagnostics []transport.Diagnostic) string {
+	text := fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status))
+	if len(diagnostics) == 0 {
+		return strings.TrimSpace(text)
+	}
+	words := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, diagnostics[0].Message)
+	if runes := []rune(words); len(runes) > saidLimit {
+		words = string(runes[:saidLimit]) + "..."
+	}
+	return strings.TrimSpace(text) + ": " + strings.TrimSpace(words)
+}
+
+func (s *source) fetchSmall(ctx context.Context, path, what string, limit int64) ([]byte, http.Header, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	resp, err := s.get(ctx, path, what, http.Header{"Accept": {accepted}}, http.StatusOK)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // Nothing to learn from it after reading.
+	watch := newWatch(s.pace.stall, cancel)
+	defer watch.stop()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return nil, nil, stallOr(ctx, brokenBody(err, what))
+	}
+	if int64(len(body)) > limit {
+		return nil, nil, faultf(oversize, "its %s is longer than the %d bytes it may have", what, limit)
+	}
+	return body, resp.Header, nil
+}
+
+// errStalled is the cause given to a request that was given up because nothing came.
+var errStalled = &fault{kind: timedOut, reason: "the registry stopped sending"}
+
+// watch gives a request up when nothing came for a while.
+type watch struct {
+	timer *time.Timer
+	limit time.Duration
+}
+
+func newWatch(limit time.Duration, cancel context.CancelCauseFunc) *watch {
+	return &watch{limit: limit, timer: time.AfterFunc(limit, func() { cancel(errStalled) })}
+}
+
+func (w *watch) alive() { w.timer.Reset(w.limit) }
+func (w *watch) stop()  { w.timer.Stop() }
+
+// stallOr is the watch's verdict when it was the watch that ended the request.
+func stallOr(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errStalled) {
+		return errStalled
+	}
+	return err
+}

@@ -1,0 +1,152 @@
+package registry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+)
+
+// wire carries every request of a client: pings, token exchanges, manifests and layers. It holds the rules that do
+// not depend on what is fetched: which certificates to trust, where plain HTTP is allowed, when to leave a host alone.
+type wire struct {
+	usual *http.Transport
+	hosts map[string]*http.Transport
+	rules map[string]Host
+	gate  *gate
+}
+
+// readBuffer is the size of the connections' buffers; the standard 4 KiB costs a system call for each.
+const readBuffer = 64 << 10
+
+// redirectLimit is how many redirects are followed, as by the standard client.
+const redirectLimit = 10
+
+// errPlainHTTP is a request that was not sent, since it would have gone without TLS.
+var errPlainHTTP = errors.New("plain HTTP is not allowed for this host")
+
+func newWire(hosts map[string]Host, p pace) (*wire, error) {
+	w := &wire{
+		usual: newTransport(&tls.Config{MinVersion: tls.VersionTLS12}),
+		hosts: map[string]*http.Transport{}, rules: maps.Clone(hosts), gate: newGate(p),
+	}
+	for host, rule := range hosts {
+		if rule.CAFile == "" && !rule.Insecure {
+			continue
+		}
+		trust, err := trustOf(rule)
+		if err != nil {
+			return nil, fmt.Errorf("registry client: host %s: %w", host, err)
+		}
+		w.hosts[host] = newTransport(trust)
+	}
+	return w, nil
+}
+
+func newTransport(trust *tls.Config) *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       trust,
+		TLSHandshakeTimeout:   15 * time.Second,
+		ResponseHeaderTimeout: time.Minute,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       90 * time.Second,
+		ReadBufferSize:        readBuffer,
+		// A layer must arrive as it is stored, not unpacked on the way.
+		DisableCompression: true,
+	}
+}
+
+func trustOf(rule Host) (*tls.Config, error) {
+	trust := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: rule.Insecure} //nolint:gosec // The operator of this registry said so.
+	if rule.CAFile == "" {
+		return trust, nil
+	}
+	pem, err := os.ReadFile(rule.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read its CA file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("its CA file %s holds no PEM certificate", rule.CAFile)
+	}
+	trust.RootCAs = pool
+	return trust, nil
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	host := req.URL.Host
+	if err := w.admit(req); err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, err
+	}
+	transport := w.usual
+	if own, ok := w.hosts[host]; ok {
+		transport = own
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	w.gate.note(host, resp)
+	return resp, nil
+}
+
+func (w *wire) admit(req *http.Request) error {
+	if req.URL.Scheme != "https" && !loopback(req.URL.Hostname()) && !w.rules[req.URL.Host].PlainHTTP {
+		return errPlainHTTP
+	}
+	return w.gate.wait(req.Context(), req.URL.Host)
+}
+
+// plain reports whether a registry may be spoken to without TLS.
+func plain(host string, hosts map[string]Host) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	return hosts[host].PlainHTTP || loopback(strings.Trim(name, "[]"))
+}
+
+func loopback(hostname string) bool {
+	if addr, err := netip.ParseAddr(hostname); err == nil {
+		return addr.IsLoopback()
+	}
+	return hostname == "localhost" || strings.HasSuffix(hostname, ".localhost")
+}
+
+// checkRedirect follows a registry to where it keeps its layers, but not from outside into this machine's own
+// networks: a foreign registry must not make a scanner read a cloud's metadata service.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= redirectLimit {
+		return faultf(refusedRedirect, "the registry redirected more than %d times", redirectLimit)
+	}
+	from, to := via[0].URL.Hostname(), req.URL.Hostname()
+	if from != to && inside(to) && !inside(from) {
+		return faultf(refusedRedirect, "the registry redirected to the internal address %s, which is not followed", to)
+	}
+	return nil
+}
+
+func inside(hostname string) bool {
+	if addr, err := netip.ParseAddr(hostname); err == nil {
+		addr = addr.Unmap()
+		return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast() || addr.IsUnspecified()
+	}
+	return loopback(hostname)
+}
