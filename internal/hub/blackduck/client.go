@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -23,6 +24,9 @@ type Client struct {
 	limiter *rate.Limiter
 	timeout time.Duration
 	now     func() time.Time
+
+	// withoutReadiness remembers that the hub does not offer scan-readiness, so that a probe stays one call.
+	withoutReadiness atomic.Bool
 
 	logins  singleflight.Group
 	mu      sync.Mutex

@@ -46,6 +46,9 @@ const (
 	releaseBomOfScan release = 2022*12 + 10
 )
 
+// versionBeforeVersions stands for hubs of 2017, the last that do not tell their version.
+const versionBeforeVersions = "4.0.0"
+
 // firstYear is when hub versions became calendar dates; 4.x and earlier came before.
 const firstYear = 2018
 
@@ -70,15 +73,15 @@ func parseRelease(version string) (r release, old bool) {
 }
 
 // dialectOf chooses by the hub's version. An unreadable version counts as the newest: the hub answers a scheme we do
-// not know, and only the future can have that.
-func dialectOf(version string, configured Generation) dialect {
+// not know, and only the future, or the built-in hub, can have that. A hub that took a token is not old, whatever it says.
+func dialectOf(version string, configured Generation, byToken bool) dialect {
 	r, old := parseRelease(version)
 	known := r > 0
 	newest := dialect{bom: bomOfScan, readiness: true}
 	switch {
 	case configured == GenerationOld:
 		return dialect{old: true}
-	case configured != GenerationCurrent && (old || known && r < releaseCurrent):
+	case configured != GenerationCurrent && !byToken && (old || known && r < releaseCurrent):
 		return dialect{old: true}
 	case !known:
 		return newest
@@ -89,25 +92,22 @@ func dialectOf(version string, configured Generation) dialect {
 	}
 }
 
-// detect asks the hub's version. The oldest hubs have no such address and are old for that reason, unless the login was
-// by a token, which old hubs do not have.
+// detect asks the hub's version. The oldest hubs have no such address and are old for that reason.
 func (c *Client) detect(ctx context.Context, s *session) (dialect, error) {
-	if c.options.Generation == GenerationOld {
-		return dialectOf("", GenerationOld), nil
+	configured, byToken := c.options.Generation, c.options.TokenFile != ""
+	if configured == GenerationOld {
+		return dialectOf("", configured, byToken), nil
 	}
 	k := call{op: opLogin, method: http.MethodGet, at: c.origin.join("/api/current-version"), accept: mediaStatus}
 	answer, err := c.send(ctx, k, s)
 	var p *problem
 	if errors.As(err, &p) && p.status == http.StatusNotFound {
-		if c.options.Generation == GenerationCurrent || c.options.TokenFile != "" {
-			return dialectOf("", GenerationCurrent), nil
-		}
-		return dialectOf("", GenerationOld), nil
+		return dialectOf(versionBeforeVersions, configured, byToken), nil
 	}
 	if err == nil {
 		var v hubVersion
 		if v, err = decodeReply[hubVersion](answer); err == nil {
-			return dialectOf(v.Version, c.options.Generation), nil
+			return dialectOf(v.Version, configured, byToken), nil
 		}
 	}
 	return dialect{}, c.wrap(k.op, k.method, k.at, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 
 	"github.com/perceptor/perceptor/internal/image"
 )
@@ -31,8 +32,10 @@ type vulnerableComponent struct {
 		BaseScore    *float64 `json:"baseScore"`
 		OverallScore *float64 `json:"overallScore"`
 		Remediation  string   `json:"remediationStatus"`
-		// FixedVersion is the built-in hub's addition; Black Duck has no such field.
-		FixedVersion string `json:"fixedVersion"`
+		// The rest are the built-in hub's additions; Black Duck has no such fields.
+		FixedVersion string   `json:"fixedVersion"`
+		Aliases      []string `json:"aliases"`
+		URL          string   `json:"url"`
 	} `json:"vulnerabilityWithRemediation"`
 }
 
@@ -85,8 +88,13 @@ func (v *vulnerableComponent) finding(root origin) image.Finding {
 		Remediation: v.Vulnerability.Remediation,
 		URL:         root.join("/api/vulnerabilities/" + url.PathEscape(v.Vulnerability.Name)).String(),
 	}
-	if alias := lastPart(v.Vulnerability.Related); alias != "" && alias != f.ID {
-		f.Aliases = []string{alias}
+	for _, alias := range append(v.Vulnerability.Aliases, lastPart(v.Vulnerability.Related)) {
+		if alias != "" && alias != f.ID && !slices.Contains(f.Aliases, alias) {
+			f.Aliases = append(f.Aliases, alias)
+		}
+	}
+	if u, err := url.Parse(v.Vulnerability.URL); err == nil && u.Scheme == secureScheme && u.Host != "" {
+		f.URL = v.Vulnerability.URL // a page for people, which nothing here calls
 	}
 	if v.Ignored {
 		f.Remediation = remediationIgnored

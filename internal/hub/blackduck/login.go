@@ -33,6 +33,8 @@ const (
 	usualLife = 2 * time.Hour
 	// renewalMargin before the end: the official Python client's five minutes.
 	renewalMargin = 5 * time.Minute
+	// loginRequests bounds a login to the time of so many requests: two, each redirected once.
+	loginRequests = 4
 	// largestSecret bounds a secret's file, in bytes.
 	largestSecret = 64 << 10
 )
@@ -76,7 +78,9 @@ func (c *Client) session(ctx context.Context, op string, stale *session) (*sessi
 			return s, nil
 		}
 		// The login serves everybody who waits, so it does not end when the first of them gives up.
-		s, err := c.login(context.WithoutCancel(ctx))
+		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), loginRequests*c.timeout)
+		defer cancel()
+		s, err := c.login(shared)
 		if err != nil {
 			return nil, err
 		}

@@ -99,12 +99,13 @@ func (c *Client) Ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !s.dialect.readiness {
+	if !s.dialect.readiness || c.withoutReadiness.Load() {
 		return c.probeVersion(ctx, op, s.dialect)
 	}
 	at := c.origin.join("/api/scan-readiness")
 	state, _, err := get[readiness](ctx, c, call{op: op, at: at, accept: mediaReadiness})
 	if isAbsentFeature(err) {
+		c.withoutReadiness.Store(true)
 		return c.probeVersion(ctx, op, s.dialect)
 	}
 	if err != nil {
