@@ -1,0 +1,101 @@
+package builtin
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
+)
+
+// dataView is what the hub has of vulnerability data.
+type dataView struct {
+	Generation uint64 `json:"generation"`
+	Records    int    `json:"records"`
+	// Ecosystems counts records by ecosystem; a record may be about several.
+	Ecosystems map[string]int `json:"ecosystems"`
+	LoadedAt   stamp          `json:"loadedAt"`
+	// Loading is how far a load is that runs now.
+	Loading *LoadReport `json:"loading,omitempty"`
+	// Rejudging tells that some versions are still shown as the data before judged them.
+	Rejudging bool `json:"rejudging"`
+}
+
+func (h *Hub) getData(*call) (reply, error) {
+	var g generation
+	err := h.db.View(func(tx *bbolt.Tx) (err error) {
+		g, err = currentGeneration(tx)
+		return err
+	})
+	if g.Ecosystems == nil {
+		g.Ecosystems = map[string]int{}
+	}
+	return reply{status: http.StatusOK, body: dataView{
+		Generation: g.Number, Records: g.Records, Ecosystems: g.Ecosystems, LoadedAt: stamp(g.LoadedAt),
+		Loading: h.progress.Load(), Rejudging: h.stale.Load(),
+	}}, err
+}
+
+// putData loads the body: one OSV record a line, or the same in gzip.
+func (h *Hub) putData(c *call) (reply, error) {
+	mode := LoadMode(c.URL.Query().Get("mode"))
+	if mode == "" {
+		mode = Replace
+	}
+	if mode != Replace && mode != Merge {
+		return reply{}, refuse(http.StatusBadRequest, "mode", "mode=%.20q is neither %s nor %s", mode, Replace, Merge)
+	}
+	body, err := unpacked(c.Body)
+	if err != nil {
+		return reply{}, refuse(http.StatusBadRequest, "body", "the body begins like gzip and is not: %v", err)
+	}
+	report, err := h.Load(c.Context(), lines(body), mode)
+	switch {
+	case errors.Is(err, ErrLoading):
+		return reply{}, refuse(http.StatusConflict, "loading", "%v", err)
+	case errors.Is(err, ErrNoRecords) && report.Malformed > 0:
+		first := report.MalformedRecords[0]
+		return reply{}, refuse(http.StatusBadRequest, "records", "%v (%d malformed; the first is line %d: %s)", err, report.Malformed, first.Line, first.Reason)
+	case errors.Is(err, ErrNoRecords):
+		return reply{}, refuse(http.StatusBadRequest, "records", "%v", err)
+	case errors.Is(err, errInput):
+		return reply{}, refuse(http.StatusBadRequest, "body", "%v: the old data stay", err)
+	}
+	return reply{status: http.StatusOK, body: report}, err
+}
+
+// unpacked reads gzip and plain text alike, told apart by gzip's first two bytes, which begin no JSON.
+func unpacked(body io.Reader) (io.Reader, error) {
+	buffered := bufio.NewReaderSize(body, 1<<16)
+	head, err := buffered.Peek(2)
+	if err != nil || !bytes.Equal(head, []byte{0x1f, 0x8b}) {
+		return buffered, nil //nolint:nilerr // a body shorter than that is told of when it is read
+	}
+	return gzip.NewReader(buffered)
+}
+
+// errInput tells that the input broke off or holds a line beyond all measure.
+var errInput = errors.New("the input cannot be read to its end")
+
+// lines yields lines without the space around them. A line is valid until the next one is asked for.
+func lines(r io.Reader) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		scanner := bufio.NewScanner(r)
+		scanner.Buffer(make([]byte, 0, 1<<16), osv.MaxRecordSize+1)
+		for scanner.Scan() {
+			if !yield(bytes.TrimSpace(scanner.Bytes()), nil) {
+				return
+			}
+		}
+		if err := scanner.Err(); err != nil {
+			yield(nil, fmt.Errorf("%w: %w", errInput, err))
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package builtin
+
+import (
+	"time"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// The types here are what the database file holds, as JSON. A field that is renamed must still be read under its old name.
+
+type project struct {
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`
+	Description string    `json:"description,omitempty"`
+	CreatedAt   time.Time `json:"createdAt"`
+	UpdatedAt   time.Time `json:"updatedAt"`
+}
+
+type version struct {
+	ID           string    `json:"id"`
+	Project      string    `json:"project"`
+	Name         string    `json:"name"`
+	Phase        string    `json:"phase"`
+	Distribution string    `json:"distribution"`
+	CreatedAt    time.Time `json:"createdAt"`
+	UpdatedAt    time.Time `json:"updatedAt"`
+	LastScan     time.Time `json:"lastScan"`
+	Summary      summary   `json:"summary"`
+}
+
+// summary is a version's verdict without its details.
+type summary struct {
+	// Basis names the data and rules the verdict rests on; empty when nothing was judged yet.
+	Basis string `json:"basis,omitempty"`
+	// JudgedAt is when the verdict last changed or was last scanned; it only grows.
+	JudgedAt time.Time           `json:"judgedAt"`
+	Status   image.OverallStatus `json:"status,omitempty"`
+	// Levels counts components by their worst vulnerability, under the names of the risk profile.
+	Levels map[string]int `json:"levels,omitempty"`
+	// Policies counts components by policy status, PolicySeverities the violating ones by their worst rule.
+	Policies         map[image.OverallStatus]int `json:"policies,omitempty"`
+	PolicySeverities map[string]int              `json:"policySeverities,omitempty"`
+	Components       int                         `json:"components"`
+	NotAssessed      int                         `json:"notAssessed"`
+	Findings         int                         `json:"findings"`
+}
+
+func (s summary) judged() bool { return s.Basis != "" }
+
+// codeLocation is one scan name. Scanning again under the name replaces its contents.
+type codeLocation struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Version   string    `json:"version,omitempty"`
+	Size      int64     `json:"size"`
+	CreatedAt time.Time `json:"createdAt"`
+	UpdatedAt time.Time `json:"updatedAt"`
+	// Contents is the sequence number of the scan whose components it holds; 0 when none has finished.
+	Contents uint64 `json:"contents"`
+}
+
+type scanState string
+
+// The states of a scan as latest-scan-summary names them.
+const (
+	scanStarted scanState = "STARTED"
+	scanSuccess scanState = "SUCCESS"
+	scanFailure scanState = "FAILURE"
+)
+
+type scan struct {
+	ID           string          `json:"id"`
+	Seq          uint64          `json:"seq"`
+	Name         string          `json:"name"`
+	CodeLocation string          `json:"codeLocation"`
+	Version      string          `json:"version"`
+	Attempt      image.AttemptID `json:"attempt"`
+	State        scanState       `json:"state"`
+	Reason       string          `json:"reason,omitempty"`
+	Message      string          `json:"message,omitempty"`
+	AcceptedAt   time.Time       `json:"acceptedAt"`
+	DueAt        time.Time       `json:"dueAt"`
+	UpdatedAt    time.Time       `json:"updatedAt"`
+	Size         int64           `json:"size"`
+	Components   int             `json:"components"`
+	// Left is the version the code location was mapped to before; it loses these components.
+	Left string `json:"left,omitempty"`
+}
+
+// component is one package of a document.
+type component struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	PURL    string `json:"purl,omitempty"`
+}
+
+// key tells components apart: the package URL, or name and version where there is none.
+func (c component) key() string {
+	if c.PURL != "" {
+		return c.PURL
+	}
+	return c.Name + "\x00" + c.Version
+}
+
+// judged is one component with what the hub says of it.
+type judged struct {
+	component
+	ID         string              `json:"id"`
+	Ecosystem  string              `json:"ecosystem,omitempty"`
+	Assessed   bool                `json:"assessed"`
+	Matches    []Match             `json:"matches,omitempty"`
+	Status     image.OverallStatus `json:"status"`
+	Violations []violation         `json:"violations,omitempty"`
+	Overridden []overridden        `json:"overridden,omitempty"`
+}
+
+// violation is a rule that a component breaks.
+type violation struct {
+	Rule     string `json:"rule"`
+	Severity string `json:"severity"`
+}
+
+// overridden is a vulnerability of a component that breaks no rule because somebody said so.
+type overridden struct {
+	Vulnerability string `json:"vulnerability"`
+	Reason        string `json:"reason"`
+}
+
+// Match is one vulnerability that a package has.
+type Match struct {
+	ID       string         `json:"id"`
+	Aliases  []string       `json:"aliases,omitempty"`
+	Severity image.Severity `json:"severity"`
+	// Score is the CVSS base score from 0 to 10; 0 when unrated.
+	Score float64 `json:"score,omitempty"`
+	// Fixed is the lowest version that is not affected; empty when none is known.
+	Fixed     string    `json:"fixed,omitempty"`
+	URL       string    `json:"url,omitempty"`
+	Published time.Time `json:"published"`
+	Modified  time.Time `json:"modified"`
+}
+
+// Assessment is what the vulnerability data say of one package.
+type Assessment struct {
+	// Assessed is false when there are no data for the package's ecosystem: the package is then not clean, only unjudged.
+	Assessed bool
+	// Ecosystem is the data's own name for it, such as Debian or npm; empty when there is none.
+	Ecosystem string
+	Matches   []Match
+}
+
+// Assessor looks packages up in vulnerability data.
+type Assessor interface {
+	// Assess judges one package URL. An unreadable one is not assessed; an error means that the data could not be read.
+	Assess(purl string) (Assessment, error)
+}

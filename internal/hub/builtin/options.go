@@ -1,0 +1,68 @@
+package builtin
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// User is the only user name of the password login.
+const User = "sysadmin"
+
+// defaultMaxDocument bounds an uploaded document. A listing of a 2 GB image is about 10 MB, so this is far above need.
+const defaultMaxDocument = 128 << 20
+
+// Options says where a hub keeps its things and how fast it pretends to be.
+type Options struct {
+	// File is the database; it is made when missing. Two hubs cannot share one.
+	File string
+	// TokenFile and PasswordFile hold the API token and the password of User. A missing file is made with a random
+	// value, readable by its owner alone.
+	TokenFile    string
+	PasswordFile string
+	// CertDir holds the generated authority and server certificate; hub-ca.pem in it is what clients trust.
+	// Only Serve needs it.
+	CertDir string
+	// Hosts are names and addresses the certificate is valid for, besides 127.0.0.1, ::1 and localhost.
+	Hosts []string
+	// PolicyFile holds the policy rules as YAML; empty means the default: a CRITICAL or HIGH vulnerability is a violation.
+	PolicyFile string
+	// ScanTime is how long a scan works after its acceptance; 0 means as fast as the hub can.
+	ScanTime time.Duration
+	// AcceptDelay is how long an upload waits before it is accepted.
+	AcceptDelay time.Duration
+	// MaxDocument is the largest accepted document in bytes; 0 means 128 MiB.
+	MaxDocument int64
+	// Version is what /api/current-version answers; empty means "0.0.0".
+	Version string
+	// Logger gets what an operator must know; nil means nothing is logged. It never gets a secret.
+	Logger *slog.Logger
+	// Clock is the time; nil means the system's.
+	Clock Clock
+}
+
+// withDefaults fills what was left out and refuses what cannot work.
+func (o Options) withDefaults() (Options, error) {
+	for name, value := range map[string]string{"File": o.File, "TokenFile": o.TokenFile, "PasswordFile": o.PasswordFile} {
+		if value == "" {
+			return o, fmt.Errorf("built-in hub: option %s is empty: name a path", name)
+		}
+	}
+	if o.ScanTime < 0 || o.AcceptDelay < 0 || o.MaxDocument < 0 {
+		return o, errors.New("built-in hub: ScanTime, AcceptDelay and MaxDocument cannot be negative")
+	}
+	if o.MaxDocument == 0 {
+		o.MaxDocument = defaultMaxDocument
+	}
+	if o.Version == "" {
+		o.Version = "0.0.0"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = systemClock{}
+	}
+	return o, nil
+}
