@@ -15,7 +15,9 @@ type Finding struct {
 	// ID is the CVE's if it has one, else the id in the ecosystem's own database.
 	ID string
 	// Aliases are its other ids, with those of the advisories about it, sorted.
-	Aliases  []string
+	Aliases []string
+	// Summary is the title in one line; empty when no record has one.
+	Summary  string
 	Severity image.Severity
 	// Score is the CVSS base score from 0 to 10; 0 when only a word is known, or nothing.
 	Score float64

@@ -127,10 +127,14 @@ func (g *group) finding(p installed) Finding {
 	ids := slices.Sorted(maps.Keys(g.ids))
 	f := Finding{ID: preferred(p.Ecosystem, ids), Severity: g.rating.severity, Score: g.rating.score, Fixed: bestFix(p, g.hits)}
 	f.Aliases = slices.DeleteFunc(ids, func(id string) bool { return id == f.ID })
-	matched := make([]string, 0, len(g.hits))
+	// The first record is that of the ecosystem's own database, if it has one.
+	first := g.first(p.Ecosystem)
+	f.URL, f.Summary = pageOf(first.ID), first.Summary
 	for _, h := range g.hits {
 		r := h.record
-		matched = append(matched, r.ID)
+		if f.Summary == "" {
+			f.Summary = r.Summary
+		}
 		if !r.Published.IsZero() && (f.Published.IsZero() || r.Published.Before(f.Published)) {
 			f.Published = r.Published
 		}
@@ -138,9 +142,17 @@ func (g *group) finding(p installed) Finding {
 			f.Modified = r.Modified
 		}
 	}
-	slices.Sort(matched)
-	f.URL = pageOf(own(p.Ecosystem, matched))
 	return f
+}
+
+func (g *group) first(ecosystem string) *Record {
+	ids := make([]string, 0, len(g.hits))
+	for _, h := range g.hits {
+		ids = append(ids, h.record.ID)
+	}
+	slices.Sort(ids)
+	id := own(ecosystem, ids)
+	return g.hits[slices.IndexFunc(g.hits, func(h hit) bool { return h.record.ID == id })].record
 }
 
 // preferred is the id a person looks for first: the CVE's, else that of the ecosystem's own database.

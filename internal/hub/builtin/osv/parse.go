@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/perceptor/perceptor/internal/image"
 )
@@ -25,6 +26,7 @@ type (
 		Modified      string              `json:"modified"`
 		Published     string              `json:"published"`
 		Withdrawn     string              `json:"withdrawn"`
+		Summary       string              `json:"summary"`
 		Aliases       []string            `json:"aliases"`
 		Related       []string            `json:"related"`
 		Upstream      []string            `json:"upstream"`
@@ -110,7 +112,7 @@ func (p *published) record() (Record, *Error) {
 	if problem := checkID(p.ID); problem != "" {
 		return Record{}, invalid("id", problem)
 	}
-	r := Record{ID: p.ID}
+	r := Record{ID: p.ID, Summary: oneLine(p.Summary)}
 	if err := p.dates(&r); err != nil {
 		return Record{}, err
 	}
@@ -130,6 +132,24 @@ func (p *published) record() (Record, *Error) {
 		}
 	}
 	return r, nil
+}
+
+// maxSummary bounds titles; GitHub's are at most 1024 bytes, most have under 100.
+const maxSummary = 300
+
+// oneLine makes a foreign title safe for a line on a terminal and for storing thousands of them.
+func oneLine(title string) string {
+	title = strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return ' '
+	}, title)
+	title = strings.Join(strings.Fields(title), " ")
+	if len(title) <= maxSummary {
+		return title
+	}
+	return strings.ToValidUTF8(title[:maxSummary], "") + "…"
 }
 
 // checkID says what is wrong with an id; empty when nothing is. Ids stand in web addresses and on terminals.

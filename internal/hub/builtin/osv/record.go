@@ -20,6 +20,8 @@ type Record struct {
 	Aliases []string `json:"al,omitempty"`
 	// Upstream are the vulnerabilities this advisory is about, when it is not one itself.
 	Upstream []string `json:"up,omitempty"`
+	// Summary is the database's title in one line, cut to some 300 bytes; many have none.
+	Summary string `json:"su,omitempty"`
 	// Severity and Score (0 to 10, 0 when only a word is known) hold for every package that has none of its own.
 	Severity  image.Severity `json:"sv,omitempty"`
 	Score     float64        `json:"sc,omitempty"`
@@ -67,7 +69,9 @@ type Event struct {
 }
 
 // MarshalText is the kind's letter, a colon and the version, such as "f:0.3.7".
-func (e Event) MarshalText() ([]byte, error) { return []byte(string(rune(e.Kind)) + ":" + e.Version), nil }
+func (e Event) MarshalText() ([]byte, error) {
+	return []byte(string(rune(e.Kind)) + ":" + e.Version), nil
+}
 
 // UnmarshalText reads what MarshalText wrote.
 func (e *Event) UnmarshalText(text []byte) error {

@@ -20,7 +20,9 @@ const (
 const maxVersionLength = 256
 
 // Ecosystems are the ecosystems that are judged, as OSV names the folders of their archives.
-func Ecosystems() []string { return []string{ecosystemDebian, ecosystemGo, ecosystemNPM, ecosystemPyPI} }
+func Ecosystems() []string {
+	return []string{ecosystemDebian, ecosystemGo, ecosystemNPM, ecosystemPyPI}
+}
 
 // judged reports whether records of this ecosystem can match. Debian's do so only with a release.
 func judged(ecosystem string) bool {
