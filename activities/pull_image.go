@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"fmt"
 
 	"go.temporal.io/sdk/activity"
 
@@ -21,7 +20,7 @@ type PullImageInput struct {
 
 // PullImage takes a berth on this host and pulls the image into it. It answers with the place, so that the next steps run here.
 func (s *ScannerSteps) PullImage(ctx context.Context, in PullImageInput) (Place, error) {
-	key := fmt.Sprintf("%s.%d.%d", in.Chain, in.Pull, activity.GetInfo(ctx).Attempt)
+	key := BerthKey{Digest: in.Digest, Chain: in.Chain, Pull: in.Pull, Attempt: int(activity.GetInfo(ctx).Attempt)}.String()
 	directory, settled, err := s.berths.Take(key)
 	if err != nil {
 		return Place{}, asApplicationError(err)
@@ -46,8 +45,23 @@ func (s *ScannerSteps) abandon(ctx context.Context, key string, cause error) err
 	if err := s.berths.Free(key); err != nil {
 		activity.GetLogger(ctx).Warn("berth free", "berth", key, "error", err)
 	}
+	return ended(ctx, cause)
+}
+
+// ended is the error of a step: its context's when that ended it, so that a cancellation is not taken for a failure.
+func ended(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return asApplicationError(cause)
+}
+
+// stopping reports whether this worker is going away: its berths are kept, for they are found again at the next start.
+func stopping(ctx context.Context) bool {
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return true
+	default:
+		return false
+	}
 }

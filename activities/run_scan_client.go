@@ -32,8 +32,8 @@ func (s *ScannerSteps) RunScanClient(ctx context.Context, in RunScanClientInput)
 		func(phase string, done, total int64) { beat.show(Progress{Phase: phase, Done: done, Total: total}) })
 	if err != nil {
 		class, _ := ClassOf(err)
-		if class.Temporary() && ctx.Err() == nil {
-			return RunScanClientResult{}, asApplicationError(err)
+		if stopping(ctx) || class.Temporary() && ctx.Err() == nil {
+			return RunScanClientResult{}, ended(ctx, err)
 		}
 		return RunScanClientResult{}, s.abandon(ctx, in.Place.Berth, err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/perceptor/perceptor/internal/image"
@@ -67,6 +69,38 @@ type Place struct {
 	Name  image.Name `json:"name"`
 	Bytes int64      `json:"bytes"`
 	Size  int64      `json:"size"`
+}
+
+// BerthKey names a berth after the scan it is for.
+type BerthKey struct {
+	Digest image.Digest
+	// Chain is the first run id of the scan; Pull and Attempt say which of its pulls it is.
+	Chain         string
+	Pull, Attempt int
+}
+
+// String is the key as a directory's name, as ParseBerthKey reads it.
+func (k BerthKey) String() string {
+	return fmt.Sprintf("%s.%s.%d.%d", k.Digest.Hex(), k.Chain, k.Pull, k.Attempt)
+}
+
+// ParseBerthKey reads what String wrote.
+func ParseBerthKey(s string) (BerthKey, error) {
+	parts := strings.Split(s, ".")
+	if len(parts) != 4 {
+		return BerthKey{}, fmt.Errorf("berth key %.140q: want digest, chain, pull and attempt", s)
+	}
+	digest, err := image.ParseDigest(parts[0])
+	if err != nil {
+		return BerthKey{}, fmt.Errorf("berth key: %w", err)
+	}
+	k := BerthKey{Digest: digest, Chain: parts[1]}
+	for i, number := range []*int{&k.Pull, &k.Attempt} {
+		if *number, err = strconv.Atoi(parts[2+i]); err != nil {
+			return BerthKey{}, fmt.Errorf("berth key %.140q: %w", s, err)
+		}
+	}
+	return k, nil
 }
 
 // The files of a berth.

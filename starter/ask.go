@@ -1,0 +1,89 @@
+package starter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// Bounds of a question asked for a person: how long a worker may take to fetch it, and to answer it.
+const (
+	askStart = 20 * time.Second
+	askLong  = time.Minute
+)
+
+// The steps asked for by name only.
+var (
+	registrySteps *activities.RegistrySteps
+	hubSteps      *activities.HubSteps
+)
+
+// Resolve has the scanners of a domain find the manifests behind references: they, not this process, reach the registries.
+func (s *Starter) Resolve(ctx context.Context, domain string, requests []activities.ResolveRequest) ([]activities.Resolution, error) {
+	var result activities.ResolveImagesResult
+	in := activities.ResolveImagesInput{Requests: requests}
+	if err := s.ask(ctx, "resolve", workflows.RegistryQueue(domain), registrySteps.ResolveImages, in, &result); err != nil {
+		return nil, fmt.Errorf("resolve images: %w", err)
+	}
+	if len(result.Resolutions) != len(requests) {
+		return nil, fmt.Errorf("resolve images: %d answers to %d requests", len(result.Resolutions), len(requests))
+	}
+	return result.Resolutions, nil
+}
+
+// findingsPage and findingsAtMost bound what one question brings: a page is below the payload limit of 2 MiB.
+const (
+	findingsPage   = 500
+	findingsAtMost = 20_000
+)
+
+// Findings reads the findings behind a verdict from its hub, at most 20,000, worst page by page in the hub's order. Total
+// is how many there are.
+func (s *Starter) Findings(ctx context.Context, v image.Verdict) (findings []image.Finding, total int, err error) {
+	for {
+		var page image.FindingsPage
+		in := activities.FetchFindingsInput{Hub: v.Hub, VersionURL: v.VersionURL, Offset: len(findings), Limit: findingsPage}
+		if err := s.ask(ctx, "findings", workflows.HubQueue(v.Hub), hubSteps.FetchFindings, in, &page); err != nil {
+			return nil, 0, fmt.Errorf("read findings from hub %s: %w", v.Hub, err)
+		}
+		findings, total = append(findings, page.Findings...), page.Total
+		if len(page.Findings) == 0 || len(findings) >= min(total, findingsAtMost) {
+			return findings, total, nil
+		}
+	}
+}
+
+// ask runs one step on a queue for an answer, without a workflow around it.
+func (s *Starter) ask(ctx context.Context, what, queue string, step, in, answer any) error {
+	handle, err := s.temporal.ExecuteActivity(ctx, client.StartActivityOptions{
+		ID:                     what + "/" + uuid.NewString(),
+		TaskQueue:              queue,
+		ScheduleToStartTimeout: askStart,
+		StartToCloseTimeout:    askLong,
+		ScheduleToCloseTimeout: askStart + askLong,
+		HeartbeatTimeout:       askLong,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, MaximumAttempts: 3},
+	}, step, in)
+	if err != nil {
+		return fmt.Errorf("ask on queue %s: %w", queue, err)
+	}
+	err = handle.Get(ctx, answer)
+	var timeout *temporal.TimeoutError
+	if errors.As(err, &timeout) {
+		return fmt.Errorf("no worker on queue %q answered in time; is one running? %w", queue, err)
+	}
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return errors.New(app.Message())
+	}
+	return err
+}

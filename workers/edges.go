@@ -1,0 +1,121 @@
+package workers
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/internal/hub/blackduck"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/internal/scanclient"
+)
+
+// newHubs makes the drivers of the configured hubs.
+func newHubs(c config.Config) (map[string]activities.Hub, error) {
+	hubs := map[string]activities.Hub{}
+	for _, h := range c.Hubs {
+		driver, err := blackduck.New(blackduck.Options{
+			Name: h.Name, URL: h.URL, TokenFile: h.TokenFile, Username: h.Username, PasswordFile: h.PasswordFile,
+			CAFile: h.CAFile, Insecure: h.Insecure, Generation: blackduck.Generation(h.Generation), RequestsPerSecond: h.Rate,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("hub %s: %w", h.Name, err)
+		}
+		hubs[h.Name] = driver
+	}
+	return hubs, nil
+}
+
+// newRegistry makes the client of all registries.
+func newRegistry(c config.Config) (*registry.Client, error) {
+	options := registry.Options{
+		CacheDir:     filepath.Join(c.Scanner.Directory, "layers"),
+		CacheLimit:   int64(c.Scanner.CacheLimit),
+		MinFree:      int64(c.Scanner.MinFree),
+		Hosts:        map[string]registry.Host{},
+		Credentials:  map[string]registry.Credential{},
+		DockerConfig: c.DockerConfig,
+	}
+	for _, r := range c.Registries {
+		options.Hosts[r.Host] = registry.Host{PlainHTTP: r.PlainHTTP, CAFile: r.CAFile, Insecure: r.Insecure}
+	}
+	for _, each := range c.Credentials {
+		options.Credentials[each.Name] = registry.Credential{
+			Username: each.Username, PasswordFile: each.PasswordFile, DockerConfig: each.DockerConfig,
+		}
+	}
+	return registry.New(options)
+}
+
+// puller is the registry client as PullImage and ResolveImages see it.
+type puller struct{ *registry.Client }
+
+func (p puller) Pull(ctx context.Context, names []image.Name, d image.Digest, tar string, progress func(done, total int64)) (activities.PulledImage, error) {
+	pulled, err := p.Client.Pull(ctx, registry.PullRequest{Digest: d, Names: names, Tar: tar},
+		func(at registry.Progress) { progress(at.Done, at.Total) })
+	return activities.PulledImage{Name: pulled.Name, Bytes: pulled.Bytes, Size: pulled.Size}, err
+}
+
+func (p puller) Resolve(ctx context.Context, reference string, platform image.Platform, credential string) (activities.ResolvedImage, error) {
+	found, err := p.Client.Resolve(ctx, reference, platform, credential)
+	return activities.ResolvedImage{Digest: found.Digest, Name: found.Name, Platform: found.Platform, Size: found.Size}, err
+}
+
+// scanLog is how much of a scan client's log is kept for an error's sake.
+const scanLog = 64 << 10
+
+func newScanClient(c config.Config) (*scanclient.Runner, error) {
+	s := c.Scanner.Client
+	command, err := scanCommand(s.Command)
+	if err != nil {
+		return nil, err
+	}
+	return scanclient.New(scanclient.Options{
+		Command: command, ListTimeout: s.ListTimeout, UploadTimeout: s.UploadTimeout,
+		MemoryLimit: int64(s.Memory), ScratchQuota: int64(s.Scratch), LogLimit: scanLog,
+	})
+}
+
+// builtinClient is the scan client that comes with Perceptor.
+const builtinClient = "perceptor-scan"
+
+// scanCommand finds the scan client: where the configuration says, beside this program, or on the PATH.
+func scanCommand(configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), builtinClient)
+		if _, err := os.Stat(beside); err == nil {
+			return beside, nil
+		}
+	}
+	found, err := exec.LookPath(builtinClient)
+	if err != nil {
+		return "", fmt.Errorf("scan client: %s is neither beside this program nor on the PATH; build it with make build or name it with --scan-client: %w", builtinClient, err)
+	}
+	return found, nil
+}
+
+// lister is the scan client's runner as the steps see it.
+type lister struct{ *scanclient.Runner }
+
+func (l lister) List(ctx context.Context, tar, document, scratch string, names image.HubNames, progress func(phase string, done, total int64)) (int, error) {
+	listing, err := l.Runner.List(ctx, scanclient.ListRequest{
+		Tar: tar, Document: document, Scratch: scratch, Name: names.Project, Version: names.Version,
+	}, func(p scanclient.Progress) { progress(p.Phase, p.Done, p.Total) })
+	return listing.Components, err
+}
+
+func (l lister) Upload(ctx context.Context, document string, target image.UploadTarget, names image.HubNames, attempt image.AttemptID,
+	progress func(phase string, done, total int64),
+) (string, error) {
+	uploaded, err := l.Runner.Upload(ctx, scanclient.UploadRequest{Document: document, Target: target, Names: names, Attempt: attempt},
+		func(p scanclient.Progress) { progress(p.Phase, p.Done, p.Total) })
+	return uploaded.ScanID, err
+}
