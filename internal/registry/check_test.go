@@ -1,13 +1,17 @@
 package registry_test
 
 import (
+	"archive/tar"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/image"
@@ -66,4 +70,38 @@ func write(t *testing.T, path, content string) string {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 	return path
+}
+
+// layersIn are the layers of a tar as they are stored in it.
+func layersIn(t *testing.T, path string) [][]byte {
+	t.Helper()
+	index, err := tarball.LoadManifest(func() (io.ReadCloser, error) { return os.Open(path) })
+	require.NoError(t, err)
+	stored := map[string][]byte{}
+	file, err := os.Open(path)
+	require.NoError(t, err)
+	defer file.Close()
+	for reader := tar.NewReader(file); ; {
+		header, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		stored[header.Name], err = io.ReadAll(reader)
+		require.NoError(t, err)
+	}
+	var layers [][]byte
+	for _, name := range index[0].Layers {
+		require.Contains(t, stored, name)
+		layers = append(layers, stored[name])
+	}
+	return layers
+}
+
+// sameLayers compares the tar with the layers that were pushed.
+func sameLayers(t *testing.T, h host, layers ...v1.Layer) {
+	t.Helper()
+	for i, got := range layersIn(t, h.tar()) {
+		require.Equal(t, contentOf(t, layers[i]), got)
+	}
 }

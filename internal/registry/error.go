@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -127,13 +128,13 @@ func hostOf(err error) string {
 	return "its address"
 }
 
-// certificateDetail is the verifier's own sentence, without the prefixes of the layers above it.
+// certificateDetail is the verifier's own sentence, without what other attempts said.
 func certificateDetail(err error) string {
-	text := err.Error()
-	if i := strings.LastIndex(text, "x509: "); i >= 0 {
-		text = text[i+len("x509: "):]
+	var verification *tls.CertificateVerificationError
+	if errors.As(err, &verification) {
+		err = verification.Err
 	}
-	return text
+	return strings.TrimPrefix(err.Error(), "x509: ")
 }
 
 func throttledReason(left time.Duration) string {

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"context"
+	"net/http"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -35,3 +37,22 @@ func (c *Client) Waiting(h v1.Hash) int {
 	}
 	return 0
 }
+
+// Redirected tells whether a client would follow a redirect.
+func (c *Client) Redirected(to *http.Request, via []*http.Request) error {
+	return c.wire.checkRedirect(to, via)
+}
+
+// Gate is the shared back-off by itself.
+type Gate struct{ *gate }
+
+// NewGate makes a gate that waits this long at most.
+func NewGate(patience time.Duration) Gate {
+	return Gate{newGate(pace{first: time.Second, longest: 8 * time.Second, patience: patience})}
+}
+
+// Note tells the gate of an answer.
+func (g Gate) Note(host string, resp *http.Response) { g.note(host, resp) }
+
+// Wait waits until the host may be asked.
+func (g Gate) Wait(ctx context.Context, host string) error { return g.wait(ctx, host) }

@@ -109,9 +109,9 @@ type counted struct {
 }
 
 func (c *counted) Write(p []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(p)
-	c.add(n)
-	return n, err
+	// Counted before, since whoever reads it may look at the count before Write returns.
+	c.add(len(p))
+	return c.ResponseWriter.Write(p)
 }
 
 // push stores an image, around the faults, under repository:tag and returns its digest.

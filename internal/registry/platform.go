@@ -43,6 +43,9 @@ func choose(index []byte, wanted image.Platform) (v1.Hash, error) {
 	if best == nil {
 		return v1.Hash{}, onlyOthers(wanted, offered)
 	}
+	if best.Digest.Algorithm != "sha256" {
+		return v1.Hash{}, faultf(notAnImage, "its index names an image without a usable digest")
+	}
 	return best.Digest, nil
 }
 

@@ -96,8 +96,12 @@ func TestTwoPullsAtOnceShareTheirBase(t *testing.T) {
 			var group sync.WaitGroup
 			var bytes [2]int64
 			for i, pull := range []func() (registry.Pulled, error){
-				func() (registry.Pulled, error) { return h.pull(context.WithoutCancel(t.Context()), f.host()+"/one", first) },
-				func() (registry.Pulled, error) { return other.pull(context.WithoutCancel(t.Context()), f.host()+"/two", second) },
+				func() (registry.Pulled, error) {
+					return h.pull(context.WithoutCancel(t.Context()), f.host()+"/one", first)
+				},
+				func() (registry.Pulled, error) {
+					return other.pull(context.WithoutCancel(t.Context()), f.host()+"/two", second)
+				},
 			} {
 				group.Go(func() {
 					pulled, err := pull()

@@ -41,7 +41,7 @@ func (c *Client) open(ctx context.Context, repo name.Repository, credential stri
 		if err != nil {
 			return loginError(ctx, err)
 		}
-		s.http = &http.Client{Transport: rt, CheckRedirect: checkRedirect}
+		s.http = &http.Client{Transport: rt, CheckRedirect: c.wire.checkRedirect}
 		return nil
 	})
 	if err != nil {

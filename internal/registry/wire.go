@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -108,10 +109,14 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (w *wire) admit(req *http.Request) error {
-	if req.URL.Scheme != "https" && !loopback(req.URL.Hostname()) && !w.rules[req.URL.Host].PlainHTTP {
+	if !w.allowed(req.URL) {
 		return errPlainHTTP
 	}
 	return w.gate.wait(req.Context(), req.URL.Host)
+}
+
+func (w *wire) allowed(address *url.URL) bool {
+	return address.Scheme == "https" || loopback(address.Hostname()) || w.rules[address.Host].PlainHTTP
 }
 
 // plain reports whether a registry may be spoken to without TLS.
@@ -132,12 +137,14 @@ func loopback(hostname string) bool {
 
 // checkRedirect follows a registry to where it keeps its layers, but not from outside into this machine's own
 // networks: a foreign registry must not make a scanner read a cloud's metadata service.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) >= redirectLimit {
-		return faultf(refusedRedirect, "the registry redirected more than %d times", redirectLimit)
-	}
+func (w *wire) checkRedirect(req *http.Request, via []*http.Request) error {
 	from, to := via[0].URL.Hostname(), req.URL.Hostname()
-	if from != to && inside(to) && !inside(from) {
+	switch {
+	case len(via) >= redirectLimit:
+		return faultf(refusedRedirect, "the registry redirected more than %d times", redirectLimit)
+	case !w.allowed(req.URL):
+		return faultf(refusedRedirect, "the registry redirected to %s without TLS, which is not followed", to)
+	case from != to && inside(to) && !inside(from):
 		return faultf(refusedRedirect, "the registry redirected to the internal address %s, which is not followed", to)
 	}
 	return nil
