@@ -100,10 +100,10 @@ const patience = 10 * time.Second
 
 // end kills what is left of the family and reaps the client.
 func (c *child) end() error {
-	// The group goes first and at once, also where the process table cannot be read. Its number is still the client's,
-	// which was not reaped yet, and a group without anybody alive is no error here.
-	_ = unix.Kill(-c.cmd.Process.Pid, unix.SIGKILL)
 	err := c.family.killAll(patience)
+	// Where the process table cannot be read, the group at least is killed. Its number is still the client's, which was
+	// not reaped yet, and a group without anybody alive is no error here.
+	_ = unix.Kill(-c.cmd.Process.Pid, unix.SIGKILL)
 	c.bury()
 	return err
 }

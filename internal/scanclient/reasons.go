@@ -62,7 +62,15 @@ func endedAfterLast() ending {
 	return ending{class: image.Invalid, reason: "went on talking after its last line; it is not a scan client of this protocol"}
 }
 
+// crashes are the signals a program brings upon itself, which it would do again with the same image.
+var crashes = map[syscall.Signal]bool{
+	syscall.SIGSEGV: true, syscall.SIGBUS: true, syscall.SIGILL: true, syscall.SIGFPE: true, syscall.SIGABRT: true, syscall.SIGSYS: true,
+}
+
 func endedSignal(signal syscall.Signal) ending {
+	if crashes[signal] {
+		return ending{class: image.Invalid, reason: fmt.Sprintf("crashed with signal %d (%s)", int(signal), signal)}
+	}
 	hint := "somebody or the system stopped it"
 	if signal == syscall.SIGKILL {
 		hint = "somebody stopped it, or the system ran out of memory"

@@ -15,7 +15,7 @@ import (
 // Phase is what a scan client is doing. Phases come in the order of the constants; a verb uses only its own.
 type Phase string
 
-// The phases. Done and Total count, in this order: bytes unpacked, catalogue tasks, documents, logins, bytes of the
+// The phases. Done and Total count, in this order: bytes of layers read, catalogue tasks, documents, logins, bytes of the
 // document sent.
 const (
 	PhaseUnpack    Phase = "unpack"
