@@ -52,17 +52,18 @@ type Archive struct {
 	meter     *meter
 }
 
-// meter counts what was unpacked from all layers together.
+// meter counts all layers together: what they take in the archive, which is known beforehand, and what they unpack to,
+// which is not.
 type meter struct {
-	unpacked atomic.Int64
-	quota    int64
-	progress func(unpacked int64)
+	read, unpacked atomic.Int64
+	quota, total   int64
+	progress       func(read, total int64)
 }
 
 // Open reads the archive's index, manifest and configuration. Quota is how many bytes all its layers may unpack to, no
-// limit when 0. Progress is called while layers are read, by several goroutines. A wrong archive is a protocol.Failure
-// that says what is wrong.
-func Open(name string, quota int64, progress func(unpacked int64)) (*Archive, error) {
+// limit when 0. Progress is called by several goroutines while layers are read, in bytes of the archive. A wrong archive
+// is a protocol.Failure that says what is wrong.
+func Open(name string, quota int64, progress func(read, total int64)) (*Archive, error) {
 	file, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, protocol.Failure{Class: image.NotFound, Message: fmt.Sprintf("there is no image tar at %s", name)}
@@ -79,9 +80,6 @@ func Open(name string, quota int64, progress func(unpacked int64)) (*Archive, er
 
 // Close ends all reading.
 func (a *Archive) Close() error { return a.file.Close() }
-
-// Unpacked is how many bytes were read out of layers so far.
-func (a *Archive) Unpacked() int64 { return a.meter.unpacked.Load() }
 
 func (a *Archive) read() error {
 	if err := a.index(); err != nil {
@@ -104,9 +102,11 @@ func (a *Archive) read() error {
 		return malformed("its manifest names %d layers and its configuration %d", have, want)
 	}
 	for _, layer := range a.manifest.Layers {
-		if _, err := a.find(layer); err != nil {
+		entry, err := a.find(layer)
+		if err != nil {
 			return err
 		}
+		a.meter.total += entry.size
 	}
 	return nil
 }

@@ -3,13 +3,13 @@ package archive
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/perceptor/perceptor/internal/image"
@@ -82,7 +82,7 @@ func (l layer) Uncompressed() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	stream, err := decompress(io.NewSectionReader(l.archive.file, entry.offset, entry.size))
+	stream, err := decompress(&metered{from: io.NewSectionReader(l.archive.file, entry.offset, entry.size), meter: l.archive.meter})
 	if err != nil {
 		return nil, l.damaged(err)
 	}
@@ -121,6 +121,19 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	}
 }
 
+// metered counts what is read of the archive.
+type metered struct {
+	from  io.Reader
+	meter *meter
+}
+
+// Read reads on and tells how far all layers are.
+func (m *metered) Read(p []byte) (int, error) {
+	n, err := m.from.Read(p)
+	m.meter.progress(m.meter.read.Add(int64(n)), m.meter.total)
+	return n, err
+}
+
 // counted is a layer's stream under the quota of the whole image.
 type counted struct {
 	stream io.ReadCloser
@@ -131,11 +144,9 @@ type counted struct {
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.stream.Read(p)
 	m := c.layer.archive.meter
-	total := m.unpacked.Add(int64(n))
-	if m.quota > 0 && total > m.quota {
+	if unpacked := m.unpacked.Add(int64(n)); m.quota > 0 && unpacked > m.quota {
 		return 0, OverQuota(m.quota)
 	}
-	m.progress(total)
 	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader hands out io.EOF itself
 		err = c.layer.damaged(err)
 	}

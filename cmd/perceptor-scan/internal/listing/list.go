@@ -72,7 +72,7 @@ func Run(ctx context.Context, req Request, out *protocol.Writer) (protocol.Resul
 func list(ctx context.Context, req Request, out *protocol.Writer) (protocol.Result, error) {
 	// A line that cannot be written means that the runner is gone, and then standard input closes too.
 	_ = out.Progress(protocol.PhaseUnpack, 0, 0)
-	tar, err := archive.Open(req.Tar, req.Quota, func(unpacked int64) { _ = out.Progress(protocol.PhaseUnpack, unpacked, 0) })
+	tar, err := archive.Open(req.Tar, req.Quota, func(read, total int64) { _ = out.Progress(protocol.PhaseUnpack, read, total) })
 	if err != nil {
 		return protocol.Result{}, err
 	}
