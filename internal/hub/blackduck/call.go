@@ -160,12 +160,19 @@ func isLoginAddress(u *url.URL) bool {
 	return false
 }
 
-// judge turns a final status that is no success into its row of the table.
+// judge turns a final status that is no success into its row of the table. A login page with status 200 is found here
+// and not by the parsers, because a new login may mend it.
 func judge(answer reply, k call, s *session) error {
 	if answer.status >= 200 && answer.status <= 299 {
+		if isHTML(answer) && isLoginPage(answer.body) {
+			return trouble(symptomLoginPage, nil)
+		}
 		return nil
 	}
 	p := &problem{row: forStatus(answer.status), status: answer.status, retry: retryAfter(answer.header, answer.at)}
+	if answer.status == http.StatusNotFound && !isHubError(answer.body) {
+		p.row = forSymptom(symptomForeign404)
+	}
 	if words := saying(errorMessage(answer.body), append(s.secrets(), k.secrets...)); words != "" {
 		p.cause = hubSays(words)
 	}

@@ -121,7 +121,7 @@ func (c *Client) Changes(ctx context.Context, since, until time.Time) ([]Change,
 	return changes, c.wrap(opChanges, "", nil, err)
 }
 
-// typesFor are the types to ask for: a hub refuses filters it does not know.
+// typesFor are the types to ask for: old hubs may refuse filters they do not know.
 func typesFor(d dialect) []string {
 	if d.old {
 		return oldTypes

@@ -74,5 +74,8 @@ func limiter(perSecond float64) *rate.Limiter {
 // Name is the configured name of the hub.
 func (c *Client) Name() string { return c.name }
 
+// Close lets go of idle connections. Calls under way go on, and later ones open new connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
 // String names the hub without any secret.
 func (c *Client) String() string { return fmt.Sprintf("hub %s at %s", c.name, c.origin.root()) }

@@ -165,7 +165,7 @@ func absentOrComing(scan image.HubScan, detail string, age time.Duration) image.
 	return scan
 }
 
-// isNotFound reports a 404 and nothing else.
+// isNotFound reports that the hub itself answered 404.
 func isNotFound(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Class == image.NotFound

@@ -29,6 +29,7 @@ const (
 	symptomElsewhere   symptom = "redirect elsewhere"
 	symptomLoop        symptom = "redirect loop"
 	symptomArgument    symptom = "argument"
+	symptomForeign404  symptom = "foreign 404"
 	symptomDegraded    symptom = "degraded"
 )
 
@@ -43,9 +44,11 @@ type failure struct {
 
 // failures is the one place that decides what a failed call means. The first row that fits counts.
 //
-// Two choices need their reason. An untrusted certificate is invalid, not transient: no waiting mends it. JSON of the
+// Some choices need their reason. An untrusted certificate is invalid, not transient: no waiting mends it. JSON of the
 // wrong shape is invalid as well, because the hub is well and speaks, only not the API this driver knows; an empty,
 // cut off or HTML reply is transient, because that is what the proxy in front of a hub sends while the hub restarts.
+// For the same reason a 404 counts as the hub's only in the hub's own form: many proxies answer 404 while no hub is
+// behind them, and to take that for "no such scan" would free leases and scan images a second time.
 var failures = []failure{
 	{symptom: symptomNetwork, class: image.Transient, says: "the hub cannot be reached"},
 	{symptom: symptomTimeout, class: image.Transient, says: "the hub did not answer in time"},
@@ -65,6 +68,7 @@ var failures = []failure{
 	{symptom: symptomElsewhere, class: image.Invalid, says: "the hub redirects to another address, where no credentials are sent; set its URL to that address if it is right"},
 	{symptom: symptomLoop, class: image.Invalid, says: "the hub redirects in a circle"},
 	{symptom: symptomArgument, class: image.Invalid, says: "the call makes no sense and was not sent"},
+	{symptom: symptomForeign404, class: image.Transient, says: "a 404 that is not in the hub's form: a proxy answers in its place"},
 	{symptom: symptomDegraded, class: image.Throttled, says: "the hub accepts no scans for now"},
 
 	{low: 200, high: 299, class: image.Invalid, says: "the hub answered with a success this driver does not expect here"},

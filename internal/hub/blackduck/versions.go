@@ -120,7 +120,8 @@ func (c *Client) Ready(ctx context.Context) error {
 // probeVersion takes any well-formed answer for life; the oldest hubs answer 404, and that is life as well.
 func (c *Client) probeVersion(ctx context.Context, op string, d dialect) error {
 	_, _, err := get[hubVersion](ctx, c, call{op: op, at: c.origin.join("/api/current-version"), accept: d.accept(mediaStatus)})
-	if d.old && isNotFound(err) {
+	var e *Error
+	if d.old && errors.As(err, &e) && e.Status == http.StatusNotFound {
 		return nil
 	}
 	return err
@@ -132,5 +133,5 @@ func isAbsentFeature(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	return e.Class == image.NotFound || e.Class == image.Unsupported || e.Status == http.StatusForbidden
+	return e.Status == http.StatusNotFound || e.Status == http.StatusForbidden || e.Class == image.Unsupported
 }

@@ -44,7 +44,7 @@ func decode[T any, P checked[T]](body []byte) (T, error) {
 	if err := json.Unmarshal(body, &value); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
-			if syntax.Offset >= int64(len(body)) {
+			if syntax.Error() == endOfJSON {
 				return value, trouble(symptomCutOff, err)
 			}
 			return value, trouble(symptomNotJSON, err)
@@ -57,6 +57,9 @@ func decode[T any, P checked[T]](body []byte) (T, error) {
 	return value, nil
 }
 
+// endOfJSON is how encoding/json names a text that stops too soon; the offset alone does not tell it from a wrong end.
+const endOfJSON = "unexpected end of JSON input"
+
 // shapeOnly tells where the types differ without repeating the foreign value.
 func shapeOnly(err error) error {
 	var mismatch *json.UnmarshalTypeError
@@ -68,25 +71,30 @@ func shapeOnly(err error) error {
 
 // notJSON is the trouble of a success that is empty, a page for a browser, or of another type.
 func notJSON(answer reply) error {
-	body := bytes.TrimSpace(answer.body)
-	if len(body) == 0 {
+	if len(bytes.TrimSpace(answer.body)) == 0 {
 		return trouble(symptomEmpty, nil)
 	}
-	kind, _, err := mime.ParseMediaType(answer.header.Get("Content-Type"))
-	if err != nil {
-		kind = ""
-	}
-	switch {
-	case body[0] == '<' || kind == "text/html":
-		if isLoginPage(body) {
-			return trouble(symptomLoginPage, nil)
-		}
+	if isHTML(answer) {
 		return trouble(symptomHTML, nil)
-	case kind == "", kind == mediaJSON, strings.HasSuffix(kind, "+json"):
-		return nil
-	default:
+	}
+	if kind := mediaType(answer); kind != "" && kind != mediaJSON && !strings.HasSuffix(kind, "+json") {
 		return trouble(symptomNotJSON, fmt.Errorf("its type is %.60q", kind))
 	}
+	return nil
+}
+
+// isHTML goes by the type and by the first character: proxies send pages under any type.
+func isHTML(answer reply) bool {
+	return mediaType(answer) == "text/html" || bytes.HasPrefix(bytes.TrimSpace(answer.body), []byte("<"))
+}
+
+// mediaType is the content type without its parameters; empty when there is none or it cannot be read.
+func mediaType(answer reply) string {
+	kind, _, err := mime.ParseMediaType(answer.header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return kind
 }
 
 // isLoginPage knows the marks of a login form and of a form that forwards to an identity provider.
@@ -100,15 +108,25 @@ func isLoginPage(body []byte) bool {
 	return false
 }
 
+// hubError is the form of the hub's errors; only what is used of it.
+type hubError struct {
+	Message string `json:"errorMessage"`
+	Code    string `json:"errorCode"`
+}
+
 // errorMessage is the hub's explanation in an error's body; empty when there is none in the known shape.
 func errorMessage(body []byte) string {
-	var content struct {
-		ErrorMessage string `json:"errorMessage"`
-	}
+	var content hubError
 	if json.Unmarshal(body, &content) != nil {
 		return ""
 	}
-	return content.ErrorMessage
+	return content.Message
+}
+
+// isHubError reports whether an error's body is in the hub's form.
+func isHubError(body []byte) bool {
+	var content hubError
+	return json.Unmarshal(body, &content) == nil && (content.Message != "" || content.Code != "")
 }
 
 // instant is a time as hubs write it: ISO 8601 with or without milliseconds; absent, null and "" are the zero time.

@@ -1,0 +1,139 @@
+package blackduck_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// versionParts serves the three parts of a version that a verdict is made of.
+func versionParts(risk, policy, findings http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/risk-profile"):
+			risk(w, r)
+		case strings.HasSuffix(r.URL.Path, "/policy-status"):
+			policy(w, r)
+		default:
+			findings(w, r)
+		}
+	}
+}
+
+const (
+	cleanRisk   = `{"categories": {"VULNERABILITY": {"HIGH": 0, "OK": 3}}, "bomLastUpdatedAt": "2025-11-03T10:00:00.000Z"}`
+	cleanPolicy = `{"overallStatus": "NOT_IN_VIOLATION", "updatedAt": "2025-11-03T11:00:00.000+0000", "componentVersionStatusCounts": []}`
+)
+
+func TestVerdictNeverGreenByMistake(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		risk, policy http.HandlerFunc
+		want         image.OverallStatus
+	}{
+		{"clean", answer(200, jsonType, cleanRisk), answer(200, jsonType, cleanPolicy), image.NotInViolation},
+		{"no policy module", answer(200, jsonType, cleanRisk), answer(404, jsonType, "{}"), image.OverallUnknown},
+		{"not licensed", answer(200, jsonType, cleanRisk), answer(402, jsonType, "{}"), image.OverallUnknown},
+		{"a word of tomorrow", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "MOSTLY_HARMLESS"}`), image.OverallUnknown},
+		{"not scanned yet", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "UNKNOWN"}`), image.OverallUnknown},
+		{"overridden", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "IN_VIOLATION_OVERRIDDEN"}`), image.InViolationOverridden},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			hub := newFakeHub(t, versionParts(c.risk, c.policy, answer(200, jsonType, emptyList)))
+			verdict, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), image.HubScan{VersionURL: hub.URL + sampleVersion})
+			require.NoError(t, err)
+			require.Equal(t, c.want, verdict.OverallStatus)
+		})
+	}
+}
+
+func TestVerdictFailures(t *testing.T) {
+	good, policy, findings := answer(200, jsonType, cleanRisk), answer(200, jsonType, cleanPolicy), answer(200, jsonType, emptyList)
+	for name, c := range map[string]struct {
+		serve http.HandlerFunc
+		want  failureCase
+	}{
+		"version gone": {
+			versionParts(answer(404, jsonType, sorryText), answer(404, jsonType, "{}"), findings),
+			failureCase{status: 404, class: image.NotFound, says: "/risk-profile"},
+		},
+		"policy forbidden": {versionParts(good, answer(403, jsonType, "{}"), findings), failureCase{status: 403, class: image.Unauthorized}},
+		"policy broken":    {versionParts(good, answer(500, jsonType, "{}"), findings), failureCase{status: 500, class: image.Transient}},
+		"policy empty": {
+			versionParts(good, answer(200, jsonType, "{}"), findings),
+			failureCase{symptom: "wrong shape", class: image.Invalid, says: "no overallStatus"},
+		},
+		"policy below nothing": {
+			versionParts(good, answer(200, jsonType, `{"overallStatus": "IN_VIOLATION", "componentVersionStatusCounts": [{"name": "IN_VIOLATION", "value": -1}]}`), findings),
+			failureCase{symptom: "wrong shape", class: image.Invalid},
+		},
+		"no vulnerabilities counted": {
+			versionParts(answer(200, jsonType, `{"categories": {"LICENSE": {}}}`), policy, findings),
+			failureCase{symptom: "wrong shape", class: image.Invalid, says: "no category VULNERABILITY"},
+		},
+		"counted below nothing": {
+			versionParts(answer(200, jsonType, `{"categories": {"VULNERABILITY": {"HIGH": -3}}}`), policy, findings),
+			failureCase{symptom: "wrong shape", class: image.Invalid, says: "-3 components"},
+		},
+		"findings busy": {versionParts(good, policy, answer(429, "", "", "Retry-After", "3")), failureCase{status: 429, class: image.Throttled, retry: 3 * time.Second}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := newFakeHub(t, c.serve)
+			_, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), image.HubScan{VersionURL: hub.URL + sampleVersion})
+			requireFailure(t, err, c.want)
+		})
+	}
+}
+
+func TestVerdictCountsAndTimes(t *testing.T) {
+	risk := `{"categories": {"VULNERABILITY": {"HIGH": 1, "DREADFUL": 2, "UNKNOWN": 4, "OK": 8}}}`
+	hub := newFakeHub(t, versionParts(answer(200, jsonType, risk), answer(200, jsonType, cleanPolicy), answer(200, jsonType, emptyList)))
+	verdict, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), image.HubScan{VersionURL: hub.URL + sampleVersion})
+	require.NoError(t, err)
+	require.Equal(t, image.Counts{High: 1, Unrated: 2}, verdict.Vulnerabilities, "a level nobody knows is bad, not clean")
+	require.Equal(t, 15, verdict.Components)
+	require.Equal(t, 4, verdict.NotAssessed)
+	require.Equal(t, time.Date(2025, 11, 3, 11, 0, 0, 0, time.UTC), verdict.JudgedAt, "the policy's time stands in")
+}
+
+func TestFindingsShape(t *testing.T) {
+	finding := func(vulnerability string) http.HandlerFunc {
+		return answer(200, jsonType, fmt.Sprintf(`{"totalCount": 1, "items": [{"componentName": "a", "vulnerabilityWithRemediation": %s}]}`, vulnerability))
+	}
+	for name, c := range map[string]failureCase{
+		"no name":    {serve: finding(`{"severity": "HIGH"}`), says: "without its vulnerability's name"},
+		"high score": {serve: finding(`{"vulnerabilityName": "x", "baseScore": 11}`), says: "score 11"},
+		"low score":  {serve: finding(`{"vulnerabilityName": "x", "overallScore": -1}`), says: "score -1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hub := newFakeHub(t, c.serve)
+			_, err := newClient(t, tokenOptions(t, hub.Server)).Findings(t.Context(), hub.URL+sampleVersion, 0, 10)
+			requireFailure(t, err, failureCase{symptom: "wrong shape", class: image.Invalid, says: c.says})
+		})
+	}
+	t.Run("a link that is none for people", func(t *testing.T) {
+		hub := newFakeHub(t, finding(`{"vulnerabilityName": "CVE 1/2", "url": "javascript:alert(1)"}`))
+		page, err := newClient(t, tokenOptions(t, hub.Server)).Findings(t.Context(), hub.URL+sampleVersion, 0, 10)
+		require.NoError(t, err)
+		require.Equal(t, hub.URL+"/api/vulnerabilities/CVE%201%2F2", page.Findings[0].URL)
+	})
+}
+
+// TestNewScanNotShownYet: a code location that still shows the scan before the one asked about is not taken for done.
+func TestNewScanNotShownYet(t *testing.T) {
+	hub := newFakeHub(t, answer(200, jsonType, `{"scanState": "SUCCESS", "createdAt": "2025-11-03T10:00:00.000Z", "_meta": {"href": "/api/scan-summaries/1"}}`))
+	client := newClient(t, tokenOptions(t, hub.Server))
+	scan := image.HubScan{Name: sampleName, CodeLocationURL: hub.URL + sampleLocation, VersionURL: hub.URL + sampleVersion}
+	scan.StartedAt = time.Date(2025, 11, 3, 10, 0, 1, 0, time.UTC)
+	got, err := client.ScanState(t.Context(), scan)
+	require.NoError(t, err)
+	require.Equal(t, image.HubScanInProgress, got.State)
+	require.Equal(t, "the hub does not show the new scan yet", got.Detail)
+	require.Equal(t, scan.StartedAt, got.StartedAt)
+}
