@@ -1,0 +1,138 @@
+# What can be done here: `make help` lists it, from the text after each "##".
+# It needs Go and make. Outputs go to bin/, caches stay where Go keeps them, and no target changes a file of the tree.
+
+GO   ?= go
+ARGS ?=
+
+GOLANGCI_LINT_VERSION := v2.15.0
+WORKFLOWCHECK_VERSION := v0.6.0
+
+# One set of flags for everything: building, vetting, linting and testing then share Go's build cache, and Temporal's
+# server is compiled once. Without version control's state in it, the same source gives the same bytes.
+override GOFLAGS := $(strip $(filter-out -trimpath -buildvcs=%,$(GOFLAGS)) -trimpath -buildvcs=false)
+export GOFLAGS
+export CGO_ENABLED := 0
+
+# The programs with many dependencies are modules of their own, so that the root's list stays short.
+heavy    := cmd/perceptor-scan cmd/perceptor-dev
+programs := cmd/perceptor-dev/samples/programs
+modules  := . $(heavy) $(programs)/vulnerable $(programs)/patched
+binaries := bin/perceptor-scan bin/perceptor bin/samples/vulnerable bin/samples/patched bin/samples/vulnerable-arm64 bin/perceptor-dev
+
+golangci-lint := $(CURDIR)/bin/tools/golangci-lint@$(GOLANGCI_LINT_VERSION)/golangci-lint
+workflowcheck := $(CURDIR)/bin/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)/workflowcheck
+
+# having gives the packages of a module whose tests contain a pattern: $(call having,MODULE,PATTERN)
+having = $(sort $(dir $(shell cd $1 && grep -rlE --include='*_test.go' --exclude-dir=bin $(heavy:cmd/%=--exclude-dir=%) '$2' . )))
+# The packages of the root with tests that drive the built programs.
+INTEGRATION ?= $(call having,.,^//go:build .*integration)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help build run demo check test bench clean always \
+	archtest format tidy vet lint workflowcheck test-heavy test-integration test-root
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+## ---- programs
+
+build: announce $(binaries) ## build everything into bin/
+
+# Said once, before the first build: nobody should wonder for minutes.
+announce: always
+	@for program in $(binaries); do \
+		[ -x $$program ] && continue; \
+		echo "building bin/perceptor, bin/perceptor-scan (Syft), bin/perceptor-dev (Temporal server and Web UI) and the samples:"; \
+		echo "about 12 minutes on 2 cores the first time, modules being fetched and compiled; seconds afterwards"; \
+		break; \
+	done
+
+# saying names a program before it is built for the first time.
+saying = @[ -x $@ ] || echo "building $@"
+
+bin/perceptor: always
+	$(saying)
+	@$(GO) build -o $@ ./cmd/perceptor
+
+bin/perceptor-scan bin/perceptor-dev: bin/%: always
+	$(saying)
+	@cd cmd/$* && $(GO) build -o ../../$@ .
+
+# The samples are images' content, and images are Linux, whatever this machine is.
+bin/samples/vulnerable bin/samples/patched: bin/samples/%: always
+	$(saying)
+	@cd $(programs)/$* && GOOS=linux $(GO) build -o $(CURDIR)/$@ .
+
+bin/samples/vulnerable-arm64: always
+	$(saying)
+	@cd $(programs)/vulnerable && GOOS=linux GOARCH=arm64 $(GO) build -o $(CURDIR)/$@ .
+
+always:
+
+run: build ## start it all on this machine and scan the samples; Ctrl-C ends it (ARGS="--help" shows its flags)
+	@exec bin/perceptor-dev $(ARGS)
+
+demo: build ## the same on free ports in a temporary directory; ends when all is scanned
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT && trap 'exit 143' TERM && \
+	bin/perceptor-dev --data "$$dir" --temporal 127.0.0.1:0 --ui 127.0.0.1:0 --hub 127.0.0.1:0 --registry 127.0.0.1:0 --until-scanned $(ARGS)
+
+## ---- checks
+
+check: archtest format tidy vet lint workflowcheck ## conventions, format, go.mod, vet, linters, determinism of workflows
+
+archtest: ## the conventions of this repository
+	$(GO) test -count=1 ./internal/archtest
+
+format: $(golangci-lint) ## is everything formatted?
+	$(golangci-lint) fmt --diff
+
+tidy: ## is every go.mod tidy?
+	@for module in $(modules); do echo "go mod tidy -diff ($$module)"; (cd $$module && $(GO) mod tidy -diff) || exit 1; done
+
+vet: ## go vet, in every module
+	@for module in . $(heavy); do echo "go vet ./... ($$module)"; (cd $$module && $(GO) vet -tags integration ./...) || exit 1; done
+
+lint: $(golangci-lint) ## golangci-lint, in every module
+	@for module in . $(heavy); do echo "golangci-lint run ./... ($$module)"; (cd $$module && $(golangci-lint) run --allow-serial-runners ./...) || exit 1; done
+
+workflowcheck: $(workflowcheck) ## do workflows only what replays?
+	$(workflowcheck) ./...
+
+$(golangci-lint):
+	@echo "building golangci-lint: about 4 minutes on 2 cores the first time"
+	@GOBIN=$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+$(workflowcheck):
+	@GOBIN=$(@D) $(GO) install go.temporal.io/sdk/contrib/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)
+
+## ---- tests
+
+test: build test-heavy test-integration test-root ## every test
+
+# -count=1 where tests run programs of bin/: Go's test cache does not see those change.
+test-heavy: ## the tests of the two heavy modules
+	@for module in $(heavy); do echo "go test ./... ($$module)"; (cd $$module && $(GO) test -count=1 ./...) || exit 1; done
+
+test-integration: build ## the tests that drive the built programs
+	$(if $(strip $(INTEGRATION)),,$(error no test has the build tag integration))
+	$(GO) test -count=1 -p 1 -timeout 30m -tags integration $(INTEGRATION)
+
+# The race detector needs a C compiler, which a machine with only Go and make does not have.
+test-root: ## the root's tests, with the race detector where there is a C compiler
+	@if [ "$$(env -u CGO_ENABLED $(GO) env CGO_ENABLED)" = 1 ]; then \
+		CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...; \
+	else \
+		echo "no C compiler here: testing without the race detector"; \
+		$(GO) test -timeout 20m ./...; \
+	fi
+
+bench: build ## measure; the README's table comes from here
+	$(call benchmarks-of,.)
+	$(call benchmarks-of,cmd/perceptor-scan)
+	$(call benchmarks-of,cmd/perceptor-dev)
+
+benchmarks-of = $(if $(call having,$1,^func Benchmark),cd $1 && $(GO) test -run '^$$' -bench . -timeout 60m $(call having,$1,^func Benchmark))
+
+clean: ## remove bin/
+	rm -rf bin

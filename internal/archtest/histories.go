@@ -1,0 +1,124 @@
+package archtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Histories is where the recorded histories are: a file ScanImage's history is scan_image.json or scan_image_WHAT.json.
+const Histories = "workflows/testdata/replay"
+
+// Registered gives the workflows registered with a worker by the files under workers, and what of these registrations
+// cannot be read. It needs the plain form RegisterWorkflow(workflows.Name).
+func Registered(t *Tree) (names, wrong []string) {
+	for _, file := range t.code {
+		if file.test || !within(file.path, "workers") {
+			continue
+		}
+		ast.Inspect(file.syntax, func(node ast.Node) bool {
+			call, ok := node.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			method, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || len(call.Args) == 0 || !strings.HasPrefix(method.Sel.Name, "RegisterWorkflow") {
+				return true
+			}
+			name, ok := workflowName(call.Args[0])
+			if !ok {
+				wrong = append(wrong, fmt.Sprintf("%s: write the registration as %s(workflows.Name), so that its history can be looked for",
+					t.fset.Position(call.Pos()), method.Sel.Name))
+				return true
+			}
+			names = append(names, name)
+			return true
+		})
+	}
+	slices.Sort(names)
+	return slices.Compact(names), wrong
+}
+
+func workflowName(argument ast.Expr) (string, bool) {
+	function, ok := argument.(*ast.SelectorExpr)
+	if !ok {
+		return "", false
+	}
+	from, ok := function.X.(*ast.Ident)
+	return function.Sel.Name, ok && from.Name == "workflows"
+}
+
+// CheckHistories wants a recorded history of every registered workflow, and of nothing else.
+func CheckHistories(t *Tree) []string {
+	names, wrong := Registered(t)
+	if len(names) == 0 && t.has("workers") {
+		wrong = append(wrong, "workers: no workflow is registered there")
+	}
+	recorded := map[string]bool{}
+	for _, file := range t.files {
+		if path.Dir(file) != Histories || path.Ext(file) != ".json" {
+			continue
+		}
+		name, err := t.recordedWorkflow(file)
+		switch {
+		case err != nil:
+			wrong = append(wrong, fmt.Sprintf("%s: %v", file, err))
+		case !slices.Contains(names, name):
+			wrong = append(wrong, fmt.Sprintf("%s: a history of %s, which is not registered in workers", file, name))
+		case !belongs(path.Base(file), name):
+			wrong = append(wrong, fmt.Sprintf("%s: a history of %s: name the file %s.json or %s_WHAT.json", file, name, snake(name), snake(name)))
+		}
+		recorded[name] = true
+	}
+	for _, name := range names {
+		if !recorded[name] {
+			wrong = append(wrong, fmt.Sprintf("%s/%s.json: no recorded history of %s, so nothing shows that running ones still replay", Histories, snake(name), name))
+		}
+	}
+	return wrong
+}
+
+// recordedWorkflow is the workflow type that a history file says it is of, in its first event.
+func (t *Tree) recordedWorkflow(file string) (string, error) {
+	text, err := t.text(file)
+	if err != nil {
+		return "", err
+	}
+	var history struct {
+		Events []struct {
+			Started struct {
+				Type struct {
+					Name string `json:"name"`
+				} `json:"workflowType"`
+			} `json:"workflowExecutionStartedEventAttributes"`
+		} `json:"events"`
+	}
+	if err := json.Unmarshal([]byte(text), &history); err != nil {
+		return "", fmt.Errorf("not a history: %w", err)
+	}
+	if len(history.Events) == 0 || history.Events[0].Started.Type.Name == "" {
+		return "", fmt.Errorf("not a history: its first event starts no workflow")
+	}
+	return history.Events[0].Started.Type.Name, nil
+}
+
+func belongs(file, workflow string) bool {
+	stem := strings.TrimSuffix(file, ".json")
+	return stem == snake(workflow) || strings.HasPrefix(stem, snake(workflow)+"_")
+}
+
+// snake turns ScanImage into scan_image.
+func snake(name string) string {
+	var out strings.Builder
+	for i, letter := range name {
+		if unicode.IsUpper(letter) && i > 0 {
+			out.WriteByte('_')
+		}
+		out.WriteRune(unicode.ToLower(letter))
+	}
+	return out.String()
+}
