@@ -74,6 +74,25 @@ func hubStep(ctx workflow.Context, hub, summary string, priority int) workflow.C
 	})
 }
 
+// drainStep asks a hub about a scan whose holder is gone. It ends in any case before the pool takes the question for lost.
+func drainStep(ctx workflow.Context, hub, summary string) workflow.Context {
+	options := workflow.GetActivityOptions(hubStep(ctx, hub, summary, priorityFirst))
+	options.ScheduleToCloseTimeout = 4 * time.Minute
+	return workflow.WithActivityOptions(ctx, options)
+}
+
+// probeStep is the one call to a closed hub; the pool itself chooses when to make the next. A minute without a worker
+// that takes it counts as no answer.
+func probeStep(ctx workflow.Context, hub, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              HubControlQueue(hub),
+		ScheduleToStartTimeout: time.Minute,
+		StartToCloseTimeout:    30 * time.Second,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+}
+
 // hubLookUp is hubStep for the first question about an image: a hub that cannot be asked soon is asked after by way of the pool.
 func hubLookUp(ctx workflow.Context, hub, summary string) workflow.Context {
 	options := workflow.GetActivityOptions(hubStep(ctx, hub, summary, priorityNormal))

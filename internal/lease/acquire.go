@@ -94,7 +94,7 @@ func (b *Book) adopt(r Request, now time.Time) {
 	}
 	b.Leases = append(b.Leases, Lease{
 		Chain: r.Chain, Holder: r.Holder, Digest: r.Digest, Scan: r.Scan, Hub: r.Held.Hub, Urgency: r.Urgency, State: Held,
-		Attempt: r.Held.Attempt, First: r.Held.Attempt, GrantedAt: time.UnixMilli(r.Held.Attempt.Millis).UTC(), LastHeard: now,
+		Attempt: r.Held.Attempt, GrantedAt: time.UnixMilli(r.Held.Attempt.Millis).UTC(), LastHeard: now,
 	})
 }
 
@@ -115,9 +115,6 @@ func (b *Book) compare(l *Lease, r Request, now time.Time) {
 // move lets the lease be what its holder says.
 func (b *Book) move(l *Lease, held *Announced) {
 	l.Hub, l.Attempt, l.State, l.Due = held.Hub, held.Attempt, Held, time.Time{}
-	if held.Attempt.Less(l.First) {
-		l.First = held.Attempt
-	}
 	if b.Hub(held.Hub) == nil {
 		b.addHub(held.Hub).Removed = true
 	}
@@ -173,12 +170,14 @@ type Returned struct {
 	Scan   string
 	Hub    string
 	// Attempt is the newest attempt the holder knows of; zero gives up whatever the chain has, its place in the queue too.
+	// A release of an older attempt than the lease's changes nothing: the holder has not seen the newer one yet, and gives
+	// that back too when it arrives.
 	Attempt image.AttemptID
 	// Unfinished says that the holder does not know whether the hub is done: the lease drains.
 	Unfinished bool
 }
 
-// Release takes a lease back.
+// Release takes a lease back. Of a lease that drains the hub alone decides: its holder did not know, or is gone.
 func (b *Book) Release(r Returned, now time.Time) {
 	b.hear(r.Chain)
 	if r.Attempt.IsZero() {
@@ -187,9 +186,10 @@ func (b *Book) Release(r Returned, now time.Time) {
 	b.heardOf(r.Attempt)
 	l := b.Lease(r.Chain)
 	if l == nil {
-		l = b.returnedUnknown(r, now)
+		b.returnedUnknown(r, now)
+		return
 	}
-	if l == nil || b.on(guardLateRelease) && !r.Attempt.IsZero() && r.Attempt.Less(l.First) {
+	if l.draining() || b.on(guardLateRelease) && !r.Attempt.IsZero() && r.Attempt.Less(l.Attempt) {
 		return
 	}
 	if r.Unfinished && b.on(guardUnfinished) {
@@ -202,19 +202,21 @@ func (b *Book) Release(r Returned, now time.Time) {
 
 // returnedUnknown writes down an unfinished lease that the book never knew. A finished one is only remembered, so that a
 // late announcement does not bring it back.
-func (b *Book) returnedUnknown(r Returned, now time.Time) *Lease {
+func (b *Book) returnedUnknown(r Returned, now time.Time) {
 	if r.Attempt.IsZero() || b.wasFreed(r.Chain, r.Attempt) {
-		return nil
+		return
 	}
 	if !r.Unfinished || r.Hub == "" {
 		b.remember(r.Chain, r.Attempt)
-		return nil
+		return
 	}
 	b.adopt(Request{
 		Chain: r.Chain, Holder: r.Holder, Digest: r.Digest, Scan: scanName(r.Scan, r.Digest),
 		Held: &Announced{Hub: r.Hub, Attempt: r.Attempt},
 	}, now)
-	return b.Lease(r.Chain)
+	if l := b.Lease(r.Chain); l != nil {
+		b.drain(l, now)
+	}
 }
 
 // scanName is the name of the scan at the hub.

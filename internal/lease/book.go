@@ -87,13 +87,11 @@ type Lease struct {
 	Holder string       `json:"holder"`
 	Digest image.Digest `json:"digest"`
 	// Scan is the name of the scan at the hub.
-	Scan    string          `json:"scan"`
-	Hub     string          `json:"hub"`
-	Urgency int             `json:"urgency,omitempty"`
-	State   State           `json:"state"`
-	Attempt image.AttemptID `json:"attempt"`
-	// First is the oldest attempt of this lease; it differs from Attempt after a renewal.
-	First     image.AttemptID `json:"first"`
+	Scan      string          `json:"scan"`
+	Hub       string          `json:"hub"`
+	Urgency   int             `json:"urgency,omitempty"`
+	State     State           `json:"state"`
+	Attempt   image.AttemptID `json:"attempt"`
 	GrantedAt time.Time       `json:"grantedAt"`
 	LastHeard time.Time       `json:"lastHeard,omitzero"`
 	// Due is when the grant is sent again; zero when nothing is to be sent.

@@ -51,6 +51,9 @@ func (b *Book) Suspect(chain string) {
 	if w := b.Waiter(chain); w != nil {
 		w.LastHeard = time.Time{}
 	}
+	if b.Cold != nil && slices.ContainsFunc(b.Cold.Silent, func(h Holder) bool { return h.Chain == chain }) {
+		b.Checked = time.Time{}
+	}
 }
 
 // ToCheck answers the holders to ask the server about: those suspected at once, those silent at every CheckAfter.

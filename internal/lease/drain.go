@@ -72,6 +72,17 @@ type Question struct {
 	Hub   string
 	// Scan is its name at the hub.
 	Scan string
+	// Asked is when the question was put.
+	Asked time.Time
+}
+
+// Seen is a hub's answer to a Question.
+type Seen struct {
+	State image.HubScanState
+	// Started is when the hub accepted the scan, by its own clock.
+	Started time.Time
+	// Asked repeats the question's: what a slow answer says was true at some time after that, not now.
+	Asked time.Time
 }
 
 // ToAsk answers the questions to hubs that are due. Each counts as asked: ScanSeen or ScanUnknown bring the answer.
@@ -84,7 +95,7 @@ func (b *Book) ToAsk(now time.Time) []Question {
 			continue
 		}
 		l.Drain.NextAsk = now.Add(askPatience)
-		questions = append(questions, Question{Chain: l.Chain, Hub: l.Hub, Scan: l.Scan})
+		questions = append(questions, Question{Chain: l.Chain, Hub: l.Hub, Scan: l.Scan, Asked: now})
 	}
 	return questions
 }
@@ -113,24 +124,24 @@ func (b *Book) ScanUnknown(chain string, now time.Time) {
 	l.Drain.NextAsk = now.Add(max(troubledAsk, askPause(l, now)))
 }
 
-// ScanSeen takes the hub's answer about a draining lease: started is when the hub accepted the scan it knows, by its own clock.
-func (b *Book) ScanSeen(chain string, state image.HubScanState, started, now time.Time) {
+// ScanSeen takes the hub's answer about a draining lease.
+func (b *Book) ScanSeen(chain string, seen Seen, now time.Time) {
 	l := b.Lease(chain)
 	if l == nil || !l.draining() {
 		return
 	}
-	switch state {
+	switch seen.State {
 	case image.HubScanInProgress:
 		b.inProgress(l, now)
 	case image.HubScanComplete, image.HubScanFailed:
 		// A scan of the same name that the hub had before this lease says nothing about this one.
-		if b.on(guardOwnScan) && started.Before(l.GrantedAt.Truncate(clockGrain).Add(-clockGrain)) {
-			b.absent(l, now)
+		if b.on(guardOwnScan) && seen.Started.Before(l.GrantedAt.Truncate(clockGrain).Add(-clockGrain)) {
+			b.absent(l, seen.Asked, now)
 			return
 		}
 		b.free(chain)
 	default:
-		b.absent(l, now)
+		b.absent(l, seen.Asked, now)
 	}
 }
 
@@ -148,7 +159,7 @@ func (b *Book) inProgress(l *Lease, now time.Time) {
 }
 
 // absent frees the lease when the hub has said so twice, after the fence and with its settle time between.
-func (b *Book) absent(l *Lease, now time.Time) {
+func (b *Book) absent(l *Lease, asked, now time.Time) {
 	d := l.Drain
 	d.LastAnswer = now
 	fence := d.Since.Add(Fence)
@@ -157,18 +168,26 @@ func (b *Book) absent(l *Lease, now time.Time) {
 		settle = h.Settle
 	}
 	switch {
-	case b.on(guardFence) && now.Before(fence):
-		d.NextAsk = fence
+	case b.on(guardFence) && asked.Before(fence):
+		d.NextAsk = later(fence, now)
 	case !b.on(guardTwice):
 		b.free(l.Chain)
 	case d.Absent.IsZero():
 		d.Absent = now
 		d.NextAsk = now.Add(max(settle, shortestAsk))
-	case now.Before(d.Absent.Add(settle)):
-		d.NextAsk = d.Absent.Add(settle)
+	case asked.Before(d.Absent.Add(settle)):
+		d.NextAsk = later(d.Absent.Add(settle), now)
 	default:
 		b.free(l.Chain)
 	}
+}
+
+// later is the later of two times.
+func later(a, c time.Time) time.Time {
+	if a.Before(c) {
+		return c
+	}
+	return a
 }
 
 // askPause grows with the time the scan has been at the hub.

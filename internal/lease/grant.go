@@ -21,20 +21,21 @@ type Grant struct {
 	WaitFor bool
 }
 
-// GrantNext gives out what can be given out now, most urgent first, and answers the grants to be sent.
-func (b *Book) GrantNext(now time.Time) []Grant {
+// GrantNext gives out what can be given out now, most urgent first, and answers the grants to be sent, at most as many as told.
+func (b *Book) GrantNext(now time.Time, most int) []Grant {
 	if b.Cold != nil && b.on(guardCold) {
 		return nil
 	}
 	var grants []Grant
 	busy := b.busyDigests()
-	for {
+	for len(grants) < most {
 		w, hub := b.pick(busy)
 		if w == nil {
-			return grants
+			break
 		}
 		grants = append(grants, b.grant(*w, hub, busy, now))
 	}
+	return grants
 }
 
 // busyDigests tells which digests have a lease, and where.
@@ -55,7 +56,7 @@ func (b *Book) grant(w Waiter, hub *Hub, busy map[image.Digest]string, now time.
 	attempt := b.nextAttempt(now)
 	b.Leases = append(b.Leases, Lease{
 		Chain: w.Chain, Holder: w.Holder, Digest: w.Digest, Scan: w.Scan, Hub: hub.Name, Urgency: w.Urgency, State: Granted,
-		Attempt: attempt, First: attempt, GrantedAt: now, LastHeard: w.LastHeard, Due: now.Add(firstResend), Sent: 1,
+		Attempt: attempt, GrantedAt: now, LastHeard: w.LastHeard, Due: now.Add(firstResend), Sent: 1,
 	})
 	b.dropWaiter(w.Chain)
 	if b.on(guardDigest) {
@@ -155,11 +156,15 @@ func (b *Book) freest(w *Waiter, free []int) *Hub {
 	return &b.Hubs[best]
 }
 
-// Resend answers the grants that are due to be sent again: unconfirmed ones after a growing pause, and those asked for.
-func (b *Book) Resend(now time.Time) []Grant {
+// Resend answers the grants that are due to be sent again, at most as many as told: unconfirmed ones after a growing
+// pause, and those asked for.
+func (b *Book) Resend(now time.Time, most int) []Grant {
 	var grants []Grant
 	for i := range b.Leases {
 		l := &b.Leases[i]
+		if len(grants) >= most {
+			break
+		}
 		if l.Due.IsZero() || l.Due.After(now) || l.draining() {
 			continue
 		}
@@ -186,14 +191,15 @@ func resendPause(sent int) time.Duration {
 	return min(pause, longestResend)
 }
 
-// Redirect answers the waiters whose digest has a lease with the hub to look at, once for each time they ask.
-func (b *Book) Redirect() []Grant {
+// Redirect answers the waiters whose digest has a lease with the hub to look at, once for each time they ask, and at most
+// as many as told.
+func (b *Book) Redirect(most int) []Grant {
 	var grants []Grant
 	busy := b.busyDigests()
 	for i := range b.Waiters {
 		w := &b.Waiters[i]
 		hub, taken := busy[w.Digest]
-		if !taken || w.Told == hub {
+		if !taken || w.Told == hub || len(grants) >= most {
 			continue
 		}
 		w.Told = hub

@@ -1,0 +1,245 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/internal/lease"
+)
+
+// maxOutgoing bounds the signals under way at a time; the server refuses a workflow with more than 2,000.
+const maxOutgoing = 500
+
+// HubPoolInput starts a HubPool.
+type HubPoolInput struct {
+	// Fresh is set by a starter that knows that no scan can hold anything: the pool then grants at once.
+	Fresh bool `json:"fresh,omitempty"`
+	// Hubs are the configured hubs; more arrive by SignalConfigure.
+	Hubs []HubConfig `json:"hubs,omitempty"`
+	// State is what the run before knew; only a pool that continues as new has one.
+	State *HubPoolState `json:"state,omitempty"`
+}
+
+// HubPoolState is everything a pool carries from run to run.
+type HubPoolState struct {
+	Book *lease.Book `json:"book"`
+	// Health is the circuit breakers, in the order of the hubs' first reports.
+	Health []HubHealth `json:"health,omitempty"`
+	// Problem says why the newest list of hubs was refused; empty when it was not.
+	Problem string `json:"problem,omitempty"`
+}
+
+// hubPool is one run of HubPool: the state, and what is under way.
+type hubPool struct {
+	*HubPoolState
+
+	logger  log.Logger
+	started time.Time
+	inbox   []workflow.ReceiveChannel
+	// steps is the context of every activity: cancelled before the run ends, since each question can be asked again.
+	steps       workflow.Context
+	cancelSteps workflow.CancelFunc
+	// sent and asked are the signals and the activities under way.
+	sent  []sentSignal
+	asked []askedStep
+	// announce are the open scans a cold pool still has to ask what they hold.
+	announce []lease.Holder
+	// checking, listing and probing keep one question of a kind from being asked twice at a time.
+	checking, listing bool
+	probing           map[string]bool
+	timer             workflow.Future
+	timerAt           time.Time
+	stopTimer         workflow.CancelFunc
+	// changed is set by updates.
+	changed bool
+}
+
+// sentSignal is an outgoing signal whose delivery is not known yet.
+type sentSignal struct {
+	future workflow.Future
+	chain  string
+}
+
+// askedStep is an activity under way and what to do with its answer.
+type askedStep struct {
+	future workflow.Future
+	take   func(ctx workflow.Context)
+}
+
+// HubPool shares out every hub's capacity. It takes everything that has arrived, lets the book of leases decide, sends
+// what the book answers, and sleeps until something arrives or is due. It runs for ever, as a chain of runs.
+func HubPool(ctx workflow.Context, in HubPoolInput) error {
+	p, err := newHubPool(ctx, in)
+	if err != nil {
+		return err
+	}
+	for {
+		p.take(ctx)
+		if p.shouldMoveOn(ctx) {
+			return p.moveOn(ctx)
+		}
+		p.act(ctx)
+		workflow.SetCurrentDetails(ctx, p.details(ctx))
+		p.setTimer(ctx)
+		if err := workflow.Await(ctx, p.stirred); err != nil {
+			return p.end(ctx, err)
+		}
+	}
+}
+
+func newHubPool(ctx workflow.Context, in HubPoolInput) (*hubPool, error) {
+	now := workflow.Now(ctx).UTC()
+	state := in.State
+	switch {
+	case state != nil:
+		state.Book.AskAgain(now)
+	case in.Fresh:
+		state = &HubPoolState{Book: lease.New(now)}
+	default:
+		state = &HubPoolState{Book: lease.NewCold(now)}
+	}
+	if in.State == nil || len(in.Hubs) > 0 {
+		if err := state.Book.Configure(bookHubs(in.Hubs)); err != nil {
+			return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf("the list of hubs is wrong: %v", err), "invalid", err)
+		}
+	}
+	p := &hubPool{HubPoolState: state, logger: workflow.GetLogger(ctx), started: now, probing: map[string]bool{}}
+	p.steps, p.cancelSteps = workflow.WithCancel(ctx)
+	if cold := state.Book.Cold; cold != nil && cold.Listed {
+		p.announce = append(p.announce, cold.Silent...)
+	}
+	p.openInbox(ctx)
+	return p, p.register(ctx)
+}
+
+// stirred reports whether there is something to take.
+func (p *hubPool) stirred() bool {
+	if p.changed || p.timer != nil && p.timer.IsReady() {
+		return true
+	}
+	for _, c := range p.inbox {
+		if c.Len() > 0 {
+			return true
+		}
+	}
+	for _, s := range p.sent {
+		if s.future.IsReady() {
+			return true
+		}
+	}
+	for _, a := range p.asked {
+		if a.future.IsReady() {
+			return true
+		}
+	}
+	return false
+}
+
+// take brings everything that has arrived into the state.
+func (p *hubPool) take(ctx workflow.Context) {
+	p.changed = false
+	if p.timer != nil && p.timer.IsReady() {
+		p.timer = nil
+	}
+	p.takeSignals(ctx)
+	p.takeDeliveries(ctx)
+	asked := p.asked
+	p.asked = nil
+	for _, a := range asked {
+		if a.future.IsReady() {
+			a.take(ctx)
+		} else {
+			p.asked = append(p.asked, a)
+		}
+	}
+}
+
+// act starts and sends whatever the state asks for now.
+func (p *hubPool) act(ctx workflow.Context) {
+	now := workflow.Now(ctx).UTC()
+	if !p.Book.WarmUp(now) {
+		p.listen(ctx)
+	}
+	p.probeClosed(now)
+	p.checkHolders(now)
+	p.askHubs(now)
+	p.tellWaiting(ctx)
+	for _, answers := range []func(int) []lease.Grant{
+		func(most int) []lease.Grant { return p.Book.GrantNext(now, most) },
+		func(most int) []lease.Grant { return p.Book.Resend(now, most) },
+		p.Book.Redirect,
+	} {
+		for _, g := range answers(p.room()) {
+			p.sendGrant(ctx, g)
+		}
+	}
+}
+
+// setTimer makes sure that a timer fires when the next thing is due. One that fires earlier is left alone.
+func (p *hubPool) setTimer(ctx workflow.Context) {
+	now := workflow.Now(ctx).UTC()
+	next := p.nextWake(now)
+	if p.room() <= 0 || p.timer != nil && !p.timerAt.After(next) {
+		return
+	}
+	if p.timer != nil {
+		p.stopTimer()
+	}
+	timerContext, stop := workflow.WithCancel(ctx)
+	p.timerAt, p.stopTimer = next, stop
+	p.timer = workflow.NewTimerWithOptions(timerContext, max(next.Sub(now), time.Millisecond), workflow.TimerOptions{Summary: "next thing due in the pool"})
+}
+
+// nextWake is when something is due without anything arriving, at the latest when the run has been quiet for too long.
+func (p *hubPool) nextWake(now time.Time) time.Time {
+	due := []time.Time{p.Book.NextWake(), p.nextProbe()}
+	if !p.checking {
+		due = append(due, p.Book.NextCheck(now))
+	}
+	next := p.started.Add(quietRun)
+	for _, t := range due {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	return next
+}
+
+// shouldMoveOn reports whether this run has become too long.
+func (p *hubPool) shouldMoveOn(ctx workflow.Context) bool {
+	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() || workflow.Now(ctx).Sub(p.started) >= quietRun
+}
+
+// moveOn continues as new when nothing that this run has sent can get lost any more. What the run asked is asked again
+// by the next; what arrives meanwhile is written down and answered by the next.
+func (p *hubPool) moveOn(ctx workflow.Context) error {
+	p.cancelSteps()
+	if p.timer != nil {
+		p.stopTimer()
+	}
+	for {
+		settled := func() bool { return p.delivered() && workflow.AllHandlersFinished(ctx) }
+		if err := workflow.Await(ctx, settled); err != nil {
+			return p.end(ctx, err)
+		}
+		p.takeDeliveries(ctx)
+		p.takeSignals(ctx)
+		if len(p.sent) == 0 {
+			return workflow.NewContinueAsNewError(ctx, HubPool, HubPoolInput{State: p.HubPoolState})
+		}
+	}
+}
+
+// end waits for what was sent, since the server drops a signal whose sender has closed.
+func (p *hubPool) end(ctx workflow.Context, cause error) error {
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	if err := workflow.Await(ctx, p.delivered); err != nil {
+		return err
+	}
+	return cause
+}

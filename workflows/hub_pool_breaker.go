@@ -1,0 +1,216 @@
+package workflows
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// The circuit breaker.
+const (
+	// failuresToClose is how many transient failures in a row close a hub; each is what a step returned after its own retries.
+	failuresToClose = 5
+	// firstProbe and longestProbe bound the growing pause between two probes of a closed hub.
+	firstProbe   = 5 * time.Second
+	longestProbe = 5 * time.Minute
+	// longestRetryAfter bounds what a hub may ask for, so that a hub's mistake does not end its use.
+	longestRetryAfter = time.Hour
+)
+
+// HubHealth is the circuit breaker of one hub.
+type HubHealth struct {
+	Hub string `json:"hub"`
+	// Failures counts transient failures in a row.
+	Failures int `json:"failures,omitempty"`
+	// ClosedSince is zero while the hub is used.
+	ClosedSince time.Time `json:"closedSince,omitzero"`
+	// Class and Reason are the newest failure.
+	Class  image.FailureClass `json:"class,omitempty"`
+	Reason string             `json:"reason,omitempty"`
+	// Probes counts the probes since the hub was closed, NextProbe is when the next one is due.
+	Probes    int       `json:"probes,omitempty"`
+	NextProbe time.Time `json:"nextProbe,omitzero"`
+	// Waiting are the scans to be told when the hub answers again, Asking those that want an answer now.
+	Waiting []string `json:"waiting,omitempty"`
+	Asking  []string `json:"asking,omitempty"`
+}
+
+func (h *HubHealth) closed() bool { return !h.ClosedSince.IsZero() }
+
+// health finds the breaker of a hub, nil when the hub has none.
+func (p *hubPool) health(hub string) *HubHealth {
+	for i := range p.Health {
+		if p.Health[i].Hub == hub {
+			return &p.Health[i]
+		}
+	}
+	return nil
+}
+
+// report takes a scan's experience with a hub.
+func (p *hubPool) report(r HubReport, now time.Time) {
+	if p.Book.Hub(r.Hub) != nil {
+		p.experience(r.Hub, r.Class, r.Reason, r.RetryAfter, now)
+	}
+	if !r.Waiting && !r.Ask || r.Holder == "" {
+		return
+	}
+	h := p.ensureHealth(r.Hub)
+	if r.Waiting && !slices.Contains(h.Waiting, r.Holder) {
+		h.Waiting = append(h.Waiting, r.Holder)
+	}
+	if r.Ask && !slices.Contains(h.Asking, r.Holder) {
+		h.Asking = append(h.Asking, r.Holder)
+	}
+}
+
+func (p *hubPool) ensureHealth(hub string) *HubHealth {
+	if h := p.health(hub); h != nil {
+		return h
+	}
+	p.Health = append(p.Health, HubHealth{Hub: hub})
+	return &p.Health[len(p.Health)-1]
+}
+
+// experience lets one success or failure change the breaker. This is the one place that says which failures close a hub.
+func (p *hubPool) experience(hub string, class image.FailureClass, reason string, after time.Duration, now time.Time) {
+	if class == "" {
+		p.success(hub, now)
+		return
+	}
+	h := p.ensureHealth(hub)
+	switch class {
+	case image.Throttled, image.Unauthorized, image.Invalid:
+		// Throttled: the hub said so. Unauthorized and invalid: every scan would fail alike until somebody mends it.
+		p.closeHub(h, class, reason, after, now)
+	case image.Transient:
+		h.Failures++
+		if h.closed() || h.Failures >= failuresToClose {
+			p.closeHub(h, class, reason, after, now)
+		}
+	default:
+		// The hub works and refuses this one scan.
+	}
+}
+
+// success ends a row of failures. A closed hub is opened by its probe alone, but that comes at once, unless the hub itself
+// asked for a pause.
+func (p *hubPool) success(hub string, now time.Time) {
+	h := p.health(hub)
+	if h == nil {
+		return
+	}
+	h.Failures = 0
+	if h.closed() && h.Class != image.Throttled {
+		h.NextProbe = now
+	}
+}
+
+func (p *hubPool) closeHub(h *HubHealth, class image.FailureClass, reason string, after time.Duration, now time.Time) {
+	if !h.closed() {
+		h.ClosedSince, h.Probes, h.NextProbe = now, 0, now.Add(firstProbe)
+		p.Book.Close(h.Hub)
+		p.logger.Warn("hub closed", "hub", h.Hub, "class", class, "reason", reason)
+	}
+	h.Class, h.Reason = class, reason
+	if next := now.Add(min(after, longestRetryAfter)); next.After(h.NextProbe) {
+		h.NextProbe = next
+	}
+}
+
+// probeClosed sends the single probe to every closed hub whose pause is over.
+func (p *hubPool) probeClosed(now time.Time) {
+	p.Health = slices.DeleteFunc(p.Health, func(h HubHealth) bool { return p.Book.Hub(h.Hub) == nil && len(h.Asking) == 0 })
+	for i := range p.Health {
+		if h := &p.Health[i]; h.closed() && !h.NextProbe.After(now) {
+			p.probe(h.Hub)
+		}
+	}
+}
+
+// probe makes the cheapest call to a hub, one at a time.
+func (p *hubPool) probe(hub string) {
+	if p.probing[hub] {
+		return
+	}
+	p.probing[hub] = true
+	future := workflow.ExecuteActivity(probeStep(p.steps, hub, "does "+hub+" answer?"), hubSteps.ProbeHub, activities.ProbeHubInput{Hub: hub})
+	p.ask(future, func(ctx workflow.Context, f workflow.Future) { p.takeProbe(ctx, f, hub) })
+}
+
+func (p *hubPool) takeProbe(ctx workflow.Context, f workflow.Future, hub string) {
+	delete(p.probing, hub)
+	p.Book.HubAsked(hub)
+	now := workflow.Now(ctx).UTC()
+	var result activities.ProbeHubResult
+	if err := f.Get(ctx, &result); err != nil {
+		class, reason := activities.FailureOf(err)
+		result.Trouble = &activities.HubTrouble{Class: class, Reason: reason}
+	}
+	if result.Trouble == nil {
+		p.openHub(hub)
+		return
+	}
+	p.experience(hub, result.Trouble.Class, result.Trouble.Reason, result.Trouble.RetryAfter, now)
+	if h := p.health(hub); h != nil && h.closed() {
+		h.Probes++
+		if next := now.Add(probePause(h.Probes)); next.After(h.NextProbe) {
+			h.NextProbe = next
+		}
+	}
+}
+
+func (p *hubPool) openHub(hub string) {
+	h := p.health(hub)
+	if h == nil || !h.closed() {
+		return
+	}
+	p.logger.Info("hub open again", "hub", hub, "closed since", h.ClosedSince)
+	h.Failures, h.Probes, h.ClosedSince, h.NextProbe, h.Class, h.Reason = 0, 0, time.Time{}, time.Time{}, "", ""
+	p.Book.Open(hub)
+}
+
+// probePause doubles from probe to probe.
+func probePause(probes int) time.Duration {
+	pause := firstProbe
+	for ; probes > 0 && pause < longestProbe; probes-- {
+		pause *= 2
+	}
+	return min(pause, longestProbe)
+}
+
+// nextProbe is when the next probe is due; zero means never.
+func (p *hubPool) nextProbe() time.Time {
+	var next time.Time
+	for i := range p.Health {
+		h := &p.Health[i]
+		if h.closed() && !p.probing[h.Hub] && (next.IsZero() || h.NextProbe.Before(next)) {
+			next = h.NextProbe
+		}
+	}
+	return next
+}
+
+// tellWaiting answers those who asked, and tells those who wait for a hub that it answers again.
+func (p *hubPool) tellWaiting(ctx workflow.Context) {
+	for i := range p.Health {
+		h := &p.Health[i]
+		h.Asking = p.tell(ctx, h.Asking, HubOpen{Hub: h.Hub, Closed: p.whyNot(h.Hub) != "", Reason: p.whyNot(h.Hub)})
+		if !h.closed() {
+			h.Waiting = p.tell(ctx, h.Waiting, HubOpen{Hub: h.Hub})
+		}
+	}
+}
+
+// tell sends as many as there is room for and answers the rest.
+func (p *hubPool) tell(ctx workflow.Context, holders []string, news HubOpen) []string {
+	n := min(len(holders), p.room())
+	for _, holder := range holders[:n] {
+		p.sent = append(p.sent, sentSignal{future: SignalHubOpen.SendTo(ctx, holder, news)})
+	}
+	return holders[n:]
+}

@@ -1,0 +1,229 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/lease"
+)
+
+// HubPoolStatus is the pool's answer to QueryStatus.
+type HubPoolStatus struct {
+	Hubs    []HubStatus    `json:"hubs"`
+	Leases  []LeaseStatus  `json:"leases"`
+	Waiters []WaiterStatus `json:"waiters"`
+	// ColdUntil is set while the pool, having lost its state, waits for the scans to say what they hold.
+	ColdUntil time.Time `json:"coldUntil,omitzero"`
+	// ColdWaitsFor says what it waits for.
+	ColdWaitsFor string `json:"coldWaitsFor,omitempty"`
+	// Problem says why the newest list of hubs was refused.
+	Problem string `json:"problem,omitempty"`
+}
+
+// HubStatus is one hub as the pool sees it. InUse is the sum of Granted, Held, Draining and Stuck.
+type HubStatus struct {
+	Name       string `json:"name"`
+	Limit      int    `json:"limit"`
+	Configured int    `json:"configured"`
+	InUse      int    `json:"inUse"`
+	Granted    int    `json:"granted"`
+	Held       int    `json:"held"`
+	Draining   int    `json:"draining"`
+	Stuck      int    `json:"stuck"`
+	// Waiting counts the scans in the queue that accept this hub.
+	Waiting  int  `json:"waiting"`
+	Paused   bool `json:"paused,omitempty"`
+	Disabled bool `json:"disabled,omitempty"`
+	Removed  bool `json:"removed,omitempty"`
+	// ClosedSince, Class, Reason and NextProbe say why the circuit breaker keeps scans away, and until when.
+	ClosedSince time.Time          `json:"closedSince,omitzero"`
+	Class       image.FailureClass `json:"class,omitempty"`
+	Reason      string             `json:"reason,omitempty"`
+	NextProbe   time.Time          `json:"nextProbe,omitzero"`
+}
+
+// LeaseStatus is one unit of a hub in use.
+type LeaseStatus struct {
+	Holder    string          `json:"holder"`
+	Digest    image.Digest    `json:"digest"`
+	Hub       string          `json:"hub"`
+	State     lease.State     `json:"state"`
+	Class     Class           `json:"class"`
+	Attempt   image.AttemptID `json:"attempt"`
+	GrantedAt time.Time       `json:"grantedAt"`
+	// DrainingSince is set when the holder is gone and the hub is being asked.
+	DrainingSince time.Time `json:"drainingSince,omitzero"`
+}
+
+// WaiterStatus is one scan in the queue and what it waits for.
+type WaiterStatus struct {
+	Holder string       `json:"holder"`
+	Digest image.Digest `json:"digest"`
+	Class  Class        `json:"class"`
+	Since  time.Time    `json:"since"`
+	// WaitsFor is never empty.
+	WaitsFor string `json:"waitsFor"`
+}
+
+// classOf is the inverse of Class.Urgency.
+func classOf(urgency int) Class {
+	if urgency < 0 || urgency >= len(classes) {
+		return ""
+	}
+	return classes[urgency]
+}
+
+func (p *hubPool) status() HubPoolStatus {
+	s := HubPoolStatus{Hubs: []HubStatus{}, Leases: []LeaseStatus{}, Waiters: []WaiterStatus{}, Problem: p.Problem}
+	if c := p.Book.Cold; c != nil {
+		s.ColdUntil, s.ColdWaitsFor = c.Until, coldReason(c)
+	}
+	for i := range p.Book.Hubs {
+		s.Hubs = append(s.Hubs, p.hubStatus(&p.Book.Hubs[i]))
+	}
+	for i := range p.Book.Leases {
+		l := &p.Book.Leases[i]
+		each := LeaseStatus{
+			Holder: l.Holder, Digest: l.Digest, Hub: l.Hub, State: l.State, Class: classOf(l.Urgency), Attempt: l.Attempt, GrantedAt: l.GrantedAt,
+		}
+		if l.Drain != nil {
+			each.DrainingSince = l.Drain.Since
+		}
+		s.Leases = append(s.Leases, each)
+	}
+	for i := range p.Book.Waiters {
+		w := &p.Book.Waiters[i]
+		s.Waiters = append(s.Waiters, WaiterStatus{Holder: w.Holder, Digest: w.Digest, Class: classOf(w.Urgency), Since: w.Since, WaitsFor: p.waitsFor(w)})
+	}
+	return s
+}
+
+func (p *hubPool) hubStatus(h *lease.Hub) HubStatus {
+	s := HubStatus{Name: h.Name, Limit: h.Limit, Configured: h.Configured, Paused: h.Paused, Disabled: h.Disabled, Removed: h.Removed}
+	for i := range p.Book.Leases {
+		if l := &p.Book.Leases[i]; l.Hub == h.Name {
+			s.InUse++
+			switch l.State {
+			case lease.Granted:
+				s.Granted++
+			case lease.Held:
+				s.Held++
+			case lease.Draining:
+				s.Draining++
+			case lease.Stuck:
+				s.Stuck++
+			}
+		}
+	}
+	for i := range p.Book.Waiters {
+		if hubs := p.Book.Waiters[i].Hubs; len(hubs) == 0 || slices.Contains(hubs, h.Name) {
+			s.Waiting++
+		}
+	}
+	if health := p.health(h.Name); health != nil && health.closed() {
+		s.ClosedSince, s.Class, s.Reason, s.NextProbe = health.ClosedSince, health.Class, health.Reason, health.NextProbe
+	}
+	return s
+}
+
+// coldReason says what a cold pool waits for.
+func coldReason(c *lease.Cold) string {
+	switch {
+	case !c.Listed:
+		return "the list of open scans"
+	case len(c.Silent) > 0:
+		return fmt.Sprintf("%d open scans to say what they hold, %s among them", len(c.Silent), c.Silent[0].Name)
+	default:
+		return "a first answer of " + strings.Join(c.Unasked, ", ")
+	}
+}
+
+// waitsFor says why a waiter has no lease yet.
+func (p *hubPool) waitsFor(w *lease.Waiter) string {
+	if p.Book.Cold != nil {
+		return "the pool, which has lost its state and asks the open scans what they hold"
+	}
+	for i := range p.Book.Leases {
+		if l := &p.Book.Leases[i]; l.Digest == w.Digest {
+			return fmt.Sprintf("hub %s, which has this image from %s (%s)", l.Hub, l.Holder, l.State)
+		}
+	}
+	names := w.Hubs
+	if len(names) == 0 {
+		for i := range p.Book.Hubs {
+			names = append(names, p.Book.Hubs[i].Name)
+		}
+	}
+	if len(names) == 0 {
+		return "a hub: none is configured"
+	}
+	reasons := make([]string, len(names))
+	for i, name := range names {
+		reasons[i] = name + ": " + p.whyNotNow(name)
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// whyNotNow is why a hub gives out nothing at this moment.
+func (p *hubPool) whyNotNow(hub string) string {
+	if why := p.whyNot(hub); why != "" {
+		return why
+	}
+	h := p.Book.Hub(hub)
+	if used := p.Book.InUse(hub); used >= h.Limit {
+		return fmt.Sprintf("%d of %d leases are out", used, h.Limit)
+	}
+	return "its turn"
+}
+
+// whyNot is why a hub gets no scans at all; empty when it does.
+func (p *hubPool) whyNot(hub string) string {
+	h := p.Book.Hub(hub)
+	switch {
+	case h == nil, h.Removed:
+		return "not configured"
+	case h.Disabled:
+		return "disabled in the configuration"
+	case h.Paused:
+		return "paused by an operator"
+	case h.Closed:
+		if health := p.health(hub); health != nil {
+			return fmt.Sprintf("closed since %s (%s: %s), asked again at %s",
+				health.ClosedSince.Format(time.RFC3339), health.Class, health.Reason, health.NextProbe.Format(time.RFC3339))
+		}
+		return "closed"
+	}
+	return ""
+}
+
+// details is the pool's page in Web UI.
+func (p *hubPool) details(ctx workflow.Context) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d leases out, %d scans wait\n\n", len(p.Book.Leases), len(p.Book.Waiters))
+	if c := p.Book.Cold; c != nil {
+		fmt.Fprintf(&b, "**Grants nothing** before %s: waits for %s.\n\n", c.Until.Format(time.RFC3339), coldReason(c))
+	}
+	if p.Problem != "" {
+		fmt.Fprintf(&b, "**The newest list of hubs was refused:** %s\n\n", p.Problem)
+	}
+	if len(p.Book.Hubs) == 0 {
+		b.WriteString("No hub is configured.\n")
+		return b.String()
+	}
+	b.WriteString("| hub | in use | limit | draining | stuck | waiting | state |\n|---|---|---|---|---|---|---|\n")
+	for i := range p.Book.Hubs {
+		s := p.hubStatus(&p.Book.Hubs[i])
+		state := p.whyNot(s.Name)
+		if state == "" {
+			state = "open"
+		}
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %s |\n", s.Name, s.InUse, s.Limit, s.Draining, s.Stuck, s.Waiting, strings.ReplaceAll(state, "|", "/"))
+	}
+	fmt.Fprintf(&b, "\nas of %s\n", workflow.Now(ctx).UTC().Format(time.RFC3339))
+	return b.String()
+}
