@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -184,7 +185,7 @@ func mixed(img *contents, layers held) (bool, error) {
 func uncompressed(layer *os.File) (bool, error) {
 	var magic [4]byte
 	n, err := layer.ReadAt(magic[:], 0)
-	if err != nil && n < len(magic) && err != io.EOF { //nolint:errorlint // ReadAt returns io.EOF itself.
+	if err != nil && n < len(magic) && !errors.Is(err, io.EOF) {
 		return false, err
 	}
 	gzipped := bytes.HasPrefix(magic[:n], []byte{0x1f, 0x8b})

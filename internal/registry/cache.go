@@ -85,7 +85,7 @@ func removeAbandoned(dir, prefix string) error {
 
 // openLocked opens and locks a file without waiting, and makes sure that the name still means the file it locked.
 func openLocked(path string, flags, how int) (*os.File, error) {
-	file, err := os.OpenFile(path, flags, 0o600) //nolint:gosec // The path is made of the cache's directory and a digest.
+	file, err := os.OpenFile(path, flags, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -108,7 +110,7 @@ func TestWhatAKilledProcessLeftIsRemoved(t *testing.T) {
 	alive := write(t, filepath.Join(dir, "partial", "bb"), "half a layer")
 	owner, err := os.Open(alive)
 	require.NoError(t, err)
-	defer owner.Close()
+	defer func() { _ = owner.Close() }()
 	require.NoError(t, syscall.Flock(int(owner.Fd()), syscall.LOCK_EX))
 
 	f, h := newFake(t), newHost(t, registry.Options{CacheDir: dir})
@@ -119,6 +121,41 @@ func TestWhatAKilledProcessLeftIsRemoved(t *testing.T) {
 	_, err = h.pull(t.Context(), f.host()+"/app", f.push(t, "app", "v1", imageOf(t, layerOf(1, 1000))))
 	require.NoError(t, err)
 	require.NoFileExists(t, tar)
+}
+
+func TestAPullKilledHalfwayLeavesNothingThatCounts(t *testing.T) {
+	f := newFake(t)
+	layer := layerOf(1, 300_000)
+	digest := f.push(t, "app", "v1", imageOf(t, layer))
+	h := newHost(t, registry.Options{})
+	halfway := make(chan struct{})
+	f.misbehave(only(hashOf(t, layer).String(), func(w http.ResponseWriter, r *http.Request) bool {
+		_, _ = w.Write(contentOf(t, layer)[:200_000])
+		_ = http.NewResponseController(w.(*counted).ResponseWriter).Flush()
+		close(halfway)
+		<-r.Context().Done()
+		return true
+	}))
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childVariable+"="+strings.Join([]string{h.cache, f.host() + "/app", string(digest), h.tar()}, " "))
+	require.NoError(t, child.Start())
+	<-halfway
+	partial := filepath.Join(h.cache, "partial")
+	require.Eventually(t, func() bool { return len(files(t, partial)) == 1 }, waitLimit, waitStep)
+	_, err := registry.NewHasty(registry.Options{CacheDir: h.cache})
+	require.NoError(t, err)
+	require.Len(t, files(t, partial), 1, "while the other process lives its layer is left alone")
+	require.NoError(t, child.Process.Kill())
+	require.Error(t, child.Wait())
+
+	f.misbehave(nil)
+	_, err = registry.NewHasty(registry.Options{CacheDir: h.cache})
+	require.NoError(t, err)
+	require.Empty(t, files(t, h.cache))
+	_, err = h.pull(t.Context(), f.host()+"/app", digest)
+	require.NoError(t, err)
+	sameLayers(t, h, layer)
+	onlyTheTarIsLeft(t, h)
 }
 
 func TestSpaceIsLookedAtBefore(t *testing.T) {
@@ -163,6 +200,10 @@ func TestOptionsAreChecked(t *testing.T) {
 	}{
 		"no cache":       {registry.Options{}, "registry client: no cache directory given"},
 		"negative limit": {registry.Options{CacheDir: t.TempDir(), CacheLimit: -1}, "registry client: cache limit -1 and free space 0 must not be negative"},
+		"not a host": {
+			registry.Options{CacheDir: t.TempDir(), Hosts: map[string]registry.Host{"https://r.example/": {}}},
+			`registry client: "https://r.example/" is not a host; write it as in references, such as registry.example:5000`,
+		},
 		"no CA file": {
 			registry.Options{CacheDir: t.TempDir(), Hosts: map[string]registry.Host{"r.example": {CAFile: "/no/such/file"}}},
 			"registry client: host r.example: read its CA file: open /no/such/file: no such file or directory",

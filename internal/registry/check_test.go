@@ -2,11 +2,14 @@ package registry_test
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +26,30 @@ const (
 	waitLimit = 20 * time.Second
 	waitStep  = 2 * time.Millisecond
 )
+
+// childVariable makes this test program pull once, for tests that need another process.
+const childVariable = "PERCEPTOR_TEST_PULL"
+
+func TestMain(m *testing.M) {
+	if order := strings.Fields(os.Getenv(childVariable)); len(order) == 4 {
+		os.Exit(child(order[0], order[1], order[2], order[3]))
+	}
+	os.Exit(m.Run())
+}
+
+func child(cache, repository, digest, tar string) int {
+	client, err := registry.New(registry.Options{CacheDir: cache})
+	if err == nil {
+		_, err = client.Pull(context.Background(), registry.PullRequest{
+			Digest: image.Digest(digest), Names: []image.Name{{Repository: repository}}, Tar: tar,
+		}, nil)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
 
 func classOf(t *testing.T, err error) image.FailureClass {
 	t.Helper()
@@ -80,7 +107,7 @@ func layersIn(t *testing.T, path string) [][]byte {
 	stored := map[string][]byte{}
 	file, err := os.Open(path)
 	require.NoError(t, err)
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	for reader := tar.NewReader(file); ; {
 		header, err := reader.Next()
 		if errors.Is(err, io.EOF) {

@@ -81,7 +81,12 @@ func newClient(options Options, p pace) (*Client, error) {
 	if options.CacheLimit < 0 || options.MinFree < 0 {
 		return nil, fmt.Errorf("registry client: cache limit %d and free space %d must not be negative", options.CacheLimit, options.MinFree)
 	}
-	w, err := newWire(options.Hosts, p)
+	hosts, err := canonical(options.Hosts)
+	if err != nil {
+		return nil, err
+	}
+	options.Hosts = hosts
+	w, err := newWire(hosts, p)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +99,19 @@ func newClient(options Options, p pace) (*Client, error) {
 		flights: flights{byDigest: map[string]*flight{}},
 		room:    &room{minFree: options.MinFree, promised: map[uint64]int64{}},
 	}, nil
+}
+
+// canonical writes hosts the way requests do: "docker.io" is a registry's name, but no host of it.
+func canonical(hosts map[string]Host) (map[string]Host, error) {
+	written := map[string]Host{}
+	for host, rule := range hosts {
+		registry, err := name.NewRegistry(host, name.StrictValidation)
+		if err != nil {
+			return nil, fmt.Errorf("registry client: %q is not a host; write it as in references, such as registry.example:5000", host)
+		}
+		written[registry.RegistryStr()] = rule
+	}
+	return written, nil
 }
 
 // Resolved is one platform manifest.

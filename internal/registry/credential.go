@@ -70,7 +70,7 @@ func readSecret(path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	secret, err := os.ReadFile(path) //nolint:gosec // The operator named the file.
+	secret, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
@@ -79,7 +79,7 @@ func readSecret(path string) (string, error) {
 
 // fromDockerConfig reads a docker config file, its credential helpers included.
 func fromDockerConfig(path string, repo name.Repository, source string) (authn.Authenticator, error) {
-	file, err := os.Open(path) //nolint:gosec // The operator named the file.
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, unreadable(source, err)
 	}

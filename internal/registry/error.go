@@ -117,12 +117,10 @@ func connectionReason(k kind, err error) string {
 }
 
 func hostOf(err error) string {
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return strconv.Quote(dns.Name)
 	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Addr != nil {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Addr != nil {
 		return op.Addr.String()
 	}
 	return "its address"
@@ -130,8 +128,7 @@ func hostOf(err error) string {
 
 // certificateDetail is the verifier's own sentence, without what other attempts said.
 func certificateDetail(err error) string {
-	var verification *tls.CertificateVerificationError
-	if errors.As(err, &verification) {
+	if verification, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		err = verification.Err
 	}
 	return strings.TrimPrefix(err.Error(), "x509: ")

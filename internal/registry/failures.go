@@ -133,12 +133,10 @@ func kindOf(err error) kind {
 	if distrusted(err) {
 		return certificate
 	}
-	var f *fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault](err); ok {
 		return f.kind
 	}
-	var answer *transport.Error
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*transport.Error](err); ok {
 		return answered(answer.StatusCode, answer.Errors)
 	}
 	// A deadline is not looked for: the network's own timeouts claim to be one.
@@ -152,8 +150,7 @@ func kindOf(err error) kind {
 }
 
 func kindOfConnection(err error) kind {
-	var dns *net.DNSError
-	if errors.As(err, &dns) && !dns.IsTimeout {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && !dns.IsTimeout {
 		return unknownHost
 	}
 	var path *fs.PathError

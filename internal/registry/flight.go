@@ -92,7 +92,13 @@ func (f *flights) leave(d v1.Descriptor, flying *flight) {
 
 // layer returns a layer held open: from the cache, from another pull that fetches it, or fetched here.
 func (c *Client) layer(ctx context.Context, src *source, d v1.Descriptor, t *tally) (*os.File, error) {
-	for {
+	for again := false; ; again = true {
+		if again {
+			// Somebody is about to remove what was there: it is soon gone, or free again.
+			if err := sleep(ctx, lockPoll); err != nil {
+				return nil, err
+			}
+		}
 		file, err := c.cache.open(ctx, d)
 		if err != nil {
 			return nil, err

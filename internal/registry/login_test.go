@@ -166,10 +166,16 @@ func TestCertificates(t *testing.T) {
 func TestRedirects(t *testing.T) {
 	h := newHost(t, registry.Options{Hosts: map[string]registry.Host{"plain.example": {PlainHTTP: true}}})
 	for name, row := range map[string]struct{ from, to, want string }{
-		"to a storage service":       {"https://registry.example/v2/", "https://storage.example/x?sig=1", ""},
-		"to metadata":                {"https://registry.example/v2/", "https://169.254.169.254/x", "the registry redirected to the internal address 169.254.169.254, which is not followed"},
-		"to this machine":            {"https://registry.example/v2/", "https://localhost/x", "the registry redirected to the internal address localhost, which is not followed"},
-		"to a mapped address":        {"https://registry.example/v2/", "https://[::ffff:10.0.0.1]/x", "the registry redirected to the internal address ::ffff:10.0.0.1, which is not followed"},
+		"to a storage service": {"https://registry.example/v2/", "https://storage.example/x?sig=1", ""},
+		"to metadata": {
+			"https://registry.example/v2/", "https://169.254.169.254/x",
+			"the registry redirected to the internal address 169.254.169.254, which is not followed",
+		},
+		"to this machine": {"https://registry.example/v2/", "https://localhost/x", "the registry redirected to the internal address localhost, which is not followed"},
+		"to a mapped address": {
+			"https://registry.example/v2/", "https://[::ffff:10.0.0.1]/x",
+			"the registry redirected to the internal address ::ffff:10.0.0.1, which is not followed",
+		},
 		"from inside to inside":      {"https://10.0.0.1/v2/", "https://10.0.0.2/x", ""},
 		"to plain HTTP":              {"https://registry.example/v2/", "http://storage.example/x", "the registry redirected to storage.example without TLS, which is not followed"},
 		"to plain HTTP, as is meant": {"https://registry.example/v2/", "http://plain.example/x", ""},

@@ -55,6 +55,10 @@ func TestMessages(t *testing.T) {
 			answer(500, nil, "<html>secret inside</html>"), image.Transient,
 			`transient: the registry answered 500 Internal Server Error`,
 		},
+		"503 with a time": {
+			answer(503, map[string]string{"Retry-After": "120"}, ""), image.Transient,
+			`transient: the registry answered 503 and asks to wait 2m0s`,
+		},
 		"418": {
 			answer(418, nil, `{"errors":[{"code":"X","message":"short\nand stout"}]}`), image.Invalid,
 			`invalid: the registry answered 418 I'm a teapot: short and stout`,

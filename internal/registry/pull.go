@@ -118,13 +118,12 @@ func tagged(n image.Name) string {
 }
 
 // assemble gets the layers and writes the tar, with room made and promised before.
-func (c *Client) assemble(ctx context.Context, src *source, img *contents, a archive, t *tally) (err error) {
+func (c *Client) assemble(ctx context.Context, src *source, img *contents, a archive, t *tally) error {
 	layers := held{}
 	defer func() {
 		layers.close()
-		if kept := c.trim(0); err == nil {
-			err = kept
-		}
+		// The image is complete or has failed for its own reason; a cache that cannot be trimmed stops the next pull.
+		_ = c.trim(0)
 	}()
 	missing, err := c.present(ctx, img.unique, layers, t)
 	if err != nil {
@@ -134,7 +133,7 @@ func (c *Client) assemble(ctx context.Context, src *source, img *contents, a arc
 		return err
 	}
 	release, err := c.room.claim([]need{
-		{dir: c.options.CacheDir, bytes: total(missing)}, {dir: filepath.Dir(a.path), bytes: a.size(img)},
+		{dir: c.options.CacheDir, bytes: total(missing), evictable: true}, {dir: filepath.Dir(a.path), bytes: a.size(img)},
 	}, c.evict)
 	if err != nil {
 		return err

@@ -57,13 +57,11 @@ func loginError(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	k := kindOf(err)
-	var f *fault
-	if errors.As(err, &f) && f.kind == k {
+	if f, ok := errors.AsType[*fault](err); ok && f.kind == k {
 		return f
 	}
-	var answer *transport.Error
-	if errors.As(err, &answer) && answered(answer.StatusCode, answer.Errors) == k {
-		f = answerFault(answer, "greeting")
+	if answer, ok := errors.AsType[*transport.Error](err); ok && answered(answer.StatusCode, answer.Errors) == k {
+		f := answerFault(answer, "greeting")
 		if k == absent {
 			f.reason = "the host does not answer like a registry; is the name right?"
 		}
@@ -94,29 +92,30 @@ func (s *source) mayRetry(ctx context.Context, err error, try int) bool {
 
 // left is how long the registry, or its token server, still wants to be left alone.
 func (s *source) left(err error) time.Duration {
-	var f *fault
-	if errors.As(err, &f) && f.retry > 0 {
+	if f, ok := errors.AsType[*fault](err); ok && f.retry > 0 {
 		return f.retry
 	}
 	return max(0, s.gate.left(s.repo.RegistryStr()))
 }
 
-// asked adds to a throttled failure how long the registry wants to be left alone.
+// asked adds to a failure how long the registry wants to be left alone.
 func (s *source) asked(err error) error {
-	if kindOf(err) != throttled {
-		return err
+	k, left := kindOf(err), s.left(err)
+	switch {
+	case k == throttled:
+		return &fault{kind: k, reason: throttledReason(left), status: statusOf(err), retry: left, err: withoutAddress(err)}
+	case k == serverError && left > 0:
+		reason := fmt.Sprintf("the registry answered %d and asks to wait %s", statusOf(err), left.Round(time.Second))
+		return &fault{kind: k, reason: reason, status: statusOf(err), retry: left, err: withoutAddress(err)}
 	}
-	left := s.left(err)
-	return &fault{kind: throttled, reason: throttledReason(left), status: statusOf(err), retry: left, err: withoutAddress(err)}
+	return err
 }
 
 func statusOf(err error) int {
-	var f *fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault](err); ok {
 		return f.status
 	}
-	var answer *transport.Error
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*transport.Error](err); ok {
 		return answer.StatusCode
 	}
 	return 0

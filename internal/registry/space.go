@@ -22,6 +22,8 @@ type room struct {
 type need struct {
 	dir   string
 	bytes int64
+	// evictable says that the directory's disk has old layers that may make room.
+	evictable bool
 }
 
 // claim promises room for the needs or says why there is none. The caller gives it back when it is done.
@@ -32,13 +34,14 @@ func (r *room) claim(needs []need, evict func(short int64) error) (release func(
 		if err != nil {
 			return nil, err
 		}
-		byDevice[device] = need{dir: n.dir, bytes: byDevice[device].bytes + n.bytes}
+		before := byDevice[device]
+		byDevice[device] = need{dir: n.dir, bytes: before.bytes + n.bytes, evictable: before.evictable || n.evictable}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for device, n := range byDevice {
 		short, err := r.short(device, n)
-		if err == nil && short > 0 {
+		if err == nil && short > 0 && n.evictable {
 			if err = evict(short); err == nil {
 				short, err = r.short(device, n)
 			}
