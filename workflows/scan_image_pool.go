@@ -101,7 +101,8 @@ func (p *poolLink) take(ctx workflow.Context, g Grant) {
 		p.confirm(ctx, g)
 	case p.granted == nil && state.Lease == nil:
 		// The pool has not heard that the scan no longer wants a lease.
-		p.sendRelease(ctx, Release{Chain: state.Chain})
+		p.scan.state.Lease = &g
+		p.sendRelease(ctx, false)
 	}
 }
 
@@ -128,7 +129,7 @@ func (p *poolLink) announce(ctx workflow.Context) {
 	}
 	ask := Acquire{
 		Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Chain: state.Chain, Digest: p.scan.in.Digest,
-		Class: p.scan.in.Class, Held: state.Lease,
+		Scan: p.scan.in.HubNames.Scan, Class: p.scan.in.Class, Held: state.Lease,
 	}
 	if state.Bound != "" {
 		ask.Hubs = []string{state.Bound}
@@ -143,7 +144,7 @@ func (p *poolLink) confirm(ctx workflow.Context, g Grant) {
 // release gives back the lease of a hub that is surely done, or the place among those who wait for one.
 func (p *poolLink) release(ctx workflow.Context) {
 	if p.wanted || p.granted != nil || p.scan.state.Lease != nil {
-		p.sendRelease(ctx, Release{Chain: p.scan.state.Chain})
+		p.sendRelease(ctx, false)
 	}
 }
 
@@ -152,13 +153,24 @@ func (p *poolLink) release(ctx workflow.Context) {
 func (p *poolLink) giveUp(ctx workflow.Context) {
 	step := p.scan.state.Step
 	if p.scan.state.Lease != nil && (step == StepUpload || step == StepAwait) {
-		p.sendRelease(ctx, Release{Chain: p.scan.state.Chain, Unfinished: true})
+		p.sendRelease(ctx, true)
 		return
 	}
 	p.release(ctx)
 }
 
-func (p *poolLink) sendRelease(ctx workflow.Context, r Release) {
+func (p *poolLink) sendRelease(ctx workflow.Context, unfinished bool) {
+	r := Release{
+		Chain: p.scan.state.Chain, Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Digest: p.scan.in.Digest,
+		Scan: p.scan.in.HubNames.Scan, Unfinished: unfinished,
+	}
+	held := p.scan.state.Lease
+	if held == nil {
+		held = p.granted
+	}
+	if held != nil {
+		r.Hub, r.Attempt = held.Hub, held.Attempt
+	}
 	p.wanted, p.granted, p.scan.state.Lease = false, nil, nil
 	sendToPool(ctx, p, SignalRelease, r, false)
 	p.wake()

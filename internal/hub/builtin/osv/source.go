@@ -18,6 +18,8 @@ type Options struct {
 	Progress func(Progress)
 	// Malformed is called for every record that is skipped, with an *Error that names its file and what is wrong in it.
 	Malformed func(error)
+	// Text is given the JSON of each readable record before the record itself, for passing it on; it must not keep it.
+	Text func(json []byte) error
 	// Ecosystems are the folders to read below a web address that is no archive itself; empty means Ecosystems().
 	Ecosystems []string
 	// Client fetches; nil means one of our own. Its redirects are checked as the address itself is.
@@ -141,6 +143,11 @@ func (s *Source) take(name string, data []byte, yield func(Record) error) error 
 		return nil
 	}
 	s.summary.Records++
+	if s.opts.Text != nil {
+		if err := s.opts.Text(data); err != nil {
+			return fmt.Errorf("pass on record %s: %w", r.ID, err)
+		}
+	}
 	if err := yield(r); err != nil {
 		return fmt.Errorf("take record %s: %w", r.ID, err)
 	}

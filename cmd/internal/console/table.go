@@ -1,0 +1,102 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// NewTable is the one look of all tables.
+func NewTable(out io.Writer, header ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetOutputMirror(out)
+	t.SetStyle(table.StyleLight)
+	t.Style().Options.SeparateRows = false
+	t.AppendHeader(header)
+	return t
+}
+
+// WriteJSON writes value as indented JSON.
+func WriteJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+// WriteSummary writes one row for each image.
+func WriteSummary(out io.Writer, results []Result) {
+	t := NewTable(out, "image", "platform", "status", "critical", "high", "medium", "low", "unrated", "components", "not assessed", "hub")
+	for _, r := range results {
+		if !r.Scanned() {
+			t.AppendRow([]any{r.Reference, r.Platform, "NOT SCANNED: " + string(r.Class)})
+			continue
+		}
+		for _, v := range r.Verdicts {
+			c := countFindings(r.Findings)
+			t.AppendRow([]any{r.Reference, r.Platform, v.OverallStatus, c.Critical, c.High, c.Medium, c.Low, c.Unrated, v.Components, v.NotAssessed, v.Hub})
+		}
+	}
+	t.Render()
+}
+
+func countFindings(findings []image.Finding) image.Counts {
+	var c image.Counts
+	for _, f := range findings {
+		c.Add(f.Severity)
+	}
+	return c
+}
+
+// WriteFindings writes the findings of one image, worst first.
+func WriteFindings(out io.Writer, r Result) {
+	if len(r.Findings) == 0 {
+		return
+	}
+	findings := slices.Clone(r.Findings)
+	slices.SortStableFunc(findings, func(a, b image.Finding) int {
+		return slices.Index(image.Severities, a.Severity) - slices.Index(image.Severities, b.Severity)
+	})
+	t := NewTable(out, "id", "severity", "score", "package", "version", "fixed in", "also known as")
+	for _, f := range findings {
+		score := ""
+		if f.Score > 0 {
+			score = strconv.FormatFloat(f.Score, 'f', 1, 64)
+		}
+		fixed := f.Fixed
+		if fixed == "" {
+			fixed = "no fix known"
+		}
+		t.AppendRow([]any{f.ID, f.Severity, score, f.Package, f.Version, fixed, shorten(f.Aliases)})
+	}
+	_, _ = fmt.Fprintf(out, "\n%s\n", r.Reference)
+	t.Render()
+	if r.FindingsTotal > len(findings) {
+		_, _ = fmt.Fprintf(out, "%d more at the hub: %s\n", r.FindingsTotal-len(findings), r.Verdicts[0].ComponentsURL)
+	}
+}
+
+// aliasesShown keeps rows on one line of a wide terminal.
+const aliasesShown = 2
+
+func shorten(aliases []string) string {
+	text := ""
+	for i, alias := range aliases {
+		if i == aliasesShown {
+			return text + fmt.Sprintf(" +%d", len(aliases)-i)
+		}
+		if i > 0 {
+			text += " "
+		}
+		text += alias
+	}
+	return text
+}

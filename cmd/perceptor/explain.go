@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/cmd/internal/console"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// explanation is everything known of one image.
+type explanation struct {
+	Image workflows.ImageView `json:"image"`
+	Scan  *workflows.ScanView `json:"scan,omitempty"`
+	Doing *starter.Doing      `json:"doing,omitempty"`
+}
+
+func newExplain(s *shared) *cobra.Command {
+	var output, domain string
+	cmd := &cobra.Command{
+		Use:     "explain IMAGE",
+		Short:   "Say all that is known of an image: verdicts, failures, what it waits for",
+		Long:    "Say all that is known of an image, named by its digest or by a reference, which the scanners then resolve.",
+		Example: "  perceptor explain localhost:5005/samples/vulnerable:1\n  perceptor explain sha256:...",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStarter(slog.LevelError, func(st *starter.Starter) error {
+				e, err := explain(cmd.Context(), st, domain, args[0])
+				if err != nil {
+					return err
+				}
+				if output == "json" {
+					return console.WriteJSON(cmd.OutOrStdout(), e)
+				}
+				return e.write(cmd.OutOrStdout())
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.Flags().StringVar(&domain, "domain", workflows.DefaultDomain, "the set of scanners that resolves a reference")
+	return cmd
+}
+
+// digestOf reads a digest, or has the scanners resolve a reference.
+func digestOf(ctx context.Context, s *starter.Starter, domain, text string) (image.Digest, error) {
+	if d, err := image.ParseDigest(text); err == nil {
+		return d, nil
+	}
+	found, err := s.Resolve(ctx, domain, []activities.ResolveRequest{{Reference: text}})
+	if err != nil {
+		return "", err
+	}
+	if found[0].Failure != nil {
+		return "", errors.New(found[0].Failure.Reason)
+	}
+	return found[0].Image.Digest, nil
+}
+
+func explain(ctx context.Context, s *starter.Starter, domain, text string) (explanation, error) {
+	var e explanation
+	d, err := digestOf(ctx, s, domain, text)
+	if err != nil {
+		return e, err
+	}
+	if e.Image, err = s.Image(ctx, d); err != nil {
+		return e, err
+	}
+	if !e.Image.Scanning {
+		return e, nil
+	}
+	if scan, err := s.Scan(ctx, d); err == nil {
+		e.Scan = &scan
+	}
+	if doing, err := s.Doing(ctx, d); err == nil && doing.Step != "" {
+		e.Doing = &doing
+	}
+	return e, nil
+}
+
+func (e explanation) write(out io.Writer) error {
+	p := &printer{out: out}
+	v := e.Image
+	p.line("%s", v.Digest)
+	for _, name := range v.Names {
+		p.line("  name       %s", name.Reference())
+	}
+	p.line("  scan       %s", v.Status)
+	p.line("  status     %s", v.OverallStatus)
+	for _, verdict := range v.Verdicts {
+		p.line("  verdict    %s at %s: %s, %d policy violations, %d findings, %d components, %d not assessed", verdict.Hub,
+			verdict.JudgedAt.Local().Format(time.DateTime), verdict.OverallStatus, verdict.PolicyViolations, verdict.Findings,
+			verdict.Components, verdict.NotAssessed)
+		for _, skipped := range verdict.SkippedHubs {
+			p.line("             hub %s could not be asked whether it knew the image", skipped)
+		}
+		p.line("             %s", verdict.ComponentsURL)
+	}
+	if f := v.Failure; f != nil {
+		p.line("  failed     %d times, last at step %s: %s: %s", f.Attempt, f.Step, f.Class, f.Reason)
+		p.line("  next try   %s", f.NextTry.Local().Format(time.DateTime))
+	}
+	if e.Scan != nil {
+		p.line("  scanning   %s, waiting for %s", e.Scan.Status, e.Scan.WaitingFor)
+	}
+	if e.Doing != nil && e.Doing.LastFailure != "" && e.Doing.Hub == "" {
+		p.line("             attempt %d; the one before: %s", e.Doing.Attempt, e.Doing.LastFailure)
+	}
+	for _, r := range v.References {
+		until := "without end"
+		if !r.Until.IsZero() {
+			until = "until " + r.Until.Local().Format(time.DateTime)
+		}
+		p.line("  kept for   %s %s, %s", r.Kind, r.ID, until)
+	}
+	return p.err
+}
+
+// printer writes lines and remembers the first error.
+type printer struct {
+	out io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.out, format+"\n", args...)
+	}
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/internal/hub/builtin"
+	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
+)
+
+// updateFlags are the words of perceptor hub update.
+type updateFlags struct {
+	from, hub, mode string
+	ecosystems      []string
+}
+
+func newHubUpdate(s *shared) *cobra.Command {
+	var f updateFlags
+	cmd := &cobra.Command{
+		Use:   "update --from URL|DIRECTORY|ZIP",
+		Short: "Load vulnerability records into the built-in hub",
+		Long: `Load records in OSV's format into a running built-in hub: an archive, a directory of JSON files, or a web address
+of either an archive or of a folder with one <ecosystem>/all.zip each, as OSV publishes them.
+
+The new records take the place of the old ones all at once when the last has arrived; an update that breaks off changes
+nothing. Images judged before are judged again without being scanned again.`,
+		Example: `  perceptor hub update --from https://osv-vulnerabilities.storage.googleapis.com
+  perceptor hub update --from ./Debian.zip --mode merge`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := s.load(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			h, err := pickHub(c, f.hub)
+			if err != nil {
+				return err
+			}
+			return f.run(cmd, h)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.from, "from", "", "where the records are")
+	flags.StringVar(&f.hub, "hub", "", "which of the configured hubs (default: the only one)")
+	flags.StringVar(&f.mode, "mode", string(builtin.Replace), "replace the old records, or merge: keep those the new ones do not name")
+	flags.StringSliceVar(&f.ecosystems, "ecosystem", nil, "which ecosystems of a folder of archives (default: all that are judged)")
+	_ = cmd.MarkFlagRequired("from")
+	return cmd
+}
+
+func pickHub(c config.Config, name string) (config.Hub, error) {
+	if len(c.Hubs) == 0 {
+		return config.Hub{}, errors.New("no hub is configured, and no perceptor-dev is running here; use --config or --dev")
+	}
+	if name == "" && len(c.Hubs) == 1 {
+		return c.Hubs[0], nil
+	}
+	for _, h := range c.Hubs {
+		if h.Name == name {
+			return h, nil
+		}
+	}
+	return config.Hub{}, fmt.Errorf("hub %q is not among the %d configured; name one with --hub", name, len(c.Hubs))
+}
+
+// run streams the records from their source to the hub; neither is ever whole in memory.
+func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
+	say := &updateProgress{out: os.Stderr, live: term.IsTerminal(int(os.Stderr.Fd()))} //nolint:gosec // a file descriptor is a small number
+	read, write := io.Pipe()
+	packed := gzip.NewWriter(write)
+	source, err := osv.Open(cmd.Context(), f.from, osv.Options{
+		Progress: say.show, Ecosystems: f.ecosystems,
+		Malformed: func(err error) { say.note(err.Error()) },
+		Text:      func(record []byte) error { return writeLine(packed, record) },
+	})
+	if err != nil {
+		return err
+	}
+	go func() {
+		_, err := source.Each(cmd.Context(), func(osv.Record) error { return nil })
+		if err == nil {
+			err = packed.Close()
+		}
+		_ = write.CloseWithError(err)
+	}()
+	report, err := putRecords(cmd.Context(), h, f.mode, read)
+	_ = read.CloseWithError(errors.New("the hub took no more"))
+	say.end()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records loaded, %d malformed left out, %d old ones kept\n", report.Records, report.Malformed, report.Kept)
+	return err
+}
+
+// writeLine writes one JSON text on one line.
+func writeLine(out io.Writer, record []byte) error {
+	var line bytes.Buffer
+	if err := json.Compact(&line, record); err != nil {
+		return fmt.Errorf("compact a record: %w", err)
+	}
+	line.WriteByte('\n')
+	_, err := out.Write(line.Bytes())
+	return err
+}
+
+// putRecords sends the stream to the hub and reads its report.
+func putRecords(ctx context.Context, h config.Hub, mode string, body io.Reader) (builtin.LoadReport, error) {
+	var report builtin.LoadReport
+	client, err := hubClient(h)
+	if err != nil {
+		return report, err
+	}
+	token, err := os.ReadFile(h.TokenFile)
+	if err != nil {
+		return report, fmt.Errorf("token of hub %s: %w", h.Name, err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, h.URL+"/internal/vulnerability-data?mode="+mode, body)
+	if err != nil {
+		return report, fmt.Errorf("hub %s: %w", h.Name, err)
+	}
+	request.Header.Set("Authorization", "token "+strings.TrimSpace(string(token)))
+	request.Header.Set("Content-Type", "application/x-ndjson")
+	response, err := client.Do(request)
+	if err != nil {
+		return report, fmt.Errorf("send records to hub %s: %w", h.Name, err)
+	}
+	defer response.Body.Close() //nolint:errcheck // only read
+	answer, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return report, fmt.Errorf("read the answer of hub %s: %w", h.Name, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return report, refusal(h.Name, response.Status, answer)
+	}
+	if err := json.Unmarshal(answer, &report); err != nil {
+		return report, fmt.Errorf("read the answer of hub %s: %w", h.Name, err)
+	}
+	return report, nil
+}
+
+func refusal(hub, status string, answer []byte) error {
+	var said struct {
+		ErrorMessage string `json:"errorMessage"`
+	}
+	if json.Unmarshal(answer, &said) == nil && said.ErrorMessage != "" {
+		return fmt.Errorf("hub %s refused the records: %s", hub, said.ErrorMessage)
+	}
+	return fmt.Errorf("hub %s refused the records: %s; only a built-in hub takes them", hub, status)
+}
+
+func hubClient(h config.Hub) (*http.Client, error) {
+	settings := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: h.Insecure} //nolint:gosec // only where the operator said so
+	if h.CAFile != "" {
+		pem, err := os.ReadFile(h.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("certificates of hub %s: %w", h.Name, err)
+		}
+		settings.RootCAs = x509.NewCertPool()
+		if !settings.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("certificates of hub %s: %s holds none in PEM", h.Name, h.CAFile)
+		}
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: settings}}, nil
+}
+
+// updateProgress shows how far an update is: a line that is rewritten on a terminal, seldom a new one elsewhere.
+type updateProgress struct {
+	out   *os.File
+	live  bool
+	last  osv.Progress
+	shown int
+	notes int
+}
+
+const (
+	// notesAtMost keeps an archive full of malformed records from flooding the terminal; the end counts them all.
+	notesAtMost = 10
+	// rewriteEvery and repeatEvery are in records.
+	rewriteEvery = 500
+	repeatEvery  = 50_000
+)
+
+func (u *updateProgress) show(p osv.Progress) {
+	u.last = p
+	every := repeatEvery
+	if u.live {
+		every = rewriteEvery
+	}
+	if p.Records/every == u.shown && !p.Downloading {
+		return
+	}
+	if p.Downloading && !u.live {
+		return
+	}
+	u.shown = p.Records / every
+	u.write()
+}
+
+func (u *updateProgress) write() {
+	w := bufio.NewWriter(u.out)
+	defer w.Flush() //nolint:errcheck // progress only
+	what := "reading"
+	if u.last.Downloading {
+		what = "fetching"
+	}
+	share := ""
+	if u.last.Total > 0 {
+		share = fmt.Sprintf(" %3d %%", 100*u.last.Done/u.last.Total)
+	}
+	text := fmt.Sprintf("%s %s%s, %d records", what, u.last.Name, share, u.last.Records)
+	if u.live {
+		_, _ = fmt.Fprintf(w, "\r\x1b[K%s", text)
+		return
+	}
+	_, _ = fmt.Fprintln(w, text)
+}
+
+func (u *updateProgress) note(text string) {
+	if u.notes++; u.notes <= notesAtMost {
+		_, _ = fmt.Fprintf(u.out, "\r%s\n", text)
+	}
+}
+
+func (u *updateProgress) end() {
+	if u.live {
+		_, _ = fmt.Fprintln(u.out)
+	}
+}

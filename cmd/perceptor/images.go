@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perceptor/perceptor/cmd/internal/console"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/starter"
+)
+
+func newImages(s *shared) *cobra.Command {
+	var filter starter.ImageFilter
+	var status, overall, output string
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "images",
+		Short: "List the images that are known",
+		Long:  "List the images that are known, newest first. Lists lag a second or so behind; explain asks the image itself.",
+		Example: `  perceptor images
+  perceptor images --status Failed
+  perceptor images --overall IN_VIOLATION -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter.Status, filter.OverallStatus = image.ScanStatus(status), image.OverallStatus(strings.ToUpper(overall))
+			if limit < 1 {
+				return fmt.Errorf("limit is %d; want at least 1", limit)
+			}
+			return s.withStarter(slog.LevelError, func(st *starter.Starter) error {
+				rows, more, err := st.Images(cmd.Context(), filter, limit)
+				if err != nil {
+					return err
+				}
+				if output == "json" {
+					return console.WriteJSON(cmd.OutOrStdout(), rows)
+				}
+				t := console.NewTable(cmd.OutOrStdout(), "repository", "digest", "scan", "status", "hub", "since")
+				for _, r := range rows {
+					t.AppendRow([]any{r.Repository, r.Digest.Short(), r.Status, r.OverallStatus, r.Hub, r.Since.Local().Format(time.DateTime)})
+				}
+				t.Render()
+				if more {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "there are more than %d; narrow the list or raise --limit\n", limit)
+				}
+				return err
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&filter.Repository, "repository", "", "only images of this repository, registry included")
+	flags.StringVar(&status, "status", "", "only images in this scan status: Unknown, InQueue, Complete or Failed")
+	flags.StringVar(&overall, "overall", "", "only images with this overall status, such as IN_VIOLATION")
+	flags.StringVarP(&output, "output", "o", "table", "table or json")
+	flags.IntVar(&limit, "limit", 1000, "how many at the most")
+	return cmd
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+func newRescan(s *shared) *cobra.Command {
+	var reason, domain string
+	cmd := &cobra.Command{
+		Use:     "rescan IMAGE...",
+		Short:   "Scan images again although they have a verdict",
+		Long:    "Ask for a new scan of images that are known. The old verdict stays until the new one is there. Follow it with explain.",
+		Example: "  perceptor rescan --reason 'new scan client' sha256:...",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStarter(slog.LevelError, func(st *starter.Starter) error {
+				for _, text := range args {
+					d, err := digestOf(cmd.Context(), st, domain, text)
+					if err != nil {
+						return fmt.Errorf("%s: %w", text, err)
+					}
+					if err := st.Rescan(cmd.Context(), d, workflows.Rescan{Reason: reason, Class: workflows.ClassPerson}); err != nil {
+						return err
+					}
+					if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s will be scanned again\n", d); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever looks at the image")
+	cmd.Flags().StringVar(&domain, "domain", workflows.DefaultDomain, "the set of scanners that resolves references")
+	return cmd
+}

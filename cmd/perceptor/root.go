@@ -1,0 +1,124 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/log"
+
+	"github.com/perceptor/perceptor/cmd/internal/devdir"
+	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/starter"
+)
+
+// shared are the flags every verb has.
+type shared struct {
+	configFile string
+	dev        string
+}
+
+func newRoot() *cobra.Command {
+	var s shared
+	root := &cobra.Command{
+		Use:   "perceptor",
+		Short: "Scan the container images that run, each exactly once, through a hub that is never overloaded",
+		Long: `Perceptor has container images scanned and judged by a vulnerability hub, durably.
+
+The connection to Temporal comes from TEMPORAL_* variables or temporal.toml, as for the temporal command; without them
+it is localhost:7233, where perceptor-dev listens. Everything else comes from --config, PERCEPTOR_* and flags.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&s.configFile, "config", os.Getenv("PERCEPTOR_CONFIG"), "configuration file, YAML (also PERCEPTOR_CONFIG)")
+	flags.StringVar(&s.dev, "dev", os.Getenv("PERCEPTOR_DEV"), "data directory of a running perceptor-dev: takes its Temporal server and its hub (also PERCEPTOR_DEV)")
+	flags.String("log-level", "", "debug, info, warn or error")
+	root.AddCommand(
+		newWorker(&s), newSetup(&s), newScan(&s), newImages(&s), newExplain(&s), newRescan(&s), newHub(&s), newVersion(),
+	)
+	return root
+}
+
+// load reads the configuration; a running perceptor-dev adds its hub where none is configured.
+func (s *shared) load(flags *pflag.FlagSet) (config.Config, error) {
+	c, err := config.Load(s.configFile, flags)
+	if err != nil || len(c.Hubs) > 0 {
+		return c, err
+	}
+	directory, addresses, err := s.running()
+	if err != nil {
+		return c, err
+	}
+	if addresses.Hub != "" {
+		c.Hubs = []config.Hub{devdir.Hub(directory, addresses.Hub)}
+	}
+	return c, nil
+}
+
+// running finds a perceptor-dev: the one named, or the one in the default directory if there is one.
+func (s *shared) running() (string, devdir.Addresses, error) {
+	directory := s.dev
+	if directory == "" {
+		var err error
+		if directory, err = devdir.Default(); err != nil {
+			return "", devdir.Addresses{}, err
+		}
+	}
+	addresses, err := devdir.Read(directory)
+	if s.dev == "" && errors.Is(err, devdir.ErrNotRunning) {
+		return directory, devdir.Addresses{}, nil
+	}
+	return directory, addresses, err
+}
+
+// logger writes to standard error, so that standard output stays for answers.
+func logger(level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("log level %q: want debug, info, warn or error", level)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+}
+
+// dial connects to Temporal as the temporal command does; --dev names the server of that perceptor-dev.
+func (s *shared) dial(l *slog.Logger) (client.Client, client.Options, error) {
+	options, err := envconfig.LoadDefaultClientOptions()
+	if err != nil {
+		return nil, options, fmt.Errorf("connection to Temporal: %w", err)
+	}
+	if s.dev != "" {
+		_, addresses, err := s.running()
+		if err != nil {
+			return nil, options, err
+		}
+		options.HostPort = addresses.Temporal
+	}
+	options.Logger = log.NewStructuredLogger(l)
+	if options.HostPort == "" {
+		options.HostPort = client.DefaultHostPort
+	}
+	if options.Namespace == "" {
+		options.Namespace = client.DefaultNamespace
+	}
+	c, err := client.Dial(options)
+	if err != nil {
+		return nil, options, fmt.Errorf("connect to Temporal at %s: %w; is it running? make run starts one, TEMPORAL_ADDRESS names another", options.HostPort, err)
+	}
+	return c, options, nil
+}
+
+// withStarter runs a verb that asks the workflows.
+func (s *shared) withStarter(level slog.Level, do func(*starter.Starter) error) error {
+	c, _, err := s.dial(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return do(starter.New(c))
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perceptor/perceptor/cmd/internal/console"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// scanFlags are the words of perceptor scan.
+type scanFlags struct {
+	output, failOn, platform, domain, credential, who string
+	rescan                                            bool
+}
+
+func newScan(s *shared) *cobra.Command {
+	var f scanFlags
+	cmd := &cobra.Command{
+		Use:   "scan IMAGE...",
+		Short: "Scan images now and show what the hub finds",
+		Long: `Have images scanned and wait for the verdicts.
+
+An image that has a verdict is not scanned again unless --rescan asks for it. Interrupting the command does not interrupt
+the scan. Exit status: 0 nothing over the bar, 1 a finding over the bar that --fail-on sets, 2 an image could not be
+scanned, which is never the same as clean.`,
+		Example: `  perceptor scan localhost:5005/samples/vulnerable:1
+  perceptor scan --fail-on high registry.example/team/app:1.2
+  perceptor scan -o json --platform linux/arm64 registry.example/team/app@sha256:...`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStarter(slog.LevelError, func(st *starter.Starter) error { return scan(cmd, st, f, args) })
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.output, "output", "o", "table", "table or json")
+	flags.StringVar(&f.failOn, "fail-on", "", "exit 1 when a finding is this bad or worse: critical, high, medium or low")
+	flags.StringVar(&f.platform, "platform", "", "which image of an index, such as linux/arm64 (default: the scanner's own)")
+	flags.StringVar(&f.domain, "domain", workflows.DefaultDomain, "the set of scanners to ask")
+	flags.StringVar(&f.credential, "credential", "", "name of the credential to pull with, as configured on the scanners")
+	flags.StringVar(&f.who, "as", defaultWho(), "in whose name the image is kept, for 30 days")
+	flags.BoolVar(&f.rescan, "rescan", false, "scan again images that have a verdict")
+	return cmd
+}
+
+func defaultWho() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "somebody"
+}
+
+func scan(cmd *cobra.Command, s *starter.Starter, f scanFlags, references []string) error {
+	bar, err := parseSeverity(f.failOn)
+	if err != nil {
+		return err
+	}
+	if f.output != "table" && f.output != "json" {
+		return fmt.Errorf("output %q: want table or json", f.output)
+	}
+	platform, err := parsePlatform(f.platform)
+	if err != nil {
+		return err
+	}
+	show := console.NewDisplay(os.Stderr)
+	results, err := console.Scan(cmd.Context(), s, console.Request{
+		References: references, Who: f.who, Domain: f.domain, Platform: platform, Credential: f.credential, Rescan: f.rescan,
+	}, show)
+	show.Close()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	if err := write(cmd, f.output, results); err != nil {
+		return err
+	}
+	return outcome(results, bar)
+}
+
+func write(cmd *cobra.Command, output string, results []console.Result) error {
+	if output == "json" {
+		return console.WriteJSON(cmd.OutOrStdout(), results)
+	}
+	console.WriteSummary(cmd.OutOrStdout(), results)
+	for _, r := range results {
+		console.WriteFindings(cmd.OutOrStdout(), r)
+	}
+	return nil
+}
+
+// outcome is the exit status: an image that could not be scanned weighs more than any finding.
+func outcome(results []console.Result, bar image.Severity) error {
+	for _, r := range results {
+		if !r.Scanned() {
+			return fmt.Errorf("%s could not be scanned: %s", r.Reference, r.Error)
+		}
+	}
+	if bar != "" && slices.ContainsFunc(results, func(r console.Result) bool { return r.Worst(bar) }) {
+		return errFindings
+	}
+	return nil
+}
+
+func parseSeverity(s string) (image.Severity, error) {
+	severity := image.Severity(strings.ToUpper(s))
+	if s != "" && !slices.Contains(image.Severities, severity) {
+		return "", fmt.Errorf("severity %q: want critical, high, medium, low or unrated", s)
+	}
+	return severity, nil
+}
+
+// parsePlatform reads "os/architecture[/variant]".
+func parsePlatform(s string) (image.Platform, error) {
+	if s == "" {
+		return image.Platform{}, nil
+	}
+	parts := strings.Split(s, "/")
+	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
+		return image.Platform{}, fmt.Errorf("platform %q: want OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64", s)
+	}
+	p := image.Platform{OS: parts[0], Architecture: parts[1]}
+	if len(parts) == 3 {
+		p.Variant = parts[2]
+	}
+	return p, nil
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workers"
+)
+
+func newSetup(s *shared) *cobra.Command {
+	return &cobra.Command{
+		Use:   "setup",
+		Short: "Make a Temporal namespace ready: search attributes, and the pool of hubs",
+		Long:  "Register the search attributes and tell the pool of hubs what is configured. It is safe to repeat.",
+		Example: `  TEMPORAL_ADDRESS=temporal.example:7233 TEMPORAL_NAMESPACE=perceptor \
+    perceptor setup --config /etc/perceptor.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := s.load(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			l, err := logger(c.LogLevel)
+			if err != nil {
+				return err
+			}
+			connection, options, err := s.dial(l)
+			if err != nil {
+				return err
+			}
+			defer connection.Close()
+			if err := starter.New(connection).SetUp(cmd.Context(), options.Namespace, workers.HubConfigs(c)); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "namespace %s at %s is ready, with %d hubs\n", options.Namespace, options.HostPort, len(c.Hubs))
+			return err
+		},
+	}
+}

@@ -1,0 +1,86 @@
+package starter
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// ImageRow is one image in a list. Lists come from visibility, which lags a little behind; they are for browsing.
+type ImageRow struct {
+	Digest        image.Digest        `json:"digest"`
+	Repository    string              `json:"repository"`
+	Hub           string              `json:"hub,omitempty"`
+	Status        image.ScanStatus    `json:"status"`
+	OverallStatus image.OverallStatus `json:"overallStatus"`
+	Since         time.Time           `json:"since"`
+}
+
+// ImageFilter narrows a list; empty fields do not.
+type ImageFilter struct {
+	Repository    string
+	Status        image.ScanStatus
+	OverallStatus image.OverallStatus
+}
+
+// query is the filter in the server's language. Values are quoted, so that none can become a condition of its own.
+func (f ImageFilter) query() string {
+	conditions := []string{`WorkflowType = "Image"`, `ExecutionStatus = "Running"`}
+	add := func(key temporal.SearchAttributeKeyKeyword, value string) {
+		if value != "" {
+			conditions = append(conditions, fmt.Sprintf("%s = %s", key.GetName(), quote(value)))
+		}
+	}
+	add(workflows.AttributeRepository, f.Repository)
+	add(workflows.AttributeScanStatus, string(f.Status))
+	add(workflows.AttributeOverallStatus, string(f.OverallStatus))
+	return strings.Join(conditions, " AND ")
+}
+
+func quote(value string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(workflows.Keyword(value)) + `"`
+}
+
+// Images lists images, newest first, at most limit; more says that there are others.
+func (s *Starter) Images(ctx context.Context, f ImageFilter, limit int) (rows []ImageRow, more bool, err error) {
+	var token []byte
+	for {
+		page, err := s.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			Query: f.query(), PageSize: int32(min(limit-len(rows), 1000)), NextPageToken: token, //nolint:gosec // bounded by 1,000
+		})
+		if err != nil {
+			return nil, false, fmt.Errorf("list images: %w", err)
+		}
+		for _, each := range page.GetExecutions() {
+			rows = append(rows, imageRow(each.GetSearchAttributes().GetIndexedFields(), each.GetStartTime().AsTime()))
+		}
+		token = page.GetNextPageToken()
+		if len(token) == 0 || len(rows) >= limit {
+			return rows, len(token) > 0, nil
+		}
+	}
+}
+
+func imageRow(fields map[string]*commonpb.Payload, since time.Time) ImageRow {
+	read := func(key temporal.SearchAttributeKeyKeyword) string {
+		var value string
+		if p, ok := fields[key.GetName()]; ok {
+			_ = converter.GetDefaultDataConverter().FromPayload(p, &value)
+		}
+		return value
+	}
+	return ImageRow{
+		Digest: image.Digest(read(workflows.AttributeDigest)), Repository: read(workflows.AttributeRepository),
+		Hub: read(workflows.AttributeHub), Status: image.ScanStatus(read(workflows.AttributeScanStatus)),
+		OverallStatus: image.OverallStatus(read(workflows.AttributeOverallStatus)), Since: since,
+	}
+}

@@ -1,0 +1,151 @@
+package starter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// ConfigureHubs tells the pool the configured hubs, and starts it when there is none. A pool that never was, while no
+// scan is open, has nothing to wait for; any other new pool starts closed until it knows what is out.
+func (s *Starter) ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig) error {
+	err := s.temporal.SignalWorkflow(ctx, workflows.HubPoolID, "", workflows.SignalConfigure.Name, workflows.Configure{Hubs: hubs})
+	if err == nil {
+		return nil
+	}
+	if !isNotFound(err) {
+		return fmt.Errorf("configure the pool of hubs: %w", err)
+	}
+	if err := s.startPool(ctx); err != nil {
+		return err
+	}
+	err = s.temporal.SignalWorkflow(ctx, workflows.HubPoolID, "", workflows.SignalConfigure.Name, workflows.Configure{Hubs: hubs})
+	if err != nil {
+		return fmt.Errorf("configure the pool of hubs: %w", err)
+	}
+	return nil
+}
+
+// startPool starts the pool unless it is running.
+func (s *Starter) startPool(ctx context.Context) error {
+	open, err := s.ListOpen(ctx)
+	if err != nil {
+		return fmt.Errorf("start the pool of hubs: %w", err)
+	}
+	if len(open) == 0 {
+		err := s.executePool(ctx, workflows.HubPoolInput{Fresh: true}, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
+		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+			return err
+		}
+	}
+	return s.executePool(ctx, workflows.HubPoolInput{}, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+}
+
+func (s *Starter) executePool(ctx context.Context, in workflows.HubPoolInput, reuse enumspb.WorkflowIdReusePolicy) error {
+	_, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                                       workflows.HubPoolID,
+		TaskQueue:                                workflows.TaskQueue,
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowIDReusePolicy:                    reuse,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            "the pool of hubs: who may scan where",
+	}, workflows.HubPool, in)
+	if err != nil {
+		return fmt.Errorf("start the pool of hubs: %w", err)
+	}
+	return nil
+}
+
+// Ensure starts the pool if it is gone; workers tell it its hubs.
+func (s *Starter) Ensure(ctx context.Context) error { return s.startPool(ctx) }
+
+// HubPool asks the pool what it knows.
+func (s *Starter) HubPool(ctx context.Context) (workflows.HubPoolStatus, error) {
+	var status workflows.HubPoolStatus
+	err := s.query(ctx, workflows.HubPoolID, workflows.QueryStatus, &status)
+	if errors.Is(err, ErrUnknownImage) {
+		return status, fmt.Errorf("the pool of hubs is not running; run perceptor setup, or start a worker")
+	}
+	return status, err
+}
+
+// Hubs lists the hubs scans may go to, for the steps.
+func (s *Starter) Hubs(ctx context.Context) ([]activities.HubState, error) {
+	status, err := s.HubPool(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var hubs []activities.HubState
+	for _, h := range status.Hubs {
+		if h.Disabled || h.Removed {
+			continue
+		}
+		state := activities.HubState{Name: h.Name}
+		switch {
+		case h.Paused:
+			state.Unavailable = "paused by an operator"
+		case !h.ClosedSince.IsZero():
+			state.Unavailable = "closed: " + h.Reason
+		}
+		hubs = append(hubs, state)
+	}
+	return hubs, nil
+}
+
+// updateTimeout is how long an operator waits for a worker to take an update.
+const updateTimeout = 20 * time.Second
+
+// SetLimit changes how many scans a hub may have at a time.
+func (s *Starter) SetLimit(ctx context.Context, change workflows.HubLimit) (workflows.HubStatus, error) {
+	var status workflows.HubStatus
+	return status, s.update(ctx, workflows.UpdateLimit, change, &status)
+}
+
+// Pause keeps a hub from getting new scans until it is resumed.
+func (s *Starter) Pause(ctx context.Context, hub string) (workflows.HubStatus, error) {
+	var status workflows.HubStatus
+	return status, s.update(ctx, workflows.UpdatePause, hub, &status)
+}
+
+// Resume ends a pause.
+func (s *Starter) Resume(ctx context.Context, hub string) (workflows.HubStatus, error) {
+	var status workflows.HubStatus
+	return status, s.update(ctx, workflows.UpdateResume, hub, &status)
+}
+
+// ResetLeases frees leases of which an operator knows that their hub is done.
+func (s *Starter) ResetLeases(ctx context.Context, reset workflows.LeaseReset) (workflows.LeaseResetAnswer, error) {
+	var answer workflows.LeaseResetAnswer
+	return answer, s.update(ctx, workflows.UpdateReset, reset, &answer)
+}
+
+func (s *Starter) update(ctx context.Context, name string, in, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
+	defer cancel()
+	handle, err := s.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: workflows.HubPoolID, UpdateName: name, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, answer)
+	}
+	var app *temporal.ApplicationError
+	var missing *serviceerror.NotFound
+	switch {
+	case errors.As(err, &app):
+		return errors.New(app.Message())
+	case errors.As(err, &missing):
+		return errors.New("the pool of hubs is not running; run perceptor setup, or start a worker")
+	case err != nil:
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package starter
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// SearchAttributes are the attributes the namespace must have, with their types.
+func SearchAttributes() map[string]enumspb.IndexedValueType {
+	all := map[string]enumspb.IndexedValueType{}
+	for _, key := range []temporal.SearchAttributeKeyKeyword{
+		workflows.AttributeDigest, workflows.AttributeRepository, workflows.AttributeHub, workflows.AttributeScanStatus,
+		workflows.AttributeOverallStatus, workflows.AttributeCluster, workflows.AttributeNamespace,
+	} {
+		all[key.GetName()] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
+	}
+	for _, key := range []temporal.SearchAttributeKeyInt64{workflows.AttributePods, workflows.AttributeUnscanned} {
+		all[key.GetName()] = enumspb.INDEXED_VALUE_TYPE_INT
+	}
+	return all
+}
+
+// attributesSeen is how long the servers of a cluster may take to learn of new search attributes.
+const attributesSeen = time.Minute
+
+// SetUp makes the namespace ready: the search attributes, then the pool with its hubs. It is safe to repeat.
+func (s *Starter) SetUp(ctx context.Context, namespace string, hubs []workflows.HubConfig) error {
+	if err := s.addAttributes(ctx, namespace); err != nil {
+		return err
+	}
+	return s.ConfigureHubs(ctx, hubs)
+}
+
+func (s *Starter) addAttributes(ctx context.Context, namespace string) error {
+	missing, err := s.missingAttributes(ctx, namespace)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	_, err = s.temporal.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+		Namespace: namespace, SearchAttributes: missing,
+	})
+	if err != nil {
+		return fmt.Errorf("add search attributes to namespace %s: %w", namespace, err)
+	}
+	deadline := time.Now().Add(attributesSeen)
+	for len(missing) > 0 {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("add search attributes to namespace %s: the server does not show them after %s", namespace, attributesSeen)
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if missing, err = s.missingAttributes(ctx, namespace); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Starter) missingAttributes(ctx context.Context, namespace string) (map[string]enumspb.IndexedValueType, error) {
+	known, err := s.temporal.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	if err != nil {
+		return nil, fmt.Errorf("list search attributes of namespace %s: %w", namespace, err)
+	}
+	missing := SearchAttributes()
+	for name, kind := range missing {
+		has, ok := known.GetCustomAttributes()[name]
+		if ok && has != kind {
+			return nil, fmt.Errorf("search attribute %s is of type %s in namespace %s; want %s", name, has, namespace, kind)
+		}
+		if ok {
+			delete(missing, name)
+		}
+	}
+	return missing, nil
+}

@@ -1,0 +1,116 @@
+package workers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.uber.org/fx"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// Times of a worker's end. A light step is over in seconds; fx waits longer than any drain.
+const (
+	stopLight = 10 * time.Second
+	stopSlack = time.Minute
+)
+
+// hubSlots is how many calls a process makes to one hub at a time; the driver's rate is the real bound.
+const hubSlots = 16
+
+// Module serves the roles of the settings: one fx module for each.
+func Module(s Settings) fx.Option {
+	options := []fx.Option{
+		fx.Supply(s, s.Config, s.Logger),
+		fx.Provide(func() client.Client { return s.Client }, starter.New, newHubs),
+		fx.Invoke(configurePool),
+	}
+	if s.plays(RoleWorkflows) {
+		options = append(options, fx.Invoke(serveWorkflows))
+	}
+	if s.plays(RoleHub) {
+		options = append(options, fx.Invoke(serveHubs))
+	}
+	if s.plays(RoleScan) {
+		options = append(options, scanModule())
+	}
+	return fx.Options(options...)
+}
+
+// Run serves until ctx ends, then lets what is running finish as long as the settings allow.
+func Run(ctx context.Context, s Settings) error {
+	if err := s.check(); err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	app := fx.New(Module(s), fx.NopLogger, fx.StopTimeout(s.Config.Scanner.Drain+stopSlack))
+	if err := app.Err(); err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	if err := app.Start(ctx); err != nil {
+		return fmt.Errorf("worker start: %w", err)
+	}
+	s.Logger.Info("worker ready", "roles", s.Roles)
+	<-ctx.Done()
+	s.Logger.Info("worker stop", "drain", s.Config.Scanner.Drain)
+	stopContext, cancel := context.WithTimeout(context.WithoutCancel(ctx), app.StopTimeout())
+	defer cancel()
+	if err := app.Stop(stopContext); err != nil {
+		return fmt.Errorf("worker stop: %w", err)
+	}
+	return nil
+}
+
+// configurePool tells the pool of hubs what is configured, at every start of a worker.
+func configurePool(life fx.Lifecycle, s *starter.Starter, c config.Config) {
+	life.Append(fx.StartHook(func(ctx context.Context) error { return s.ConfigureHubs(ctx, HubConfigs(c)) }))
+}
+
+// HubConfigs is what the pool needs to know of the configured hubs.
+func HubConfigs(c config.Config) []workflows.HubConfig {
+	var hubs []workflows.HubConfig
+	for _, h := range c.Hubs {
+		hubs = append(hubs, workflows.HubConfig{Name: h.Name, Limit: h.Limit, Settle: h.Settle, Disabled: h.Disabled})
+	}
+	return hubs
+}
+
+// appendWorker adds a worker to the life of the process.
+func appendWorker(life fx.Lifecycle, w worker.Worker) {
+	life.Append(fx.StartStopHook(w.Start, w.Stop))
+}
+
+// serveWorkflows runs the stories and the steps that only speak to Temporal.
+func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter) {
+	w := worker.New(c, workflows.TaskQueue, worker.Options{WorkerStopTimeout: stopLight})
+	w.RegisterWorkflow(workflows.ScanImage)
+	w.RegisterWorkflow(workflows.Image)
+	w.RegisterWorkflow(workflows.HubPool)
+	w.RegisterActivity(activities.NewScanSteps(s, s))
+	w.RegisterActivity(activities.NewPoolSteps(s))
+	w.RegisterActivity(activities.NewReportSteps(s))
+	appendWorker(life, w)
+}
+
+// serveHubs makes the calls to every hub, and the probes on queues of their own.
+func serveHubs(life fx.Lifecycle, c client.Client, hubs map[string]activities.Hub) {
+	steps := activities.NewHubSteps(hubs)
+	for name := range hubs {
+		calls := worker.New(c, workflows.HubQueue(name), worker.Options{
+			DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hubSlots, WorkerStopTimeout: stopLight,
+		})
+		calls.RegisterActivity(steps)
+		appendWorker(life, calls)
+		probes := worker.New(c, workflows.HubControlQueue(name), worker.Options{
+			DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 1, WorkerStopTimeout: stopLight,
+		})
+		probes.RegisterActivity(steps.ProbeHub)
+		appendWorker(life, probes)
+	}
+}
+

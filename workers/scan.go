@@ -1,0 +1,121 @@
+package workers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.uber.org/fx"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/berth"
+	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/internal/scanclient"
+	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// scanModule makes this process a scanner host.
+func scanModule() fx.Option {
+	return fx.Options(
+		fx.Provide(newYard, newRegistry, newScanClient, newScannerSteps),
+		fx.Invoke(serveRegistry, servePulls),
+	)
+}
+
+func newYard(life fx.Lifecycle, c config.Config) (*berth.Yard, error) {
+	host, err := Host(c.Scanner.Directory)
+	if err != nil {
+		return nil, err
+	}
+	yard, err := berth.Open(c.Scanner.Directory, host, c.Scanner.Berths)
+	if err != nil {
+		return nil, err
+	}
+	life.Append(fx.StopHook(yard.Close))
+	return yard, nil
+}
+
+func newScannerSteps(r *registry.Client, s *scanclient.Runner, y *berth.Yard, hubs map[string]activities.Hub) *activities.ScannerSteps {
+	return activities.NewScannerSteps(puller{r}, lister{s}, y, hubs)
+}
+
+// serveRegistry answers short questions to the registries this host reaches.
+func serveRegistry(life fx.Lifecycle, c client.Client, conf config.Config, r *registry.Client) {
+	w := worker.New(c, workflows.RegistryQueue(conf.Scanner.Domain), worker.Options{
+		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hubSlots, WorkerStopTimeout: stopLight,
+	})
+	w.RegisterActivity(activities.NewRegistrySteps(puller{r}))
+	appendWorker(life, w)
+}
+
+// scanner is the pulling and the host's own queue of one scanner host, with the order in which they stop.
+type scanner struct {
+	pulls, steps worker.Worker
+	yard         *berth.Yard
+	sweeper      sweeper
+	drain        time.Duration
+	logger       *slog.Logger
+	stopSweeping context.CancelFunc
+}
+
+// servePulls takes images out of the backlog of the domain, and serves the later steps of those it has taken.
+func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, yard *berth.Yard, steps *activities.ScannerSteps, s *starter.Starter, logger *slog.Logger) error {
+	tuner, err := berthTuner(yard)
+	if err != nil {
+		return fmt.Errorf("slots of %s: %w", yard.Host(), err)
+	}
+	drain := max(conf.Scanner.Drain, time.Second)
+	pulls := worker.New(c, workflows.PullQueue(conf.Scanner.Domain), worker.Options{
+		DisableWorkflowWorker: true, Tuner: tuner, MaxConcurrentActivityTaskPollers: 2, WorkerStopTimeout: drain,
+	})
+	pulls.RegisterActivity(steps.PullImage)
+	// Twice the berths: a step may still be returning when the berth it freed is taken again.
+	own := worker.New(c, workflows.HostQueue(yard.Host()), worker.Options{
+		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2 * yard.Size(), WorkerStopTimeout: stopLight,
+	})
+	own.RegisterActivity(steps.RunScanClient)
+	own.RegisterActivity(steps.UploadScan)
+	host := &scanner{
+		pulls: pulls, steps: own, yard: yard, drain: conf.Scanner.Drain, logger: logger,
+		sweeper: sweeper{yard: yard, place: s.Place, logger: logger},
+	}
+	life.Append(fx.StartStopHook(host.start, host.stop))
+	return nil
+}
+
+func (s *scanner) start() error {
+	if err := s.steps.Start(); err != nil {
+		return fmt.Errorf("queue of host %s: %w", s.yard.Host(), err)
+	}
+	if err := s.pulls.Start(); err != nil {
+		return fmt.Errorf("pulls of host %s: %w", s.yard.Host(), err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stopSweeping = stop
+	go s.sweeper.run(ctx)
+	s.logger.Info("scanner ready", "host", s.yard.Host(), "berths", s.yard.Size(), "kept", len(s.yard.List()))
+	return nil
+}
+
+// drainLook is how often a stopping host looks whether its berths are free.
+const drainLook = 100 * time.Millisecond
+
+// stop takes no more pulls, lets the berths finish for as long as a drain may take, then stops the host's own queue. What
+// is left in a berth then is found again at the next start.
+func (s *scanner) stop(ctx context.Context) {
+	deadline := time.Now().Add(s.drain)
+	s.pulls.Stop()
+	for time.Now().Before(deadline) && ctx.Err() == nil && len(s.yard.List()) > 0 {
+		time.Sleep(drainLook)
+	}
+	s.stopSweeping()
+	s.steps.Stop()
+	if left := len(s.yard.List()); left > 0 {
+		s.logger.Warn("berths left", "host", s.yard.Host(), "count", left)
+	}
+}
