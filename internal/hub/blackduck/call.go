@@ -71,8 +71,8 @@ func (c *Client) send(ctx context.Context, k call, s *session) (reply, error) {
 	}
 	for range mostRedirects + 1 {
 		if err := c.limiter.Wait(ctx); err != nil {
-			if ctx.Err() != nil {
-				return reply{}, trouble(symptomCancelled, ctx.Err())
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return reply{}, gaveUp(ctx.Err())
 			}
 			return reply{}, trouble(symptomLimiter, err)
 		}

@@ -61,15 +61,12 @@ type notification struct {
 			ProjectVersion string `json:"projectVersion"`
 		} `json:"affectedProjectVersions"`
 	} `json:"content"`
-	Meta meta `json:"_meta"`
 }
 
 func (n *notification) check() error {
 	switch {
 	case n.Type == "":
 		return errors.New("a notification without a type")
-	case n.Meta.Href == "":
-		return errors.New("a notification without its address")
 	case n.CreatedAt.IsZero():
 		return errors.New("a notification without its time")
 	}
@@ -134,20 +131,18 @@ func typesFor(d dialect) []string {
 	return names
 }
 
-// changesOf drops repeats, first of notifications, then of what they say.
+// changesOf drops repeats: a notification that came twice, on two pages or in two windows, says nothing new.
 func (c *Client) changesOf(rows []notification) ([]Change, error) {
 	type key struct {
 		version string
 		kind    ChangeKind
 	}
-	seen := map[string]bool{}
 	newest := map[key]time.Time{}
 	for i := range rows {
 		kind, matters := rows[i].kind()
-		if !matters || seen[rows[i].Meta.Href] {
+		if !matters {
 			continue
 		}
-		seen[rows[i].Meta.Href] = true
 		for _, link := range rows[i].versions() {
 			version, err := c.origin.object(link, versionPath, "project version")
 			if err != nil {

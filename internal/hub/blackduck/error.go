@@ -107,7 +107,7 @@ func fromTransport(outer context.Context, err error) *problem {
 	var timeout net.Error
 	switch {
 	case outer.Err() != nil:
-		return trouble(symptomCancelled, outer.Err())
+		return gaveUp(outer.Err())
 	case isUntrusted(err):
 		return trouble(symptomCertificate, err)
 	case isNoTLS(err):
@@ -119,6 +119,14 @@ func fromTransport(outer context.Context, err error) *problem {
 	default:
 		return trouble(symptomNetwork, err)
 	}
+}
+
+// gaveUp tells a caller that was stopped from one whose time ran out while the hub said nothing.
+func gaveUp(cause error) *problem {
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return trouble(symptomTimeout, cause)
+	}
+	return trouble(symptomCancelled, cause)
 }
 
 func isUntrusted(err error) bool {

@@ -3,6 +3,8 @@ package blackduck_test
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -28,7 +30,9 @@ type fakeHub struct {
 func newFakeHub(t *testing.T, serve http.HandlerFunc) *fakeHub {
 	t.Helper()
 	f := &fakeHub{serve: serve, secret: testToken, version: "2025.10.1", life: 7199999}
-	f.Server = httptest.NewTLSServer(f)
+	f.Server = httptest.NewUnstartedServer(f)
+	f.Config.ErrorLog = log.New(io.Discard, "", 0) // refused certificates are a case here
+	f.StartTLS()
 	t.Cleanup(f.Close)
 	return f
 }

@@ -36,7 +36,10 @@ func FuzzReplies(f *testing.F) {
 			}
 		}
 	}
-	for _, text := range []string{"", "null", "[]", "{}", "<html>", `{"items":[null],"totalCount":1}`, `{"totalCount":1e99,"items":[]}`, "\xff", `{"status":"` + strings.Repeat("x", 2000) + `"}`} {
+	for _, text := range []string{
+		"", "null", "[]", "{}", "<html>", `{"items":[null],"totalCount":1}`, `{"totalCount":1e99,"items":[]}`, "\xff",
+		`{"status":"` + strings.Repeat("x", 2000) + `"}`,
+	} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -65,7 +68,10 @@ func requireTame(t *testing.T, text string) {
 
 // FuzzLinks: whatever link a hub writes, what comes out is on the configured host, or nothing.
 func FuzzLinks(f *testing.F) {
-	for _, link := range []string{"", "/api/x", "https://evil.example/api/x", "//evil.example/api/x", "/api/../x", "https://hub.example:8443@evil.example/api/", "/api/%2e%2e/%2e%2e/x", "http:/api/x", "/api/x?y#z", "\\\\evil\\api"} {
+	for _, link := range []string{
+		"", "/api/x", "https://evil.example/api/x", "//evil.example/api/x", "/api/../x", "https://hub.example:8443@evil.example/api/",
+		"/api/%2e%2e/%2e%2e/x", "http:/api/x", "/api/x?y#z", "\\\\evil\\api",
+	} {
 		f.Add(link)
 	}
 	f.Fuzz(func(t *testing.T, link string) {

@@ -91,7 +91,7 @@ func (c *Client) session(ctx context.Context, op string, stale *session) (*sessi
 	})
 	select {
 	case <-ctx.Done():
-		return nil, c.wrap(op, "", nil, trouble(symptomCancelled, ctx.Err()))
+		return nil, c.wrap(op, "", nil, gaveUp(ctx.Err()))
 	case result := <-flight:
 		if result.Err != nil {
 			return nil, result.Err

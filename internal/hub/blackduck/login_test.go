@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/perceptor/perceptor/internal/image"
 )
@@ -22,14 +23,14 @@ func TestOneLoginForAll(t *testing.T) {
 	hub := newFakeHub(t, answer(200, jsonType, emptyList))
 	client := newClient(t, tokenOptions(t, hub.Server))
 	all := func() {
-		var group sync.WaitGroup
+		var group errgroup.Group
 		for range callers {
-			group.Go(func() {
+			group.Go(func() error {
 				_, err := client.FindScan(t.Context(), sampleName)
-				require.NoError(t, err)
+				return err
 			})
 		}
-		group.Wait()
+		require.NoError(t, group.Wait())
 	}
 	all()
 	require.Equal(t, 1, hub.loginCount())

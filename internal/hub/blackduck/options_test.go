@@ -77,7 +77,7 @@ func TestUploadTarget(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, image.UploadTarget{Hub: "prod", URL: "https://hub.example", Insecure: true, Token: "one"}, target)
 
-	require.NoError(t, os.WriteFile(options.TokenFile, []byte("two\r\n"), 0o600))
+	require.NoError(t, os.WriteFile(options.TokenFile, []byte("  two \r\n"), 0o600))
 	target, err = client.UploadTarget(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "two", target.Token, "the file is read at each call")

@@ -41,7 +41,10 @@ func TestCurrentStates(t *testing.T) {
 		{"started", `{"scanState": "STARTED"}`, image.HubScanInProgress, "STARTED"},
 		{"success", `{"scanState": "SUCCESS", "transitionReason": "COMPLETE"}`, image.HubScanComplete, "SUCCESS"},
 		{"cloned", `{"scanState": "SUCCESS", "transitionReason": "CLONED"}`, image.HubScanComplete, "SUCCESS CLONED"},
-		{"failure", `{"scanState": "FAILURE", "transitionReason": "ERROR_SCANNING", "errorCode": "{e}", "statusMessage": "bad\ttar"}`, image.HubScanFailed, "FAILURE ERROR_SCANNING {e} bad tar"},
+		{
+			"failure", `{"scanState": "FAILURE", "transitionReason": "ERROR_SCANNING", "errorCode": "{e}", "statusMessage": "bad\ttar"}`,
+			image.HubScanFailed, "FAILURE ERROR_SCANNING {e} bad tar",
+		},
 		{"cancelled", `{"scanState": "FAILURE", "transitionReason": "CANCELLED"}`, image.HubScanFailed, "FAILURE CANCELLED"},
 		{"unknown word", `{"scanState": "PONDERING"}`, image.HubScanInProgress, "PONDERING"},
 		{"both, the newer form counts", `{"scanState": "STARTED", "status": "COMPLETE"}`, image.HubScanInProgress, "STARTED"},

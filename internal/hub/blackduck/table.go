@@ -33,6 +33,9 @@ const (
 	symptomDegraded    symptom = "degraded"
 )
 
+// checkGeneration is what to do about a hub that speaks another form of the API.
+const checkGeneration = "; check the hub's version and its generation setting"
+
 // failure is one row: what is seen, what class that is, and what a person is told.
 type failure struct {
 	symptom symptom
@@ -62,10 +65,13 @@ var failures = []failure{
 	{symptom: symptomNotJSON, class: image.Transient, says: "the answer is not JSON"},
 	{symptom: symptomCutOff, class: image.Transient, says: "the answer ended early"},
 	{symptom: symptomEmpty, class: image.Transient, says: "the answer is empty"},
-	{symptom: symptomShape, class: image.Invalid, says: "the answer is JSON of a shape this driver does not know; check the hub's version and its generation setting"},
+	{symptom: symptomShape, class: image.Invalid, says: "the answer is JSON of a shape this driver does not know" + checkGeneration},
 	{symptom: symptomTooLarge, class: image.Invalid, says: "the answer is larger than 32 MiB"},
 	{symptom: symptomPages, class: image.Invalid, says: "the hub's list does not end where its total says"},
-	{symptom: symptomElsewhere, class: image.Invalid, says: "the hub redirects to another address, where no credentials are sent; set its URL to that address if it is right"},
+	{
+		symptom: symptomElsewhere, class: image.Invalid,
+		says: "the hub redirects to another address, where no credentials are sent; set its URL to that address if it is right",
+	},
 	{symptom: symptomLoop, class: image.Invalid, says: "the hub redirects in a circle"},
 	{symptom: symptomArgument, class: image.Invalid, says: "the call makes no sense and was not sent"},
 	{symptom: symptomForeign404, class: image.Transient, says: "a 404 that is not in the hub's form: a proxy answers in its place"},
@@ -78,7 +84,7 @@ var failures = []failure{
 	{low: 402, high: 402, class: image.Unsupported, says: "the hub's licence does not cover this, or the feature is switched off"},
 	{low: 403, high: 403, class: image.Unauthorized, says: "the login lacks a role or permission for this"},
 	{low: 404, high: 404, class: image.NotFound, says: "the hub knows no such object, or this login may not see it"},
-	{low: 405, high: 406, class: image.Unsupported, says: "the hub does not offer this in the form asked for; check its version and its generation setting"},
+	{low: 405, high: 406, class: image.Unsupported, says: "the hub does not offer this in the form asked for" + checkGeneration},
 	{low: 407, high: 407, class: image.Unauthorized, says: "the proxy in front of the hub wants a login"},
 	{low: 408, high: 408, class: image.Transient, says: "the hub waited too long for the request"},
 	{low: 409, high: 409, class: image.Invalid, says: "the request contradicts what is at the hub already"},
@@ -86,7 +92,7 @@ var failures = []failure{
 	{low: 411, high: 411, class: image.Invalid, says: "the hub finds the request wrong"},
 	{low: 412, high: 412, class: image.Invalid, says: "a precondition does not hold: often such an object exists already"},
 	{low: 413, high: 413, class: image.Invalid, says: "the request is larger than the hub takes"},
-	{low: 415, high: 415, class: image.Unsupported, says: "the hub does not offer this in the form asked for; check its version and its generation setting"},
+	{low: 415, high: 415, class: image.Unsupported, says: "the hub does not offer this in the form asked for" + checkGeneration},
 	{low: 425, high: 425, class: image.Transient, says: "the hub is not ready for this yet"},
 	{low: 429, high: 429, class: image.Throttled, says: "the hub is overloaded and refuses work for now"},
 	{low: 400, high: 499, class: image.Invalid, says: "the hub refuses the request"},

@@ -130,7 +130,10 @@ func contentCases() []failureCase {
 		{name: "array", serve: answer(200, jsonType, "[]"), symptom: "wrong shape", class: image.Invalid, says: "got array"},
 		{name: "no items", serve: answer(200, jsonType, `{"totalCount": 0}`), symptom: "wrong shape", class: image.Invalid, says: "no items"},
 		{name: "negative total", serve: answer(200, jsonType, `{"totalCount": -1, "items": []}`), symptom: "wrong shape", class: image.Invalid},
-		{name: "item without fields", serve: answer(200, jsonType, list), symptom: "wrong shape", class: image.Invalid, says: "item 0: a code location without a name"},
+		{
+			name: "item without fields", serve: answer(200, jsonType, list),
+			symptom: "wrong shape", class: image.Invalid, says: "item 0: a code location without a name",
+		},
 		{
 			name: "text for a number", serve: answer(200, jsonType, `{"totalCount": "secret-text", "items": []}`),
 			symptom: "wrong shape", class: image.Invalid, says: `field "totalCount": want int, got string`,
@@ -140,7 +143,8 @@ func contentCases() []failureCase {
 			symptom: "wrong shape", class: image.Invalid, says: `"yesterday" is not a time`,
 		},
 		{
-			name: "link to somewhere", serve: answer(200, jsonType, `{"totalCount": 1, "items": [{"name": "`+sampleName+`", "_meta": {"href": "https://evil.example/steal"}}]}`),
+			name:    "link to somewhere",
+			serve:   answer(200, jsonType, `{"totalCount": 1, "items": [{"name": "`+sampleName+`", "_meta": {"href": "https://evil.example/steal"}}]}`),
 			symptom: "wrong shape", class: image.Invalid, says: "want an address under /api/",
 		},
 		{name: "too large", serve: tooLarge, symptom: "too large", class: image.Invalid},
@@ -155,7 +159,10 @@ func contentCases() []failureCase {
 func redirectCases() []failureCase {
 	return []failureCase{
 		{name: "to a login page", serve: answer(302, "", "", "Location", "/saml/login"), symptom: "login page", status: 302, class: image.Unauthorized},
-		{name: "to an identity provider", serve: answer(303, "", "", "Location", "https://sso.example/x"), symptom: "login page", status: 303, class: image.Unauthorized},
+		{
+			name: "to an identity provider", serve: answer(303, "", "", "Location", "https://sso.example/x"),
+			symptom: "login page", status: 303, class: image.Unauthorized,
+		},
 		{
 			name: "to another host", serve: answer(308, "", "", "Location", "https://evil.example/api/codelocations?x=1"),
 			symptom: "redirect elsewhere", status: 308, class: image.Invalid, says: "to https://evil.example",
@@ -216,11 +223,11 @@ func requireFailure(t *testing.T, err error, want failureCase) {
 // TestEveryRowIsReached keeps the table free of rows that nothing can bring about.
 func TestEveryRowIsReached(t *testing.T) {
 	elsewhereTested := map[string]string{
-		"network": "TestConnection", "timeout": "TestConnection", "cancelled": "TestConnection", "certificate": "TestConnection",
+		"network": "TestConnection", "timeout": "TestNoAnswer", "cancelled": "TestNoAnswer", "certificate": "TestConnection",
 		"no TLS": "TestConnection", "limiter": "TestLimiter", "secret": "TestSecretFiles", "argument": "TestArguments", "degraded": "TestDegraded",
 	}
 	reached := map[string]bool{}
-	statuses := []int{401, 201}
+	statuses := []int{401, 201} // TestLoginOnce, TestPasswordReplies
 	for _, some := range [][]failureCase{statusCases(), retryCases(), contentCases(), redirectCases()} {
 		for _, c := range some {
 			reached[c.symptom] = true

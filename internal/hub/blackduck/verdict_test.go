@@ -70,7 +70,7 @@ func TestVerdictFailures(t *testing.T) {
 			failureCase{symptom: "wrong shape", class: image.Invalid, says: "no overallStatus"},
 		},
 		"policy below nothing": {
-			versionParts(good, answer(200, jsonType, `{"overallStatus": "IN_VIOLATION", "componentVersionStatusCounts": [{"name": "IN_VIOLATION", "value": -1}]}`), findings),
+			versionParts(good, answer(200, jsonType, `{"overallStatus": "X", "componentVersionStatusCounts": [{"name": "IN_VIOLATION", "value": -1}]}`), findings),
 			failureCase{symptom: "wrong shape", class: image.Invalid},
 		},
 		"no vulnerabilities counted": {
@@ -81,7 +81,10 @@ func TestVerdictFailures(t *testing.T) {
 			versionParts(answer(200, jsonType, `{"categories": {"VULNERABILITY": {"HIGH": -3}}}`), policy, findings),
 			failureCase{symptom: "wrong shape", class: image.Invalid, says: "-3 components"},
 		},
-		"findings busy": {versionParts(good, policy, answer(429, "", "", "Retry-After", "3")), failureCase{status: 429, class: image.Throttled, retry: 3 * time.Second}},
+		"findings busy": {
+			versionParts(good, policy, answer(429, "", "", "Retry-After", "3")),
+			failureCase{status: 429, class: image.Throttled, retry: 3 * time.Second},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hub := newFakeHub(t, c.serve)
