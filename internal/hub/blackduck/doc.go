@@ -6,7 +6,7 @@
 // Rules:
 //   - Only REST: nothing here knows a workflow, a database or the inside of any hub.
 //   - A method makes at most three calls of the API besides a login, so that a rate set for methods bounds the calls.
-//     Longer lists take more: each page is one call.
+//     Longer lists take more, each page being one call; the one other exception stands at judgeBom.
 //   - What fails how, and whether waiting helps, is decided in table.go and nowhere else.
 //   - Credentials go to the configured host over TLS and to no other. A link that names another host is read as a path
 //     on the configured one, because a hub behind a proxy writes its own name into its links.
