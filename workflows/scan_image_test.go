@@ -1,0 +1,360 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/suite"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+const (
+	digest  = image.Digest("sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+	someHub = "hub-a"
+)
+
+var attempt = image.AttemptID{Millis: 7, Counter: 1}
+
+// ScanImageSuite plays the pool of hubs by hand: it answers a scan's signals as the test says.
+type ScanImageSuite struct {
+	suite.Suite
+	testsuite.WorkflowTestSuite
+
+	env *testsuite.TestWorkflowEnvironment
+	// acquired, released and reported are what the scan told the pool; report is what it told its image.
+	acquired []workflows.Acquire
+	released []workflows.Release
+	troubles []workflows.HubReport
+	report   *activities.ScanReport
+	// grant answers an acquire; nil leaves it unanswered.
+	grant func(a workflows.Acquire) *workflows.Grant
+}
+
+func TestScanImage(t *testing.T) { suite.Run(t, new(ScanImageSuite)) }
+
+// The steps by reference, as the workflow names them.
+var (
+	hub     *activities.HubSteps
+	scanner *activities.ScannerSteps
+	light   *activities.ScanSteps
+	tell    *activities.ReportSteps
+)
+
+func (s *ScanImageSuite) SetupTest() {
+	s.env = s.NewTestWorkflowEnvironment()
+	s.env.SetTestTimeout(20 * time.Second)
+	s.acquired, s.released, s.troubles, s.report = nil, nil, nil, nil
+	s.grant = func(a workflows.Acquire) *workflows.Grant {
+		return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: attempt}
+	}
+	for _, steps := range []any{
+		activities.NewHubSteps(nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil), activities.NewReportSteps(nil),
+	} {
+		s.env.RegisterActivity(steps)
+	}
+	s.env.OnActivity(light.ListHubs, mock.Anything).Return(activities.ListHubsResult{Hubs: []activities.HubState{{Name: someHub}}}, nil).Maybe()
+	s.env.OnActivity(tell.ReportScan, mock.Anything, mock.Anything).Return(func(_ context.Context, r activities.ScanReport) error {
+		s.report = &r
+		return nil
+	}).Maybe()
+	s.env.OnSignalExternalWorkflow(mock.Anything, workflows.HubPoolID, mock.Anything, mock.Anything, mock.Anything).
+		Return(func(_, _, _, name string, value any) error { return s.pool(name, value) }).Maybe()
+}
+
+// pool takes a signal as HubPool would.
+func (s *ScanImageSuite) pool(name string, value any) error {
+	switch v := value.(type) {
+	case workflows.Acquire:
+		s.acquired = append(s.acquired, v)
+		if v.Held != nil {
+			return nil
+		}
+		if g := s.grant(v); g != nil {
+			s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalGrant.Name, *g) }, time.Millisecond)
+		}
+	case workflows.Release:
+		s.released = append(s.released, v)
+	case workflows.HubReport:
+		s.troubles = append(s.troubles, v)
+		if v.Waiting {
+			s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalHubOpen.Name, workflows.HubOpen{Hub: v.Hub}) }, time.Second)
+		}
+	}
+	_ = name
+	return nil
+}
+
+func (s *ScanImageSuite) input() workflows.ScanImageInput {
+	name := image.Name{Repository: "registry.example/team/app", Tag: "1"}
+	return workflows.ScanImageInput{
+		Digest: digest, Names: []image.Name{name}, HubNames: image.DefaultHubNames(name, digest),
+		Domain: workflows.DefaultDomain, Class: workflows.ClassPod, Attempt: 1,
+	}
+}
+
+func (s *ScanImageSuite) lookUp(states ...image.HubScanState) {
+	for i, state := range states {
+		call := s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).
+			Return(activities.LookUpScanResult{Scan: image.HubScan{Hub: someHub, State: state, ScanID: "old"}}, nil)
+		if i < len(states)-1 {
+			call.Once()
+		}
+	}
+}
+
+func (s *ScanImageSuite) place() activities.Place {
+	return activities.Place{Host: "host-1", Berth: "b", Name: s.input().Names[0]}
+}
+
+func (s *ScanImageSuite) pulls() *testsuite.MockCallWrapper {
+	return s.env.OnActivity(scanner.PullImage, mock.Anything, mock.Anything).Return(s.place(), nil)
+}
+
+func (s *ScanImageSuite) lists() *testsuite.MockCallWrapper {
+	return s.env.OnActivity(scanner.RunScanClient, mock.Anything, mock.Anything).Return(activities.RunScanClientResult{Components: 3}, nil)
+}
+
+func (s *ScanImageSuite) uploads() *testsuite.MockCallWrapper {
+	return s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
+		Return(activities.UploadScanResult{Scan: image.HubScan{Hub: someHub, State: image.HubScanInProgress, ScanID: "new"}}, nil)
+}
+
+func (s *ScanImageSuite) awaits() *testsuite.MockCallWrapper {
+	return s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
+		Return(activities.AwaitHubScanResult{Scan: image.HubScan{Hub: someHub, State: image.HubScanComplete, ScanID: "new"}}, nil)
+}
+
+func (s *ScanImageSuite) judges() *testsuite.MockCallWrapper {
+	return s.env.OnActivity(hub.FetchVerdict, mock.Anything, mock.Anything).
+		Return(activities.FetchVerdictResult{Verdict: image.Verdict{Hub: someHub, OverallStatus: image.NotInViolation}}, nil)
+}
+
+func (s *ScanImageSuite) run() error {
+	s.env.ExecuteWorkflow(workflows.ScanImage, s.input())
+	s.Require().True(s.env.IsWorkflowCompleted())
+	return s.env.GetWorkflowError()
+}
+
+// completed says what must hold after every scan that ends with a verdict.
+func (s *ScanImageSuite) completed() {
+	s.Require().NotNil(s.report)
+	s.Equal(activities.ScanCompleted, s.report.Outcome)
+	s.Require().NotNil(s.report.Verdict)
+	s.Equal(image.NotInViolation, s.report.Verdict.OverallStatus)
+}
+
+func (s *ScanImageSuite) TestUnknownImageGoesThroughEveryStep() {
+	s.lookUp(image.HubScanAbsent)
+	s.pulls().Once()
+	s.lists().Once()
+	s.uploads().Once()
+	s.awaits().Once()
+	s.judges().Once()
+	s.Require().NoError(s.run())
+	s.completed()
+	s.Len(s.acquired, 1)
+	s.Require().Len(s.released, 1)
+	s.False(s.released[0].Unfinished)
+	s.Equal(attempt, s.released[0].Attempt)
+}
+
+func (s *ScanImageSuite) TestCompleteScanAtTheHubIsTaken() {
+	s.lookUp(image.HubScanComplete)
+	s.judges().Once()
+	s.Require().NoError(s.run())
+	s.completed()
+	s.Empty(s.acquired, "nothing is uploaded, so no lease is needed")
+}
+
+func (s *ScanImageSuite) TestScanInProgressAtTheHubIsAwaited() {
+	s.lookUp(image.HubScanInProgress)
+	s.awaits().Once()
+	s.judges().Once()
+	s.Require().NoError(s.run())
+	s.completed()
+	s.Empty(s.acquired)
+}
+
+func (s *ScanImageSuite) TestPullFailureIsReportedWithItsClass() {
+	s.lookUp(image.HubScanAbsent)
+	s.env.OnActivity(scanner.PullImage, mock.Anything, mock.Anything).
+		Return(activities.Place{}, temporal.NewNonRetryableApplicationError("no such manifest", string(image.NotFound), nil)).Once()
+	err := s.run()
+	var app *temporal.ApplicationError
+	s.Require().ErrorAs(err, &app)
+	s.Equal(string(image.NotFound), app.Type())
+	s.Require().NotNil(s.report)
+	s.Equal(activities.ScanFailed, s.report.Outcome)
+	s.Equal("no such manifest", s.report.Failure.Reason)
+	s.Equal(string(workflows.StepPull), s.report.Failure.Step)
+	s.Nil(s.report.Verdict)
+}
+
+func (s *ScanImageSuite) TestRefusedUploadGivesTheLeaseBackAndAsksAgain() {
+	s.lookUp(image.HubScanAbsent)
+	s.pulls().Once()
+	s.lists().Once()
+	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
+		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: image.Throttled, Reason: "busy", RetryAfter: time.Second}, Refused: true}, nil).Once()
+	s.uploads().Once()
+	s.awaits().Once()
+	s.judges().Once()
+	s.Require().NoError(s.run())
+	s.completed()
+	s.Len(s.acquired, 2, "the listing is kept, the lease is asked for again")
+	s.Len(s.released, 2)
+	s.Equal(image.Throttled, s.troubles[0].Class)
+	s.Empty(s.troubles[len(s.troubles)-1].Class, "the first success after a failure is told")
+}
+
+func (s *ScanImageSuite) TestUploadOfUnknownOutcomeIsLookedForBeforeAnother() {
+	s.lookUp(image.HubScanAbsent, image.HubScanInProgress)
+	s.pulls().Once()
+	s.lists().Once()
+	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
+		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: image.Transient, Reason: "connection reset"}}, nil).Once()
+	s.awaits().Once()
+	s.judges().Once()
+	s.Require().NoError(s.run())
+	s.completed()
+	s.Len(s.released, 1, "the lease stays out until the hub is done")
+}
+
+func (s *ScanImageSuite) TestLostHostIsFencedThenPulledAgain() {
+	s.lookUp(image.HubScanAbsent)
+	s.pulls().Twice()
+	s.lists().Twice()
+	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
+		Return(activities.UploadScanResult{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_HEARTBEAT, nil)).Times(4)
+	s.uploads().Once()
+	s.awaits().Once()
+	s.judges().Once()
+	began := s.env.Now()
+	s.Require().NoError(s.run())
+	s.completed()
+	s.GreaterOrEqual(s.env.Now().Sub(began), workflows.UploadFence, "nothing is uploaded anew before the old upload must have ended")
+	s.Require().Len(s.acquired, 2)
+	s.Equal([]string{someHub}, s.acquired[1].Hubs, "an upload of unknown outcome stays bound to its hub")
+}
+
+func (s *ScanImageSuite) TestBerthThatIsGoneIsPulledAgain() {
+	s.lookUp(image.HubScanAbsent)
+	s.pulls().Twice()
+	s.env.OnActivity(scanner.RunScanClient, mock.Anything, mock.Anything).
+		Return(activities.RunScanClientResult{}, temporal.NewNonRetryableApplicationError("gone", string(activities.BerthGone), nil)).Once()
+	s.lists().Once()
+	s.uploads().Once()
+	s.awaits().Once()
+	s.judges().Once()
+	s.Require().NoError(s.run())
+	s.completed()
+}
+
+func (s *ScanImageSuite) TestHubAlreadyAtItIsLookedAtInsteadOfUploading() {
+	s.grant = func(a workflows.Acquire) *workflows.Grant {
+		return &workflows.Grant{Chain: a.Chain, Hub: someHub, WaitFor: true}
+	}
+	s.lookUp(image.HubScanAbsent, image.HubScanInProgress)
+	s.pulls().Once()
+	s.lists().Once()
+	s.awaits().Once()
+	s.judges().Once()
+	s.Require().NoError(s.run())
+	s.completed()
+	s.Require().Len(s.released, 1, "the place in the queue is given up")
+	s.True(s.released[0].Attempt.IsZero())
+}
+
+func (s *ScanImageSuite) TestFailedHubScanFailsTheScan() {
+	s.lookUp(image.HubScanAbsent)
+	s.pulls().Once()
+	s.lists().Once()
+	s.uploads().Once()
+	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
+		Return(activities.AwaitHubScanResult{Scan: image.HubScan{State: image.HubScanFailed, Detail: "ERROR_MATCHING"}}, nil).Once()
+	s.Require().Error(s.run())
+	s.Equal(activities.ScanFailed, s.report.Outcome)
+	s.Contains(s.report.Failure.Reason, "ERROR_MATCHING")
+	s.False(s.released[0].Unfinished)
+}
+
+func (s *ScanImageSuite) TestStuckHubScanKeepsItsLeaseOut() {
+	s.lookUp(image.HubScanAbsent)
+	s.pulls().Once()
+	s.lists().Once()
+	s.uploads().Once()
+	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
+		Return(activities.AwaitHubScanResult{Scan: image.HubScan{State: image.HubScanInProgress, Detail: "MATCHING"}, Stuck: true, Answered: 3 * time.Hour}, nil).Once()
+	s.Require().Error(s.run())
+	s.Require().Len(s.released, 1)
+	s.True(s.released[0].Unfinished)
+}
+
+func (s *ScanImageSuite) TestHubTroubleWhileAwaitingIsWaitedOut() {
+	s.lookUp(image.HubScanInProgress)
+	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
+		Return(activities.AwaitHubScanResult{Trouble: &activities.HubTrouble{Class: image.Transient, Reason: "502"}, Answered: time.Minute}, nil).Once()
+	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.MatchedBy(func(in activities.AwaitHubScanInput) bool { return in.Answered == time.Minute })).
+		Return(activities.AwaitHubScanResult{Scan: image.HubScan{Hub: someHub, State: image.HubScanComplete}}, nil).Once()
+	s.judges().Once()
+	s.Require().NoError(s.run())
+	s.completed()
+	s.True(s.troubles[0].Waiting)
+}
+
+func (s *ScanImageSuite) TestUnwantedScanStopsInTheBacklog() {
+	s.lookUp(image.HubScanAbsent)
+	s.pulls().After(time.Hour).Maybe()
+	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalUnwanted.Name, workflows.Unwanted{}) }, time.Minute)
+	err := s.run()
+	s.Require().True(temporal.IsCanceledError(errors.Unwrap(err)) || temporal.IsCanceledError(err), "%v", err)
+	s.Equal(activities.ScanCancelled, s.report.Outcome)
+}
+
+func (s *ScanImageSuite) TestHubThatCannotBeAskedIsSkippedAndNamed() {
+	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).
+		Return(activities.LookUpScanResult{Trouble: &activities.HubTrouble{Class: image.Transient, Reason: "502"}}, nil).Once()
+	s.pulls().Once()
+	s.lists().Once()
+	s.grant = func(a workflows.Acquire) *workflows.Grant {
+		return &workflows.Grant{Chain: a.Chain, Hub: "hub-b", Attempt: attempt}
+	}
+	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
+		Return(activities.UploadScanResult{Scan: image.HubScan{Hub: "hub-b", State: image.HubScanComplete}}, nil).Once()
+	s.judges().Once()
+	s.Require().NoError(s.run())
+	s.Equal([]string{someHub}, s.report.Verdict.SkippedHubs)
+}
+
+func (s *ScanImageSuite) TestPlaceQueryNamesHostAndBerth() {
+	s.lookUp(image.HubScanAbsent)
+	s.pulls().Once()
+	s.lists().After(time.Minute).Once()
+	s.uploads().Once()
+	s.awaits().Once()
+	s.judges().Once()
+	var during workflows.PlaceView
+	s.env.RegisterDelayedCallback(func() {
+		value, err := s.env.QueryWorkflow(workflows.QueryPlace)
+		s.Require().NoError(err)
+		s.Require().NoError(value.Get(&during))
+	}, 30*time.Second)
+	s.Require().NoError(s.run())
+	s.Equal("host-1", during.Host)
+	s.Equal("b", during.Berth)
+	value, err := s.env.QueryWorkflow(workflows.QueryPlace)
+	s.Require().NoError(err)
+	var after workflows.PlaceView
+	s.Require().NoError(value.Get(&after))
+	s.Empty(after.Host, "a scan that is done needs no berth")
+}
+
