@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -100,9 +101,7 @@ func (c *Client) exchange(outer context.Context, k call, s *session, at *url.URL
 	if err != nil {
 		return reply{}, trouble(symptomArgument, err)
 	}
-	for name, values := range k.header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, k.header)
 	request.Header.Set("Accept", k.accept)
 	if k.accept == "" {
 		request.Header.Set("Accept", mediaJSON)

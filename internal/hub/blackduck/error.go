@@ -83,8 +83,7 @@ func (c *Client) wrap(op, method string, at *url.URL, err error) error {
 	if err == nil {
 		return nil
 	}
-	var done *Error
-	if errors.As(err, &done) {
+	if _, done := errors.AsType[*Error](err); done {
 		return err
 	}
 	var p *problem
@@ -100,8 +99,7 @@ func (c *Client) wrap(op, method string, at *url.URL, err error) error {
 
 // fromTransport names the symptom of a request that got no whole answer. outer is the caller's own context.
 func fromTransport(outer context.Context, err error) *problem {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // the URL is told already, without its query
 	}
 	var timeout net.Error

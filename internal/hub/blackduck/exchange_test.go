@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -131,9 +132,7 @@ func (p *player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if next.content != "" && strings.TrimSpace(next.content) != "" {
 		w.Header().Set("Content-Type", "application/json")
 	}
-	for name, values := range next.answer {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), next.answer)
 	w.WriteHeader(next.status)
 	if _, err := io.WriteString(w, strings.ReplaceAll(strings.TrimSpace(next.content), "{{hub}}", p.URL)); err != nil {
 		p.wrong = append(p.wrong, err.Error())

@@ -105,7 +105,7 @@ func Parse(kind string, body []byte) (class image.FailureClass, known bool) {
 	if err == nil {
 		return "", true
 	}
-	return err.(*problem).row.class, true //nolint:errcheck,errorlint,forcetypeassert,revive // every parser gives this type, or the test fails
+	return err.(*problem).row.class, true //nolint:errorlint // every parser gives this type, or the test fails
 }
 
 // ErrorMessage is the parser of the hub's error bodies, as its words appear in errors.

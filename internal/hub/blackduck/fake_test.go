@@ -102,7 +102,7 @@ func writeJSON(w http.ResponseWriter, body string) {
 // insecureTransport trusts every test server, so that only the driver's own rules keep credentials at home.
 func insecureTransport(t *testing.T) http.RoundTripper {
 	t.Helper()
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // loopback
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return transport
 }

@@ -96,7 +96,7 @@ func (c *Client) session(ctx context.Context, op string, stale *session) (*sessi
 		if result.Err != nil {
 			return nil, result.Err
 		}
-		return result.Val.(*session), nil //nolint:errcheck,forcetypeassert,revive // the function above returns nothing else
+		return result.Val.(*session), nil //nolint:errcheck // the function above returns nothing else
 	}
 }
 
@@ -199,7 +199,7 @@ func (c *Client) credentials() (image.UploadTarget, error) {
 
 // readSecret is a file's content without the line end editors add.
 func readSecret(path string) (string, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := os.Open(path)
 	if err != nil {
 		return "", trouble(symptomSecret, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -40,9 +41,7 @@ func (p *page[T, P]) check() error {
 // getPage asks for one page. The caller's query is left as it is.
 func getPage[T any, P checked[T]](ctx context.Context, c *Client, k call, offset, limit int) (page[T, P], reply, error) {
 	query := url.Values{}
-	for name, values := range k.query {
-		query[name] = values
-	}
+	maps.Copy(query, k.query)
 	query.Set("limit", strconv.Itoa(limit))
 	query.Set("offset", strconv.Itoa(offset))
 	k.query = query

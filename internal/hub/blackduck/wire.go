@@ -42,8 +42,7 @@ func decodeReply[T any, P checked[T]](answer reply) (T, error) {
 func decode[T any, P checked[T]](body []byte) (T, error) {
 	var value T
 	if err := json.Unmarshal(body, &value); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			if syntax.Error() == endOfJSON {
 				return value, trouble(symptomCutOff, err)
 			}
@@ -62,8 +61,7 @@ const endOfJSON = "unexpected end of JSON input"
 
 // shapeOnly tells where the types differ without repeating the foreign value.
 func shapeOnly(err error) error {
-	var mismatch *json.UnmarshalTypeError
-	if errors.As(err, &mismatch) {
+	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("field %q: want %v, got %.20s", mismatch.Field, mismatch.Type.Kind(), mismatch.Value)
 	}
 	return err
