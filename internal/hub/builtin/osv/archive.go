@@ -174,5 +174,5 @@ func hasExt(name, ext string) bool {
 // size is a size from a zip's directory, which may claim anything, as a count of bytes for showing.
 func size(claimed uint64) int64 {
 	const most = 1 << 40
-	return int64(min(claimed, most)) //nolint:gosec // bounded on this line
+	return int64(min(claimed, most))
 }

@@ -104,9 +104,9 @@ func (s *Source) download(ctx context.Context, address string, file *os.File) er
 	if err != nil {
 		return fetchError(address, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // only read
+	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return statusError(address, response)
+		return statusError(address, response.StatusCode, response.Header)
 	}
 	in := &body{stream: response.Body, moved: func(done int64) {
 		clock.Reset(stall)
@@ -155,12 +155,10 @@ func (s *Source) client() *http.Client {
 
 // fetchError drops the full address that the HTTP client puts into its errors.
 func fetchError(address string, err error) error {
-	var typed *Error
-	if errors.As(err, &typed) {
+	if typed, is := errors.AsType[*Error](err); is {
 		return &Error{Class: typed.Class, Where: bare(address), Problem: "redirected", Err: typed}
 	}
-	var inURL *url.Error
-	if errors.As(err, &inURL) {
+	if inURL, is := errors.AsType[*url.Error](err); is {
 		err = inURL.Err
 	}
 	e := &Error{Class: image.Transient, Where: bare(address), Problem: "not fetched", Err: err}
@@ -187,14 +185,14 @@ var classes = map[int]image.FailureClass{
 	http.StatusGatewayTimeout:      image.Transient,
 }
 
-func statusError(address string, response *http.Response) error {
-	class, known := classes[response.StatusCode]
+func statusError(address string, status int, header http.Header) error {
+	class, known := classes[status]
 	if !known {
 		class = image.Invalid
 	}
 	return &Error{
-		Class: class, Where: bare(address), Problem: "the server answered " + strconv.Itoa(response.StatusCode) + " " + http.StatusText(response.StatusCode),
-		Retry: retryAfter(response.Header.Get("Retry-After")),
+		Class: class, Where: bare(address), Problem: "the server answered " + strconv.Itoa(status) + " " + http.StatusText(status),
+		Retry: retryAfter(header.Get("Retry-After")),
 	}
 }
 
@@ -202,7 +200,7 @@ func statusError(address string, response *http.Response) error {
 func retryAfter(header string) time.Duration {
 	header = strings.TrimSpace(header)
 	if seconds, err := strconv.ParseUint(header, 10, 20); err == nil {
-		return time.Duration(seconds) * time.Second //nolint:gosec // at most 2^20 seconds
+		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {
 		return max(0, time.Until(at))

@@ -37,59 +37,62 @@ func ids(findings []osv.Finding) []string {
 	return found
 }
 
+// versionOrder is one pair of versions a row, in the order of one ecosystem.
+var versionOrder = []struct {
+	name, ecosystem, purl string
+	installed, fixed      string
+	affected              bool
+}{
+	{"debian below", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0-1", "1.0-2", true},
+	{"debian at", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0-2", "1.0-2", false},
+	{"debian above", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0-10", "1.0-2", false},
+	{"debian epoch wins", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "2.0-1", "1:2.0-1", true},
+	{"debian epoch over a higher version", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1:1.0-1", "2.0-1", false},
+	{"debian epoch encoded", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1%3A2.39.2-1.1", "1:2.39.5-0+deb12u1", true},
+	{"debian epoch zero is no epoch", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "0:1.0-2", "1.0-2", false},
+	{"debian tilde is before", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0~rc1-1", "1.0-1", true},
+	{"debian tilde encoded", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0%7Erc1-1", "1.0-1", true},
+	{"debian tilde in the revision", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "3.0.14-1~deb12u1", "3.0.14-1~deb12u2", true},
+	{"debian backport is before the release", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "3.0.14-1~deb12u9", "3.0.14-1", true},
+	{"debian stable update", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "2.36-9+deb12u9", "2.36-9+deb12u10", true},
+	{"debian stable update encoded", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "2.36-9%2Bdeb12u10", "2.36-9+deb12u10", false},
+	{"debian rebuild", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.2-3+b1", "1.2-3+deb12u1", true},
+	{"debian letters before others", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0a-1", "1.0+-1", true},
+	{"debian native", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "2023c", "2024a-0+deb12u1", true},
+	{"debian zeros lead nowhere", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.002-1", "1.2-1", false},
+
+	{"go below", "Go", "pkg:golang/example.org/p@%s", "v0.3.6", "0.3.7", true},
+	{"go at", "Go", "pkg:golang/example.org/p@%s", "v0.3.7", "0.3.7", false},
+	{"go numbers, not text", "Go", "pkg:golang/example.org/p@%s", "v0.10.0", "0.9.0", false},
+	{"go pseudo-version below", "Go", "pkg:golang/example.org/p@%s", "v0.0.0-20220314234658-aaaaaaaaaaaa", "0.0.0-20220314234659-1baeb1ce4c0b", true},
+	{"go pseudo-version above", "Go", "pkg:golang/example.org/p@%s", "v0.0.0-20220315160706-3147a52a75dd", "0.0.0-20220314234659-1baeb1ce4c0b", false},
+	{"go pseudo-version before its tag", "Go", "pkg:golang/example.org/p@%s", "v1.2.4-0.20230101000000-abcdefabcdef", "1.2.4", true},
+	{"go pseudo-version after its tag", "Go", "pkg:golang/example.org/p@%s", "v1.2.4-0.20230101000000-abcdefabcdef", "1.2.3", false},
+	{"go incompatible", "Go", "pkg:golang/example.org/p@%s", "v3.2.0+incompatible", "3.2.1", true},
+	{"go incompatible encoded, at", "Go", "pkg:golang/example.org/p@%s", "v3.2.1%2Bincompatible", "3.2.1", false},
+	{"go pre-release", "Go", "pkg:golang/example.org/p@%s", "v1.0.0-rc.1", "1.0.0", true},
+
+	{"npm below", "npm", "pkg:npm/p@%s", "4.17.20", "4.17.21", true},
+	{"npm at", "npm", "pkg:npm/p@%s", "4.17.21", "4.17.21", false},
+	{"npm pre-release below", "npm", "pkg:npm/p@%s", "8.0.0-alpha.3", "8.0.0-alpha.4", true},
+	{"npm pre-release before release", "npm", "pkg:npm/p@%s", "5.0.0-beta.3", "5.0.0", true},
+	{"npm numbers before words", "npm", "pkg:npm/p@%s", "1.0.0-1", "1.0.0-alpha", true},
+	{"npm build says nothing", "npm", "pkg:npm/p@%s", "1.0.0+build.5", "1.0.0", false},
+
+	{"pypi below", "PyPI", "pkg:pypi/p@%s", "2.30", "2.31.0", true},
+	{"pypi zeros say nothing", "PyPI", "pkg:pypi/p@%s", "5.4", "5.4.0", false},
+	{"pypi post is after", "PyPI", "pkg:pypi/p@%s", "1.0.post1", "1.0", false},
+	{"pypi post below", "PyPI", "pkg:pypi/p@%s", "1.0.post1", "1.0.post2", true},
+	{"pypi dev is before", "PyPI", "pkg:pypi/p@%s", "1.0.dev3", "1.0a1", true},
+	{"pypi candidate is before", "PyPI", "pkg:pypi/p@%s", "1.0rc1", "1.0", true},
+	{"pypi epoch", "PyPI", "pkg:pypi/p@%s", "2024.1", "1!1.0", true},
+	{"pypi epoch encoded", "PyPI", "pkg:pypi/p@%s", "1%211.0", "2024.1", false},
+	{"pypi local is after", "PyPI", "pkg:pypi/p@%s", "1.0%2Bcu118", "1.0", false},
+}
+
 // TestVersionOrder sets the fix to the version on the right; the one on the left is affected when it is lower.
 func TestVersionOrder(t *testing.T) {
-	for _, row := range []struct {
-		name, ecosystem, purl string
-		installed, fixed      string
-		affected              bool
-	}{
-		{"debian below", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0-1", "1.0-2", true},
-		{"debian at", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0-2", "1.0-2", false},
-		{"debian above", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0-10", "1.0-2", false},
-		{"debian epoch wins", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "2.0-1", "1:2.0-1", true},
-		{"debian epoch over a higher version", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1:1.0-1", "2.0-1", false},
-		{"debian epoch encoded", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1%3A2.39.2-1.1", "1:2.39.5-0+deb12u1", true},
-		{"debian epoch zero is no epoch", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "0:1.0-2", "1.0-2", false},
-		{"debian tilde is before", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0~rc1-1", "1.0-1", true},
-		{"debian tilde encoded", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0%7Erc1-1", "1.0-1", true},
-		{"debian tilde in the revision", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "3.0.14-1~deb12u1", "3.0.14-1~deb12u2", true},
-		{"debian backport is before the release", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "3.0.14-1~deb12u9", "3.0.14-1", true},
-		{"debian stable update", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "2.36-9+deb12u9", "2.36-9+deb12u10", true},
-		{"debian stable update encoded", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "2.36-9%2Bdeb12u10", "2.36-9+deb12u10", false},
-		{"debian rebuild", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.2-3+b1", "1.2-3+deb12u1", true},
-		{"debian letters before others", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.0a-1", "1.0+-1", true},
-		{"debian native", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "2023c", "2024a-0+deb12u1", true},
-		{"debian zeros lead nowhere", "Debian:12", "pkg:deb/debian/p@%s?distro=debian-12", "1.002-1", "1.2-1", false},
-
-		{"go below", "Go", "pkg:golang/example.org/p@%s", "v0.3.6", "0.3.7", true},
-		{"go at", "Go", "pkg:golang/example.org/p@%s", "v0.3.7", "0.3.7", false},
-		{"go numbers, not text", "Go", "pkg:golang/example.org/p@%s", "v0.10.0", "0.9.0", false},
-		{"go pseudo-version below", "Go", "pkg:golang/example.org/p@%s", "v0.0.0-20220314234658-aaaaaaaaaaaa", "0.0.0-20220314234659-1baeb1ce4c0b", true},
-		{"go pseudo-version above", "Go", "pkg:golang/example.org/p@%s", "v0.0.0-20220315160706-3147a52a75dd", "0.0.0-20220314234659-1baeb1ce4c0b", false},
-		{"go pseudo-version before its tag", "Go", "pkg:golang/example.org/p@%s", "v1.2.4-0.20230101000000-abcdefabcdef", "1.2.4", true},
-		{"go pseudo-version after its tag", "Go", "pkg:golang/example.org/p@%s", "v1.2.4-0.20230101000000-abcdefabcdef", "1.2.3", false},
-		{"go incompatible", "Go", "pkg:golang/example.org/p@%s", "v3.2.0+incompatible", "3.2.1", true},
-		{"go incompatible encoded, at", "Go", "pkg:golang/example.org/p@%s", "v3.2.1%2Bincompatible", "3.2.1", false},
-		{"go pre-release", "Go", "pkg:golang/example.org/p@%s", "v1.0.0-rc.1", "1.0.0", true},
-
-		{"npm below", "npm", "pkg:npm/p@%s", "4.17.20", "4.17.21", true},
-		{"npm at", "npm", "pkg:npm/p@%s", "4.17.21", "4.17.21", false},
-		{"npm pre-release below", "npm", "pkg:npm/p@%s", "8.0.0-alpha.3", "8.0.0-alpha.4", true},
-		{"npm pre-release before release", "npm", "pkg:npm/p@%s", "5.0.0-beta.3", "5.0.0", true},
-		{"npm numbers before words", "npm", "pkg:npm/p@%s", "1.0.0-1", "1.0.0-alpha", true},
-		{"npm build says nothing", "npm", "pkg:npm/p@%s", "1.0.0+build.5", "1.0.0", false},
-
-		{"pypi below", "PyPI", "pkg:pypi/p@%s", "2.30", "2.31.0", true},
-		{"pypi zeros say nothing", "PyPI", "pkg:pypi/p@%s", "5.4", "5.4.0", false},
-		{"pypi post is after", "PyPI", "pkg:pypi/p@%s", "1.0.post1", "1.0", false},
-		{"pypi post below", "PyPI", "pkg:pypi/p@%s", "1.0.post1", "1.0.post2", true},
-		{"pypi dev is before", "PyPI", "pkg:pypi/p@%s", "1.0.dev3", "1.0a1", true},
-		{"pypi candidate is before", "PyPI", "pkg:pypi/p@%s", "1.0rc1", "1.0", true},
-		{"pypi epoch", "PyPI", "pkg:pypi/p@%s", "2024.1", "1!1.0", true},
-		{"pypi epoch encoded", "PyPI", "pkg:pypi/p@%s", "1%211.0", "2024.1", false},
-		{"pypi local is after", "PyPI", "pkg:pypi/p@%s", "1.0%2Bcu118", "1.0", false},
-	} {
+	for _, row := range versionOrder {
 		t.Run(row.name, func(t *testing.T) {
 			name := "p"
 			if row.ecosystem == "Go" {

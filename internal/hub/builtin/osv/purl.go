@@ -40,8 +40,10 @@ func KeyOf(purl string) (key Key, known bool, err error) {
 
 func installedOf(purl string) (installed, bool, error) {
 	if len(purl) > maxPURLLength {
-		return installed{}, false, &Error{Class: image.Invalid, Where: fmt.Sprintf("package URL %.60q and so on", purl),
-			Problem: fmt.Sprintf("longer than %d bytes", maxPURLLength)}
+		return installed{}, false, &Error{
+			Class: image.Invalid, Where: fmt.Sprintf("package URL %.60q and so on", purl),
+			Problem: fmt.Sprintf("longer than %d bytes", maxPURLLength),
+		}
 	}
 	parsed, err := packageurl.FromString(purl)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"iter"
 )
 
 //go:embed sample/records.ndjson
@@ -14,17 +15,31 @@ var sample []byte
 // complete: most packages it does not name have vulnerabilities too. See sample/README.md.
 func Sample() ([]Record, error) {
 	var records []Record
-	lines := bufio.NewScanner(bytes.NewReader(sample))
-	lines.Buffer(nil, MaxRecordSize)
-	for lines.Scan() {
-		r, err := Parse(lines.Bytes())
+	for line, err := range SampleLines() {
+		if err != nil {
+			return nil, err
+		}
+		r, err := Parse(line)
 		if err != nil {
 			return nil, fmt.Errorf("sample record %d: %w", len(records)+1, err)
 		}
 		records = append(records, r)
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("sample: %w", err)
-	}
 	return records, nil
+}
+
+// SampleLines are the records of Sample as JSON in OSV's own form, one each. A line is good until the next one is asked for.
+func SampleLines() iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		lines := bufio.NewScanner(bytes.NewReader(sample))
+		lines.Buffer(nil, MaxRecordSize)
+		for lines.Scan() {
+			if !yield(lines.Bytes(), nil) {
+				return
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(nil, fmt.Errorf("sample: %w", err))
+		}
+	}
 }

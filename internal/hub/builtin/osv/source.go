@@ -159,8 +159,7 @@ func (s *Source) malformed(name string, err error) {
 	if s.opts.Malformed == nil {
 		return
 	}
-	var typed *Error
-	if errors.As(err, &typed) {
+	if typed, is := errors.AsType[*Error](err); is {
 		named := *typed
 		named.Where = name
 		s.opts.Malformed(&named)
