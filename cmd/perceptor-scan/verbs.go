@@ -54,7 +54,7 @@ func listVerb(out *protocol.Writer) *cobra.Command {
 	flags.Int64Var(&req.Quota, bare(protocol.FlagScratchQuota), 0, "`BYTES` that may be unpacked, 0 for no limit")
 	text(flags, &req.Name, protocol.FlagName, "`NAME` of the image in the document")
 	text(flags, &req.Version, protocol.FlagVersion, "`VERSION` of the image in the document")
-	require(verb, protocol.FlagTar, protocol.FlagDocument, protocol.FlagScratch)
+	needs(verb, protocol.FlagTar, protocol.FlagDocument, protocol.FlagScratch)
 	return verb
 }
 
@@ -91,7 +91,7 @@ func uploadVerb(out *protocol.Writer) *cobra.Command {
 	text(flags, &req.Version, protocol.FlagVersion, "`NAME` of the project's version on the hub")
 	text(flags, &req.ScanName, protocol.FlagScanName, "`NAME` of the scan on the hub")
 	text(flags, &req.Attempt, protocol.FlagAttempt, "`MILLIS-COUNTER` that orders the uploads of one image")
-	require(verb, protocol.FlagDocument, protocol.FlagURL, protocol.FlagProject, protocol.FlagVersion, protocol.FlagScanName)
+	needs(verb, protocol.FlagDocument, protocol.FlagURL, protocol.FlagProject, protocol.FlagVersion, protocol.FlagScanName)
 	return verb
 }
 
@@ -121,12 +121,14 @@ func usage(message string) error {
 	return protocol.Failure{Class: image.Unsupported, Message: message, Refused: true}
 }
 
-func text(flags *pflag.FlagSet, into *string, flag, help string) { flags.StringVar(into, bare(flag), "", help) }
+func text(flags *pflag.FlagSet, into *string, flag, help string) {
+	flags.StringVar(into, bare(flag), "", help)
+}
 
 // bare is a flag's name without its dashes.
 func bare(flag string) string { return strings.TrimLeft(flag, "-") }
 
-func require(verb *cobra.Command, flags ...string) {
+func needs(verb *cobra.Command, flags ...string) {
 	for _, flag := range flags {
 		if err := verb.MarkFlagRequired(bare(flag)); err != nil {
 			panic(errors.Join(errors.New("a required flag is not defined"), err))

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/anchore/stereoscope/pkg/file"
 	stereoscope "github.com/anchore/stereoscope/pkg/image"
 	"github.com/anchore/syft/syft"
+	"github.com/anchore/syft/syft/cataloging"
 	"github.com/anchore/syft/syft/sbom"
 	"github.com/anchore/syft/syft/source"
 	"github.com/anchore/syft/syft/source/stereoscopesource"
@@ -77,6 +78,7 @@ func list(ctx context.Context, req Request, out *protocol.Writer) (protocol.Resu
 		return protocol.Result{}, err
 	}
 	defer func() { _ = tar.Close() }()
+	go func() { _, _ = licences() }() // its error is asked for when it is needed
 	src, err := unpack(ctx, tar, req)
 	if err != nil {
 		return protocol.Result{}, err
@@ -114,28 +116,40 @@ func unpack(ctx context.Context, tar *archive.Archive, req Request) (source.Sour
 	}), nil
 }
 
+// licences is Syft's reader of licence texts, in the context it looks for it in. Making it takes a second of a processor,
+// whatever the image holds; so it is made once, and while the layers are unpacked.
+var licences = sync.OnceValues(func() (context.Context, error) {
+	return syft.SetContextLicenseScanner(context.Background(), cataloging.DefaultLicenseConfig())
+})
+
 // catalogue looks for packages. Single files are left out of the list, and so is which package owns which file: no hub
 // asks for them, and in an image of millions of files they are what fills the memory.
 func catalogue(ctx context.Context, src source.Source, req Request, out *protocol.Writer) (*sbom.SBOM, error) {
-	ctx, stop := context.WithCancel(ctx)
+	prepared, err := licences()
+	if err != nil {
+		return nil, fmt.Errorf("prepare for licences: %w", err)
+	}
+	work, stop := context.WithCancel(prepared)
 	defer stop()
-	follow(ctx, out)
+	defer context.AfterFunc(ctx, stop)()
+	follow(work, out)
 	config := syft.DefaultCreateSBOMConfig().
 		WithTool("perceptor-scan", req.Tool).
 		WithParallelism(max(runtime.GOMAXPROCS(0), 2)).
 		WithoutFiles()
 	config.Relationships = config.Relationships.WithPackageFileOwnership(false)
-	bom, err := syft.CreateSBOM(ctx, src, config)
+	bom, err := syft.CreateSBOM(work, src, config)
 	if err != nil {
 		return nil, fmt.Errorf("catalogue packages: %w", err)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	for where, what := range bom.Artifacts.Unknowns {
-		slog.Warn("not understood", "path", where.RealPath, "reasons", what)
+	files, err := src.FileResolver(config.Search.Scope)
+	if err != nil {
+		return nil, fmt.Errorf("look into the image: %w", err)
 	}
-	return bom, nil
+	return bom, checkDatabases(bom, files)
 }
 
 // ofTheMachine are the system's errors that come from the machine, whatever the image holds.

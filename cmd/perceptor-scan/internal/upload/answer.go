@@ -157,7 +157,7 @@ func unreachable(err error, base *url.URL, nothingSent bool) error {
 	case errors.As(err, &certificate):
 		failure.Class = image.Invalid
 		failure.Message = fmt.Sprintf("the certificate of %s is not trusted (%s); give its authority as the hub's CA file", base.Host, certificate.Err)
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		failure.Class = image.Invalid
 		failure.Message = fmt.Sprintf("%s does not speak TLS; is it http instead of https?", base.Host)
 	case errors.As(err, &name) && name.IsNotFound:

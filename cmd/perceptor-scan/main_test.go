@@ -1,0 +1,211 @@
+package main
+
+import (
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/archivetest"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/scanclient"
+	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+)
+
+// asProgram makes this test binary the program itself.
+const asProgram = "as-program"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == asProgram {
+		os.Args = append(os.Args[:1], os.Args[2:]...)
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// program is this binary as the program, by itself.
+func program(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	return exec.Command(self, append([]string{asProgram}, args...)...)
+}
+
+// runner runs this binary as a worker runs the program.
+func runner(t *testing.T, change func(*scanclient.Options)) *scanclient.Runner {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	options := scanclient.Options{Command: self, Args: []string{asProgram}}
+	if change != nil {
+		change(&options)
+	}
+	r, err := scanclient.New(options)
+	require.NoError(t, err)
+	return r
+}
+
+func listRequest(t *testing.T, tar string) scanclient.ListRequest {
+	t.Helper()
+	dir := t.TempDir()
+	return scanclient.ListRequest{
+		Tar: tar, Document: filepath.Join(dir, "image.cdx.json"), Scratch: filepath.Join(dir, "scratch"), Name: "example.com/app", Version: "1.0",
+	}
+}
+
+func TestAWorkerListsAnImage(t *testing.T) {
+	layer := archivetest.Layer(t, archivetest.Entry{Name: "app/node_modules/left-pad/package.json", Body: `{"name":"left-pad","version":"1.3.0"}`})
+	req := listRequest(t, archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, layer)))
+	phases := map[string]bool{}
+	listing, err := runner(t, nil).List(t.Context(), req, func(p scanclient.Progress) { phases[p.Phase] = true })
+	require.NoError(t, err)
+	require.Equal(t, 1, listing.Components)
+	info, err := os.Stat(req.Document)
+	require.NoError(t, err)
+	require.Equal(t, info.Size(), listing.DocumentBytes)
+	require.Equal(t, map[string]bool{"unpack": true, "catalogue": true, "write": true}, phases)
+	require.NoDirExists(t, req.Scratch)
+}
+
+func TestAWorkerSurvivesBadImages(t *testing.T) {
+	bomb := archivetest.Layer(t, archivetest.Entry{Name: "zeros", Body: string(make([]byte, 16<<20))})
+	cases := []struct {
+		name, tar string
+		class     image.FailureClass
+		reason    string
+	}{
+		{"a zip bomb", archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, bomb)), image.Invalid, "the image unpacks to more than"},
+		{"no image", os.Args[0], image.Invalid, "it is no tar file, or a damaged one"},
+		{"a missing tar", "/no/such/image.tar", image.NotFound, "there is no image tar at"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			req := listRequest(t, c.tar)
+			_, err := runner(t, func(o *scanclient.Options) { o.ScratchQuota = 1 << 20 }).List(t.Context(), req, nil)
+			var failure *scanclient.Error
+			require.ErrorAs(t, err, &failure)
+			require.Equal(t, c.class, failure.FailureClass())
+			require.Contains(t, failure.Reason, c.reason)
+			require.NoDirExists(t, req.Scratch)
+			require.NoFileExists(t, req.Document)
+		})
+	}
+}
+
+// hub takes the login and hands uploads to a handler.
+func hub(t *testing.T, upload http.HandlerFunc) scanclient.UploadRequest {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/tokens/authenticate", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-CSRF-TOKEN", "csrf")
+		_, _ = io.WriteString(w, `{"bearerToken":"bearer"}`)
+	})
+	mux.HandleFunc("POST /api/scan/data", upload)
+	server := httptest.NewUnstartedServer(mux)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	req := scanclient.UploadRequest{
+		Document: filepath.Join(dir, "image.cdx.json"),
+		Target:   image.UploadTarget{Hub: "main", URL: server.URL, CAFile: filepath.Join(dir, "ca.pem"), Token: "token-4711"},
+		Names:    image.HubNames{Project: "example.com/app", Version: "1.0", Scan: "0123"},
+		Attempt:  image.AttemptID{Millis: 12, Counter: 3},
+	}
+	require.NoError(t, os.WriteFile(req.Document, []byte(`{"bomFormat":"CycloneDX","specVersion":"1.6"}`), 0o600))
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	require.NoError(t, os.WriteFile(req.Target.CAFile, certificate, 0o600))
+	return req
+}
+
+func TestAWorkerUploads(t *testing.T) {
+	req := hub(t, func(w http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "12-3", r.Header.Get("X-Perceptor-Attempt"))
+		require.Equal(t, "0123", r.FormValue("codeLocationName"))
+		w.Header().Set("Location", "/api/scans/17")
+		w.WriteHeader(http.StatusCreated)
+	})
+	uploaded, err := runner(t, nil).Upload(t.Context(), req, nil)
+	require.NoError(t, err)
+	require.Equal(t, scanclient.Uploaded{ScanID: "17", ScanURL: req.Target.URL + "/api/scans/17"}, uploaded)
+}
+
+func TestAWorkerIsToldToWait(t *testing.T) {
+	req := hub(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "17")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	_, err := runner(t, nil).Upload(t.Context(), req, nil)
+	var failure *scanclient.Error
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, image.Throttled, failure.FailureClass())
+	require.Equal(t, 17*time.Second, failure.RetryAfter())
+	require.True(t, failure.SurelyRefused())
+	require.NotContains(t, failure.Error()+failure.Log, "token-4711")
+}
+
+func TestTheProgramEndsWhenItsInputCloses(t *testing.T) {
+	reached := make(chan struct{})
+	req := hub(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(reached)
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	cmd := program(t, protocol.VerbUpload, "--document", req.Document, "--url", req.Target.URL, "--ca-file", req.Target.CAFile,
+		"--project", "p", "--version", "v", "--scan-name", "s")
+	cmd.Env = []string{protocol.EnvToken + "=token-4711"}
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	<-reached
+	require.NoError(t, stdin.Close())
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+	require.Equal(t, protocol.ExitParentGone, exit.ExitCode())
+}
+
+func TestExitCodes(t *testing.T) {
+	cases := []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"an unknown verb", []string{"dance"}, 64, `"class":"unsupported","message":"unknown command`},
+		{"an unknown flag", []string{"list", "--dance"}, 64, "unknown flag: --dance"},
+		{"a missing flag", []string{"list", "--tar", "x"}, 64, `required flag(s) \"document\", \"scratch\" not set`},
+		{"a wrong attempt", []string{"upload", "--document", "d", "--url", "u", "--project", "p", "--version", "v", "--scan-name", "s", "--attempt", "x"}, 64, "attempt id"},
+		{"a missing tar", []string{"list", "--tar", "/no/such", "--document", "/no/such", "--scratch", t.TempDir()}, 66, `"class":"not-found"`},
+		{"no credentials", []string{"upload", "--document", "d", "--url", "https://hub", "--project", "p", "--version", "v", "--scan-name", "s"}, 77, "no credentials"},
+		{"the version", []string{"version"}, 0, "syft "},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := program(t, c.args...)
+			cmd.Env = []string{}
+			out, err := cmd.Output()
+			require.Contains(t, string(out), c.says)
+			if c.code == 0 {
+				require.NoError(t, err)
+				return
+			}
+			var exit *exec.ExitError
+			require.True(t, errors.As(err, &exit))
+			require.Equal(t, c.code, exit.ExitCode())
+			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+			message, err := protocol.Parse([]byte(lines[len(lines)-1]))
+			require.NoError(t, err)
+			require.NotNil(t, message.Failure)
+		})
+	}
+}
