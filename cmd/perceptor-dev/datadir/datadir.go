@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/perceptor/perceptor/cmd/internal/devdir"
 )
 
 const (
@@ -17,14 +19,6 @@ const (
 	private       = 0o700
 	ownerOnly     = 0o600
 )
-
-// Addresses says where everything listens, each as HOST:PORT.
-type Addresses struct {
-	Temporal string `json:"temporal"`
-	UI       string `json:"ui"`
-	Hub      string `json:"hub"`
-	Registry string `json:"registry"`
-}
 
 // BusyError says that another process has the directory.
 type BusyError struct{ Dir string }
@@ -98,7 +92,7 @@ func (d *Dir) Write(name string, content []byte) error {
 
 // PublishAddresses writes addresses.json. Call it last: scripts take the file
 // as the sign that everything is ready.
-func (d *Dir) PublishAddresses(addresses Addresses) error {
+func (d *Dir) PublishAddresses(addresses devdir.Addresses) error {
 	content, err := json.MarshalIndent(addresses, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode addresses: %w", err)

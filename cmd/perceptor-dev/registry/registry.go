@@ -12,6 +12,9 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
+// largestList is how many repositories or tags one answer lists.
+const largestList = 1000
+
 // New gives a registry that keeps its images under dir. It sends the content of
 // blobs at no more than bytesPerSecond over all its clients; 0 is no limit.
 // The registry lives until ctx ends.
@@ -32,6 +35,9 @@ func New(ctx context.Context, dir string, bytesPerSecond int64) (handler http.Ha
 		// Whole addresses would name the host as the client sees it, which a
 		// forwarded port makes wrong.
 		HTTP: configuration.HTTP{RelativeURLs: true},
+		// Zero would answer that there are no repositories.
+		Catalog: configuration.Catalog{MaxEntries: largestList},
+		Tags:    configuration.Tags{MaxTags: largestList},
 	})
 	return brake(app, bytesPerSecond), nil
 }

@@ -48,6 +48,9 @@ func TestAPushedImageOutlivesTheRegistry(t *testing.T) {
 
 	tag, stop = serve(t, dir, "127.0.0.1:0", 0)
 	defer stop()
+	repositories, err := remote.Catalog(t.Context(), tag.Registry)
+	require.NoError(t, err)
+	require.Equal(t, []string{"team/app"}, repositories)
 	pulled, err := remote.Image(tag, remote.WithContext(t.Context()))
 	require.NoError(t, err)
 	require.NoError(t, validate.Image(pulled), "every byte is what its digest says")

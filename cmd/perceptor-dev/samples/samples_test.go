@@ -175,4 +175,3 @@ func digest(t *testing.T, reference string) string {
 	require.NoError(t, err)
 	return described.Digest.String()
 }
-

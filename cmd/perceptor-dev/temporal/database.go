@@ -18,19 +18,6 @@ import (
 // retention is how long a closed workflow stays readable.
 const retention = 7 * 24 * time.Hour
 
-// searchAttributes are those by which Perceptor's workflows can be listed.
-var searchAttributes = map[string]enums.IndexedValueType{
-	"PerceptorDigest":        enums.INDEXED_VALUE_TYPE_KEYWORD,
-	"PerceptorRepository":    enums.INDEXED_VALUE_TYPE_KEYWORD,
-	"PerceptorHub":           enums.INDEXED_VALUE_TYPE_KEYWORD,
-	"PerceptorScanStatus":    enums.INDEXED_VALUE_TYPE_KEYWORD,
-	"PerceptorOverallStatus": enums.INDEXED_VALUE_TYPE_KEYWORD,
-	"PerceptorCluster":       enums.INDEXED_VALUE_TYPE_KEYWORD,
-	"PerceptorNamespace":     enums.INDEXED_VALUE_TYPE_KEYWORD,
-	"PerceptorPods":          enums.INDEXED_VALUE_TYPE_INT,
-	"PerceptorUnscanned":     enums.INDEXED_VALUE_TYPE_INT,
-}
-
 // VersionError says that a database was made by another version of the server.
 type VersionError struct {
 	Database string // the SQLite file
@@ -97,7 +84,7 @@ func createDatabase(options Options, cluster string) error {
 	if err := sqlite.SetupSchema(making); err != nil {
 		return fmt.Errorf("create tables of temporal database: %w", err)
 	}
-	if err := createNamespace(making, cluster); err != nil {
+	if err := createNamespace(making, cluster, options.SearchAttributes); err != nil {
 		return err
 	}
 	if err := os.WriteFile(options.Version, []byte(headers.ServerVersion+"\n"), 0o600); err != nil {
@@ -109,8 +96,8 @@ func createDatabase(options Options, cluster string) error {
 	return nil
 }
 
-func createNamespace(database *config.SQL, cluster string) error {
-	namespace, err := sqlite.NewNamespaceConfig(cluster, Namespace, false, searchAttributes)
+func createNamespace(database *config.SQL, cluster string, attributes map[string]enums.IndexedValueType) error {
+	namespace, err := sqlite.NewNamespaceConfig(cluster, Namespace, false, attributes)
 	if err != nil {
 		return fmt.Errorf("describe namespace %s: %w", Namespace, err)
 	}

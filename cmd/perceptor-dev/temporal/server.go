@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/config"
@@ -30,13 +30,15 @@ type Options struct {
 	Version  string       // the file that remembers which server made Database
 	Log      string       // the file that gets warnings and errors
 	Listener net.Listener // the address to serve; Start closes it and hands its port to the server
+	// SearchAttributes are those that the namespace is born with.
+	SearchAttributes map[string]enums.IndexedValueType
 }
 
 // Server is a running Temporal server.
 type Server struct {
 	inner   temporal.Server
 	address string
-	logFile *os.File
+	logFile *logFile
 }
 
 // Start makes the database where it is missing, starts the server and returns

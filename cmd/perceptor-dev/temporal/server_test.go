@@ -19,6 +19,10 @@ import (
 	"github.com/perceptor/perceptor/cmd/perceptor-dev/temporal"
 )
 
+var attributes = map[string]enums.IndexedValueType{
+	"PerceptorDigest": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorHub": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorPods": enums.INDEXED_VALUE_TYPE_INT,
+}
+
 // waitForName is a workflow that lives until somebody tells it a name.
 func waitForName(ctx workflow.Context) (string, error) {
 	var name string
@@ -31,10 +35,11 @@ func start(t *testing.T, dir, address string) (*temporal.Server, error) {
 	listener, err := loopback.Listen(t.Context(), "--temporal", address)
 	require.NoError(t, err)
 	return temporal.Start(t.Context(), temporal.Options{
-		Database: filepath.Join(dir, "temporal.db"),
-		Version:  filepath.Join(dir, "temporal.version"),
-		Log:      filepath.Join(dir, "temporal.log"),
-		Listener: listener,
+		Database:         filepath.Join(dir, "temporal.db"),
+		Version:          filepath.Join(dir, "temporal.version"),
+		Log:              filepath.Join(dir, "temporal.log"),
+		Listener:         listener,
+		SearchAttributes: attributes,
 	})
 }
 
@@ -86,15 +91,9 @@ func TestTheNamespaceIsBornWithRetentionAndSearchAttributes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 7*24*time.Hour, namespace.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration())
 
-	attributes, err := connection.OperatorService().ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: temporal.Namespace})
+	listed, err := connection.OperatorService().ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: temporal.Namespace})
 	require.NoError(t, err)
-	require.Equal(t, map[string]enums.IndexedValueType{
-		"PerceptorDigest": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorRepository": enums.INDEXED_VALUE_TYPE_KEYWORD,
-		"PerceptorHub": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorScanStatus": enums.INDEXED_VALUE_TYPE_KEYWORD,
-		"PerceptorOverallStatus": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorCluster": enums.INDEXED_VALUE_TYPE_KEYWORD,
-		"PerceptorNamespace": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorPods": enums.INDEXED_VALUE_TYPE_INT,
-		"PerceptorUnscanned": enums.INDEXED_VALUE_TYPE_INT,
-	}, attributes.GetCustomAttributes())
+	require.Equal(t, attributes, listed.GetCustomAttributes())
 }
 
 func TestADatabaseOfAnotherVersionIsRefused(t *testing.T) {
