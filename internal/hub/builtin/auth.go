@@ -80,7 +80,7 @@ func (h *Hub) authenticateForm(c *call) (reply, error) {
 	}
 	bearer := h.logins.issue(h.now())
 	c.header().Set(csrfHeader, h.logins.csrf(bearer))
-	http.SetCookie(c.writer, &http.Cookie{
+	http.SetCookie(c.writer, &http.Cookie{ //nolint:gosec // Secure wherever there is TLS, which is everywhere but in front of a bare Handler
 		Name: bearerCookie, Value: bearer, Path: "/", MaxAge: int(bearerLife.Seconds()), HttpOnly: true, Secure: c.TLS != nil, SameSite: http.SameSiteStrictMode,
 	})
 	return reply{status: http.StatusNoContent}, nil

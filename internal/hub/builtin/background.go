@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -167,15 +166,15 @@ func (h *Hub) keepHouse() {
 }
 
 func (h *Hub) dropOldNotifications() error {
-	last := binary.BigEndian.AppendUint64(nil, uint64(max(0, h.now().Add(-keepNotifications).UnixMilli()))) //nolint:gosec // not negative
+	last := binary.BigEndian.AppendUint64(nil, uint64(max(0, h.now().Add(-keepNotifications).UnixMilli())))
 	old := func(key []byte) bool { return bytes.Compare(key, last) < 0 }
-	var any bool
+	found := false
 	err := h.db.View(func(tx *bbolt.Tx) error {
 		key, _ := tx.Bucket([]byte(notificationBucket)).Cursor().First()
-		any = key != nil && old(key)
+		found = key != nil && old(key)
 		return nil
 	})
-	if err != nil || !any {
+	if err != nil || !found {
 		return err
 	}
 	return h.db.Update(func(tx *bbolt.Tx) error {
@@ -196,16 +195,20 @@ func firstKey(cursor *bbolt.Cursor) []byte {
 
 // dropOldData deletes generations of vulnerability data that are neither in use nor being loaded, in batches.
 func (h *Hub) dropOldData() error {
-	if !h.loading.TryLock() {
-		return nil // the generation being written looks unused
-	}
-	defer h.loading.Unlock()
 	for h.context.Err() == nil {
 		name, err := h.unusedData()
 		if err != nil || name == "" {
 			return err
 		}
-		if err := h.db.Update(func(tx *bbolt.Tx) error { return deletePart(tx, name) }); err != nil {
+		err = h.db.Update(func(tx *bbolt.Tx) error {
+			// Looked for again: since the look above, the generation may have come into use.
+			name, err := h.findUnused(tx)
+			if err != nil || name == "" {
+				return err
+			}
+			return deletePart(tx, name)
+		})
+		if err != nil {
 			return fmt.Errorf("delete old vulnerability data: %w", err)
 		}
 	}
@@ -213,18 +216,24 @@ func (h *Hub) dropOldData() error {
 }
 
 func (h *Hub) unusedData() (name string, err error) {
-	err = h.db.View(func(tx *bbolt.Tx) error {
-		current, err := currentGeneration(tx)
-		if err != nil {
-			return err
+	err = h.db.View(func(tx *bbolt.Tx) (err error) {
+		name, err = h.findUnused(tx)
+		return err
+	})
+	return name, err
+}
+
+func (h *Hub) findUnused(tx *bbolt.Tx) (name string, err error) {
+	current, err := currentGeneration(tx)
+	if err != nil {
+		return "", err
+	}
+	used := map[string]bool{string(dataBucket(current.Number)): true, string(dataBucket(h.loadingNumber.Load())): true}
+	err = tx.ForEach(func(bucket []byte, _ *bbolt.Bucket) error {
+		if strings.HasPrefix(string(bucket), dataPrefix) && !used[string(bucket)] {
+			name = string(bucket)
 		}
-		return tx.ForEach(func(bucket []byte, _ *bbolt.Bucket) error {
-			number, isData := strings.CutPrefix(string(bucket), dataPrefix)
-			if isData && number != strconv.FormatUint(current.Number, 10) {
-				name = string(bucket)
-			}
-			return nil
-		})
+		return nil
 	})
 	return name, err
 }

@@ -28,6 +28,9 @@ func countsOf(level string) riskCounts {
 		}
 		r.Counts = append(r.Counts, riskCount{each, n})
 	}
+	if level == string(image.SeverityUnrated) {
+		r.Counts = append(r.Counts, riskCount{level, 1})
+	}
 	return r
 }
 
@@ -136,7 +139,7 @@ func (c *call) viewVulnerable(v version, one judged, m Match) vulnerableView {
 		ComponentVersionOriginName: purlType(one.PURL), ComponentVersionOriginID: one.PURL, PackageURL: one.PURL,
 		License: map[string]any{}, Meta: c.metaOf(path+"/vulnerabilities/"+m.ID, allowGet, "component", path),
 		Vulnerability: vulnerabilityView{
-			VulnerabilityName: m.ID, Source: vulnerabilitySource(m.ID), Severity: severityName(m.Severity),
+			VulnerabilityName: m.ID, Source: vulnerabilitySource(m.ID), Severity: string(m.Severity),
 			BaseScore: m.Score, OverallScore: m.Score, RemediationStatus: status, RemediationCreatedAt: stamp(v.CreatedAt),
 			RemediationUpdatedAt: stamp(v.Summary.JudgedAt), Published: stamp(m.Published), Updated: stamp(m.Modified),
 			FixedVersion: m.Fixed, Aliases: aliases, URL: m.URL,
@@ -202,6 +205,16 @@ func (h *Hub) getComponent(c *call) (reply, error) {
 	return h.viewVersionOf(c, func(tx *bbolt.Tx, v version) (any, error) {
 		one, err := judgedIn(tx, v, c)
 		return c.viewComponent(v, one), err
+	})
+}
+
+func (h *Hub) getComponentPolicy(c *call) (reply, error) {
+	return h.viewVersionOf(c, func(tx *bbolt.Tx, v version) (any, error) {
+		one, err := judgedIn(tx, v, c)
+		path := bomComponentPath(v, one.ID)
+		return map[string]any{
+			"approvalStatus": one.Status, "_meta": c.metaOf(path+"/policy-status", allowGet, "component", path, "version", v.path()),
+		}, err
 	})
 }
 

@@ -83,7 +83,7 @@ func (d storedData) Assess(purl string) (Assessment, error) {
 	}
 	key, assessable, err := osv.KeyOf(purl)
 	if err != nil || !assessable || g.Ecosystems[key.Ecosystem] == 0 {
-		return Assessment{}, nil //nolint:nilerr // a package URL nobody can read is a package nobody can assess
+		return Assessment{}, nil // a package URL nobody can read is a package nobody can assess
 	}
 	records, err := d.records(g.Number, key)
 	if err != nil {

@@ -76,7 +76,7 @@ func unpacked(body io.Reader) (io.Reader, error) {
 	buffered := bufio.NewReaderSize(body, 1<<16)
 	head, err := buffered.Peek(2)
 	if err != nil || !bytes.Equal(head, []byte{0x1f, 0x8b}) {
-		return buffered, nil //nolint:nilerr // a body shorter than that is told of when it is read
+		return buffered, nil // a body shorter than that is told of when it is read
 	}
 	return gzip.NewReader(buffered)
 }

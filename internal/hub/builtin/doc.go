@@ -11,8 +11,9 @@
 //   - Shapes, names and media types are those of the Black Duck REST API. What is ours is marked as an addition:
 //     the upload's field codeLocationName and its header X-Perceptor-Attempt; fixedVersion, aliases and url in
 //     vulnerabilityWithRemediation; assessed on components; notAssessedCount and findingCount on risk-profile; the
-//     status UNKNOWN; the source OSV; everything below /internal.
-//   - A vulnerability that no source rated has the severity UNKNOWN, the level its component has in the risk profile.
+//     status UNKNOWN; the source OSV; the severity UNRATED; everything below /internal.
+//   - A vulnerability that no source rated has the severity UNRATED, for which the API has no word. A component with only
+//     such vulnerabilities counts under the level UNRATED in the risk profile, so that UNKNOWN means "not assessed" alone.
 //
 // What may not go in: calling another hub, knowing images or registries, command-line handling. How records are read
 // and matched is the business of the package osv below this one.

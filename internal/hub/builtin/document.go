@@ -86,9 +86,10 @@ func (c *contents) collect(list *[]cyclonedx.Component, seen map[string]bool) er
 // scanName is the code location of a document whose sender gave none.
 func (c *contents) scanName(project, version string) string {
 	name := c.subject
-	if name == "" || len(name) > maxName/2 {
+	if name == "" {
 		name = project + "/" + version
 	}
-	name = strings.ReplaceAll(name, " ", "-")
-	return name[:min(len(name), maxName)] + " cyclonedx/sbom"
+	const kind = " cyclonedx/sbom"
+	name = strings.NewReplacer(" ", "-", "\x00", "").Replace(name)
+	return strings.ToValidUTF8(name[:min(len(name), maxName-len(kind))], "") + kind
 }

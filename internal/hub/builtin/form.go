@@ -43,7 +43,7 @@ func (b *watchedBody) Read(into []byte) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.failure = err
 	}
-	return n, err //nolint:wrapcheck // readers compare with io.EOF
+	return n, err // readers compare with io.EOF
 }
 
 // readForm reads the whole request, whatever is wrong with it: a sender cut off while it sends would not read the
@@ -82,7 +82,7 @@ func (h *Hub) readParts(c *call) (*uploadForm, error) {
 	}
 	for {
 		part, err := parts.NextPart()
-		if err == io.EOF { //nolint:errorlint // the bare value means a proper end; a wrapped one, that the last boundary is missing
+		if err == io.EOF { // the bare value means a proper end; a wrapped one, that the last boundary is missing
 			return form, nil
 		}
 		if err != nil {

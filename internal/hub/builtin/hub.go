@@ -29,13 +29,15 @@ type Hub struct {
 	// loading serializes loads of vulnerability data; progress tells of the one that runs.
 	loading  sync.Mutex
 	progress atomic.Pointer[LoadReport]
+	// loadingNumber is the generation being written: set before others can see it, cleared after it came into use.
+	loadingNumber atomic.Uint64
 	// judgers bounds how many scans are matched at once: matching is work for the processor.
 	judgers chan struct{}
 	// stale is set from a change of the data until every version is judged by it; wake tells the background of it.
 	stale atomic.Bool
 	wake  chan struct{}
 
-	context context.Context //nolint:containedctx // it is the hub's own life, not a caller's
+	context context.Context // it is the hub's own life, not a caller's
 	stop    context.CancelFunc
 	lock    sync.Mutex // guards closed and additions to work
 	closed  bool
@@ -167,6 +169,8 @@ func (h *Hub) Serve(ctx context.Context, listener net.Listener) error {
 			return fmt.Errorf("stop the hub's server: %w", err)
 		}
 	}
-	<-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the hub: %w", err)
+	}
 	return nil
 }

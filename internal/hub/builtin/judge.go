@@ -17,7 +17,8 @@ const (
 	levelUnknown = "UNKNOWN"
 )
 
-// levels are the names under which a risk profile counts components, worst first.
+// levels are the names under which a risk profile counts components, worst first. A component whose vulnerabilities nobody
+// rated counts under the severity UNRATED, which is an addition and therefore only shown where there is one.
 var levels = []string{
 	string(image.SeverityCritical), string(image.SeverityHigh), string(image.SeverityMedium), string(image.SeverityLow), levelOK, levelUnknown,
 }
@@ -59,8 +60,7 @@ func (s *summary) add(one judged) {
 	}
 }
 
-// level is where the component counts in the risk profile: by its worst vulnerability; UNKNOWN when it is not assessed
-// or only has vulnerabilities nobody rated.
+// level is where the component counts in the risk profile: by its worst vulnerability, and UNKNOWN when it is not assessed.
 func (j *judged) level() string {
 	if !j.Assessed {
 		return levelUnknown
@@ -74,15 +74,7 @@ func (j *judged) level() string {
 			worst = m.Severity
 		}
 	}
-	return severityName(worst)
-}
-
-// severityName is a severity in the API's words, which have none for "nobody rated it" but UNKNOWN.
-func severityName(s image.Severity) string {
-	if slices.Contains(image.Severities, s) && s != image.SeverityUnrated {
-		return string(s)
-	}
-	return levelUnknown
+	return string(worst)
 }
 
 // worstRule is the severity of the worst rule the component breaks.

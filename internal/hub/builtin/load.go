@@ -72,6 +72,7 @@ func (h *Hub) Load(ctx context.Context, records iter.Seq2[[]byte, error], mode L
 	if err != nil {
 		return LoadReport{}, err
 	}
+	defer h.loadingNumber.Store(0)
 	defer h.progress.Store(nil)
 	if err := l.read(ctx, records); err != nil {
 		return l.report, err
@@ -110,6 +111,7 @@ func (h *Hub) newLoader() (*loader, error) {
 			last = binary.BigEndian.Uint64(raw)
 		}
 		l.number = last + 1
+		h.loadingNumber.Store(l.number)
 		if err := writeRaw(tx, metaBucket, "last-generation", []byte(sequenceKey(l.number))); err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func vulnerabilityIDs(list []notedVulnerability) []any {
 	ids := make([]any, 0, len(list))
 	for _, v := range list {
 		ids = append(ids, map[string]any{
-			"source": vulnerabilitySource(v.ID), "vulnerabilityId": v.ID, "vulnerability": v.URL, "severity": severityName(v.Severity),
+			"source": vulnerabilitySource(v.ID), "vulnerabilityId": v.ID, "vulnerability": v.URL, "severity": string(v.Severity),
 		})
 	}
 	return ids

@@ -104,7 +104,7 @@ func decodeNotification(key, raw []byte) (notification, error) {
 		return n, fmt.Errorf("read notification: %w", err)
 	}
 	n.id = uuid.UUID(key[:16])
-	n.at = time.UnixMilli(int64(binary.BigEndian.Uint64(key[:8]))).UTC() //nolint:gosec // written from an int64
+	n.at = time.UnixMilli(int64(binary.BigEndian.Uint64(key[:8]))).UTC() //nolint:gosec // timeKey wrote it from an int64
 	return n, nil
 }
 

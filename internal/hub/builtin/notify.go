@@ -86,7 +86,7 @@ func (h *Hub) notify(tx *bbolt.Tx, n notification) error {
 
 // timeKey orders times from 1970 on as bytes.
 func timeKey(at time.Time) string {
-	return sequenceKey(uint64(max(0, at.UnixMilli()))) //nolint:gosec // not negative
+	return sequenceKey(uint64(max(0, at.UnixMilli())))
 }
 
 func versionNotification(kind notificationType, p project, v version, operation string) notification {

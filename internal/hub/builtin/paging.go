@@ -60,7 +60,7 @@ func number(values url.Values, name string, otherwise int) (int, error) {
 	if err != nil && !strings.Contains(err.Error(), strconv.ErrRange.Error()) {
 		return 0, refuse(http.StatusBadRequest, "paging", "%s=%.40q is not a number of 0 or more", name, text)
 	}
-	return int(n), nil //nolint:gosec // at most 31 bits
+	return int(n), nil
 }
 
 // takes tells whether the n-th hit, from 0, is on the page.

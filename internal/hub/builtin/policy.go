@@ -66,7 +66,7 @@ func loadPolicy(file string) (*policy, error) {
 	if file == "" {
 		return parsePolicy([]byte(defaultPolicy))
 	}
-	raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read policy file: %w", err)
 	}

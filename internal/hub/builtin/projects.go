@@ -3,6 +3,8 @@ package builtin
 import (
 	"bytes"
 	"net/http"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
@@ -39,8 +41,8 @@ func checkName(field, name string) error {
 		return refuse(http.StatusBadRequest, "name", "%s is missing", field)
 	case len(name) > maxName:
 		return refuse(http.StatusBadRequest, "name", "%s has %d bytes; %d is the most", field, len(name), maxName)
-	case bytes.IndexByte([]byte(name), 0) >= 0:
-		return refuse(http.StatusBadRequest, "name", "%s holds a zero byte", field)
+	case strings.ContainsRune(name, 0) || !utf8.ValidString(name):
+		return refuse(http.StatusBadRequest, "name", "%s is not plain UTF-8 text", field)
 	}
 	return nil
 }

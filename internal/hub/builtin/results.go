@@ -37,6 +37,9 @@ func (h *Hub) getRiskProfile(c *call) (reply, error) {
 		for _, level := range levels {
 			categories["VULNERABILITY"][level] = v.Summary.Levels[level]
 		}
+		if n := v.Summary.Levels[string(image.SeverityUnrated)]; n > 0 {
+			categories["VULNERABILITY"][string(image.SeverityUnrated)] = n
+		}
 		return map[string]any{
 			"categories": categories, "bomLastUpdatedAt": stamp(v.Summary.JudgedAt), "notAssessedCount": v.Summary.NotAssessed,
 			"findingCount": v.Summary.Findings, "_meta": c.metaOf(v.path()+"/risk-profile", allowGet, "version", v.path()),

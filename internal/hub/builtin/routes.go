@@ -24,6 +24,7 @@ const (
 	bomMedia          = vendorPrefix + "bill-of-materials-6+json"
 	policyMedia       = vendorPrefix + "policy-5+json"
 	notificationMedia = vendorPrefix + "notification-4+json"
+	readinessMedia    = vendorPrefix + "scan-readiness-1+json"
 )
 
 const (
@@ -41,6 +42,7 @@ func (h *Hub) routes() []route {
 		{"GET /api/current-version", statusMedia, open, h.getCurrentVersion},
 		{"GET /api/health-checks/readiness", statusMedia, open, h.getHealth},
 		{"GET /api/health-checks/liveness", statusMedia, open, h.getHealth},
+		{"GET /api/scan-readiness", readinessMedia, withBearer, h.getReadiness},
 		{"GET /api/policy-rules", policyMedia, withBearer, h.listRules},
 		{"GET /api/policy-rules/{rule}", policyMedia, withBearer, h.getRule},
 		{"GET /api/notifications", notificationMedia, withBearer, h.listNotifications},
@@ -73,6 +75,7 @@ func (h *Hub) projectRoutes() []route {
 		{"GET " + versionPath + "/policy-status", bomMedia, withBearer, h.getPolicyStatus},
 		{"GET " + versionPath + "/components", bomMedia, withBearer, h.listComponents},
 		{"GET " + componentPath, bomMedia, withBearer, h.getComponent},
+		{"GET " + componentPath + "/policy-status", bomMedia, withBearer, h.getComponentPolicy},
 		{"GET " + versionPath + "/vulnerable-bom-components", bomMedia, withBearer, h.listVulnerable},
 		{"GET " + componentPath + "/vulnerabilities/{vulnerability}", bomMedia, withBearer, h.getVulnerable},
 	}
@@ -103,9 +106,8 @@ func (h *Hub) Handler() http.Handler {
 func (h *Hub) unknownPath(mux *http.ServeMux, c *call) error {
 	var allowed []string
 	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodPost, http.MethodPut} {
-		other := c.Clone(c.Context())
-		other.Method = method
-		if _, pattern := mux.Handler(other); pattern != "/" {
+		other := http.Request{Method: method, Host: c.Host, URL: c.URL}
+		if _, pattern := mux.Handler(&other); pattern != "/" {
 			allowed = append(allowed, method)
 		}
 	}
@@ -139,4 +141,15 @@ func (h *Hub) getHealth(*call) (reply, error) {
 		return reply{status: http.StatusServiceUnavailable, body: map[string]bool{"healthy": false}}, nil
 	}
 	return reply{status: http.StatusOK, body: map[string]bool{"healthy": true}}, nil
+}
+
+// getReadiness tells whether scans are accepted. This hub has one service: itself.
+func (h *Hub) getReadiness(c *call) (reply, error) {
+	readiness := "ACCEPTING"
+	if h.context.Err() != nil {
+		readiness = "DEGRADED"
+	}
+	return reply{status: http.StatusOK, body: map[string]any{
+		"readiness": readiness, "items": []any{}, "_meta": c.metaOf("/api/scan-readiness", allowGet),
+	}}, nil
 }

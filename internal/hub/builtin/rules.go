@@ -40,7 +40,7 @@ func (c *call) viewRule(r policyRule) ruleView {
 	}
 	view := ruleView{
 		Name: r.Name, Description: "from the policy file of the built-in hub", Enabled: true, Overridable: true, Severity: r.Severity,
-		Expression: ruleExpression{Operator: "AND", Expressions: []ruleCondition{condition("VULN_LEVEL", "GE", severityName(r.Vulnerability))}},
+		Expression: ruleExpression{Operator: "AND", Expressions: []ruleCondition{condition("VULN_LEVEL", "GE", string(r.Vulnerability))}},
 		Meta:       c.metaOf(ruleURL(r.Name), allowGet),
 	}
 	if len(r.Components) > 0 {

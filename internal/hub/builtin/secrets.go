@@ -16,7 +16,7 @@ const secretBytes = 32
 
 // ensureSecret reads a secret from a file, or writes a random one there when the file is missing.
 func ensureSecret(file string) (string, error) {
-	raw, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	raw, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		random := make([]byte, secretBytes)
 		_, _ = rand.Read(random) // never fails: crypto/rand ends the process instead

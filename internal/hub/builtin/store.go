@@ -46,8 +46,8 @@ var allBuckets = []string{
 // schema is the version of the file's layout.
 const schema = "1"
 
-// lockWait is how long an open waits for another process to let the file go. A stopping hub needs about that long.
-const lockWait = 5 * time.Second
+// lockWait is how long an open waits for another process to let the file go, as a stopping hub is about to.
+const lockWait = 2 * time.Second
 
 func openStore(file string) (*bbolt.DB, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {

@@ -31,8 +31,7 @@ func (h *Hub) postScan(c *call) (reply, error) {
 		return reply{}, err
 	}
 	scanID, err := h.receive(c)
-	var refused *restError
-	if errors.As(err, &refused) {
+	if _, refused := errors.AsType[*restError](err); refused {
 		counted := h.db.Update(func(tx *bbolt.Tx) error { return count(tx, uploadsRefused, 1) })
 		err = errors.Join(err, counted)
 	}
