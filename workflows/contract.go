@@ -158,6 +158,9 @@ type Grant struct {
 	Hub   string `json:"hub"`
 	// Attempt orders the uploads of one image over all its leases.
 	Attempt image.AttemptID `json:"attempt"`
+	// A scan that waits takes only an attempt newer than every one it has had: an older one is a grant it has given back,
+	// sent again before the pool knew. To a grant it no longer wants it answers with the release it gave before.
+	//
 	// WaitFor is set instead of an attempt when Hub already works for another chain on this image:
 	// look there instead of uploading. The wait in the queue goes on.
 	WaitFor bool `json:"waitFor,omitempty"`
@@ -197,17 +200,11 @@ type HubReport struct {
 	// Waiting says that the holder waits for SignalHubOpen before it asks the hub again.
 	// The answer comes at once when the pool does not think the hub closed.
 	Waiting bool `json:"waiting,omitempty"`
-	// Ask wants to know at once whether the hub is worth asking: the answer is a HubOpen, with Closed set if it is not.
-	Ask bool `json:"ask,omitempty"`
 }
 
-// HubOpen says that the hub may be asked again or, to a report with Ask, that it may not.
+// HubOpen says that the hub may be asked again.
 type HubOpen struct {
 	Hub string `json:"hub"`
-	// Closed is set, in answers to Ask alone, when the hub is closed by the circuit breaker, paused, disabled or not configured.
-	Closed bool `json:"closed,omitempty"`
-	// Reason says why it is closed.
-	Reason string `json:"reason,omitempty"`
 }
 
 // Unwanted tells a scan that its image is not wanted.

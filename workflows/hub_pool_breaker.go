@@ -34,9 +34,8 @@ type HubHealth struct {
 	// Probes counts the probes since the hub was closed, NextProbe is when the next one is due.
 	Probes    int       `json:"probes,omitempty"`
 	NextProbe time.Time `json:"nextProbe,omitzero"`
-	// Waiting are the scans to be told when the hub answers again, Asking those that want an answer now.
+	// Waiting are the scans to be told when the hub answers again.
 	Waiting []string `json:"waiting,omitempty"`
-	Asking  []string `json:"asking,omitempty"`
 }
 
 func (h *HubHealth) closed() bool { return !h.ClosedSince.IsZero() }
@@ -53,18 +52,13 @@ func (p *hubPool) health(hub string) *HubHealth {
 
 // report takes a scan's experience with a hub.
 func (p *hubPool) report(r HubReport, now time.Time) {
-	if p.Book.Hub(r.Hub) != nil {
-		p.experience(r.Hub, r.Class, r.Reason, r.RetryAfter, now)
-	}
-	if !r.Waiting && !r.Ask || r.Holder == "" {
+	if p.Book.Hub(r.Hub) == nil {
+		p.logger.Warn("a report about a hub that is not configured is ignored", "hub", r.Hub, "holder", r.Holder)
 		return
 	}
-	h := p.ensureHealth(r.Hub)
-	if r.Waiting && !slices.Contains(h.Waiting, r.Holder) {
+	p.experience(r.Hub, r.Class, r.Reason, r.RetryAfter, now)
+	if h := p.ensureHealth(r.Hub); r.Waiting && r.Holder != "" && !slices.Contains(h.Waiting, r.Holder) {
 		h.Waiting = append(h.Waiting, r.Holder)
-	}
-	if r.Ask && !slices.Contains(h.Asking, r.Holder) {
-		h.Asking = append(h.Asking, r.Holder)
 	}
 }
 
@@ -124,7 +118,7 @@ func (p *hubPool) closeHub(h *HubHealth, class image.FailureClass, reason string
 
 // probeClosed sends the single probe to every closed hub whose pause is over.
 func (p *hubPool) probeClosed(now time.Time) {
-	p.Health = slices.DeleteFunc(p.Health, func(h HubHealth) bool { return p.Book.Hub(h.Hub) == nil && len(h.Asking) == 0 })
+	p.Health = slices.DeleteFunc(p.Health, func(h HubHealth) bool { return p.Book.Hub(h.Hub) == nil })
 	for i := range p.Health {
 		if h := &p.Health[i]; h.closed() && !h.NextProbe.After(now) {
 			p.probe(h.Hub)
@@ -195,22 +189,13 @@ func (p *hubPool) nextProbe() time.Time {
 	return next
 }
 
-// tellWaiting answers those who asked, and tells those who wait for a hub that it answers again.
+// tellWaiting tells those who wait for a hub that it may be asked again: at once when the pool does not think it closed.
 func (p *hubPool) tellWaiting(ctx workflow.Context) {
 	for i := range p.Health {
 		h := &p.Health[i]
-		h.Asking = p.tell(ctx, h.Asking, HubOpen{Hub: h.Hub, Closed: p.whyNot(h.Hub) != "", Reason: p.whyNot(h.Hub)})
-		if !h.closed() {
-			h.Waiting = p.tell(ctx, h.Waiting, HubOpen{Hub: h.Hub})
+		for !h.closed() && len(h.Waiting) > 0 && p.room() > 0 {
+			p.sent = append(p.sent, sentSignal{future: SignalHubOpen.SendTo(ctx, h.Waiting[0], HubOpen{Hub: h.Hub})})
+			h.Waiting = h.Waiting[1:]
 		}
 	}
-}
-
-// tell sends as many as there is room for and answers the rest.
-func (p *hubPool) tell(ctx workflow.Context, holders []string, news HubOpen) []string {
-	n := min(len(holders), p.room())
-	for _, holder := range holders[:n] {
-		p.sent = append(p.sent, sentSignal{future: SignalHubOpen.SendTo(ctx, holder, news)})
-	}
-	return holders[n:]
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/internal/lease"
 )
 
 // register offers the query and the operator's updates. No handler blocks, so none can be open when the run ends.
@@ -111,7 +113,7 @@ func (p *hubPool) validateReset(r LeaseReset) error {
 	for i := range p.Book.Leases {
 		l := &p.Book.Leases[i]
 		switch {
-		case r.Stuck && l.State == "stuck", l.Digest == r.Digest && l.Drain != nil:
+		case r.Stuck && l.State == lease.Stuck, l.Digest == r.Digest && l.Drain != nil:
 			return nil
 		case l.Digest == r.Digest:
 			return fmt.Errorf("the lease of %s is held by %s, which is still open: end that scan first", r.Digest, l.Holder)
