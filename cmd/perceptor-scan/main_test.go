@@ -175,6 +175,7 @@ func TestTheProgramEndsWhenItsInputCloses(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
+	upload := []string{"upload", "--document", "d", "--url", "https://hub", "--project", "p", "--version", "v", "--scan-name", "s"}
 	cases := []struct {
 		name string
 		args []string
@@ -184,9 +185,9 @@ func TestExitCodes(t *testing.T) {
 		{"an unknown verb", []string{"dance"}, 64, `"class":"unsupported","message":"unknown command`},
 		{"an unknown flag", []string{"list", "--dance"}, 64, "unknown flag: --dance"},
 		{"a missing flag", []string{"list", "--tar", "x"}, 64, `required flag(s) \"document\", \"scratch\" not set`},
-		{"a wrong attempt", []string{"upload", "--document", "d", "--url", "u", "--project", "p", "--version", "v", "--scan-name", "s", "--attempt", "x"}, 64, "attempt id"},
+		{"a wrong attempt", append(upload, "--attempt", "x"), 64, "attempt id"},
 		{"a missing tar", []string{"list", "--tar", "/no/such", "--document", "/no/such", "--scratch", t.TempDir()}, 66, `"class":"not-found"`},
-		{"no credentials", []string{"upload", "--document", "d", "--url", "https://hub", "--project", "p", "--version", "v", "--scan-name", "s"}, 77, "no credentials"},
+		{"no credentials", upload, 77, "no credentials"},
 		{"the version", []string{"version"}, 0, "syft "},
 	}
 	for _, c := range cases {

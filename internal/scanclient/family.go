@@ -142,9 +142,10 @@ func (f *family) resident() (int64, error) {
 // killRound is the pause between two rounds of killing: the kernel tells nobody but the parent of an ending.
 const killRound = 5 * time.Millisecond
 
-// killAll looks before it kills, since a dead parent's children can no longer be told by descent. It kills until nobody is left alive, for at most patience: a process may fork while it is being killed, and one
-// that waits for a broken disk cannot be killed at all. The leader stays a zombie for its own waiter to reap, and so its
-// pid and group belong to nobody else meanwhile.
+// killAll looks before it kills, since a dead parent's children can no longer be told by descent. It kills until nobody
+// is left alive, for at most patience: a process may fork while it is being killed, and one that waits for a broken disk
+// cannot be killed at all. The leader stays a zombie for its own waiter to reap, and so its pid and group belong to
+// nobody else meanwhile.
 func (f *family) killAll(patience time.Duration) error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(killRound) {
 		members, err := f.scan()

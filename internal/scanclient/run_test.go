@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient"
@@ -155,6 +157,21 @@ func TestAnOrphanOfAGoodClientIsKilled(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, pids(filepath.Dir(req.Document)), 2)
 	requireNothingLeft(t, req)
+}
+
+// TestOrphansThatLandHereAreReaped makes this process what a container's first process is: whoever loses a parent becomes
+// its child, and would stay a zombie.
+func TestOrphansThatLandHereAreReaped(t *testing.T) {
+	require.NoError(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+	defer func() { require.NoError(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)) }()
+	req := request(t)
+	_, err := runner(t, "orphan", nil).List(t.Context(), req, nil)
+	require.NoError(t, err)
+	left := pids(filepath.Dir(req.Document))
+	require.Len(t, left, 2)
+	for _, pid := range left {
+		require.NoDirExists(t, filepath.Join("/proc", strconv.Itoa(pid)))
+	}
 }
 
 func TestACancelledCallStartsNothing(t *testing.T) {

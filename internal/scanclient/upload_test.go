@@ -81,12 +81,14 @@ func TestSecretsReachTheClientAndNothingElse(t *testing.T) {
 		want, absent []string
 	}{
 		{
-			"a token", image.UploadTarget{URL: "https://hub", Token: secretToken, CAFile: "/ca.pem"},
+			"a token",
+			image.UploadTarget{URL: "https://hub", Token: secretToken, CAFile: "/ca.pem"},
 			[]string{"PERCEPTOR_HUB_TOKEN=" + secretToken, "--ca-file", "/ca.pem", "--attempt", "12-3", "--scan-name", "0123"},
 			[]string{"PERCEPTOR_HUB_PASSWORD", "--insecure"},
 		},
 		{
-			"a password", image.UploadTarget{URL: "https://hub", Username: "sysadmin", Password: secretPassword, Insecure: true},
+			"a password",
+			image.UploadTarget{URL: "https://hub", Username: "sysadmin", Password: secretPassword, Insecure: true},
 			[]string{"PERCEPTOR_HUB_USERNAME=sysadmin", "PERCEPTOR_HUB_PASSWORD=" + secretPassword, "--insecure"},
 			[]string{"PERCEPTOR_HUB_TOKEN", "--ca-file"},
 		},

@@ -25,7 +25,8 @@ func TestParse(t *testing.T) {
 		{"an unknown key", `{"result":{"scanID":"7"},"mood":"good"}`, protocol.Message{Result: &protocol.Result{ScanID: "7"}}, ""},
 		{
 			"an error", `{"error":{"class":"throttled","message":"busy","retryAfterSeconds":5,"refused":true}}`,
-			protocol.Message{Failure: &protocol.Failure{Class: image.Throttled, Message: "busy", RetryAfterSeconds: 5, Refused: true}}, "",
+			protocol.Message{Failure: &protocol.Failure{Class: image.Throttled, Message: "busy", RetryAfterSeconds: 5, Refused: true}},
+			"",
 		},
 		{"nothing", ``, protocol.Message{}, "want one JSON object"},
 		{"no object", `[1]`, protocol.Message{}, "want one JSON object"},

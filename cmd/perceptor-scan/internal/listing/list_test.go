@@ -1,10 +1,8 @@
 package listing_test
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -18,7 +16,6 @@ import (
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/listing"
 	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
-	"github.com/perceptor/perceptor/internal/scanclient/scratch"
 )
 
 // document is what the tests look at in a document.
@@ -139,7 +136,10 @@ func TestOtherEcosystemsAreListed(t *testing.T) {
 			"Python", "usr/lib/python3/site-packages/requests-2.31.0.dist-info/METADATA",
 			"Metadata-Version: 2.1\nName: requests\nVersion: 2.31.0\n", "pkg:pypi/requests@2.31.0",
 		},
-		{"Alpine", "lib/apk/db/installed", "C:Q1x=\nP:musl\nV:1.2.4-r2\nA:x86_64\nS:1\nI:1\nT:libc\no:musl\nL:MIT\n\n", "pkg:apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.18.4"},
+		{
+			"Alpine", "lib/apk/db/installed", "C:Q1x=\nP:musl\nV:1.2.4-r2\nA:x86_64\nS:1\nI:1\nT:libc\no:musl\nL:MIT\n\n",
+			"pkg:apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.18.4",
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -151,11 +151,6 @@ func TestOtherEcosystemsAreListed(t *testing.T) {
 			require.Equal(t, []string{c.purl}, d.purls())
 		})
 	}
-}
-
-// TestTheDriverOfRPMDatabasesIsThere stands for an RPM image: without the driver such an image would look empty.
-func TestTheDriverOfRPMDatabasesIsThere(t *testing.T) {
-	require.Contains(t, sql.Drivers(), "sqlite")
 }
 
 func TestAnImageWithoutPackagesIsListed(t *testing.T) {
@@ -173,134 +168,6 @@ func TestAnImageWithoutPackagesIsListed(t *testing.T) {
 			requireClean(t, req)
 		})
 	}
-}
-
-func TestAZipBombEndsCleanly(t *testing.T) {
-	bomb := archivetest.Layer(t, archivetest.Entry{Name: "zeros", Body: string(make([]byte, 64<<20))})
-	packed := archivetest.Gzip(t, bomb)
-	require.Less(t, len(packed), 128<<10)
-	req := request(t, archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, bomb)))
-	req.Quota = 8 << 20
-	var most int64
-	ctx, stop := context.WithCancel(t.Context())
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		scratch.Watch(ctx, req.Scratch, req.Quota+(1<<20), time.Millisecond, func(used int64) { most = used })
-	}()
-	_, _, _, err := list(t, req)
-	stop()
-	<-watched
-	requireFailure(t, err, image.Invalid, "the image unpacks to more than 8388608 bytes")
-	require.Zero(t, most, "the scratch directory grew beyond its quota")
-	require.NoFileExists(t, req.Document)
-	requireClean(t, req)
-}
-
-// TestNothingIsWrittenOutside lists layers whose entries point out of the image in every way a tar can say.
-func TestNothingIsWrittenOutside(t *testing.T) {
-	outside := t.TempDir()
-	victim := filepath.Join(outside, "victim")
-	require.NoError(t, os.WriteFile(victim, []byte("untouched"), 0o600))
-	up := "../../../../../../../../../../../.."
-	cases := []struct {
-		name    string
-		entries []archivetest.Entry
-	}{
-		{"upwards", []archivetest.Entry{{Name: up + outside + "/evil", Body: "evil"}, {Name: "a/" + up + victim, Body: "evil"}}},
-		{"absolute", []archivetest.Entry{{Name: outside + "/evil", Body: "evil"}, {Name: victim, Body: "evil"}}},
-		{"through a symbolic link", []archivetest.Entry{{Name: "out", Type: tar.TypeSymlink, Link: outside}, {Name: "out/evil", Body: "evil"}, {Name: "out/victim", Body: "evil"}}},
-		{"through a link upwards", []archivetest.Entry{{Name: "out", Type: tar.TypeSymlink, Link: up + outside}, {Name: "out/evil", Body: "evil"}}},
-		{"a hard link to the victim", []archivetest.Entry{{Name: "link", Type: tar.TypeLink, Link: victim}, {Name: "link", Body: "evil"}}},
-		{"devices and pipes", []archivetest.Entry{
-			{Name: "dev/sda", Type: tar.TypeBlock}, {Name: "dev/zero", Type: tar.TypeChar}, {Name: "pipe", Type: tar.TypeFifo},
-		}},
-		{"a package database that is a link outside", []archivetest.Entry{{Name: "var/lib/dpkg/status", Type: tar.TypeSymlink, Link: victim}}},
-		{"a package database that is a pipe", []archivetest.Entry{{Name: "var/lib/dpkg/status", Type: tar.TypeFifo}}},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			entries := append(c.entries, archivetest.Entry{Name: "app/node_modules/left-pad/package.json", Body: `{"name":"left-pad","version":"1.3.0"}`})
-			req := request(t, archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, archivetest.Layer(t, entries...))))
-			_, d, _, err := list(t, req)
-			require.NoError(t, err)
-			require.Equal(t, []string{"pkg:npm/left-pad@1.3.0"}, d.purls())
-			content, err := os.ReadFile(victim)
-			require.NoError(t, err)
-			require.Equal(t, "untouched", string(content))
-			names, err := os.ReadDir(outside)
-			require.NoError(t, err)
-			require.Len(t, names, 1)
-			requireClean(t, req)
-		})
-	}
-}
-
-func TestImagesThatCannotBeListed(t *testing.T) {
-	good := archivetest.Layer(t, archivetest.Entry{Name: "etc/os-release", Body: debianRelease})
-	whole, err := os.ReadFile(archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, good)))
-	require.NoError(t, err)
-	truncated := filepath.Join(t.TempDir(), "truncated.tar")
-	require.NoError(t, os.WriteFile(truncated, whole[:600], 0o600))
-	cases := []struct {
-		name, tar string
-		class     image.FailureClass
-		reason    string
-	}{
-		{"a missing tar", "/no/such/image.tar", image.NotFound, "there is no image tar at"},
-		{"a truncated tar", truncated, image.Invalid, "it ends in the middle; pull it again"},
-		{"a layer cut off", archivetest.Write(t, archivetest.Docker(t, archivetest.Plain, good[:600])), image.Invalid, "the image cannot be listed"},
-		{"a layer that is no tar", archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, bytes.Repeat([]byte("<html>"), 1000))), image.Invalid, "the image cannot be listed"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			req := request(t, c.tar)
-			_, _, _, err := list(t, req)
-			requireFailure(t, err, c.class, c.reason)
-			require.NoFileExists(t, req.Document)
-			requireClean(t, req)
-		})
-	}
-}
-
-// TestAnUnreadablePackageListIsNoEmptyOne: an image whose packages are unknown must not come out as one without any.
-func TestAnUnreadablePackageListIsNoEmptyOne(t *testing.T) {
-	const removed = "Package: removed\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1.0\n"
-	cases := []struct {
-		name, path, body string
-		fails            bool
-	}{
-		{"a dpkg list that is a page", "var/lib/dpkg/status", "<html>\n<body>\n", true},
-		{"a dpkg list without an end of line", "var/lib/dpkg/status", string(bytes.Repeat([]byte("x"), 1<<20)), true},
-		{"an RPM database that is none", "var/lib/rpm/rpmdb.sqlite", "SQLite format 4", true},
-		{"an apk list that is a page", "lib/apk/db/installed", "<html>\n", true},
-		{"an empty dpkg list", "var/lib/dpkg/status", "", false},
-		{"a dpkg list of removed packages", "var/lib/dpkg/status", removed, false},
-		{"a damaged file of an application", "app/app.jar", "no jar", false},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			layer := archivetest.Layer(t, archivetest.Entry{Name: c.path, Body: c.body})
-			req := request(t, archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, layer)))
-			result, _, _, err := list(t, req)
-			if c.fails {
-				requireFailure(t, err, image.Invalid, "the list of installed packages at /"+c.path+" in the image cannot be read")
-				require.NoFileExists(t, req.Document)
-			} else {
-				require.NoError(t, err)
-				require.Zero(t, result.Components)
-			}
-			requireClean(t, req)
-		})
-	}
-}
-
-func TestADocumentThatCannotBeWritten(t *testing.T) {
-	req := request(t, archivetest.Random(t, 1))
-	req.Document = filepath.Join(req.Document, "below", "a", "file")
-	_, _, _, err := list(t, req)
-	requireFailure(t, err, image.Invalid, "no such file or directory")
-	requireClean(t, req)
 }
 
 func requireFailure(t *testing.T, err error, class image.FailureClass, reason string) {

@@ -5,7 +5,6 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/upload"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
 )
 
@@ -156,82 +154,6 @@ func TestUploadSendsTheForm(t *testing.T) {
 	}
 }
 
-// TestAnswers is the table of what a hub's answers mean, and whether they leave the outcome open.
-func TestAnswers(t *testing.T) {
-	status := func(code int) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
-	}
-	throttled := func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "17")
-		w.WriteHeader(http.StatusTooManyRequests)
-	}
-	explained := func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusConflict)
-		_, _ = io.WriteString(w, `{"errorMessage":"an upload\u001b[31m newer than this was seen","errorCode":"attempt"}`)
-	}
-	page := func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html;charset=utf-8")
-		_, _ = io.WriteString(w, "<html>Welcome</html>")
-	}
-	cut := func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		panic(http.ErrAbortHandler)
-	}
-	noCSRF := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"bearerToken":"b"}`) }
-	wrongShape := func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("X-CSRF-TOKEN", "c")
-		_, _ = io.WriteString(w, `{"bearerToken":["b"]}`)
-	}
-	cases := []struct {
-		name          string
-		login, upload http.HandlerFunc
-		class         image.FailureClass
-		refused       bool
-		wait          int64
-		message       string
-	}{
-		{"login refused", status(401), nil, image.Unauthorized, true, 0, "answered the login with 401: check the hub's token or password"},
-		{"login throttled", throttled, nil, image.Throttled, true, 17, "answered the login with 429"},
-		{"login breaks", status(502), nil, image.Transient, true, 0, "answered the login with 502"},
-		{"login cut off", cut, nil, image.Transient, true, 0, "cannot be reached"},
-		{"login is a page", page, nil, image.Invalid, true, 0, "answered the login in no way a hub does"},
-		{"login without its token", noCSRF, nil, image.Invalid, true, 0, "answered the login in no way a hub does"},
-		{"login of the wrong shape", wrongShape, nil, image.Invalid, true, 0, "answered the login in no way a hub does"},
-		{"login is elsewhere", status(302), nil, image.Invalid, true, 0, "with 302: is the address exactly the hub's own?"},
-		{"upload refused", nil, status(403), image.Unauthorized, true, 0, "the user lacks the role"},
-		{"upload not known again", nil, status(401), image.Unauthorized, true, 0, "answered the upload with 401"},
-		{"no licence", nil, status(402), image.Unsupported, true, 0, "licence"},
-		{"no such call", nil, status(404), image.Unsupported, true, 0, "does this hub take documents?"},
-		{"an older attempt", nil, explained, image.Invalid, true, 0, "with 409: an upload[31m newer than this was seen"},
-		{"too large", nil, status(413), image.Invalid, true, 0, "larger than the hub"},
-		{"not understood", nil, status(400), image.Invalid, true, 0, "the hub did not accept it"},
-		{"upload throttled", nil, throttled, image.Throttled, true, 17, "the hub has enough to do"},
-		{"not available", nil, status(503), image.Transient, true, 0, "the hub is not available"},
-		{"in trouble", nil, status(500), image.Transient, false, 0, "the hub is in trouble"},
-		{"a front door in trouble", nil, status(504), image.Transient, false, 0, "the hub is in trouble"},
-		{"upload cut off", nil, cut, image.Transient, false, 0, "whether the hub has it is not known"},
-		{"upload answered by a page", nil, page, image.Invalid, false, 0, "answered the upload with a web page"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			h, server := newHub(t)
-			if c.login != nil {
-				h.login = c.login
-			}
-			if c.upload != nil {
-				h.upload = c.upload
-			}
-			result, _, err := run(t, request(t, server))
-			failure := requireFailure(t, err)
-			require.Zero(t, result)
-			require.Equal(t, c.class, failure.Class, failure)
-			require.Equal(t, c.refused, failure.Refused, failure)
-			require.Equal(t, c.wait, failure.RetryAfterSeconds)
-			require.Contains(t, failure.Message, c.message)
-		})
-	}
-}
-
 func TestAForgottenLoginIsMended(t *testing.T) {
 	h, server := newHub(t)
 	h.upload = func(w http.ResponseWriter, r *http.Request) {
@@ -256,54 +178,4 @@ func TestAnAnswerWithoutAPlaceIsBelieved(t *testing.T) {
 	result, _, err := run(t, request(t, server))
 	require.NoError(t, err)
 	require.Zero(t, result)
-}
-
-func TestHubsThatCannotBeReached(t *testing.T) {
-	_, server := newHub(t)
-	plain := httptest.NewServer(http.NotFoundHandler())
-	defer plain.Close()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, closed.Close())
-	noPEM := filepath.Join(t.TempDir(), "ca.pem")
-	require.NoError(t, os.WriteFile(noPEM, []byte("no certificate"), 0o600))
-	cases := []struct {
-		name    string
-		change  func(*upload.Request)
-		class   image.FailureClass
-		message string
-	}{
-		{"nobody listens", func(r *upload.Request) { r.URL = "https://" + closed.Addr().String() }, image.Transient, "connection refused"},
-		{"a certificate not trusted", func(r *upload.Request) { r.CAFile = "" }, image.Invalid, "give its authority as the hub's CA file"},
-		{"no TLS", func(r *upload.Request) { r.URL = strings.Replace(plain.URL, "http:", "https:", 1) }, image.Invalid, "does not speak TLS"},
-		{"no authority", func(r *upload.Request) { r.CAFile = noPEM }, image.Invalid, "holds no PEM certificate"},
-		{"no authority file", func(r *upload.Request) { r.CAFile = noPEM + ".gone" }, image.Invalid, "the hub's certificate file cannot be read"},
-		{"no address", func(r *upload.Request) { r.URL = "hub" }, image.Invalid, "the hub's address is not one of the form"},
-		{"a password in the address", func(r *upload.Request) { r.URL = "https://me:" + password + "@hub" }, image.Invalid, "the hub's address is not one of the form"},
-		{"no login", func(r *upload.Request) { r.Token = "" }, image.Unauthorized, "no credentials: set PERCEPTOR_HUB_TOKEN"},
-		{"no document", func(r *upload.Request) { r.Document += ".gone" }, image.NotFound, "there is no document at"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			req := request(t, server)
-			c.change(&req)
-			_, _, err := run(t, req)
-			failure := requireFailure(t, err)
-			require.Equal(t, c.class, failure.Class, failure)
-			require.True(t, failure.Refused)
-			require.Contains(t, failure.Message, c.message)
-		})
-	}
-}
-
-func TestTheLoginIsTakenOutOfTheEnvironment(t *testing.T) {
-	t.Setenv(protocol.EnvToken, token)
-	t.Setenv(protocol.EnvUsername, "sysadmin")
-	t.Setenv(protocol.EnvPassword, password)
-	var req upload.Request
-	require.NoError(t, upload.TakeEnvironment(&req))
-	require.Equal(t, upload.Request{Token: token, Username: "sysadmin", Password: password}, req)
-	for _, variable := range os.Environ() {
-		require.NotContains(t, variable, "PERCEPTOR_HUB_")
-	}
 }

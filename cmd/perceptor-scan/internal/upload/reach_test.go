@@ -1,0 +1,67 @@
+package upload_test
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/upload"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+)
+
+func TestHubsThatCannotBeReached(t *testing.T) {
+	_, server := newHub(t)
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	noPEM := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(noPEM, []byte("no certificate"), 0o600))
+	cases := []struct {
+		name    string
+		change  func(*upload.Request)
+		class   image.FailureClass
+		message string
+	}{
+		{"nobody listens", func(r *upload.Request) { r.URL = "https://" + closed.Addr().String() }, image.Transient, "connection refused"},
+		{"a certificate not trusted", func(r *upload.Request) { r.CAFile = "" }, image.Invalid, "give its authority as the hub's CA file"},
+		{"no TLS", func(r *upload.Request) { r.URL = strings.Replace(plain.URL, "http:", "https:", 1) }, image.Invalid, "does not speak TLS"},
+		{"no authority", func(r *upload.Request) { r.CAFile = noPEM }, image.Invalid, "holds no PEM certificate"},
+		{"no authority file", func(r *upload.Request) { r.CAFile = noPEM + ".gone" }, image.Invalid, "the hub's certificate file cannot be read"},
+		{"no address", func(r *upload.Request) { r.URL = "hub" }, image.Invalid, "the hub's address is not one of the form"},
+		{"a password in the address", func(r *upload.Request) { r.URL = "https://me:" + password + "@hub" }, image.Invalid, "is not one of the form"},
+		{"no login", func(r *upload.Request) { r.Token = "" }, image.Unauthorized, "no credentials: set PERCEPTOR_HUB_TOKEN"},
+		{"no document", func(r *upload.Request) { r.Document += ".gone" }, image.NotFound, "there is no document at"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			req := request(t, server)
+			c.change(&req)
+			_, _, err := run(t, req)
+			failure := requireFailure(t, err)
+			require.Equal(t, c.class, failure.Class, failure)
+			require.True(t, failure.Refused)
+			require.Contains(t, failure.Message, c.message)
+		})
+	}
+}
+
+func TestTheLoginIsTakenOutOfTheEnvironment(t *testing.T) {
+	t.Setenv(protocol.EnvToken, token)
+	t.Setenv(protocol.EnvUsername, "sysadmin")
+	t.Setenv(protocol.EnvPassword, password)
+	var req upload.Request
+	require.NoError(t, upload.TakeEnvironment(&req))
+	require.Equal(t, upload.Request{Token: token, Username: "sysadmin", Password: password}, req)
+	for _, variable := range os.Environ() {
+		require.NotContains(t, variable, "PERCEPTOR_HUB_")
+	}
+}
