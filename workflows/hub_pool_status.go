@@ -203,27 +203,26 @@ func (p *hubPool) whyNot(hub string) string {
 
 // details is the pool's page in Web UI.
 func (p *hubPool) details(ctx workflow.Context) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d leases out, %d scans wait\n\n", len(p.Book.Leases), len(p.Book.Waiters))
+	lines := []string{fmt.Sprintf("%d leases out, %d scans wait", len(p.Book.Leases), len(p.Book.Waiters)), ""}
 	if c := p.Book.Cold; c != nil {
-		fmt.Fprintf(&b, "**Grants nothing** before %s: waits for %s.\n\n", c.Until.Format(time.RFC3339), coldReason(c))
+		lines = append(lines, fmt.Sprintf("**Grants nothing** before %s: waits for %s.", c.Until.Format(time.RFC3339), coldReason(c)), "")
 	}
 	if p.Problem != "" {
-		fmt.Fprintf(&b, "**The newest list of hubs was refused:** %s\n\n", p.Problem)
+		lines = append(lines, "**The newest list of hubs was refused:** "+p.Problem, "")
 	}
 	if len(p.Book.Hubs) == 0 {
-		b.WriteString("No hub is configured.\n")
-		return b.String()
+		return strings.Join(append(lines, "No hub is configured."), "\n")
 	}
-	b.WriteString("| hub | in use | limit | draining | stuck | waiting | state |\n|---|---|---|---|---|---|---|\n")
+	lines = append(lines, "| hub | in use | limit | draining | stuck | waiting | state |", "|---|---|---|---|---|---|---|")
 	for i := range p.Book.Hubs {
 		s := p.hubStatus(&p.Book.Hubs[i])
 		state := p.whyNot(s.Name)
 		if state == "" {
 			state = "open"
 		}
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %s |\n", s.Name, s.InUse, s.Limit, s.Draining, s.Stuck, s.Waiting, strings.ReplaceAll(state, "|", "/"))
+		// A reason may hold anything a hub answered, which must not break the table.
+		state = strings.NewReplacer("|", "/", "\n", " ", "\r", " ").Replace(state)
+		lines = append(lines, fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %s |", s.Name, s.InUse, s.Limit, s.Draining, s.Stuck, s.Waiting, state))
 	}
-	fmt.Fprintf(&b, "\nas of %s\n", workflow.Now(ctx).UTC().Format(time.RFC3339))
-	return b.String()
+	return strings.Join(append(lines, "", "as of "+workflow.Now(ctx).UTC().Format(time.RFC3339)), "\n")
 }
