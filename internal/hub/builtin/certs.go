@@ -38,7 +38,7 @@ var localHosts = []string{"127.0.0.1", "::1", "localhost"}
 // valid for one of the hosts, or not of this authority. The authority is made once and kept, so clients go on trusting it.
 func serverCertificate(dir string, hosts []string, now time.Time) (*tls.Certificate, error) {
 	if dir == "" {
-		return nil, errors.New("serve: option CertDir is empty: name a folder for the hub's certificate")
+		return nil, nil // no folder, no certificate: the hub is then only used by its Handler
 	}
 	hosts = append(append([]string(nil), localHosts...), hosts...)
 	authority, err := loadAuthority(dir, now)

@@ -23,6 +23,8 @@ type Hub struct {
 	logins  *logins
 	rules   *policy
 	cache   *assessmentCache
+	// certificate is what Serve shows; nil without a folder for it.
+	certificate *tls.Certificate
 
 	// requests are those not yet written to the file.
 	requests atomic.Uint64
@@ -48,7 +50,7 @@ type Hub struct {
 const parallelJudging = 2
 
 // Open opens the hub's file and goes on with what it was at: scans that were accepted, and versions not yet judged by the
-// newest data. It serves nothing until Handler or Serve is used.
+// newest data. Secrets and certificates that are missing are made. It serves nothing until Handler or Serve is used.
 func Open(options Options) (*Hub, error) {
 	options, err := options.withDefaults()
 	if err != nil {
@@ -66,12 +68,16 @@ func Open(options Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
+	certificate, err := serverCertificate(options.CertDir, options.Hosts, options.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
 	db, err := openStore(options.File)
 	if err != nil {
 		return nil, err
 	}
 	h := &Hub{
-		options: options, log: options.Logger, db: db, rules: rules, cache: newAssessmentCache(),
+		options: options, log: options.Logger, db: db, rules: rules, cache: newAssessmentCache(), certificate: certificate,
 		judgers: make(chan struct{}, parallelJudging), wake: make(chan struct{}, 1),
 	}
 	h.context, h.stop = context.WithCancel(context.Background())
@@ -143,13 +149,12 @@ const (
 // Serve answers over TLS until ctx ends, then takes no more uploads, lets running requests finish for five seconds and
 // returns nil. It closes the listener. Close is still to be called.
 func (h *Hub) Serve(ctx context.Context, listener net.Listener) error {
-	certificate, err := serverCertificate(h.options.CertDir, h.options.Hosts, h.options.Clock.Now())
-	if err != nil {
-		return errors.Join(err, listener.Close())
+	if h.certificate == nil {
+		return errors.Join(errors.New("serve the hub: option CertDir is empty: name a folder for its certificate"), listener.Close())
 	}
 	server := &http.Server{
 		Handler: h.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate}},
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*h.certificate}},
 		ErrorLog:  slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)

@@ -25,9 +25,9 @@ const (
 )
 
 const (
-	// loadBatch and loadBatchBytes bound one transaction of a load.
-	loadBatch      = 1000
-	loadBatchBytes = 4 << 20
+	// loadBatch and loadBatchBytes bound one transaction of a load: its memory, and how long an upload may wait for it.
+	loadBatch      = 4000
+	loadBatchBytes = 16 << 20
 	// namedMalformed is how many malformed records a report names; all are counted.
 	namedMalformed = 20
 )

@@ -2,7 +2,10 @@ package builtin_test
 
 import (
 	"crypto/tls"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -157,4 +160,25 @@ func TestCertificates(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "hub-server-key.pem"), []byte("broken"), 0o600))
 	h = open(t, dir)
 	require.NoError(t, leaf(h, "localhost").PeerCertificates[0].VerifyHostname("localhost"), "a broken pair is made anew")
+}
+
+// TestHandlerNeedsNoCertificate: behind a listener of somebody else, the hub answers with that one's address in its links.
+func TestHandlerNeedsNoCertificate(t *testing.T) {
+	options := optionsIn(t.TempDir())
+	options.CertDir = ""
+	hub, err := builtin.Open(options)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, hub.Close()) }()
+	server := httptest.NewServer(hub.Handler())
+	defer server.Close()
+	answer, err := http.Get(server.URL + "/api/current-version")
+	require.NoError(t, err)
+	defer func() { _ = answer.Body.Close() }()
+	raw, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(raw), server.URL+"/api/current-version")
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.ErrorContains(t, hub.Serve(t.Context(), listener), "CertDir is empty")
 }

@@ -21,8 +21,8 @@ type Options struct {
 	// value, readable by its owner alone.
 	TokenFile    string
 	PasswordFile string
-	// CertDir holds the generated authority and server certificate; hub-ca.pem in it is what clients trust.
-	// Only Serve needs it.
+	// CertDir holds the generated authority and server certificate; hub-ca.pem in it is what clients trust. Only Serve
+	// needs it. The server certificate lasts a year and is renewed at an Open in its last month.
 	CertDir string
 	// Hosts are names and addresses the certificate is valid for, besides 127.0.0.1, ::1 and localhost.
 	Hosts []string

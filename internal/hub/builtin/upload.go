@@ -52,11 +52,11 @@ func (h *Hub) receive(c *call) (scanID string, err error) {
 	}
 	size := int64(len(form.document))
 	form.document = nil // the wait below may be long
-	if form.scanName == "" {
+	if !form.named {    // else it was announced when the field came
 		form.scanName = contents.scanName(form.project, form.version)
-	}
-	if form.repeated, err = h.announce(form.scanName, form.attempt); err != nil || form.repeated != "" {
-		return form.repeated, err
+		if form.repeated, err = h.announce(form.scanName, form.attempt); err != nil || form.repeated != "" {
+			return form.repeated, err
+		}
 	}
 	if h.options.AcceptDelay > 0 {
 		select {

@@ -168,25 +168,30 @@ func TestSenderGoneIsNoScan(t *testing.T) {
 		require.NoError(t, connection.Close())
 		h.requireNothingAccepted()
 	})
-	t.Run("while it waits", func(t *testing.T) {
-		h := open(t, t.TempDir(), func(o *builtin.Options) { o.AcceptDelay = time.Minute })
-		ctx, cancel := context.WithCancel(t.Context())
-		request := upload{project: "p", version: "v", scan: "name", document: document("pkg:npm/a@1.0.0")}.request(h).WithContext(ctx)
-		ended := make(chan error, 1)
-		go func() {
-			answer, err := h.client.Do(request)
-			if err == nil {
-				_ = answer.Body.Close()
-			}
-			ended <- err
-		}()
-		require.Eventually(t, func() bool { return h.clock.Waits(time.Minute) == 1 }, patience, time.Millisecond)
-		cancel()
-		require.ErrorIs(t, <-ended, context.Canceled)
-		h.requireNothingAccepted()
-		h.clock.Advance(time.Minute)
-		h.requireNothingAccepted()
-	})
+	for name, http2 := range map[string]bool{"while it waits": false, "while it waits, HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, t.TempDir(), func(o *builtin.Options) { o.AcceptDelay = time.Minute })
+			transport := h.client.Transport.(*http.Transport).Clone()
+			transport.ForceAttemptHTTP2 = http2
+			defer transport.CloseIdleConnections()
+			ctx, cancel := context.WithCancel(t.Context())
+			request := upload{project: "p", version: "v", scan: "name", document: document("pkg:npm/a@1.0.0")}.request(h).WithContext(ctx)
+			ended := make(chan error, 1)
+			go func() {
+				answer, err := transport.RoundTrip(request)
+				if err == nil {
+					_ = answer.Body.Close()
+				}
+				ended <- err
+			}()
+			require.Eventually(t, func() bool { return h.clock.Waits(time.Minute) == 1 }, patience, time.Millisecond)
+			cancel()
+			require.ErrorIs(t, <-ended, context.Canceled)
+			h.requireNothingAccepted()
+			h.clock.Advance(time.Minute)
+			h.requireNothingAccepted()
+		})
+	}
 }
 
 func (h *testHub) requireNothingAccepted() {
