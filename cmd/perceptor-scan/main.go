@@ -42,7 +42,7 @@ func exitCode(err error, out *protocol.Writer) int {
 		// What no verb has explained came from reading the command line.
 		failure = protocol.Failure{Class: image.Unsupported, Message: err.Error(), Refused: true}
 	}
-	slog.Error(failure.Message, "class", failure.Class)
+	slog.Error("failed", "class", failure.Class, "reason", failure.Message)
 	// Nobody is left to tell when this cannot be written; the code says the same.
 	_ = out.Failure(failure)
 	return protocol.ExitCode(failure.Class)

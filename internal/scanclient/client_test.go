@@ -131,7 +131,7 @@ func actHang(args []string) {
 }
 
 // again starts this binary once more in another part, out of reach of its process group.
-func again(part string, args []string, env []string) *exec.Cmd {
+func again(part string, args, env []string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], append([]string{actAs, part}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Env = env

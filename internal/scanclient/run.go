@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -154,14 +153,29 @@ func removeTree(dir string) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if entry != nil && entry.IsDir() {
-			// #nosec G302 -- a directory needs its execute bit, and the owner alone gets any
-			_ = os.Chmod(path, 0o700)
-		}
-		return nil
-	})
+	if err := openUp(dir); err != nil {
+		return err
+	}
 	return os.RemoveAll(dir)
+}
+
+// openUp makes every directory of the tree the owner's to write, and follows no link out of it.
+func openUp(dir string) error {
+	// #nosec G302 -- a directory needs its execute bit, and the owner alone gets any
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		return root.Chmod(path, 0o700)
+	})
 }
 
 // classOfDisk is the class of a failure to make or write files.

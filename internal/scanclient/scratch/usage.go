@@ -17,7 +17,7 @@ const blockSize = 512
 // what vanishes meanwhile is not counted. A directory that is not there takes nothing.
 func Usage(dir string) (int64, error) {
 	var total int64
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

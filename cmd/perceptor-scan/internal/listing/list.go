@@ -17,9 +17,7 @@ import (
 	"github.com/anchore/syft/syft/sbom"
 	"github.com/anchore/syft/syft/source"
 	"github.com/anchore/syft/syft/source/stereoscopesource"
-
-	// The database driver by which RPM databases are read.
-	_ "modernc.org/sqlite"
+	_ "modernc.org/sqlite" // the driver by which RPM databases are read
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/archive"
 	"github.com/perceptor/perceptor/internal/image"
@@ -132,13 +130,13 @@ func catalogue(ctx context.Context, src source.Source, req Request, out *protoco
 	work, stop := context.WithCancel(prepared)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
-	follow(work, out)
+	follow(work, out) //nolint:contextcheck // work ends with ctx, by AfterFunc
 	config := syft.DefaultCreateSBOMConfig().
 		WithTool("perceptor-scan", req.Tool).
 		WithParallelism(max(runtime.GOMAXPROCS(0), 2)).
 		WithoutFiles()
 	config.Relationships = config.Relationships.WithPackageFileOwnership(false)
-	bom, err := syft.CreateSBOM(work, src, config)
+	bom, err := syft.CreateSBOM(work, src, config) //nolint:contextcheck // as above
 	if err != nil {
 		return nil, fmt.Errorf("catalogue packages: %w", err)
 	}

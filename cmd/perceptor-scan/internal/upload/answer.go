@@ -133,8 +133,7 @@ func refused(class image.FailureClass, message string) error {
 
 // surely says the same failure with the knowledge that nothing of the upload was sent.
 func surely(err error) error {
-	var failure protocol.Failure
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[protocol.Failure](err); ok {
 		failure.Refused = true
 		return failure
 	}
@@ -149,8 +148,7 @@ func unreachable(err error, base *url.URL, nothingSent bool) error {
 	var name *net.DNSError
 	var record tls.RecordHeaderError
 	// The address in the client's own error is the hub's and says nothing new; its cause does.
-	var call *url.Error
-	if errors.As(err, &call) {
+	if call, ok := errors.AsType[*url.Error](err); ok {
 		err = call.Err
 	}
 	switch {

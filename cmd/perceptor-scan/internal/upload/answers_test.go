@@ -27,7 +27,7 @@ var (
 		w.Header().Set("Content-Type", "text/html;charset=utf-8")
 		_, _ = io.WriteString(w, "<html>Welcome</html>")
 	}
-	cut = func(w http.ResponseWriter, r *http.Request) {
+	cut = func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		panic(http.ErrAbortHandler)
 	}
