@@ -8,7 +8,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 WORKFLOWCHECK_VERSION := v0.6.0
 
 # One set of flags for everything: building, vetting, linting and testing then share Go's build cache, and Temporal's
-# server is compiled once. Without version control's state in it, the same source gives the same bytes.
+# server is compiled once. Without version control's state in them, the same source gives the same bytes.
 override GOFLAGS := $(strip $(filter-out -trimpath -buildvcs=%,$(GOFLAGS)) -trimpath -buildvcs=false)
 export GOFLAGS
 export CGO_ENABLED := 0
@@ -51,9 +51,10 @@ announce: always
 # saying names a program before it is built for the first time.
 saying = @[ -x $@ ] || echo "building $@"
 
+# `perceptor version` says the revision, where git knows it; only the link of this one program depends on it.
 bin/perceptor: always
 	$(saying)
-	@$(GO) build -o $@ ./cmd/perceptor
+	@$(GO) build $(shell git rev-parse --quiet --verify HEAD >/dev/null 2>&1 && echo -buildvcs=true) -o $@ ./cmd/perceptor
 
 bin/perceptor-scan bin/perceptor-dev: bin/%: always
 	$(saying)

@@ -22,6 +22,11 @@ func register(w registry) {
 }
 `
 
+// registering is a Go file that registers something with a worker.
+func registering(what string) string {
+	return "package workers\n\nfunc more(w registry) { w.RegisterWorkflow(" + what + ") }\n"
+}
+
 func TestRegistered(t *testing.T) {
 	names, wrong := archtest.Registered(plant(t, map[string]string{"workers/a.go": registration}))
 	require.Equal(t, []string{"Image", "ScanImage"}, names)
@@ -45,8 +50,8 @@ func TestCheckHistories(t *testing.T) {
 		{name: "no events", more: map[string]string{archtest.Histories + "/image_old.json": `{"events":[]}`}, want: "starts no workflow"},
 		{name: "under the wrong name", more: map[string]string{archtest.Histories + "/images.json": history("Image")}, want: "name the file image.json or"},
 		{name: "of something else", more: map[string]string{archtest.Histories + "/other.json": history("Other")}, want: "a history of Other, which is not registered"},
-		{name: "a registration nobody can read", more: map[string]string{"workers/b.go": "package workers\n\nfunc more(w registry) { w.RegisterWorkflow(all[0]) }\n"}, want: "write the registration as RegisterWorkflow(workflows.Name)"},
-		{name: "registered in a test", more: map[string]string{"workers/b_test.go": "package workers\n\nfunc more(w registry) { w.RegisterWorkflow(workflows.Other) }\n"}},
+		{name: "a registration nobody can read", more: map[string]string{"workers/b.go": registering("all[0]")}, want: "RegisterWorkflow(workflows.Name)"},
+		{name: "registered in a test", more: map[string]string{"workers/b_test.go": registering("workflows.Other")}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			expect(t, archtest.CheckHistories(plant(t, with(sound, row.more))), row.want)

@@ -54,6 +54,11 @@ func TestCheckImports(t *testing.T) {
 	}
 }
 
+// requiring is a go.mod that requires one module.
+func requiring(module string) map[string]string {
+	return map[string]string{"go.mod": "module x\n\nrequire (\n\t" + module + "\n)\n"}
+}
+
 func TestCheckBans(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -70,8 +75,8 @@ func TestCheckBans(t *testing.T) {
 		{name: "fx in the wiring", files: map[string]string{"workers/a.go": importing("go.uber.org/fx")}},
 		{name: "the server in a test", files: map[string]string{"workers/a_test.go": importing("go.temporal.io/server/temporal")}, want: "heavy"},
 		{name: "the server in its module", files: map[string]string{"cmd/perceptor-dev/a.go": importing("go.temporal.io/server/temporal")}},
-		{name: "the server in go.mod", files: map[string]string{"go.mod": "module x\n\nrequire (\n\tgo.temporal.io/server v1.32.1 // indirect\n)\n"}, want: "go.mod: requires go.temporal.io/server"},
-		{name: "a versioned path in go.mod", files: map[string]string{"go.mod": "module x\n\nrequire github.com/temporalio/ui-server/v2 v2.1.0\n"}, want: "requires github.com/temporalio/ui-server"},
+		{name: "the server in go.mod", files: requiring("go.temporal.io/server v1.32.1 // indirect"), want: "go.mod: requires go.temporal.io/server"},
+		{name: "a versioned path in go.mod", files: map[string]string{"go.mod": "require github.com/temporalio/ui-server/v2 v2.1.0\n"}, want: "requires github.com/temporalio/ui-server"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			wrong := archtest.CheckBans(plant(t, with(map[string]string{"go.mod": "module x\n"}, row.files)))

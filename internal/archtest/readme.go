@@ -63,7 +63,7 @@ func drawnTree(readme string) ([]string, error) {
 			return nil, fmt.Errorf("%q is drawn too deep", strings.TrimSpace(line))
 		}
 		parents = parents[:depth]
-		for _, name := range strings.Fields(paths) {
+		for name := range strings.FieldsSeq(paths) {
 			drawn = append(drawn, path.Join(path.Join(parents...), name))
 		}
 		parents = append(parents, strings.TrimSuffix(paths, "/"))

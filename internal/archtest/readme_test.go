@@ -42,7 +42,8 @@ func TestCheckReadmeTree(t *testing.T) {
 
 func TestCheckProse(t *testing.T) {
 	sound := map[string]string{
-		"README.md": "See [how](internal/HOW.md#first) and [the site](https://perceptor.example/x), then `make run`.\n", "Makefile": "run:\n\ttrue\n", "internal/HOW.md": "[up](../README.md)\n",
+		"README.md": "See [how](internal/HOW.md#first) and [the site](https://perceptor.example/x), then `make run`.\n",
+		"Makefile":  "run:\n\ttrue\n", "internal/HOW.md": "[up](../README.md)\n",
 	}
 	for _, row := range []struct {
 		name string
