@@ -156,14 +156,18 @@ func (c *chain) upload(w *world) {
 			settle = h.Settle
 		}
 	}
-	accepted := w.now.Add(time.Duration(w.rand.IntN(15_000)) * time.Millisecond)
+	longest, slowest := 15_000, 90_000
+	if w.stormy {
+		longest, slowest = 100, 100
+	}
+	accepted := w.now.Add(time.Duration(w.rand.IntN(longest)) * time.Millisecond)
 	visible := accepted
 	if settle > 0 {
 		visible = accepted.Add(time.Duration(w.rand.Int64N(int64(settle))))
 	}
 	c.work = &work{
 		chain: c.id, hub: c.grant.Hub, digest: c.digest, accepted: accepted, visible: visible, refused: w.chance(6),
-		done: visible.Add(time.Duration(w.rand.IntN(90_000)) * time.Millisecond),
+		done: visible.Add(time.Duration(w.rand.IntN(slowest)) * time.Millisecond),
 	}
 	w.note("%s uploads to %s until %s, done %s, refused %t", c.id, c.grant.Hub, accepted.Format("05.000"), c.work.done.Format("04:05.000"), c.work.refused)
 	w.works = append(w.works, c.work)

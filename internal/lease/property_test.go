@@ -12,9 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// histories is how many random histories one run of the tests judges.
-const histories = 20_000
-
 // live plays one history to its end and answers the rule it broke, told by a second playing.
 func live(seed uint64, off guard) error {
 	if play(seed, off, false) == nil {
@@ -39,7 +36,7 @@ func play(seed uint64, off guard, keep bool) (err error) {
 	if w.chance(40) {
 		// A storm: somebody patient among a stream of urgent scans.
 		w.storm()
-		steps, arrivals = 300, 2
+		steps, arrivals = 400, 2
 	}
 	for range steps {
 		if w.chance(arrivals) {
@@ -51,21 +48,25 @@ func play(seed uint64, off guard, keep bool) (err error) {
 	return nil
 }
 
-// arrive starts a scan, unless one of its image is open.
+// arrive starts a scan, unless one of its image is open. In a storm only urgent ones come.
 func (w *world) arrive() {
+	urgency := w.rand.IntN(4)
+	if w.stormy {
+		urgency = 0
+	}
 	if n := w.rand.IntN(w.images); !w.open(fmt.Sprintf("scan/%d", n)) {
-		w.newChain(n, w.rand.IntN(4))
+		w.newChain(n, urgency)
 	}
 }
 
-// storm is one patient scan among a stream of urgent ones on one narrow hub.
+// storm is one patient scan among a stream of urgent and quick ones on one narrow hub.
 func (w *world) storm() {
-	w.images = 40
+	w.stormy, w.images = true, 20
 	w.hubs = []Config{{Name: "hub-a", Limit: 1}}
 	w.fresh(New(w.now))
-	for n := range 30 {
-		w.newChain(n, min(n%15, 1))
-	}
+	w.newChain(0, 3)
+	w.newChain(1, 0)
+	w.newChain(2, 0)
 }
 
 // restart carries the book through JSON, as continuing as new does.

@@ -24,6 +24,7 @@ type world struct {
 	keep   bool
 	// images is how many there are: few, so that scans of one image meet.
 	images int
+	stormy bool
 
 	newest    image.AttemptID
 	confirmed map[Freed]bool
@@ -155,7 +156,12 @@ func (w *world) pause() time.Duration {
 // mischief is what operators, nodes and configurations do.
 func (w *world) mischief() {
 	hub := w.hubs[w.rand.IntN(len(w.hubs))].Name
-	switch w.rand.IntN(60) {
+	what := w.rand.IntN(60)
+	if w.stormy {
+		// Only limits change and runs end, since everything else would end the patient scan's wait.
+		what = 8 * w.rand.IntN(60)
+	}
+	switch what {
 	case 0:
 		w.book.SetLimit(hub, 1+w.rand.IntN(4))
 	case 1:
