@@ -36,6 +36,7 @@ var parts = map[string]func(args []string){
 	"good":             actGood,
 	"environment":      actEnvironment,
 	"hang":             actHang,
+	"linger":           func(args []string) { register(args); wait() },
 	"grandchildren":    actGrandchildren,
 	"orphan":           actOrphan,
 	"flood-lines":      actFloodLines,
@@ -152,7 +153,7 @@ func actGrandchildren(args []string) {
 
 // actOrphan leaves a grandchild behind in a session of its own and ends well.
 func actOrphan(args []string) {
-	again("hang", args, os.Environ())
+	again("linger", args, os.Environ())
 	for len(pids(filepath.Dir(flag(args, "--document")))) == 0 {
 		time.Sleep(time.Millisecond)
 	}
