@@ -42,7 +42,7 @@ func openHub(ctx context.Context, dir *datadir.Dir, listener net.Listener, optio
 	if err := loadSample(ctx, dir, inner); err != nil {
 		return nil, errors.Join(err, inner.Close())
 	}
-	serving, end := context.WithCancel(context.Background()) // a start's context ends with the start
+	serving, end := context.WithCancel(context.WithoutCancel(ctx)) // a start's context may end with the start
 	running := &hub{inner: inner, end: end, ended: make(chan error, 1)}
 	go func() { running.ended <- inner.Serve(serving, listener) }()
 	if err := running.awaitServing(ctx, listener.Addr().String(), dir.File(hubAuthority)); err != nil {

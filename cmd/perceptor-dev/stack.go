@@ -118,9 +118,9 @@ func (s *stack) startUI(context.Context) error {
 	return nil
 }
 
-func (s *stack) startRegistry(context.Context) error {
-	ctx, end := context.WithCancel(context.Background()) // a start's context ends with the start
-	images, err := registry.New(ctx, s.dir.File("registry"), s.options.registryRate)
+func (s *stack) startRegistry(ctx context.Context) error {
+	serving, end := context.WithCancel(context.WithoutCancel(ctx)) // a start's context may end with the start
+	images, err := registry.New(serving, s.dir.File("registry"), s.options.registryRate)
 	if err != nil {
 		end()
 		return err

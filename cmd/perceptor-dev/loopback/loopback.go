@@ -74,7 +74,11 @@ func FreePorts(ctx context.Context, n int) ([]int, error) {
 		}
 		// All stay open until the last one is known, or the system may give one twice.
 		defer func() { _ = listener.Close() }()
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
+		address, err := netip.ParseAddrPort(listener.Addr().String())
+		if err != nil {
+			return nil, fmt.Errorf("read a free loopback port: %w", err)
+		}
+		ports = append(ports, int(address.Port()))
 	}
 	return ports, nil
 }

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -27,7 +26,7 @@ func Serve(listener net.Listener, handler http.Handler) *Server {
 		inner: &http.Server{
 			Handler:           OnlyLocalNames(handler),
 			ReadHeaderTimeout: headerWait,
-			ErrorLog:          log.New(io.Discard, "", 0),
+			ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		},
 		ended: make(chan error, 1),
 	}

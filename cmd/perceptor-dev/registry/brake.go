@@ -31,7 +31,7 @@ func brake(next http.Handler, bytesPerSecond int64) http.Handler {
 // the shortcuts of the writer inside, by which a file would bypass the limit.
 type slowWriter struct {
 	http.ResponseWriter
-	ctx     context.Context //nolint:containedctx // a ResponseWriter lives as long as its request
+	ctx     context.Context // a ResponseWriter lives as long as its request
 	limiter *rate.Limiter
 	piece   int
 }

@@ -22,8 +22,9 @@ const (
 	debianName  = "samples/debian:12"
 	debianSuite = "bookworm"
 	// debianWait bounds the making of the root file system, which fetches some
-	// 40 MB of packages from a Debian mirror.
-	debianWait = 4 * time.Minute
+	// 40 MB of packages from a Debian mirror. With debootstrap on two busy cores
+	// it took three minutes, with mmdebstrap one.
+	debianWait = 5 * time.Minute
 )
 
 // publishDebian pushes a minimal Debian, made once and kept in the cache. Where
@@ -66,8 +67,7 @@ func debianRootfs(ctx context.Context, options Options) (string, error) {
 	if _, err := os.Stat(rootfs); !errors.Is(err, fs.ErrNotExist) {
 		return rootfs, err
 	}
-	steps, err := debianSteps(options.Cache, rootfs+".new")
-	if err != nil {
+	if err := canMake(); err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(options.Cache, 0o700); err != nil {
@@ -76,15 +76,37 @@ func debianRootfs(ctx context.Context, options Options) (string, error) {
 	options.Say(fmt.Sprintf("making %s with %s, once; this may take up to %s", debianName, maker(), debianWait))
 	ctx, cancel := context.WithTimeout(ctx, debianWait)
 	defer cancel()
-	for _, step := range steps {
-		if err := step.run(ctx); err != nil {
-			return "", err
-		}
+	if err := makeRootfs(ctx, rootfs+".new"); err != nil {
+		return "", err
 	}
 	if err := os.Rename(rootfs+".new", rootfs); err != nil {
 		return "", fmt.Errorf("keep debian root file system: %w", err)
 	}
 	return rootfs, nil
+}
+
+// makeRootfs makes the tar out, in a scratch directory that does not stay.
+func makeRootfs(ctx context.Context, out string) error {
+	// Not in the cache: mmdebstrap without root works under another user, to
+	// whom our own directory is closed.
+	scratch, err := os.MkdirTemp("", "perceptor-debian-")
+	if err != nil {
+		return fmt.Errorf("make scratch directory: %w", err)
+	}
+	// The mounts of a killed tool went with its mount namespace.
+	defer func() { _ = os.RemoveAll(scratch) }()
+	if err := os.Chmod(scratch, 0o755); err != nil { //nolint:gosec // it holds a public distribution
+		return fmt.Errorf("open scratch directory: %w", err)
+	}
+	if err := os.Remove(out); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove half-made root file system: %w", err)
+	}
+	for _, step := range debianSteps(scratch, out) {
+		if err := step.run(ctx, scratch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // maker is the tool that makes the root file system here.
@@ -101,31 +123,36 @@ type step struct {
 	command []string
 }
 
-// debianSteps says how this machine can make a root file system as a tar.
-func debianSteps(cache, out string) ([]step, error) {
-	if maker() == "mmdebstrap" {
-		return []step{isolated("mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", debianSuite, out)}, nil
+// canMake says why this machine can make no root file system.
+func canMake() error {
+	switch root := os.Geteuid() == 0; {
+	case !has("mmdebstrap") && !has("debootstrap"):
+		return errors.New("neither mmdebstrap nor debootstrap is installed")
+	case !has("mmdebstrap") && !root:
+		return errors.New("debootstrap works as root only; install mmdebstrap")
+	case root && !has("unshare"):
+		return errors.New("unshare, of util-linux, is not installed")
 	}
-	if !has("debootstrap") {
-		return nil, errors.New("neither mmdebstrap nor debootstrap is installed")
-	}
-	if os.Geteuid() != 0 {
-		return nil, errors.New("debootstrap works as root only; install mmdebstrap")
-	}
-	root := filepath.Join(cache, "debian-root")
-	return []step{
-		{"rm", []string{"rm", "-rf", "--one-file-system", root}},
-		isolated("debootstrap", "--variant=minbase", debianSuite, root),
-		{"tar", []string{"tar", "--create", "--file", out, "--directory", root, "--sort=name", "--numeric-owner", "--one-file-system", "--mtime=" + birth.Format(time.RFC3339), "."}},
-		{"rm", []string{"rm", "-rf", "--one-file-system", root}},
-	}, nil
+	return nil
 }
 
-// isolated runs a tool in mounts and processes of its own where we may make
-// such, so that killing it leaves neither a mount nor a child behind.
+// debianSteps says how this machine makes a root file system as the tar out.
+func debianSteps(scratch, out string) []step {
+	if maker() == "mmdebstrap" {
+		return []step{isolated("mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", debianSuite, out)}
+	}
+	root := filepath.Join(scratch, "root")
+	return []step{
+		isolated("debootstrap", "--variant=minbase", debianSuite, root),
+		{"tar", []string{"tar", "--create", "--file", out, "--directory", root, "--sort=name", "--numeric-owner", "--one-file-system", "--mtime=" + birth.Format(time.RFC3339), "."}},
+	}
+}
+
+// isolated runs a tool in mounts and processes of its own where it runs as
+// root, so that killing it leaves neither a mount nor a child behind.
 func isolated(tool string, args ...string) step {
 	command := append([]string{tool}, args...)
-	if os.Geteuid() == 0 && has("unshare") {
+	if os.Geteuid() == 0 {
 		command = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--"}, command...)
 	}
 	return step{tool, command}
@@ -136,9 +163,9 @@ func has(tool string) bool {
 	return err == nil
 }
 
-func (s step) run(ctx context.Context) error {
+func (s step) run(ctx context.Context, scratch string) error {
 	command := exec.CommandContext(ctx, s.command[0], s.command[1:]...) //nolint:gosec // fixed tools, and paths in our own cache
-	command.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", "SOURCE_DATE_EPOCH="+strconv.FormatInt(birth.Unix(), 10))
+	command.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", "TMPDIR="+scratch, "SOURCE_DATE_EPOCH="+strconv.FormatInt(birth.Unix(), 10))
 	var said bytes.Buffer
 	command.Stdout, command.Stderr = &said, &said
 	// The tool's children go with it.

@@ -56,8 +56,7 @@ func Publish(ctx context.Context, options Options) ([]string, error) {
 	references := make([]string, 0, len(options.recipes())+1)
 	for _, recipe := range options.recipes() {
 		reference, err := publishPrograms(ctx, options.Registry, recipe)
-		var foreign *foreignProgramError
-		if errors.As(err, &foreign) {
+		if foreign, ok := errors.AsType[*foreignProgramError](err); ok {
 			options.Say(fmt.Sprintf("%s is left out: %v", recipe.name, foreign))
 			continue
 		}

@@ -115,9 +115,9 @@ func dynamicConfig() dynamicconfig.StaticClient {
 		dynamicconfig.TimerProcessorMaxTimeShift.Key(): 100 * time.Millisecond,
 		// The default of 10 per second is met by one open browser tab and a script.
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 200,
-		// Activities of their own, without a workflow, and commands on them
-		// (options, pause, reset). Those of a workflow's activity have no switch.
-		activity.Enabled.Key():                                  true,
+		// Activities of their own, without a workflow.
+		activity.Enabled.Key(): true,
+		// Commands on those: options, pause, reset. Activities of a workflow have no such switch.
 		activity.EnableStandaloneActivityOperatorCommands.Key(): true,
 	}
 }

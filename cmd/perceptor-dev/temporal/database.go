@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/api/enums/v1"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/server/common/config"
 	"go.temporal.io/server/common/headers"
 	"go.temporal.io/server/schema/sqlite"
@@ -96,7 +96,7 @@ func createDatabase(options Options, cluster string) error {
 	return nil
 }
 
-func createNamespace(database *config.SQL, cluster string, attributes map[string]enums.IndexedValueType) error {
+func createNamespace(database *config.SQL, cluster string, attributes map[string]enumspb.IndexedValueType) error {
 	namespace, err := sqlite.NewNamespaceConfig(cluster, Namespace, false, attributes)
 	if err != nil {
 		return fmt.Errorf("describe namespace %s: %w", Namespace, err)

@@ -7,7 +7,7 @@ import (
 	"net"
 	"time"
 
-	"go.temporal.io/api/enums/v1"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/config"
@@ -31,7 +31,7 @@ type Options struct {
 	Log      string       // the file that gets warnings and errors
 	Listener net.Listener // the address to serve; Start closes it and hands its port to the server
 	// SearchAttributes are those that the namespace is born with.
-	SearchAttributes map[string]enums.IndexedValueType
+	SearchAttributes map[string]enumspb.IndexedValueType
 }
 
 // Server is a running Temporal server.

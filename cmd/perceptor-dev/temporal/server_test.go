@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/api/enums/v1"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -19,8 +19,8 @@ import (
 	"github.com/perceptor/perceptor/cmd/perceptor-dev/temporal"
 )
 
-var attributes = map[string]enums.IndexedValueType{
-	"PerceptorDigest": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorHub": enums.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorPods": enums.INDEXED_VALUE_TYPE_INT,
+var attributes = map[string]enumspb.IndexedValueType{
+	"PerceptorDigest": enumspb.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorHub": enumspb.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorPods": enumspb.INDEXED_VALUE_TYPE_INT,
 }
 
 // waitForName is a workflow that lives until somebody tells it a name.
