@@ -201,7 +201,7 @@ func TestAClientDiesWithItsWorker(t *testing.T) {
 	req := request(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
-	worker := exec.Command(self, actAs, "worker", "hang", "--document", req.Document, "--scratch", req.Scratch)
+	worker := exec.Command(self, actAs, "worker", "linger", "--document", req.Document, "--scratch", req.Scratch)
 	require.NoError(t, worker.Start())
 	dir := filepath.Dir(req.Document)
 	require.Eventually(t, func() bool { return len(pids(dir)) == 1 }, eventually, time.Millisecond)
