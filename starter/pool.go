@@ -25,29 +25,27 @@ func (s *Starter) ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig)
 	if !isNotFound(err) {
 		return fmt.Errorf("configure the pool of hubs: %w", err)
 	}
-	if err := s.startPool(ctx); err != nil {
-		return err
+	err = s.startPool(ctx, hubs)
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		// Somebody else was quicker, with a list of hubs of their own.
+		return s.ConfigureHubs(ctx, hubs)
 	}
-	err = s.temporal.SignalWorkflow(ctx, workflows.HubPoolID, "", workflows.SignalConfigure.Name, workflows.Configure{Hubs: hubs})
-	if err != nil {
-		return fmt.Errorf("configure the pool of hubs: %w", err)
-	}
-	return nil
+	return err
 }
 
-// startPool starts the pool unless it is running.
-func (s *Starter) startPool(ctx context.Context) error {
+// startPool starts the pool.
+func (s *Starter) startPool(ctx context.Context, hubs []workflows.HubConfig) error {
 	open, err := s.ListOpen(ctx)
 	if err != nil {
 		return fmt.Errorf("start the pool of hubs: %w", err)
 	}
 	if len(open) == 0 {
-		err := s.executePool(ctx, workflows.HubPoolInput{Fresh: true}, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
+		err := s.executePool(ctx, workflows.HubPoolInput{Fresh: true, Hubs: hubs}, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
 		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}
 	}
-	return s.executePool(ctx, workflows.HubPoolInput{}, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+	return s.executePool(ctx, workflows.HubPoolInput{Hubs: hubs}, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 }
 
 func (s *Starter) executePool(ctx context.Context, in workflows.HubPoolInput, reuse enumspb.WorkflowIdReusePolicy) error {
@@ -64,9 +62,6 @@ func (s *Starter) executePool(ctx context.Context, in workflows.HubPoolInput, re
 	}
 	return nil
 }
-
-// Ensure starts the pool if it is gone; workers tell it its hubs.
-func (s *Starter) Ensure(ctx context.Context) error { return s.startPool(ctx) }
 
 // HubPool asks the pool what it knows.
 func (s *Starter) HubPool(ctx context.Context) (workflows.HubPoolStatus, error) {

@@ -25,6 +25,8 @@ type Doing struct {
 	Progress activities.Progress
 	// Hub is what the hub last said while the scan waits for it.
 	Hub string
+	// WaitingFor says what the scan waits for while no step is under way.
+	WaitingFor string
 	// LastFailure is why the attempt before failed.
 	LastFailure string
 }
@@ -38,8 +40,12 @@ func (s *Starter) Doing(ctx context.Context, d image.Digest) (Doing, error) {
 	if err != nil {
 		return Doing{}, fmt.Errorf("describe the scan of %s: %w", d, err)
 	}
-	if described.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || len(described.GetPendingActivities()) == 0 {
+	if described.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return Doing{}, nil
+	}
+	if len(described.GetPendingActivities()) == 0 {
+		view, err := s.Scan(ctx, d)
+		return Doing{WaitingFor: view.WaitingFor}, err
 	}
 	return doing(described.GetPendingActivities()[0]), nil
 }

@@ -80,18 +80,26 @@ func HubConfigs(c config.Config) []workflows.HubConfig {
 	return hubs
 }
 
+// pool is the pool of hubs as the steps see it: one that is gone is started with the hubs configured here.
+type pool struct {
+	*starter.Starter
+	hubs []workflows.HubConfig
+}
+
+func (p pool) Ensure(ctx context.Context) error { return p.ConfigureHubs(ctx, p.hubs) }
+
 // appendWorker adds a worker to the life of the process.
 func appendWorker(life fx.Lifecycle, w worker.Worker) {
 	life.Append(fx.StartStopHook(w.Start, w.Stop))
 }
 
 // serveWorkflows runs the stories and the steps that only speak to Temporal.
-func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter) {
+func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, conf config.Config) {
 	w := worker.New(c, workflows.TaskQueue, worker.Options{WorkerStopTimeout: stopLight})
 	w.RegisterWorkflow(workflows.ScanImage)
 	w.RegisterWorkflow(workflows.Image)
 	w.RegisterWorkflow(workflows.HubPool)
-	w.RegisterActivity(activities.NewScanSteps(s, s))
+	w.RegisterActivity(activities.NewScanSteps(pool{s, HubConfigs(conf)}, s))
 	w.RegisterActivity(activities.NewPoolSteps(s))
 	w.RegisterActivity(activities.NewReportSteps(s))
 	appendWorker(life, w)
@@ -113,4 +121,3 @@ func serveHubs(life fx.Lifecycle, c client.Client, hubs map[string]activities.Hu
 		appendWorker(life, probes)
 	}
 }
-

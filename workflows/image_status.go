@@ -90,17 +90,21 @@ func (i *imageRun) show(ctx workflow.Context) error {
 // details is the image in Markdown.
 func (i *imageRun) details() string {
 	s := i.state
-	var b strings.Builder
+	var names, verdicts []string
 	for _, name := range s.Names {
-		fmt.Fprintf(&b, "**%s** ", name.Reference())
+		names = append(names, "**"+name.Reference()+"**")
 	}
-	fmt.Fprintf(&b, "\n\n%s, %s, referred to by %d\n", s.status(), s.overall(), len(s.References))
 	for _, v := range s.Verdicts {
-		fmt.Fprintf(&b, "\n- %s: %s, %d policy violations, %d findings, %d components, %d not assessed", v.Hub, v.OverallStatus,
-			v.PolicyViolations, v.Findings, v.Components, v.NotAssessed)
+		verdicts = append(verdicts, fmt.Sprintf("- %s: %s, %d policy violations, %d findings, %d components, %d not assessed", v.Hub, v.OverallStatus,
+			v.PolicyViolations, v.Findings, v.Components, v.NotAssessed))
+	}
+	parts := []string{
+		strings.Join(names, ", "),
+		fmt.Sprintf("%s, %s, referred to by %d", s.status(), s.overall(), len(s.References)),
+		strings.Join(verdicts, "\n"),
 	}
 	if f := s.Failure; f != nil {
-		fmt.Fprintf(&b, "\n\nfailed %d times, last at %s: %s: %s; next try %s", s.Failures, f.Step, f.Class, f.Reason, f.NextTry.Format(time.RFC3339))
+		parts = append(parts, fmt.Sprintf("failed %d times, last at %s: %s: %s; next try %s", s.Failures, f.Step, f.Class, f.Reason, f.NextTry.Format(time.RFC3339)))
 	}
-	return b.String()
+	return strings.Join(parts, "\n\n")
 }

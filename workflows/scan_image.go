@@ -66,6 +66,8 @@ type ScanState struct {
 	// Lease is set while a lease is held; Bound is the hub an upload of unknown outcome went to.
 	Lease *Grant `json:"lease,omitempty"`
 	Bound string `json:"bound,omitempty"`
+	// Newest is the newest attempt granted so far, also when it was given back.
+	Newest image.AttemptID `json:"newest,omitzero"`
 	// Uploads counts uploads begun.
 	Uploads int `json:"uploads,omitempty"`
 	// Scan is the scan at the hub once there is one; Answered how long the hub has said "in progress".

@@ -21,6 +21,8 @@ type poolLink struct {
 	asked time.Time
 	// opened counts the times each hub was said to answer again.
 	opened map[string]int
+	// gaveUp is set once the lease was given up although the hub may not be done.
+	gaveUp bool
 	// sending counts signals whose delivery the server has not confirmed yet.
 	sending int
 	// changed wakes the listener when there is something new to repeat, or nothing more.
@@ -34,6 +36,10 @@ func newPoolLink(ctx workflow.Context, s *scanImage) *poolLink {
 	// What the pool says must also be heard while the scan cleans up after a cancellation.
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	workflow.Go(ctx, p.listen)
+	if s.in.State != nil {
+		// A request to announce may have been the last thing the run before received.
+		p.announce(ctx)
+	}
 	return p
 }
 
@@ -84,7 +90,8 @@ func (p *poolLink) setTimer(ctx workflow.Context) {
 
 func (p *poolLink) wake() { p.changed.SendAsync(struct{}{}) }
 
-// take handles one grant, new, repeated or late.
+// take handles one grant: new, repeated or late. Only a grant newer than every one before is a lease; an older one that
+// arrives again was given back, and the pool has not heard so yet.
 func (p *poolLink) take(ctx workflow.Context, g Grant) {
 	state := p.scan.state
 	switch {
@@ -94,16 +101,24 @@ func (p *poolLink) take(ctx workflow.Context, g Grant) {
 		if p.wanted {
 			p.granted = &g
 		}
-	case p.wanted:
-		p.wanted, p.granted = false, &g
+	case p.holds(g):
 		p.confirm(ctx, g)
-	case state.Lease != nil && !g.Attempt.Less(state.Lease.Attempt):
+	case p.wanted && state.Newest.Less(g.Attempt):
+		p.wanted, p.granted, state.Newest = false, &g, g.Attempt
 		p.confirm(ctx, g)
-	case p.granted == nil && state.Lease == nil:
-		// The pool has not heard that the scan no longer wants a lease.
-		p.scan.state.Lease = &g
-		p.sendRelease(ctx, false)
+	case !p.wanted && p.granted == nil && state.Lease == nil:
+		p.sendRelease(ctx, &g, p.gaveUp && !state.Newest.Less(g.Attempt))
 	}
+}
+
+// holds reports whether a grant is the one the scan works under, or is about to.
+func (p *poolLink) holds(g Grant) bool {
+	for _, held := range []*Grant{p.scan.state.Lease, p.granted} {
+		if held != nil && held.Attempt == g.Attempt && !held.WaitFor {
+			return true
+		}
+	}
+	return false
 }
 
 // acquire asks for a lease and waits for an answer: a lease, or the hub that is at this image already.
@@ -121,10 +136,14 @@ func (p *poolLink) acquire(ctx workflow.Context) (Grant, error) {
 	return grant, nil
 }
 
-// announce tells the pool what the scan wants or holds; without either it says nothing.
+// announce tells the pool what the scan wants or holds, and that it does neither: a pool that lost its state waits for
+// every open scan to say so.
 func (p *poolLink) announce(ctx workflow.Context) {
 	state := p.scan.state
 	if !p.wanted && state.Lease == nil {
+		if p.granted == nil {
+			p.sendRelease(ctx, nil, p.gaveUp)
+		}
 		return
 	}
 	ask := Acquire{
@@ -144,8 +163,16 @@ func (p *poolLink) confirm(ctx workflow.Context, g Grant) {
 // release gives back the lease of a hub that is surely done, or the place among those who wait for one.
 func (p *poolLink) release(ctx workflow.Context) {
 	if p.wanted || p.granted != nil || p.scan.state.Lease != nil {
-		p.sendRelease(ctx, false)
+		p.sendRelease(ctx, p.held(), false)
 	}
+}
+
+// held is the grant the scan has, taken up or not; nil while it only waits.
+func (p *poolLink) held() *Grant {
+	if p.scan.state.Lease != nil {
+		return p.scan.state.Lease
+	}
+	return p.granted
 }
 
 // giveUp is release for a scan that ends early: while it uploads or waits nobody knows whether the hub is done, so the
@@ -153,20 +180,17 @@ func (p *poolLink) release(ctx workflow.Context) {
 func (p *poolLink) giveUp(ctx workflow.Context) {
 	step := p.scan.state.Step
 	if p.scan.state.Lease != nil && (step == StepUpload || step == StepAwait) {
-		p.sendRelease(ctx, true)
+		p.gaveUp = true
+		p.sendRelease(ctx, p.held(), true)
 		return
 	}
 	p.release(ctx)
 }
 
-func (p *poolLink) sendRelease(ctx workflow.Context, unfinished bool) {
+func (p *poolLink) sendRelease(ctx workflow.Context, held *Grant, unfinished bool) {
 	r := Release{
 		Chain: p.scan.state.Chain, Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Digest: p.scan.in.Digest,
 		Scan: p.scan.in.HubNames.Scan, Unfinished: unfinished,
-	}
-	held := p.scan.state.Lease
-	if held == nil {
-		held = p.granted
 	}
 	if held != nil {
 		r.Hub, r.Attempt = held.Hub, held.Attempt
@@ -216,7 +240,9 @@ func (p *poolLink) waitOut(ctx workflow.Context, hub string, trouble *activities
 
 // helpedByWaiting reports whether a hub may be asked again after a failure: wrong credentials count, because an
 // operator mends them at the hub and every scan would fail until then.
-func helpedByWaiting(class image.FailureClass) bool { return class.Temporary() || class == image.Unauthorized }
+func helpedByWaiting(class image.FailureClass) bool {
+	return class.Temporary() || class == image.Unauthorized
+}
 
 // settle waits until every signal has been sent.
 func (p *poolLink) settle(ctx workflow.Context) error {
@@ -226,8 +252,8 @@ func (p *poolLink) settle(ctx workflow.Context) error {
 // drain takes the signals that have arrived but not been read, before the next run.
 func (p *poolLink) drain(ctx workflow.Context) {
 	SignalGrant.Drain(ctx, func(g Grant) {
-		if g.Chain == p.scan.state.Chain && !g.WaitFor && p.wanted {
-			p.wanted, p.scan.state.Lease = false, &g
+		if g.Chain == p.scan.state.Chain && !g.WaitFor && p.wanted && p.scan.state.Newest.Less(g.Attempt) {
+			p.wanted, p.scan.state.Lease, p.scan.state.Newest = false, &g, g.Attempt
 		}
 	})
 	SignalHubOpen.Drain(ctx, func(HubOpen) {})

@@ -109,17 +109,18 @@ func (s *scanImage) waitingFor() string {
 
 // show puts the step on the workflow's page in Web UI, and the status where lists find it.
 func (s *scanImage) show(ctx workflow.Context) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "**%s** `%s`\n\n%s, attempt %d", s.in.Names[0].Reference(), s.in.Digest, s.status(), s.in.Attempt)
+	lines := []string{fmt.Sprintf("**%s** `%s`", s.in.Names[0].Reference(), s.in.Digest)}
+	now := fmt.Sprintf("%s, attempt %d", s.status(), s.in.Attempt)
 	if waits := s.waitingFor(); waits != "" {
-		fmt.Fprintf(&b, ", waiting for %s", waits)
+		now += ", waiting for " + waits
 	}
+	lines = append(lines, now)
 	if s.state.Components > 0 {
-		fmt.Fprintf(&b, "\n\n%d components listed", s.state.Components)
+		lines = append(lines, fmt.Sprintf("%d components listed", s.state.Components))
 	}
 	if f := s.state.Failure; f != nil {
-		fmt.Fprintf(&b, "\n\nfailed at %s: %s: %s", f.Step, f.Class, f.Reason)
+		lines = append(lines, fmt.Sprintf("failed at %s: %s: %s", f.Step, f.Class, f.Reason))
 	}
-	workflow.SetCurrentDetails(ctx, b.String())
+	workflow.SetCurrentDetails(ctx, strings.Join(lines, "\n\n"))
 	return s.written.upsert(ctx, []temporal.SearchAttributeKeyKeyword{AttributeScanStatus}, []string{string(s.status())})
 }

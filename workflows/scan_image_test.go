@@ -22,7 +22,8 @@ const (
 	someHub = "hub-a"
 )
 
-var attempt = image.AttemptID{Millis: 7, Counter: 1}
+// first is the attempt of a scan's first grant.
+var first = image.AttemptID{Millis: 7, Counter: 1}
 
 // ScanImageSuite plays the pool of hubs by hand: it answers a scan's signals as the test says.
 type ScanImageSuite struct {
@@ -35,6 +36,7 @@ type ScanImageSuite struct {
 	released []workflows.Release
 	troubles []workflows.HubReport
 	report   *activities.ScanReport
+	granted  int64
 	// grant answers an acquire; nil leaves it unanswered.
 	grant func(a workflows.Acquire) *workflows.Grant
 }
@@ -52,9 +54,9 @@ var (
 func (s *ScanImageSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
 	s.env.SetTestTimeout(20 * time.Second)
-	s.acquired, s.released, s.troubles, s.report = nil, nil, nil, nil
+	s.acquired, s.released, s.troubles, s.report, s.granted = nil, nil, nil, nil, 0
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
-		return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: attempt}
+		return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: s.next()}
 	}
 	for _, steps := range []any{
 		activities.NewHubSteps(nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil), activities.NewReportSteps(nil),
@@ -68,6 +70,12 @@ func (s *ScanImageSuite) SetupTest() {
 	}).Maybe()
 	s.env.OnSignalExternalWorkflow(mock.Anything, workflows.HubPoolID, mock.Anything, mock.Anything, mock.Anything).
 		Return(func(_, _, _, name string, value any) error { return s.pool(name, value) }).Maybe()
+}
+
+// next is the attempt of the next grant; a pool never gives one out twice.
+func (s *ScanImageSuite) next() image.AttemptID {
+	s.granted++
+	return image.AttemptID{Millis: first.Millis, Counter: s.granted}
 }
 
 // pool takes a signal as HubPool would.
@@ -164,7 +172,7 @@ func (s *ScanImageSuite) TestUnknownImageGoesThroughEveryStep() {
 	s.Len(s.acquired, 1)
 	s.Require().Len(s.released, 1)
 	s.False(s.released[0].Unfinished)
-	s.Equal(attempt, s.released[0].Attempt)
+	s.Equal(first, s.released[0].Attempt)
 }
 
 func (s *ScanImageSuite) TestCompleteScanAtTheHubIsTaken() {
@@ -326,13 +334,49 @@ func (s *ScanImageSuite) TestHubThatCannotBeAskedIsSkippedAndNamed() {
 	s.pulls().Once()
 	s.lists().Once()
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
-		return &workflows.Grant{Chain: a.Chain, Hub: "hub-b", Attempt: attempt}
+		return &workflows.Grant{Chain: a.Chain, Hub: "hub-b", Attempt: s.next()}
 	}
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
 		Return(activities.UploadScanResult{Scan: image.HubScan{Hub: "hub-b", State: image.HubScanComplete}}, nil).Once()
 	s.judges().Once()
 	s.Require().NoError(s.run())
 	s.Equal([]string{someHub}, s.report.Verdict.SkippedHubs)
+}
+
+func (s *ScanImageSuite) TestGrantThatWasGivenBackIsNotTakenAgain() {
+	s.lookUp(image.HubScanAbsent)
+	s.pulls().Once()
+	s.lists().Once()
+	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
+		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: image.Throttled, Reason: "busy"}, Refused: true}, nil).Once()
+	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.MatchedBy(func(in activities.UploadScanInput) bool { return first.Less(in.Attempt) })).
+		Return(activities.UploadScanResult{Scan: image.HubScan{Hub: someHub, State: image.HubScanComplete}}, nil).Once()
+	s.judges().Once()
+	s.grant = func(a workflows.Acquire) *workflows.Grant {
+		if s.granted == 0 {
+			return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: s.next()}
+		}
+		// The pool has not heard of the release and sends the old grant again before the new one.
+		s.env.RegisterDelayedCallback(func() {
+			s.env.SignalWorkflow(workflows.SignalGrant.Name, workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: s.next()})
+		}, time.Second)
+		return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: first}
+	}
+	s.Require().NoError(s.run())
+	s.completed()
+}
+
+func (s *ScanImageSuite) TestScanThatHoldsNothingSaysSoToAPoolThatAsks() {
+	s.lookUp(image.HubScanAbsent)
+	s.pulls().After(time.Minute).Once()
+	s.lists().Once()
+	s.uploads().Once()
+	s.awaits().Once()
+	s.judges().Once()
+	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalAnnounce.Name, workflows.Announce{}) }, time.Second)
+	s.Require().NoError(s.run())
+	s.completed()
+	s.Len(s.released, 2, "one says that nothing is held, the other ends the lease")
 }
 
 func (s *ScanImageSuite) TestPlaceQueryNamesHostAndBerth() {
@@ -357,4 +401,3 @@ func (s *ScanImageSuite) TestPlaceQueryNamesHostAndBerth() {
 	s.Require().NoError(value.Get(&after))
 	s.Empty(after.Host, "a scan that is done needs no berth")
 }
-

@@ -40,8 +40,11 @@ func NewDisplay(out *os.File) Display {
 func describe(now starter.Doing) string {
 	text := map[string]string{
 		"LookUpScan": "asking the hub", "PullImage": "pulling", "RunScanClient": "listing contents", "UploadScan": "uploading",
-		"AwaitHubScan": "at the hub", "FetchVerdict": "reading the verdict", "ReportScan": "done", "": "waiting for a lease",
+		"AwaitHubScan": "at the hub", "FetchVerdict": "reading the verdict", "ReportScan": "done",
 	}[now.Step]
+	if now.Step == "" {
+		return "waiting for " + now.WaitingFor
+	}
 	if now.Step == "PullImage" && now.Waiting && now.Attempt == 1 {
 		return "in the queue"
 	}

@@ -149,7 +149,7 @@ func await(ctx context.Context, s *starter.Starter, d image.Digest, before workf
 			case fresh && view.Status == image.StatusComplete:
 				return view, nil
 			}
-			if doing, err := s.Doing(ctx, d); err == nil {
+			if doing, err := s.Doing(ctx, d); err == nil && (doing.Step != "" || doing.WaitingFor != "") {
 				line.Show(doing)
 			}
 		}

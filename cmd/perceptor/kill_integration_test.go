@@ -1,0 +1,143 @@
+//go:build integration
+
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// The points of a scan at which things are killed, and how long each is made to last.
+var points = []string{"PullImage", "RunScanClient", "UploadScan", "AwaitHubScan"}
+
+const (
+	imageBytes  = 4 << 20
+	pullRate    = "1000000"
+	acceptDelay = "4s"
+	hubTime     = "5s"
+	listTime    = 4
+)
+
+// slowClient is the scan client behind a program that takes its time to list, so that a listing can be killed. It passes
+// its input on, because the client ends when its input does.
+func slowClient(t *testing.T) string {
+	t.Helper()
+	real, err := filepath.Abs(filepath.Join(bin, "perceptor-scan"))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "slow-client")
+	script := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = list ]; then sleep %d; fi\nexec %s \"$@\"\n", listTime, real)
+	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))
+	return path
+}
+
+func startSlowDev(t *testing.T) *dev {
+	return startDev(t, "--hub-scan-time", hubTime, "--hub-accept-delay", acceptDelay, "--registry-rate", pullRate)
+}
+
+// TestKilledWorker kills the worker that is at it with -9 at every point of a scan. The image completes, the hub has had
+// exactly one successful scan of it and never more than its limit, and nothing is left behind.
+func TestKilledWorker(t *testing.T) {
+	d := startSlowDev(t)
+	slow := slowClient(t)
+	run := map[int]*process{}
+	for number := range 2 {
+		run[number] = d.worker(t, number, "--scan-client", slow)
+	}
+	var scanned []image.Digest
+	for _, point := range points {
+		reference, digest := d.push(t, "killed/"+strings.ToLower(point), imageBytes)
+		scanned = append(scanned, digest)
+		d.observe(t, reference, digest)
+		d.during(t, digest, point)
+		victim := d.workerOf(t, digest, run)
+		run[victim].kill(t)
+		run[victim] = d.worker(t, victim, "--scan-client", slow)
+	}
+	for _, digest := range scanned {
+		d.complete(t, digest, 4*time.Minute)
+	}
+	d.nothingLeft(t, scanned)
+}
+
+// TestTerminatedScan terminates ScanImage, as a click in Web UI does, at every point of a scan.
+func TestTerminatedScan(t *testing.T) {
+	d := startSlowDev(t)
+	slow := slowClient(t)
+	for number := range 2 {
+		d.worker(t, number, "--scan-client", slow)
+	}
+	var scanned []image.Digest
+	for _, point := range points {
+		reference, digest := d.push(t, "terminated/"+strings.ToLower(point), imageBytes)
+		scanned = append(scanned, digest)
+		d.observe(t, reference, digest)
+		d.during(t, digest, point)
+		require.NoError(t, d.client.TerminateWorkflow(t.Context(), workflows.ScanImageID(digest), "", "test"))
+	}
+	for _, digest := range scanned {
+		d.complete(t, digest, 4*time.Minute)
+	}
+	d.nothingLeft(t, scanned)
+}
+
+// workerOf finds the worker that has the step under way, by the process id in its identity.
+func (d *dev) workerOf(t *testing.T, digest image.Digest, run map[int]*process) int {
+	t.Helper()
+	described, err := d.client.DescribeWorkflowExecution(t.Context(), workflows.ScanImageID(digest), "")
+	require.NoError(t, err)
+	require.NotEmpty(t, described.GetPendingActivities())
+	identity := described.GetPendingActivities()[0].GetLastWorkerIdentity()
+	for number, p := range run {
+		if strings.HasPrefix(identity, fmt.Sprintf("%d@", p.Process.Pid)) {
+			return number
+		}
+	}
+	require.Fail(t, "no worker", "identity %q", identity)
+	return 0
+}
+
+// nothingLeft says what must hold two minutes after the last scan: one success for each image, the limit kept, and no
+// child, tar, berth or lease left.
+func (d *dev) nothingLeft(t *testing.T, scanned []image.Digest) {
+	t.Helper()
+	s := d.stats(t)
+	for _, digest := range scanned {
+		require.Equal(t, 1, s.ScansByName[digest.Hex()], "successful scans of %s", digest)
+	}
+	require.LessOrEqual(t, s.MaxInProgress, 2)
+	eventually(t, 2*time.Minute+10*time.Second, "berths, tars, children and leases to be gone", func() bool {
+		status, err := d.starter.HubPool(t.Context())
+		return err == nil && len(status.Leases) == 0 && len(status.Waiters) == 0 && d.berths(t) == 0 && d.children(t) == 0
+	})
+}
+
+func (d *dev) berths(t *testing.T) int {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(d.directory, "scanners", "*", "berths", "*"))
+	require.NoError(t, err)
+	return len(found)
+}
+
+// children counts scan clients whose command line names this test's directory.
+func (d *dev) children(t *testing.T) int {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	count := 0
+	for _, line := range lines {
+		text, err := os.ReadFile(line)
+		if err == nil && strings.Contains(string(text), "/berths/") && strings.Contains(string(text), d.directory) {
+			count++
+		}
+	}
+	return count
+}
