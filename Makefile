@@ -27,6 +27,9 @@ having = $(sort $(dir $(shell cd $1 && grep -rlE --include='*_test.go' --exclude
 # The packages of the root with tests that drive the built programs.
 INTEGRATION ?= $(call having,.,^//go:build .*integration)
 
+# in-each runs a command in modules, in all of them even where it fails: $(call in-each,MODULES,COMMAND)
+in-each = @failed=0; for module in $1; do echo "$(notdir $(firstword $2)) $(wordlist 2,9,$2)  ($$module)"; (cd $$module && $2) || failed=1; done; exit $$failed
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help build run demo check test bench clean always \
@@ -89,16 +92,16 @@ format: $(golangci-lint) ## is everything formatted?
 	$(golangci-lint) fmt --diff
 
 tidy: ## is every go.mod tidy?
-	@for module in $(modules); do echo "go mod tidy -diff ($$module)"; (cd $$module && $(GO) mod tidy -diff) || exit 1; done
+	$(call in-each,$(modules),$(GO) mod tidy -diff)
 
 vet: ## go vet, in every module
-	@for module in . $(heavy); do echo "go vet ./... ($$module)"; (cd $$module && $(GO) vet -tags integration ./...) || exit 1; done
+	$(call in-each,. $(heavy),$(GO) vet -tags integration ./...)
 
 lint: $(golangci-lint) ## golangci-lint, in every module
-	@for module in . $(heavy); do echo "golangci-lint run ./... ($$module)"; (cd $$module && $(golangci-lint) run --allow-serial-runners ./...) || exit 1; done
+	$(call in-each,. $(heavy),$(golangci-lint) run --allow-serial-runners ./...)
 
 workflowcheck: $(workflowcheck) ## do workflows only what replays?
-	$(workflowcheck) ./...
+	$(workflowcheck) -test=false ./...
 
 $(golangci-lint):
 	@echo "building golangci-lint: about 4 minutes on 2 cores the first time"
@@ -113,7 +116,7 @@ test: build test-heavy test-integration test-root ## every test
 
 # -count=1 where tests run programs of bin/: Go's test cache does not see those change.
 test-heavy: ## the tests of the two heavy modules
-	@for module in $(heavy); do echo "go test ./... ($$module)"; (cd $$module && $(GO) test -count=1 ./...) || exit 1; done
+	$(call in-each,$(heavy),$(GO) test -count=1 ./...)
 
 test-integration: build ## the tests that drive the built programs
 	$(if $(strip $(INTEGRATION)),,$(error no test has the build tag integration))
