@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 )
 
@@ -16,8 +17,8 @@ type HubState struct {
 type Pool interface {
 	// Hubs lists the enabled hubs.
 	Hubs(ctx context.Context) ([]HubState, error)
-	// Ensure starts the pool if it is not running.
-	Ensure(ctx context.Context) error
+	// Signal sends the pool a signal, starting a pool that is gone when the signal asks something of it.
+	Signal(ctx context.Context, name string, value json.RawMessage) error
 }
 
 // ScanSteps are the light steps of ScanImage and Image on the workflow queue.
@@ -43,10 +44,18 @@ func (s *ScanSteps) ListHubs(ctx context.Context) (ListHubsResult, error) {
 	return ListHubsResult{Hubs: hubs}, nil
 }
 
-// EnsureHubPool starts the pool if it is gone.
-func (s *ScanSteps) EnsureHubPool(ctx context.Context) error {
-	if err := s.pool.Ensure(ctx); err != nil {
-		return fmt.Errorf("start the pool of hubs: %w", err)
+// SignalPoolInput is one signal from a scan to the pool of hubs.
+type SignalPoolInput struct {
+	Name string `json:"name"`
+	// Value is the signal's content as JSON.
+	Value json.RawMessage `json:"value"`
+}
+
+// SignalPool tells the pool of hubs something. As a local step it costs one event in the scan's history, where a signal
+// between workflows costs five, and it has arrived when the step is done.
+func (s *ScanSteps) SignalPool(ctx context.Context, in SignalPoolInput) error {
+	if err := s.pool.Signal(ctx, in.Name, in.Value); err != nil {
+		return fmt.Errorf("tell the pool of hubs: %w", err)
 	}
 	return nil
 }

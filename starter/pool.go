@@ -2,6 +2,7 @@ package starter
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -31,6 +32,22 @@ func (s *Starter) ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig)
 		return s.ConfigureHubs(ctx, hubs)
 	}
 	return err
+}
+
+// SignalPool sends the pool a signal of a scan. A pool that is gone is started, with these hubs, when the scan wants a
+// lease of it; whatever else a scan has to say to it is done with.
+func (s *Starter) SignalPool(ctx context.Context, name string, value json.RawMessage, hubs []workflows.HubConfig) error {
+	err := s.temporal.SignalWorkflow(ctx, workflows.HubPoolID, "", name, value)
+	if !isNotFound(err) {
+		return err
+	}
+	if name != workflows.SignalAcquire.Name {
+		return nil
+	}
+	if err := s.ConfigureHubs(ctx, hubs); err != nil {
+		return err
+	}
+	return s.temporal.SignalWorkflow(ctx, workflows.HubPoolID, "", name, value)
 }
 
 // startPool starts the pool.

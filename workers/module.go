@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -86,7 +87,9 @@ type pool struct {
 	hubs []workflows.HubConfig
 }
 
-func (p pool) Ensure(ctx context.Context) error { return p.ConfigureHubs(ctx, p.hubs) }
+func (p pool) Signal(ctx context.Context, name string, value json.RawMessage) error {
+	return p.SignalPool(ctx, name, value, p.hubs)
+}
 
 // appendWorker adds a worker to the life of the process.
 func appendWorker(life fx.Lifecycle, w worker.Worker) {

@@ -70,6 +70,10 @@ type imageRun struct {
 	// child is the scan started in this run; its end is only a hint, the report is what counts.
 	child workflow.ChildWorkflowFuture
 	began time.Time
+	// timer fires at timerAt, or earlier than anything is due.
+	timer     workflow.Future
+	timerAt   time.Time
+	stopTimer workflow.CancelFunc
 }
 
 // Image keeps one image while somebody refers to it: it has it scanned, tries again after failures, and keeps the
@@ -90,9 +94,6 @@ func (i *imageRun) run(ctx workflow.Context) error {
 	for {
 		i.drain(ctx)
 		i.expire(ctx)
-		if err := i.show(ctx); err != nil {
-			return err
-		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -107,6 +108,9 @@ func (i *imageRun) run(ctx workflow.Context) error {
 		case i.unsure(ctx):
 			i.checkScan(ctx)
 		default:
+			if err := i.show(ctx); err != nil {
+				return err
+			}
 			if err := i.wait(ctx); err != nil {
 				return err
 			}
@@ -162,20 +166,32 @@ func (i *imageRun) unsure(ctx workflow.Context) bool {
 
 // wait sleeps until a signal, the end of a step or of the scan, or the next deadline.
 func (i *imageRun) wait(ctx workflow.Context) error {
-	timerContext, stop := workflow.WithCancel(ctx)
-	defer stop()
+	i.setTimer(ctx)
 	selector := workflow.NewSelector(ctx)
 	i.listen(ctx, selector)
 	if i.child != nil {
 		selector.AddFuture(i.child, func(f workflow.Future) { i.scanClosed(ctx, f) })
 	}
-	if next := i.nextDeadline(ctx); next > 0 {
-		timer := workflow.NewTimerWithOptions(timerContext, next, workflow.TimerOptions{Summary: i.deadlineSummary()})
-		selector.AddFuture(timer, func(workflow.Future) {})
-	}
+	selector.AddFuture(i.timer, func(workflow.Future) { i.timer = nil })
 	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
 	selector.Select(ctx)
 	return ctx.Err()
+}
+
+// setTimer makes sure that a timer fires when the next thing is due. One that fires earlier is left alone, because
+// replacing it costs two events and waking for nothing costs three.
+func (i *imageRun) setTimer(ctx workflow.Context) {
+	next := workflow.Now(ctx).Add(i.nextDeadline(ctx))
+	if i.timer != nil && !i.timerAt.After(next) {
+		return
+	}
+	if i.timer != nil {
+		i.stopTimer()
+	}
+	var timerContext workflow.Context
+	timerContext, i.stopTimer = workflow.WithCancel(ctx)
+	i.timerAt = next
+	i.timer = workflow.NewTimerWithOptions(timerContext, next.Sub(workflow.Now(ctx)), workflow.TimerOptions{Summary: i.deadlineSummary()})
 }
 
 // nextDeadline is how long until something is due by itself.

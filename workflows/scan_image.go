@@ -88,8 +88,6 @@ type scanImage struct {
 	state  *ScanState
 	pool   *poolLink
 	logger log.Logger
-	// written are the search attributes as last written.
-	written attributes
 	// stop ends the scan early; it is called when nobody wants it any more.
 	stop workflow.CancelFunc
 }
@@ -100,7 +98,7 @@ type scanImage struct {
 func ScanImage(ctx workflow.Context, in ScanImageInput) (image.Verdict, error) {
 	ctx, stop := workflow.WithCancel(ctx)
 	defer stop()
-	s := &scanImage{in: in, logger: workflow.GetLogger(ctx), written: attributes{}, stop: stop}
+	s := &scanImage{in: in, logger: workflow.GetLogger(ctx), stop: stop}
 	if err := s.setUp(ctx); err != nil {
 		return image.Verdict{}, err
 	}
@@ -130,9 +128,7 @@ func (s *scanImage) run(ctx workflow.Context) (image.Verdict, error) {
 		StepReport:  s.report,
 	}
 	for s.state.Step != StepDone {
-		if err := s.show(ctx); err != nil {
-			return image.Verdict{}, err
-		}
+		s.show(ctx)
 		next, err := steps[s.state.Step](ctx)
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -203,9 +199,7 @@ func (s *scanImage) cancelled(ctx workflow.Context) error {
 
 // end waits for the last signals to be sent, since the server drops those of a closed workflow.
 func (s *scanImage) end(ctx workflow.Context) (image.Verdict, error) {
-	if err := s.show(ctx); err != nil {
-		return image.Verdict{}, err
-	}
+	s.show(ctx)
 	if err := s.pool.settle(ctx); err != nil {
 		return image.Verdict{}, err
 	}

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -23,7 +24,7 @@ type poolLink struct {
 	opened map[string]int
 	// gaveUp is set once the lease was given up although the hub may not be done.
 	gaveUp bool
-	// sending counts signals whose delivery the server has not confirmed yet.
+	// sending counts signals that have not arrived yet.
 	sending int
 	// changed wakes the listener when there is something new to repeat, or nothing more.
 	changed workflow.Channel
@@ -72,7 +73,7 @@ func receive[T any](ctx workflow.Context, c workflow.ReceiveChannel, take func(T
 
 // setTimer keeps a timer running exactly while there is something to repeat.
 func (p *poolLink) setTimer(ctx workflow.Context) {
-	speaks := p.wanted || p.scan.state.Lease != nil
+	speaks := p.wanted || p.held() != nil
 	switch {
 	case speaks && p.timer == nil:
 		every := announceSlowly
@@ -153,11 +154,11 @@ func (p *poolLink) announce(ctx workflow.Context) {
 	if state.Bound != "" {
 		ask.Hubs = []string{state.Bound}
 	}
-	sendToPool(ctx, p, SignalAcquire, ask, true)
+	sendToPool(ctx, p, SignalAcquire, ask)
 }
 
 func (p *poolLink) confirm(ctx workflow.Context, g Grant) {
-	sendToPool(ctx, p, SignalConfirm, Confirm{Chain: g.Chain, Attempt: g.Attempt}, false)
+	sendToPool(ctx, p, SignalConfirm, Confirm{Chain: g.Chain, Attempt: g.Attempt})
 }
 
 // release gives back the lease of a hub that is surely done, or the place among those who wait for one.
@@ -196,7 +197,7 @@ func (p *poolLink) sendRelease(ctx workflow.Context, held *Grant, unfinished boo
 		r.Hub, r.Attempt = held.Hub, held.Attempt
 	}
 	p.wanted, p.granted, p.scan.state.Lease = false, nil, nil
-	sendToPool(ctx, p, SignalRelease, r, false)
+	sendToPool(ctx, p, SignalRelease, r)
 	p.wake()
 }
 
@@ -210,14 +211,14 @@ func (p *poolLink) failed(ctx workflow.Context, hub string, trouble *activities.
 	sendToPool(ctx, p, SignalHubReport, HubReport{
 		Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Hub: hub, Class: trouble.Class,
 		Reason: trouble.Reason, RetryAfter: trouble.RetryAfter, Waiting: waiting,
-	}, false)
+	})
 }
 
 // succeeded tells the pool of the first success after a failure, and of no other.
 func (p *poolLink) succeeded(ctx workflow.Context, hub string) {
 	if p.scan.state.Troubled[hub] {
 		delete(p.scan.state.Troubled, hub)
-		sendToPool(ctx, p, SignalHubReport, HubReport{Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Hub: hub}, false)
+		sendToPool(ctx, p, SignalHubReport, HubReport{Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Hub: hub})
 	}
 }
 
@@ -230,9 +231,7 @@ func (p *poolLink) waitOut(ctx workflow.Context, hub string, trouble *activities
 	before := p.opened[hub]
 	p.failed(ctx, hub, trouble, true)
 	p.scan.state.Waiting = "hub " + hub + " to answer again: " + trouble.Reason
-	if err := p.scan.show(ctx); err != nil {
-		return err
-	}
+	p.scan.show(ctx)
 	_, err := workflow.AwaitWithTimeout(ctx, max(announceSlowly, trouble.RetryAfter), func() bool { return p.opened[hub] > before })
 	p.scan.state.Waiting = ""
 	return err
@@ -261,22 +260,24 @@ func (p *poolLink) drain(ctx workflow.Context) {
 	SignalUnwanted.Drain(ctx, func(Unwanted) {})
 }
 
-// sendToPool sends a signal in the background; a pool that is gone is started when the signal matters to it.
-func sendToPool[T any](ctx workflow.Context, p *poolLink, s Signal[T], value T, start bool) {
+// sendToPool tells the pool something in the background, until it has arrived.
+func sendToPool[T any](ctx workflow.Context, p *poolLink, s Signal[T], value T) {
+	content, err := json.Marshal(value)
+	if err != nil {
+		p.scan.logger.Error("pool signal", "signal", s.Name, "error", err)
+		return
+	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	p.sending++
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { p.sending-- }()
-		err := s.SendTo(ctx, HubPoolID, value).Get(ctx, nil)
-		if err == nil || !start {
-			return
-		}
-		p.scan.logger.Warn("pool signal", "signal", s.Name, "error", err)
-		if err := workflow.ExecuteActivity(lightStep(ctx, "start the pool of hubs"), scanSteps.EnsureHubPool).Get(ctx, nil); err != nil {
-			return
-		}
-		if err := s.SendTo(ctx, HubPoolID, value).Get(ctx, nil); err != nil {
-			p.scan.logger.Warn("pool signal repeated", "signal", s.Name, "error", err)
+		step := localStep(ctx, s.Name)
+		for {
+			err := workflow.ExecuteLocalActivity(step, scanSteps.SignalPool, activities.SignalPoolInput{Name: s.Name, Value: content}).Get(ctx, nil)
+			if err == nil || workflow.Sleep(ctx, announceEvery) != nil {
+				return
+			}
+			p.scan.logger.Warn("pool signal", "signal", s.Name, "error", err)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/image"
@@ -107,8 +106,8 @@ func (s *scanImage) waitingFor() string {
 	}
 }
 
-// show puts the step on the workflow's page in Web UI, and the status where lists find it.
-func (s *scanImage) show(ctx workflow.Context) error {
+// show puts the step on the workflow's page in Web UI.
+func (s *scanImage) show(ctx workflow.Context) {
 	lines := []string{fmt.Sprintf("**%s** `%s`", s.in.Names[0].Reference(), s.in.Digest)}
 	now := fmt.Sprintf("%s, attempt %d", s.status(), s.in.Attempt)
 	if waits := s.waitingFor(); waits != "" {
@@ -122,5 +121,4 @@ func (s *scanImage) show(ctx workflow.Context) error {
 		lines = append(lines, fmt.Sprintf("failed at %s: %s: %s", f.Step, f.Class, f.Reason))
 	}
 	workflow.SetCurrentDetails(ctx, strings.Join(lines, "\n\n"))
-	return s.written.upsert(ctx, []temporal.SearchAttributeKeyKeyword{AttributeScanStatus}, []string{string(s.status())})
 }

@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -37,6 +38,8 @@ type ScanImageSuite struct {
 	troubles []workflows.HubReport
 	report   *activities.ScanReport
 	granted  int64
+	// announced counts the announcements of a lease held.
+	announced int
 	// grant answers an acquire; nil leaves it unanswered.
 	grant func(a workflows.Acquire) *workflows.Grant
 }
@@ -54,7 +57,7 @@ var (
 func (s *ScanImageSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
 	s.env.SetTestTimeout(20 * time.Second)
-	s.acquired, s.released, s.troubles, s.report, s.granted = nil, nil, nil, nil, 0
+	s.acquired, s.released, s.troubles, s.report, s.granted, s.announced = nil, nil, nil, nil, 0, 0
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
 		return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: s.next()}
 	}
@@ -68,8 +71,10 @@ func (s *ScanImageSuite) SetupTest() {
 		s.report = &r
 		return nil
 	}).Maybe()
-	s.env.OnSignalExternalWorkflow(mock.Anything, workflows.HubPoolID, mock.Anything, mock.Anything, mock.Anything).
-		Return(func(_, _, _, name string, value any) error { return s.pool(name, value) }).Maybe()
+	s.env.OnActivity(light.SignalPool, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.SignalPoolInput) error {
+		s.pool(in)
+		return nil
+	}).Maybe()
 }
 
 // next is the attempt of the next grant; a pool never gives one out twice.
@@ -79,26 +84,36 @@ func (s *ScanImageSuite) next() image.AttemptID {
 }
 
 // pool takes a signal as HubPool would.
-func (s *ScanImageSuite) pool(name string, value any) error {
-	switch v := value.(type) {
-	case workflows.Acquire:
-		s.acquired = append(s.acquired, v)
-		if v.Held != nil {
-			return nil
-		}
-		if g := s.grant(v); g != nil {
-			s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalGrant.Name, *g) }, time.Millisecond)
-		}
-	case workflows.Release:
-		s.released = append(s.released, v)
-	case workflows.HubReport:
-		s.troubles = append(s.troubles, v)
-		if v.Waiting {
-			s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalHubOpen.Name, workflows.HubOpen{Hub: v.Hub}) }, time.Second)
+func (s *ScanImageSuite) pool(in activities.SignalPoolInput) {
+	switch in.Name {
+	case workflows.SignalAcquire.Name:
+		s.acquire(decode[workflows.Acquire](s, in))
+	case workflows.SignalRelease.Name:
+		s.released = append(s.released, decode[workflows.Release](s, in))
+	case workflows.SignalHubReport.Name:
+		report := decode[workflows.HubReport](s, in)
+		s.troubles = append(s.troubles, report)
+		if report.Waiting {
+			s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalHubOpen.Name, workflows.HubOpen{Hub: report.Hub}) }, time.Second)
 		}
 	}
-	_ = name
-	return nil
+}
+
+func (s *ScanImageSuite) acquire(a workflows.Acquire) {
+	if a.Held != nil {
+		s.announced++
+		return
+	}
+	s.acquired = append(s.acquired, a)
+	if g := s.grant(a); g != nil {
+		s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalGrant.Name, *g) }, time.Millisecond)
+	}
+}
+
+func decode[T any](s *ScanImageSuite, in activities.SignalPoolInput) T {
+	var value T
+	s.NoError(json.Unmarshal(in.Value, &value))
+	return value
 }
 
 func (s *ScanImageSuite) input() workflows.ScanImageInput {
@@ -341,6 +356,18 @@ func (s *ScanImageSuite) TestHubThatCannotBeAskedIsSkippedAndNamed() {
 	s.judges().Once()
 	s.Require().NoError(s.run())
 	s.Equal([]string{someHub}, s.report.Verdict.SkippedHubs)
+}
+
+func (s *ScanImageSuite) TestHolderAnnouncesItsLeaseOftenAtFirst() {
+	s.lookUp(image.HubScanAbsent)
+	s.pulls().Once()
+	s.lists().Once()
+	s.uploads().Once()
+	s.awaits().After(12 * time.Minute).Once()
+	s.judges().Once()
+	s.Require().NoError(s.run())
+	s.completed()
+	s.Equal(6, s.announced, "every 30 s for two minutes, then every five minutes")
 }
 
 func (s *ScanImageSuite) TestGrantThatWasGivenBackIsNotTakenAgain() {
