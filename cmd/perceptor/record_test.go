@@ -29,17 +29,17 @@ func TestRecordHistories(t *testing.T) {
 	require.NoError(t, d.starter.Rescan(t.Context(), first, workflows.Rescan{Reason: "record", Class: workflows.ClassPerson}))
 	time.Sleep(time.Second)
 	d.complete(t, first, time.Minute)
-	d.record(t, directory, "scan_image-rescan.json", workflows.ScanImageID(first))
-	d.record(t, directory, "image-scanned-twice.json", workflows.ImageID(first))
+	d.record(t, directory, "scan_image_rescan.json", workflows.ScanImageID(first))
+	d.record(t, directory, "image_scanned_twice.json", workflows.ImageID(first))
 
 	reference, second := d.push(t, "record/terminated", 1<<20)
 	d.observe(t, reference, second)
 	d.during(t, second, "UploadScan")
 	require.NoError(t, d.client.TerminateWorkflow(t.Context(), workflows.ScanImageID(second), "", "record"))
 	d.complete(t, second, 3*time.Minute)
-	d.record(t, directory, "scan_image-first.json", workflows.ScanImageID(second))
-	d.record(t, directory, "image-scan-terminated.json", workflows.ImageID(second))
-	d.record(t, directory, "hub_pool-drained.json", workflows.HubPoolID)
+	d.record(t, directory, "scan_image_first.json", workflows.ScanImageID(second))
+	d.record(t, directory, "image_scan_terminated.json", workflows.ImageID(second))
+	d.record(t, directory, "hub_pool_drained.json", workflows.HubPoolID)
 }
 
 func (d *dev) record(t *testing.T, directory, file, workflow string) {
