@@ -18,8 +18,7 @@ type classified interface {
 
 // ClassOf is the class an edge gave the error; an error nobody classified is transient, because only a known cause may end a scan.
 func ClassOf(err error) (image.FailureClass, time.Duration) {
-	var c classified
-	if errors.As(err, &c) {
+	if c, ok := errors.AsType[classified](err); ok {
 		return c.FailureClass(), c.RetryAfter()
 	}
 	return image.Transient, 0
@@ -40,12 +39,10 @@ func asApplicationError(err error) error {
 
 // FailureOf reads the class and the reason back out of an activity's error, in a workflow.
 func FailureOf(err error) (image.FailureClass, string) {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return image.FailureClass(app.Type()), app.Message()
 	}
-	var timeout *temporal.TimeoutError
-	if errors.As(err, &timeout) {
+	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok {
 		return image.Transient, "no answer in time (" + timeout.TimeoutType().String() + ")"
 	}
 	return image.Transient, err.Error()

@@ -77,12 +77,10 @@ func (s *Starter) ask(ctx context.Context, what, queue string, step, in, answer 
 		return fmt.Errorf("ask on queue %s: %w", queue, err)
 	}
 	err = handle.Get(ctx, answer)
-	var timeout *temporal.TimeoutError
-	if errors.As(err, &timeout) {
+	if _, ok := errors.AsType[*temporal.TimeoutError](err); ok {
 		return fmt.Errorf("no worker on queue %q answered in time; is one running? %w", queue, err)
 	}
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return errors.New(app.Message())
 	}
 	return err

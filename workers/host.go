@@ -19,7 +19,7 @@ const suffixLength = 8
 
 func hostSuffix(directory string) (string, error) {
 	path := filepath.Join(directory, hostFile)
-	known, err := os.ReadFile(path) //nolint:gosec // the operator's own directory
+	known, err := os.ReadFile(path)
 	if err == nil && len(strings.TrimSpace(string(known))) == suffixLength {
 		return strings.TrimSpace(string(known)), nil
 	}

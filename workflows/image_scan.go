@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"time"
@@ -30,12 +29,12 @@ func retryDelay(d image.Digest, failures int) time.Duration {
 }
 
 // jitter is a number from 0 to 255 that differs between images and is the same at every replay.
-func jitter(d image.Digest) uint64 {
+func jitter(d image.Digest) int {
 	sum, err := hex.DecodeString(d.Hex())
-	if err != nil || len(sum) < 8 {
+	if err != nil || len(sum) == 0 {
 		return 0
 	}
-	return binary.BigEndian.Uint64(sum[:8]) % 256
+	return int(sum[0])
 }
 
 // startScan starts the scan of this image. It is abandoned, not owned: it reports by itself, and outlives this run.

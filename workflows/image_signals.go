@@ -28,12 +28,12 @@ func (i *imageRun) listen(ctx workflow.Context, selector workflow.Selector) {
 
 // drain takes every signal that has arrived and reports whether there was one.
 func (i *imageRun) drain(ctx workflow.Context) bool {
-	any := false
-	SignalObserve.Drain(ctx, func(o Observe) { any = true; i.observe(o) })
-	SignalForget.Drain(ctx, func(f Forget) { any = true; i.forget(f) })
-	SignalRescan.Drain(ctx, func(r Rescan) { any = true; i.rescan(r) })
-	SignalScanReport.Drain(ctx, func(r activities.ScanReport) { any = true; i.takeReport(ctx, r) })
-	return any
+	some := false
+	SignalObserve.Drain(ctx, func(o Observe) { some = true; i.observe(o) })
+	SignalForget.Drain(ctx, func(f Forget) { some = true; i.forget(f) })
+	SignalRescan.Drain(ctx, func(r Rescan) { some = true; i.rescan(r) })
+	SignalScanReport.Drain(ctx, func(r activities.ScanReport) { some = true; i.takeReport(ctx, r) })
+	return some
 }
 
 func sameReferrer(r Reference) func(Reference) bool {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +32,7 @@ func newExplain(s *shared) *cobra.Command {
 		Example: "  perceptor explain localhost:5005/samples/vulnerable:1\n  perceptor explain sha256:...",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStarter(slog.LevelError, func(st *starter.Starter) error {
+			return s.withStarter(func(st *starter.Starter) error {
 				e, err := explain(cmd.Context(), st, domain, args[0])
 				if err != nil {
 					return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -27,7 +26,7 @@ func newHubStatus(s *shared) *cobra.Command {
 		Example: "  perceptor hub status\n  perceptor hub status -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.withStarter(slog.LevelError, func(st *starter.Starter) error {
+			return s.withStarter(func(st *starter.Starter) error {
 				status, err := st.HubPool(cmd.Context())
 				if err != nil {
 					return err
@@ -121,7 +120,7 @@ func newHubResume(s *shared) *cobra.Command {
 
 // change makes one change to a hub and shows what came of it.
 func (s *shared) change(cmd *cobra.Command, do func(*starter.Starter) (workflows.HubStatus, error)) error {
-	return s.withStarter(slog.LevelError, func(st *starter.Starter) error {
+	return s.withStarter(func(st *starter.Starter) error {
 		h, err := do(st)
 		if err != nil {
 			return err
@@ -151,7 +150,7 @@ a lease of a scan that is still running lets the hub have more scans than its li
 				}
 				reset.Digest = d
 			}
-			return s.withStarter(slog.LevelError, func(st *starter.Starter) error {
+			return s.withStarter(func(st *starter.Starter) error {
 				answer, err := st.ResetLeases(cmd.Context(), reset)
 				if err != nil {
 					return err

@@ -80,7 +80,7 @@ func pickHub(c config.Config, name string) (config.Hub, error) {
 
 // run streams the records from their source to the hub; neither is ever whole in memory.
 func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
-	say := &updateProgress{out: os.Stderr, live: term.IsTerminal(int(os.Stderr.Fd()))} //nolint:gosec // a file descriptor is a small number
+	say := &updateProgress{out: os.Stderr, live: term.IsTerminal(int(os.Stderr.Fd()))}
 	read, write := io.Pipe()
 	packed := gzip.NewWriter(write)
 	source, err := osv.Open(cmd.Context(), f.from, osv.Options{

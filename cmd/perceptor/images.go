@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -30,7 +29,7 @@ func newImages(s *shared) *cobra.Command {
 			if limit < 1 {
 				return fmt.Errorf("limit is %d; want at least 1", limit)
 			}
-			return s.withStarter(slog.LevelError, func(st *starter.Starter) error {
+			return s.withStarter(func(st *starter.Starter) error {
 				rows, more, err := st.Images(cmd.Context(), filter, limit)
 				if err != nil {
 					return err

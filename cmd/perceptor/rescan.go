@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +18,7 @@ func newRescan(s *shared) *cobra.Command {
 		Example: "  perceptor rescan --reason 'new scan client' sha256:...",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStarter(slog.LevelError, func(st *starter.Starter) error {
+			return s.withStarter(func(st *starter.Starter) error {
 				for _, text := range args {
 					d, err := digestOf(cmd.Context(), st, domain, text)
 					if err != nil {

@@ -114,8 +114,8 @@ func (s *shared) dial(l *slog.Logger) (client.Client, client.Options, error) {
 }
 
 // withStarter runs a verb that asks the workflows.
-func (s *shared) withStarter(level slog.Level, do func(*starter.Starter) error) error {
-	c, _, err := s.dial(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})))
+func (s *shared) withStarter(do func(*starter.Starter) error) error {
+	c, _, err := s.dial(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/user"
 	"slices"
@@ -39,7 +38,7 @@ scanned, which is never the same as clean.`,
   perceptor scan -o json --platform linux/arm64 registry.example/team/app@sha256:...`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStarter(slog.LevelError, func(st *starter.Starter) error { return scan(cmd, st, f, args) })
+			return s.withStarter(func(st *starter.Starter) error { return scan(cmd, st, f, args) })
 		},
 	}
 	flags := cmd.Flags()

@@ -30,7 +30,7 @@ type Line interface {
 
 // NewDisplay draws progress bars on a terminal and writes plain lines elsewhere.
 func NewDisplay(out *os.File) Display {
-	if term.IsTerminal(int(out.Fd())) { //nolint:gosec // a file descriptor is a small number
+	if term.IsTerminal(int(out.Fd())) {
 		return &bars{progress: mpb.New(mpb.WithOutput(out), mpb.WithAutoRefresh())}
 	}
 	return &plain{out: out}

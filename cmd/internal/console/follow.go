@@ -89,8 +89,7 @@ func follow(ctx context.Context, s *starter.Starter, r Request, found activities
 	}
 	if err != nil {
 		result.Error = err.Error()
-		var failed failedError
-		if errors.As(err, &failed) {
+		if failed, ok := errors.AsType[failedError](err); ok {
 			result.Class = failed.failure.Class
 		}
 		line.End("could not scan: " + result.Error)

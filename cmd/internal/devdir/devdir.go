@@ -42,7 +42,7 @@ func Default() (string, error) {
 // Read reads the addresses; ErrNotRunning when there are none.
 func Read(directory string) (Addresses, error) {
 	var a Addresses
-	text, err := os.ReadFile(filepath.Join(directory, "addresses.json")) //nolint:gosec // the user's own directory
+	text, err := os.ReadFile(filepath.Join(directory, "addresses.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, fmt.Errorf("%s: %w", directory, ErrNotRunning)
 	}
