@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 )
 
@@ -18,7 +17,7 @@ type Pool interface {
 	// Hubs lists the enabled hubs.
 	Hubs(ctx context.Context) ([]HubState, error)
 	// Signal sends the pool a signal, starting a pool that is gone when the signal asks something of it.
-	Signal(ctx context.Context, name string, value json.RawMessage) error
+	Signal(ctx context.Context, name string, value any) error
 }
 
 // ScanSteps are the light steps of ScanImage and Image on the workflow queue.
@@ -47,8 +46,8 @@ func (s *ScanSteps) ListHubs(ctx context.Context) (ListHubsResult, error) {
 // SignalPoolInput is one signal from a scan to the pool of hubs.
 type SignalPoolInput struct {
 	Name string `json:"name"`
-	// Value is the signal's content as JSON.
-	Value json.RawMessage `json:"value"`
+	// Value is the signal's content, of the type the signal carries: a local step gets it as it was handed over.
+	Value any `json:"value"`
 }
 
 // SignalPool tells the pool of hubs something. As a local step it costs one event in the scan's history, where a signal

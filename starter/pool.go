@@ -2,7 +2,6 @@ package starter
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -36,7 +35,7 @@ func (s *Starter) ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig)
 
 // SignalPool sends the pool a signal of a scan. A pool that is gone is started, with these hubs, when the scan wants a
 // lease of it; whatever else a scan has to say to it is done with.
-func (s *Starter) SignalPool(ctx context.Context, name string, value json.RawMessage, hubs []workflows.HubConfig) error {
+func (s *Starter) SignalPool(ctx context.Context, name string, value any, hubs []workflows.HubConfig) error {
 	err := s.temporal.SignalWorkflow(ctx, workflows.HubPoolID, "", name, value)
 	if !isNotFound(err) {
 		return err

@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -87,7 +86,7 @@ type pool struct {
 	hubs []workflows.HubConfig
 }
 
-func (p pool) Signal(ctx context.Context, name string, value json.RawMessage) error {
+func (p pool) Signal(ctx context.Context, name string, value any) error {
 	return p.SignalPool(ctx, name, value, p.hubs)
 }
 

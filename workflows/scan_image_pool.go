@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"encoding/json"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -262,18 +261,13 @@ func (p *poolLink) drain(ctx workflow.Context) {
 
 // sendToPool tells the pool something in the background, until it has arrived.
 func sendToPool[T any](ctx workflow.Context, p *poolLink, s Signal[T], value T) {
-	content, err := json.Marshal(value)
-	if err != nil {
-		p.scan.logger.Error("pool signal", "signal", s.Name, "error", err)
-		return
-	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	p.sending++
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { p.sending-- }()
 		step := localStep(ctx, s.Name)
 		for {
-			err := workflow.ExecuteLocalActivity(step, scanSteps.SignalPool, activities.SignalPoolInput{Name: s.Name, Value: content}).Get(ctx, nil)
+			err := workflow.ExecuteLocalActivity(step, scanSteps.SignalPool, activities.SignalPoolInput{Name: s.Name, Value: value}).Get(ctx, nil)
 			if err == nil || workflow.Sleep(ctx, announceEvery) != nil {
 				return
 			}

@@ -2,7 +2,6 @@ package workflows_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -111,8 +110,8 @@ func (s *ScanImageSuite) acquire(a workflows.Acquire) {
 }
 
 func decode[T any](s *ScanImageSuite, in activities.SignalPoolInput) T {
-	var value T
-	s.NoError(json.Unmarshal(in.Value, &value))
+	value, ok := in.Value.(T)
+	s.True(ok, "%s carries a %T", in.Name, in.Value)
 	return value
 }
 
