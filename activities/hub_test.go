@@ -1,0 +1,191 @@
+package activities_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// edgeError is a typed error as every edge has one.
+type edgeError struct {
+	class   image.FailureClass
+	after   time.Duration
+	refused bool
+}
+
+func (e edgeError) Error() string                    { return "the edge said " + string(e.class) }
+func (e edgeError) FailureClass() image.FailureClass { return e.class }
+func (e edgeError) RetryAfter() time.Duration        { return e.after }
+func (e edgeError) SurelyRefused() bool              { return e.refused }
+
+// stubHub answers as its fields say.
+type stubHub struct {
+	found, state image.HubScan
+	err          error
+	asked        int
+}
+
+func (h *stubHub) FindScan(context.Context, string) (image.HubScan, error) {
+	h.asked++
+	return h.found, h.err
+}
+func (h *stubHub) ScanState(context.Context, image.HubScan) (image.HubScan, error) {
+	return h.state, h.err
+}
+func (h *stubHub) Verdict(context.Context, image.HubScan) (image.Verdict, error) {
+	return image.Verdict{OverallStatus: image.NotInViolation}, h.err
+}
+func (h *stubHub) Findings(context.Context, string, int, int) (image.FindingsPage, error) {
+	return image.FindingsPage{Total: 1}, h.err
+}
+func (h *stubHub) Ready(context.Context) error { return h.err }
+func (h *stubHub) UploadTarget(context.Context) (image.UploadTarget, error) {
+	return image.UploadTarget{Hub: "a", Token: "t0ken"}, h.err
+}
+
+func environment(t *testing.T, steps any) *testsuite.TestActivityEnvironment {
+	t.Helper()
+	var s testsuite.WorkflowTestSuite
+	env := s.NewTestActivityEnvironment()
+	env.RegisterActivity(steps)
+	return env
+}
+
+func applicationError(t *testing.T, err error) *temporal.ApplicationError {
+	t.Helper()
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, err, &app)
+	return app
+}
+
+func TestLookUpTurnsAFailureThatStaysIntoAResult(t *testing.T) {
+	for name, each := range map[string]struct {
+		err   error
+		retry bool
+	}{
+		"passing, first time":   {edgeError{class: image.Transient}, true},
+		"asked to stay away":    {edgeError{class: image.Throttled, after: time.Minute}, false},
+		"needs an operator":     {edgeError{class: image.Unauthorized}, false},
+		"nobody classified it":  {errors.New("odd"), true},
+		"passing, with a delay": {edgeError{class: image.Transient, after: time.Second}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			steps := activities.NewHubSteps(map[string]activities.Hub{"a": &stubHub{err: each.err}})
+			value, err := environment(t, steps).ExecuteActivity(steps.LookUpScan, activities.LookUpScanInput{Hub: "a", Name: "x"})
+			if each.retry {
+				require.False(t, applicationError(t, err).NonRetryable())
+				return
+			}
+			require.NoError(t, err)
+			var result activities.LookUpScanResult
+			require.NoError(t, value.Get(&result))
+			require.NotNil(t, result.Trouble)
+			require.Equal(t, each.err.Error(), result.Trouble.Reason)
+		})
+	}
+}
+
+func TestUnknownHubSaysWhatToDo(t *testing.T) {
+	steps := activities.NewHubSteps(nil)
+	_, err := environment(t, steps).ExecuteActivity(steps.LookUpScan, activities.LookUpScanInput{Hub: "b"})
+	require.ErrorContains(t, err, "give all workers the same hubs")
+	require.False(t, applicationError(t, err).NonRetryable(), "another worker may know it")
+}
+
+func await(t *testing.T, h *stubHub, in activities.AwaitHubScanInput, before any) (activities.AwaitHubScanResult, error) {
+	t.Helper()
+	steps := activities.NewHubSteps(map[string]activities.Hub{"a": h})
+	env := environment(t, steps)
+	if before != nil {
+		env.SetHeartbeatDetails(before)
+	}
+	in.Scan.Hub = "a"
+	value, err := env.ExecuteActivity(steps.AwaitHubScan, in)
+	if err != nil {
+		return activities.AwaitHubScanResult{}, err
+	}
+	var result activities.AwaitHubScanResult
+	require.NoError(t, value.Get(&result))
+	return result, nil
+}
+
+func TestAwaitAsksAgainLaterWhileTheHubIsAtIt(t *testing.T) {
+	h := &stubHub{state: image.HubScan{State: image.HubScanInProgress, Detail: "MATCHING"}}
+	for name, each := range map[string]struct{ waited, delay time.Duration }{
+		"at the start quickly":     {0, 250 * time.Millisecond},
+		"after minutes seldom":     {10 * time.Minute, 12 * time.Second},
+		"never less than a minute": {10 * time.Hour, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := await(t, h, activities.AwaitHubScanInput{Since: time.Now().Add(-each.waited), Longest: time.Hour}, nil)
+			app := applicationError(t, err)
+			require.InDelta(t, each.delay.Seconds(), app.NextRetryDelay().Seconds(), 0.2)
+			require.Equal(t, temporal.ApplicationErrorCategoryBenign, app.Category(), "waiting is no failure")
+			require.ErrorContains(t, err, "MATCHING")
+		})
+	}
+}
+
+func TestAwaitCountsOnlyTimeInWhichTheHubAnswered(t *testing.T) {
+	h := &stubHub{state: image.HubScan{State: image.HubScanInProgress, Detail: "MATCHING"}}
+	longAgo := map[string]any{"answered": time.Hour, "lastAnswer": time.Now().Add(-2 * time.Hour)}
+	result, err := await(t, h, activities.AwaitHubScanInput{Since: time.Now(), Longest: 2 * time.Hour}, longAgo)
+	require.NoError(t, err)
+	require.True(t, result.Stuck)
+	require.Greater(t, result.Answered, 3*time.Hour-time.Minute)
+
+	silent := map[string]any{"answered": time.Hour, "failures": 1}
+	_, err = await(t, h, activities.AwaitHubScanInput{Since: time.Now(), Longest: 2 * time.Hour}, silent)
+	require.ErrorContains(t, err, "is at it", "the time since a failure does not count")
+}
+
+func TestAwaitReturnsTroubleAfterTwoRetries(t *testing.T) {
+	h := &stubHub{err: edgeError{class: image.Transient}}
+	_, err := await(t, h, activities.AwaitHubScanInput{}, map[string]any{"failures": 1})
+	require.Error(t, err, "the second failure is tried again")
+	result, err := await(t, h, activities.AwaitHubScanInput{}, map[string]any{"failures": 2, "answered": time.Minute})
+	require.NoError(t, err)
+	require.Equal(t, image.Transient, result.Trouble.Class)
+	require.Equal(t, time.Minute, result.Trouble.Answered)
+}
+
+func TestCountsDecidesWhetherAnUploadIsNeeded(t *testing.T) {
+	scan := func(state image.HubScanState, id string) image.HubScan {
+		return image.HubScan{State: state, ScanID: id}
+	}
+	require.True(t, activities.Counts(scan(image.HubScanInProgress, "1"), "1"))
+	require.True(t, activities.Counts(scan(image.HubScanComplete, "1"), ""))
+	require.True(t, activities.Counts(scan(image.HubScanComplete, "2"), "1"))
+	require.False(t, activities.Counts(scan(image.HubScanComplete, "1"), "1"), "the scan a rescan is to replace")
+	require.False(t, activities.Counts(scan(image.HubScanFailed, "2"), "1"))
+	require.False(t, activities.Counts(scan(image.HubScanAbsent, ""), ""))
+}
+
+func TestBerthKeys(t *testing.T) {
+	key := activities.BerthKey{Digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", Chain: "01a2-b", Pull: 2, Attempt: 3}
+	again, err := activities.ParseBerthKey(key.String())
+	require.NoError(t, err)
+	require.Equal(t, key, again)
+	for _, wrong := range []string{"", "a.b.1.2", key.Digest.Hex() + ".c.x.1", key.Digest.Hex() + ".c.1"} {
+		_, err := activities.ParseBerthKey(wrong)
+		require.Error(t, err, wrong)
+	}
+}
+
+func FuzzParseBerthKey(f *testing.F) {
+	f.Add("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.chain.1.1")
+	f.Fuzz(func(t *testing.T, text string) {
+		if key, err := activities.ParseBerthKey(text); err == nil {
+			_, err := activities.ParseBerthKey(key.String())
+			require.NoError(t, err)
+		}
+	})
+}

@@ -1,0 +1,110 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/config"
+)
+
+const whole = `
+hubs:
+  - name: main
+    url: https://hub.example:8443
+    token-file: /run/secrets/token
+    limit: 3
+    rate: 20
+    settle: 60s
+scanner:
+  domain: eu
+  berths: 2
+  cache-limit: 10GiB
+  client: {memory: 512MiB, list-timeout: 10m}
+registries:
+  - {host: "registry.example:5000", plain-http: true}
+credentials:
+  - {name: team-a, username: a, password-file: /run/secrets/a}
+`
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "perceptor.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestFileThenEnvironmentThenFlags(t *testing.T) {
+	file := write(t, whole)
+	c, err := config.Load(file, nil)
+	require.NoError(t, err)
+	require.Equal(t, "main", c.Hubs[0].Name)
+	require.Equal(t, time.Minute, c.Hubs[0].Settle)
+	require.Equal(t, config.Bytes(10<<30), c.Scanner.CacheLimit)
+	require.Equal(t, config.Bytes(512<<20), c.Scanner.Client.Memory)
+	require.Equal(t, 10*time.Minute, c.Scanner.Client.ListTimeout)
+	require.Equal(t, "registry.example:5000", c.Registries[0].Host)
+	require.Equal(t, 30*time.Minute, c.Scanner.Drain, "what nobody says keeps its default")
+
+	t.Setenv("PERCEPTOR_SCANNER_BERTHS", "5")
+	t.Setenv("PERCEPTOR_SCANNER_CLIENT_MEMORY", "1GiB")
+	c, err = config.Load(file, nil)
+	require.NoError(t, err)
+	require.Equal(t, 5, c.Scanner.Berths)
+	require.Equal(t, config.Bytes(1<<30), c.Scanner.Client.Memory)
+
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	flags.Int("berths", 0, "")
+	flags.Duration("drain", 0, "")
+	require.NoError(t, flags.Parse([]string{"--berths", "7", "--drain", "1s"}))
+	c, err = config.Load(file, flags)
+	require.NoError(t, err)
+	require.Equal(t, 7, c.Scanner.Berths)
+	require.Equal(t, time.Second, c.Scanner.Drain)
+}
+
+func TestWithoutAFileEverythingHasADefault(t *testing.T) {
+	c, err := config.Load("", nil)
+	require.NoError(t, err)
+	require.Equal(t, config.Default(), c)
+}
+
+func TestAllMistakesAreToldAtOnce(t *testing.T) {
+	_, err := config.Load(write(t, `
+hubs:
+  - {name: Main Hub, url: "http://hub.example", limit: 0}
+  - {name: b, url: "https://hub.example", limit: 1, token-file: t, rate: -1}
+  - {name: b, url: "https://hub.example", limit: 1, token-file: t}
+scanner: {berths: 0}
+credentials: [{name: x}]
+registries: [{plain-http: true}]
+`), nil)
+	for _, mistake := range []string{
+		"a name has up to 63", "want https://", "limit is 0", "give either token-file", "must not be negative", "two are called", "berths is 0",
+		`"x": give either docker-config`, "host is missing",
+	} {
+		require.ErrorContains(t, err, mistake)
+	}
+}
+
+func TestWrongFiles(t *testing.T) {
+	for name, each := range map[string]struct{ text, says string }{
+		"unknown key":  {"scaner: {berths: 1}", "scaner"},
+		"no yaml":      {"{", "read configuration"},
+		"size":         {"scanner: {cache-limit: huge}", "want a number with a unit"},
+		"duration":     {"scanner: {drain: soon}", "drain"},
+		"wrong type":   {"hubs: 7", "hubs"},
+		"number in it": {"scanner: {berths: many}", "berths"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Load(write(t, each.text), nil)
+			require.ErrorContains(t, err, each.says)
+		})
+	}
+	_, err := config.Load(filepath.Join(t.TempDir(), "missing.yaml"), nil)
+	require.ErrorContains(t, err, "missing.yaml")
+}

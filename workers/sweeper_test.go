@@ -1,0 +1,81 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/berth"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+var key = activities.BerthKey{
+	Digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", Chain: "chain-1", Pull: 1, Attempt: 1,
+}.String()
+
+func TestSweeperFreesOnlyWhatNoScanWants(t *testing.T) {
+	for name, each := range map[string]struct {
+		view workflows.PlaceView
+		err  error
+		kept bool
+	}{
+		"lies here":             {view: workflows.PlaceView{Chain: "chain-1", Host: "host-1", Berth: key}, kept: true},
+		"pulling again":         {view: workflows.PlaceView{Chain: "chain-1", Undecided: true}, kept: true},
+		"no answer":             {err: errors.New("no worker"), kept: true},
+		"lies elsewhere":        {view: workflows.PlaceView{Chain: "chain-1", Host: "host-2", Berth: "other"}},
+		"lies in another berth": {view: workflows.PlaceView{Chain: "chain-1", Host: "host-1", Berth: "other"}},
+		"needs no berth":        {view: workflows.PlaceView{Chain: "chain-1"}},
+		"another scan":          {view: workflows.PlaceView{Chain: "chain-2", Undecided: true}},
+		"no scan":               {err: starter.ErrUnknownImage},
+	} {
+		t.Run(name, func(t *testing.T) {
+			yard, err := berth.Open(t.TempDir(), "host-1", 1)
+			require.NoError(t, err)
+			_, settled, err := yard.Take(key)
+			require.NoError(t, err)
+			s := sweeper{yard: yard, logger: slog.New(slog.DiscardHandler), place: func(context.Context, image.Digest) (workflows.PlaceView, error) {
+				return each.view, each.err
+			}}
+			s.sweep(t.Context())
+			require.Len(t, yard.List(), 1, "a berth in the hands of a step is not touched")
+			settled()
+			s.sweep(t.Context())
+			require.Equal(t, each.kept, len(yard.List()) == 1)
+		})
+	}
+}
+
+func TestParseRoles(t *testing.T) {
+	roles, err := ParseRoles("hub, scan,hub")
+	require.NoError(t, err)
+	require.Equal(t, []Role{RoleHub, RoleScan}, roles)
+	for _, wrong := range []string{"", "hub,", "everything"} {
+		_, err := ParseRoles(wrong)
+		require.ErrorContains(t, err, "want some of", wrong)
+	}
+}
+
+func TestHostKeepsItsNameWithItsDirectory(t *testing.T) {
+	directory := t.TempDir()
+	first, err := Host(directory)
+	require.NoError(t, err)
+	again, err := Host(directory)
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+	other, err := Host(t.TempDir())
+	require.NoError(t, err)
+	require.NotEqual(t, first, other)
+}
+
+func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
+	err := Run(t.Context(), Settings{Roles: AllRoles})
+	require.ErrorContains(t, err, "directory is missing")
+	require.ErrorContains(t, err, "none configured")
+	require.ErrorContains(t, Run(t.Context(), Settings{}), "no role given")
+}
