@@ -15,13 +15,17 @@ import (
 	"github.com/perceptor/perceptor/internal/scanclient"
 )
 
+// callsAtMost is how many calls one step makes to a hub: the driver's own bound backs up the queue's, for servers whose
+// queues have several partitions.
+const callsAtMost = 3
+
 // newHubs makes the drivers of the configured hubs.
 func newHubs(c config.Config) (map[string]activities.Hub, error) {
 	hubs := map[string]activities.Hub{}
 	for _, h := range c.Hubs {
 		driver, err := blackduck.New(blackduck.Options{
 			Name: h.Name, URL: h.URL, TokenFile: h.TokenFile, Username: h.Username, PasswordFile: h.PasswordFile,
-			CAFile: h.CAFile, Insecure: h.Insecure, Generation: blackduck.Generation(h.Generation), RequestsPerSecond: h.Rate,
+			CAFile: h.CAFile, Insecure: h.Insecure, Generation: blackduck.Generation(h.Generation), RequestsPerSecond: callsAtMost * h.Rate,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("hub %s: %w", h.Name, err)

@@ -29,7 +29,7 @@ func Module(s Settings) fx.Option {
 	options := []fx.Option{
 		fx.Supply(s, s.Config, s.Logger),
 		fx.Provide(func() client.Client { return s.Client }, starter.New, newHubs),
-		fx.Invoke(configurePool),
+		fx.Invoke(configureHubs),
 	}
 	if s.plays(RoleWorkflows) {
 		options = append(options, fx.Invoke(serveWorkflows))
@@ -66,9 +66,25 @@ func Run(ctx context.Context, s Settings) error {
 	return nil
 }
 
-// configurePool tells the pool of hubs what is configured, at every start of a worker.
-func configurePool(life fx.Lifecycle, s *starter.Starter, c config.Config) {
-	life.Append(fx.StartHook(func(ctx context.Context) error { return s.ConfigureHubs(ctx, HubConfigs(c)) }))
+// configureHubs tells the pool of hubs what is configured, and the server the rates of their queues, at every start of a
+// worker.
+func configureHubs(life fx.Lifecycle, settings Settings, s *starter.Starter, c config.Config) {
+	life.Append(fx.StartHook(func(ctx context.Context) error {
+		if err := SetHubRates(ctx, s, settings.Namespace, c); err != nil {
+			return err
+		}
+		return s.ConfigureHubs(ctx, HubConfigs(c))
+	}))
+}
+
+// SetHubRates sets the configured rate of every hub's queue where nobody has set one by hand.
+func SetHubRates(ctx context.Context, s *starter.Starter, namespace string, c config.Config) error {
+	for _, h := range c.Hubs {
+		if err := s.SetHubRate(ctx, namespace, h.Name, h.Rate); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // HubConfigs is what the pool needs to know of the configured hubs.

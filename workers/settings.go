@@ -49,7 +49,9 @@ type Settings struct {
 	Config config.Config
 	Roles  []Role
 	Client client.Client
-	Logger *slog.Logger
+	// Namespace is the one the client is connected to.
+	Namespace string
+	Logger    *slog.Logger
 }
 
 func (s Settings) plays(r Role) bool { return slices.Contains(s.Roles, r) }
@@ -57,6 +59,9 @@ func (s Settings) plays(r Role) bool { return slices.Contains(s.Roles, r) }
 // check refuses what cannot work, before anything is started.
 func (s Settings) check() error {
 	var wrong []error
+	if s.Namespace == "" {
+		wrong = append(wrong, errors.New("no Temporal namespace given"))
+	}
 	if len(s.Roles) == 0 {
 		wrong = append(wrong, errors.New("no role given"))
 	}

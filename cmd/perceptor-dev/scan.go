@@ -47,7 +47,7 @@ func startCrew(ctx context.Context, dir *datadir.Dir, addresses devdir.Addresses
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect workers to temporal: %w", err), file.Close())
 	}
-	settings := workers.Settings{Config: configuration(dir, addresses), Roles: workers.AllRoles, Client: connection, Logger: logger}
+	settings := workers.Settings{Config: configuration(dir, addresses), Roles: workers.AllRoles, Client: connection, Namespace: temporal.Namespace, Logger: logger}
 	crew := &crew{client: connection, app: fx.New(fx.NopLogger, workers.Module(settings)), log: file}
 	if err := crew.app.Start(ctx); err != nil {
 		connection.Close()

@@ -12,8 +12,11 @@ import (
 func newSetup(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use:   "setup",
-		Short: "Make a Temporal namespace ready: search attributes, and the pool of hubs",
-		Long:  "Register the search attributes and tell the pool of hubs what is configured. It is safe to repeat.",
+		Short: "Make a Temporal namespace ready: search attributes, the pool of hubs, rates",
+		Long: `Register the search attributes, tell the pool of hubs what is configured, and set the rates of the hubs' queues.
+
+It is safe to repeat. A rate that was set by hand, such as an emergency stop, is left alone:
+  temporal task-queue config set --task-queue hub-main --task-queue-type activity --queue-rps-limit 0 --queue-rps-limit-reason stop`,
 		Example: `  TEMPORAL_ADDRESS=temporal.example:7233 TEMPORAL_NAMESPACE=perceptor \
     perceptor setup --config /etc/perceptor.yaml`,
 		Args: cobra.NoArgs,
@@ -31,7 +34,11 @@ func newSetup(s *shared) *cobra.Command {
 				return err
 			}
 			defer connection.Close()
-			if err := starter.New(connection).SetUp(cmd.Context(), options.Namespace, workers.HubConfigs(c)); err != nil {
+			st := starter.New(connection)
+			if err := st.SetUp(cmd.Context(), options.Namespace, workers.HubConfigs(c)); err != nil {
+				return err
+			}
+			if err := workers.SetHubRates(cmd.Context(), st, options.Namespace, c); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "namespace %s at %s is ready, with %d hubs\n", options.Namespace, options.HostPort, len(c.Hubs))

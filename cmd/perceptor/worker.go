@@ -65,12 +65,12 @@ func runWorker(cmd *cobra.Command, s *shared, roles string) error {
 			return err
 		}
 	}
-	connection, _, err := s.dial(l)
+	connection, options, err := s.dial(l)
 	if err != nil {
 		return err
 	}
 	defer connection.Close()
-	settings.Client = connection
+	settings.Client, settings.Namespace = connection, options.Namespace
 	return workers.Run(cmd.Context(), settings)
 }
 

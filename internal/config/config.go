@@ -41,7 +41,8 @@ type Hub struct {
 	Generation string `mapstructure:"generation"`
 	// Limit is the number of Perceptor's scans the hub may have at a time.
 	Limit int `mapstructure:"limit"`
-	// Rate bounds the requests per second of each process to this hub; 0 means no bound.
+	// Rate bounds the steps per second that speak to this hub, over all workers; each makes at most three requests.
+	// 0 means no bound. Uploads are bounded by Limit instead.
 	Rate float64 `mapstructure:"rate"`
 	// Settle is how long the hub may take to show an upload it has accepted.
 	Settle time.Duration `mapstructure:"settle"`
