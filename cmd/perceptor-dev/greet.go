@@ -23,4 +23,16 @@ Perceptor runs on this machine, for development only.
 func (s *stack) greet(out io.Writer) {
 	addresses := s.addresses()
 	_, _ = fmt.Fprintf(out, greeting, addresses.Temporal, addresses.UI, addresses.Hub, addresses.Registry, s.dir.Path())
+	if s.options.noWorkers {
+		_, _ = fmt.Fprintf(out, "No workers run here. Start as many as you like with:\n\n  perceptor worker --dev %s\n\n", s.dir.Path())
+	}
+}
+
+// ownUp says how little the hub knows: its first records are a sample, and "no finding" means little with them.
+func ownUp(out io.Writer) {
+	_, _ = fmt.Fprint(out, `
+Until told otherwise the hub knows only a sample of some sixty published records. To load all of OSV:
+  perceptor hub update --from https://osv-vulnerabilities.storage.googleapis.com
+
+`)
 }

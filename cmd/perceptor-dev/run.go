@@ -66,6 +66,9 @@ func (s *stack) work(ctx context.Context, out io.Writer) (totals, error) {
 		}
 	}
 	if !s.options.untilScanned {
+		if s.crew != nil {
+			ownUp(out)
+		}
 		_, _ = fmt.Fprintln(out, "ready; Ctrl-C ends it")
 		<-ctx.Done()
 	}
