@@ -15,6 +15,9 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
+// ErrNoPool is the answer while no pool of hubs is running.
+var ErrNoPool = errors.New("the pool of hubs is not running; run perceptor setup, or start a worker")
+
 // ConfigureHubs tells the pool the configured hubs, and starts it when there is none. A pool that never was, while no
 // scan is open, has nothing to wait for; any other new pool starts closed until it knows what is out.
 func (s *Starter) ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig) error {
@@ -84,7 +87,7 @@ func (s *Starter) HubPool(ctx context.Context) (workflows.HubPoolStatus, error) 
 	var status workflows.HubPoolStatus
 	err := s.query(ctx, workflows.HubPoolID, workflows.QueryStatus, &status)
 	if errors.Is(err, ErrUnknownImage) {
-		return status, fmt.Errorf("the pool of hubs is not running; run perceptor setup, or start a worker")
+		return status, ErrNoPool
 	}
 	return status, err
 }
@@ -154,7 +157,7 @@ func (s *Starter) update(ctx context.Context, name string, in, answer any) error
 	case errors.As(err, &app):
 		return errors.New(app.Message())
 	case errors.As(err, &missing):
-		return errors.New("the pool of hubs is not running; run perceptor setup, or start a worker")
+		return ErrNoPool
 	case err != nil:
 		return fmt.Errorf("%s: %w", name, err)
 	}

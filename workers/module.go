@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -100,6 +101,17 @@ func HubConfigs(c config.Config) []workflows.HubConfig {
 type pool struct {
 	*starter.Starter
 	hubs []workflows.HubConfig
+}
+
+func (p pool) Hubs(ctx context.Context) ([]activities.HubState, error) {
+	hubs, err := p.Starter.Hubs(ctx)
+	if !errors.Is(err, starter.ErrNoPool) {
+		return hubs, err
+	}
+	if err := p.ConfigureHubs(ctx, p.hubs); err != nil {
+		return nil, err
+	}
+	return p.Starter.Hubs(ctx)
 }
 
 func (p pool) Signal(ctx context.Context, name string, value any) error {
