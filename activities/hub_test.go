@@ -37,12 +37,15 @@ func (h *stubHub) FindScan(context.Context, string) (image.HubScan, error) {
 	h.asked++
 	return h.found, h.err
 }
+
 func (h *stubHub) ScanState(context.Context, image.HubScan) (image.HubScan, error) {
 	return h.state, h.err
 }
+
 func (h *stubHub) Verdict(context.Context, image.HubScan) (image.Verdict, error) {
 	return image.Verdict{OverallStatus: image.NotInViolation}, h.err
 }
+
 func (h *stubHub) Findings(context.Context, string, int, int) (image.FindingsPage, error) {
 	return image.FindingsPage{Total: 1}, h.err
 }
