@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	activitypb "go.temporal.io/api/common/v1"
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	failurepb "go.temporal.io/api/failure/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
@@ -16,7 +16,9 @@ import (
 
 func TestFilterCannotBecomeAConditionOfItsOwn(t *testing.T) {
 	f := ImageFilter{Repository: `x" OR WorkflowType = "HubPool`, Status: image.StatusFailed}
-	require.Equal(t, `WorkflowType = "Image" AND ExecutionStatus = "Running" AND PerceptorRepository = "x\" OR WorkflowType = \"HubPool" AND PerceptorScanStatus = "Failed"`, f.query())
+	want := `WorkflowType = "Image" AND ExecutionStatus = "Running" AND PerceptorRepository = "x\" OR WorkflowType = \"HubPool"` +
+		` AND PerceptorScanStatus = "Failed"`
+	require.Equal(t, want, f.query())
 	require.NotContains(t, ImageFilter{}.query(), "Perceptor")
 }
 
@@ -25,7 +27,7 @@ func TestDoingReadsWhatEachStepTells(t *testing.T) {
 		payloads, err := converter.GetDefaultDataConverter().ToPayloads(told)
 		require.NoError(t, err)
 		return &workflowpb.PendingActivityInfo{
-			ActivityType: &activitypb.ActivityType{Name: step}, State: enumspb.PENDING_ACTIVITY_STATE_STARTED, Attempt: 2,
+			ActivityType: &commonpb.ActivityType{Name: step}, State: enumspb.PENDING_ACTIVITY_STATE_STARTED, Attempt: 2,
 			HeartbeatDetails: payloads, LastFailure: &failurepb.Failure{Message: "503"},
 		}
 	}
