@@ -27,7 +27,10 @@ func (c *call) viewLocation(tx *bbolt.Tx, l codeLocation) (locationView, error) 
 	view := locationView{
 		Name: l.Name, URL: "urn:uuid:" + l.ID, Type: "BOM_IMPORT", ScanSize: l.Size,
 		CreatedAt: stamp(l.CreatedAt), UpdatedAt: stamp(l.UpdatedAt),
-		Meta: c.metaOf(path, allowEdit, "scans", path+"/scan-summaries", "latest-scan", path+"/latest-scan-summary"),
+		Meta: c.metaOf(path, allowEdit, "scans", path+"/scan-summaries"),
+	}
+	if !c.old {
+		view.Meta.Links = append(view.Meta.Links, link{"latest-scan", c.base + path + "/latest-scan-summary"})
 	}
 	if l.Version == "" {
 		return view, nil
@@ -214,16 +217,21 @@ func (h *Hub) deleteLocation(c *call) (reply, error) {
 		if err := dropScans(tx, l.ID, 0); err != nil {
 			return err
 		}
-		left := l.Version
-		if err := h.setMapping(tx, &l, ""); err != nil {
-			return err
-		}
-		for bucket, key := range map[string]string{locationBucket: l.ID, locationNameBucket: strings.ToLower(l.Name), contentsBucket: l.ID} {
-			if err := remove(tx, bucket, key); err != nil {
-				return err
-			}
-		}
-		return h.rejudge(tx, left)
+		return h.dropLocation(tx, l)
 	})
 	return reply{status: http.StatusNoContent}, err
+}
+
+// dropLocation deletes a code location that has no scans left.
+func (h *Hub) dropLocation(tx *bbolt.Tx, l codeLocation) error {
+	left := l.Version
+	if err := h.setMapping(tx, &l, ""); err != nil {
+		return err
+	}
+	for bucket, key := range map[string]string{locationBucket: l.ID, locationNameBucket: strings.ToLower(l.Name), contentsBucket: l.ID} {
+		if err := remove(tx, bucket, key); err != nil {
+			return err
+		}
+	}
+	return h.rejudge(tx, left)
 }

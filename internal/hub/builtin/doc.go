@@ -12,6 +12,13 @@
 //     the upload's field codeLocationName and its header X-Perceptor-Attempt; fixedVersion, aliases and url in
 //     vulnerabilityWithRemediation; assessed on components; notAssessedCount and findingCount on risk-profile; the
 //     status UNKNOWN; the source OSV; the severity UNRATED; everything below /internal.
+//   - GET and PUT /internal/faults, with the API token, read and set the fault switches (the type Faults): latency, 429 and
+//     5xx with or without Retry-After, HTML and empty answers, no answer at all, uploads accepted without an answer or lost,
+//     slow and stuck scans, a capacity, the old generation of the API. PUT replaces: a switch it leaves out is off
+//     afterwards, and times, counts and draws begin anew; what makes no sense is answered 400 and changes nothing. Every
+//     switch may end by itself ("for"). Nothing below /internal is ever disturbed, and the switches do not outlive the process.
+//   - GET /internal/stats tells what was counted (the type Stats): uploads, scans, the highest number in progress, requests
+//     by class with their highest rates, refusals by reason. It is for checkers that must not trust anybody's log.
 //   - A vulnerability that no source rated has the severity UNRATED, for which the API has no word. A component with only
 //     such vulnerabilities counts under the level UNRATED in the risk profile, so that UNKNOWN means "not assessed" alone.
 //

@@ -52,3 +52,16 @@ func (h *Hub) StoredScans() (all, active int, err error) {
 	})
 	return all, active, err
 }
+
+// DueScans counts the scans in progress whose time has come.
+func (h *Hub) DueScans() (due int) {
+	_ = h.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte(activeBucket)).ForEach(func(id, _ []byte) error {
+			if s, err := findScan(tx, string(id)); err == nil && !s.DueAt.After(h.options.Clock.Now()) {
+				due++
+			}
+			return nil
+		})
+	})
+	return due
+}

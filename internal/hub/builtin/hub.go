@@ -26,6 +26,9 @@ type Hub struct {
 	// certificate is what Serve shows; nil without a folder for it.
 	certificate *tls.Certificate
 
+	// faults are the switches that disturb; traffic counts what was asked.
+	faults  *faultSet
+	traffic *traffic
 	// requests are those not yet written to the file.
 	requests atomic.Uint64
 	// loading serializes loads of vulnerability data; progress tells of the one that runs.
@@ -79,9 +82,13 @@ func Open(options Options) (*Hub, error) {
 	h := &Hub{
 		options: options, log: options.Logger, db: db, rules: rules, cache: newAssessmentCache(), certificate: certificate,
 		judgers: make(chan struct{}, parallelJudging), wake: make(chan struct{}, 1),
+		faults: newFaultSet(options.Faults, options.Clock),
 	}
 	h.context, h.stop = context.WithCancel(context.Background())
 	if h.logins, err = newLogins(db, token, password); err == nil {
+		h.traffic, err = loadTraffic(db)
+	}
+	if err == nil {
 		err = h.resume()
 	}
 	if err != nil {

@@ -85,6 +85,9 @@ type scan struct {
 	Components   int             `json:"components"`
 	// Left is the version the code location was mapped to before; it loses these components.
 	Left string `json:"left,omitempty"`
+	// Lost and Stuck are what the fault switches decided when it was accepted.
+	Lost  bool `json:"lost,omitempty"`
+	Stuck bool `json:"stuck,omitempty"`
 }
 
 // component is one package of a document.

@@ -32,6 +32,8 @@ type Options struct {
 	ScanTime time.Duration
 	// AcceptDelay is how long an upload waits before it is accepted.
 	AcceptDelay time.Duration
+	// Faults are the switches to begin with; a start knows nothing of those set live before.
+	Faults Faults
 	// MaxDocument is the largest accepted document in bytes; 0 means 128 MiB.
 	MaxDocument int64
 	// Version is what /api/current-version answers; empty means "0.0.0".
@@ -51,6 +53,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.ScanTime < 0 || o.AcceptDelay < 0 || o.MaxDocument < 0 {
 		return o, errors.New("built-in hub: ScanTime, AcceptDelay and MaxDocument cannot be negative")
+	}
+	if err := o.Faults.check(); err != nil {
+		return o, fmt.Errorf("built-in hub: option Faults: %w", err)
 	}
 	if o.MaxDocument == 0 {
 		o.MaxDocument = defaultMaxDocument

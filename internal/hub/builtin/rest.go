@@ -16,6 +16,8 @@ type call struct {
 	writer http.ResponseWriter
 	// base is the hub's root as the caller wrote it; every link in an answer starts with it.
 	base string
+	// old is set when the hub speaks the old form of the API.
+	old bool
 }
 
 func (c *call) header() http.Header { return c.writer.Header() }
@@ -35,6 +37,8 @@ type restError struct {
 	status  int
 	code    string
 	message string
+	// retryAfter is the header of that name; empty for none.
+	retryAfter string
 }
 
 func (e *restError) Error() string { return e.message }
@@ -75,15 +79,20 @@ var (
 
 // wrap turns an endpoint into a handler: login, media types, errors and counting are the same for all.
 func (h *Hub) wrap(route route) http.Handler {
+	class := classOf(route.pattern)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.requests.Add(1)
-		mediaType, err := negotiate(r.Header.Get("Accept"), route.media)
-		answer := reply{}
-		if err == nil {
-			err = h.authorize(r, route.access)
+		h.traffic.note(class, h.options.Clock.Now())
+		answered, err := h.faulted(w, r, class)
+		if err != nil && class == classUpload {
+			err = errors.Join(err, h.countRefused(err))
 		}
+		if answered && err == nil {
+			return
+		}
+		answer, mediaType := reply{}, ""
 		if err == nil {
-			answer, err = route.serve(&call{Request: r, writer: w, base: baseOf(r)})
+			answer, mediaType, err = h.answer(w, r, route)
 		}
 		if err != nil {
 			h.writeError(w, r, err)
@@ -91,6 +100,25 @@ func (h *Hub) wrap(route route) http.Handler {
 		}
 		h.write(w, r, mediaType, answer)
 	})
+}
+
+// answer serves a route in the generation of the API that the hub speaks now.
+func (h *Hub) answer(w http.ResponseWriter, r *http.Request, route route) (answer reply, mediaType string, err error) {
+	old := h.old()
+	if old && route.since() {
+		return reply{}, "", refuse(http.StatusNotFound, "not_found", "there is nothing at %.200q", r.URL.Path)
+	}
+	if old {
+		route.media = ""
+	}
+	if mediaType, err = negotiate(r.Header.Get("Accept"), route.media); err != nil {
+		return reply{}, "", err
+	}
+	if err := h.authorize(r, route.access); err != nil {
+		return reply{}, "", err
+	}
+	answer, err = route.serve(&call{Request: r, writer: w, base: baseOf(r), old: old})
+	return answer, mediaType, err
 }
 
 func baseOf(r *http.Request) string {
@@ -146,11 +174,11 @@ func (h *Hub) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if err != nil {
 		h.log.Error("error not encoded", "error", err)
 	}
-	switch known.status {
-	case http.StatusUnauthorized:
+	if known.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "1")
+	}
+	if known.retryAfter != "" {
+		w.Header().Set("Retry-After", known.retryAfter)
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json;charset=UTF-8")

@@ -103,6 +103,7 @@ func TestShapes(t *testing.T) {
 		"policy-rules":              "/api/policy-rules",
 		"notifications":             "/api/notifications",
 		"stats":                     "/internal/stats",
+		"faults":                    "/internal/faults",
 		"vulnerability-data":        "/internal/vulnerability-data",
 		"no-endpoint":               "/api/none",
 		"no-project":                "/api/projects/none",
@@ -119,6 +120,8 @@ func TestShapes(t *testing.T) {
 			a := h.call(http.MethodGet, at, "")
 			if name == "stats" { // the number of requests depends on the order of these rows
 				a.body = regexp.MustCompile(`"requests_total":\d+`).ReplaceAll(a.body, []byte(`"requests_total":0`))
+				a.body = regexp.MustCompile(`"(poll|all|login|lookup|verdict|refresh|control|other)":(\d+|{[^{}]*}),?`).ReplaceAll(a.body, nil)
+				a.body = bytes.ReplaceAll(a.body, []byte(`,}`), []byte(`}`))
 			}
 			golden(t, h, name, a)
 		})

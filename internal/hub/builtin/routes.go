@@ -27,6 +27,23 @@ const (
 	readinessMedia    = vendorPrefix + "scan-readiness-1+json"
 )
 
+// since tells that the API has this only since its current generation.
+func (r route) since() bool {
+	_, path, _ := strings.Cut(r.pattern, " ")
+	for _, part := range []string{"/api/tokens/authenticate", "/latest-scan-summary", "/bom-status", "/api/scan-readiness"} {
+		if strings.Contains(path, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// old tells whether the hub speaks the old generation of the API now.
+func (h *Hub) old() bool {
+	f, on := h.faults.look(FaultGeneration)
+	return on && f.Is == generationOld
+}
+
 const (
 	projectPath   = "/api/projects/{project}"
 	versionPath   = projectPath + "/versions/{version}"
@@ -52,6 +69,8 @@ func (h *Hub) routes() []route {
 		{"GET /api/scans/{scan}", summaryMedia, withBearer, h.getScan},
 		{"GET /api/scan-summaries/{scan}", summaryMedia, withBearer, h.getScan},
 		{"GET /internal/stats", "", withToken, h.getStats},
+		{"GET /internal/faults", "", withToken, h.getFaults},
+		{"PUT /internal/faults", "", withToken, h.putFaults},
 		{"GET /internal/vulnerability-data", "", withToken, h.getData},
 		{"PUT /internal/vulnerability-data", "", withToken, h.putData},
 	}
@@ -130,8 +149,12 @@ func (h *Hub) getRoot(c *call) (reply, error) {
 }
 
 func (h *Hub) getCurrentVersion(c *call) (reply, error) {
+	version := h.options.Version
+	if c.old {
+		version = oldVersion
+	}
 	return reply{status: http.StatusOK, body: map[string]any{
-		"version": h.options.Version, "_meta": c.metaOf("/api/current-version", allowGet),
+		"version": version, "_meta": c.metaOf("/api/current-version", allowGet),
 	}}, nil
 }
 

@@ -15,7 +15,7 @@ const retryWait = time.Second
 func (h *Hub) start(s scan) { h.goOn(func() { h.run(s) }) }
 
 func (h *Hub) run(s scan) {
-	if !h.wait(s.DueAt.Sub(h.options.Clock.Now())) {
+	if !h.wait(s.DueAt.Sub(h.options.Clock.Now())) || s.Stuck && !h.unstick() {
 		return
 	}
 	select {
@@ -50,6 +50,9 @@ func (h *Hub) wait(d time.Duration) bool {
 // finish judges what a scan found and ends it. The components are assessed once before, so that the transaction that
 // writes finds the assessments in memory and holds up nobody.
 func (h *Hub) finish(s scan) error {
+	if s.Lost {
+		return h.db.Update(func(tx *bbolt.Tx) error { return h.lose(tx, s.ID) })
+	}
 	err := h.db.View(func(tx *bbolt.Tx) error {
 		found, _, err := read[[]component](tx, scanContentsBucket, s.ID)
 		if err != nil {

@@ -201,12 +201,17 @@ func dropScans(tx *bbolt.Tx, locationID string, keep int) error {
 		if i < keep || s.State == scanStarted {
 			continue
 		}
-		if err := remove(tx, scanIndexBucket, joinKey(locationID, sequenceKey(s.Seq))); err != nil {
-			return err
-		}
-		if err := remove(tx, scanBucket, s.ID); err != nil {
+		if err := dropScan(tx, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// dropScan deletes a finished scan.
+func dropScan(tx *bbolt.Tx, s scan) error {
+	if err := remove(tx, scanIndexBucket, joinKey(s.CodeLocation, sequenceKey(s.Seq))); err != nil {
+		return err
+	}
+	return remove(tx, scanBucket, s.ID)
 }

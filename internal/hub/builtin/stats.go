@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -14,11 +15,13 @@ type Stats struct {
 	UploadsStarted uint64 `json:"uploads_started"`
 	// UploadsAccepted counts uploads that became a scan; the same attempt sent again is not a second one.
 	UploadsAccepted uint64 `json:"uploads_accepted"`
-	// UploadsRefused counts uploads answered with an error: an older attempt, a bad document, one too large.
+	// UploadsRefused counts uploads answered with an error: an older attempt, a bad document, one too large, a fault switch.
 	UploadsRefused uint64 `json:"uploads_refused"`
 	ScansSucceeded uint64 `json:"scans_succeeded"`
 	// ScansFailed counts scans that ended without a result, cancelled ones too.
 	ScansFailed uint64 `json:"scans_failed"`
+	// ScansLost counts those of the failed scans that the fault switch deleted.
+	ScansLost uint64 `json:"scans_lost"`
 	// InProgress is the number of scans accepted and not finished, MaxInProgress the highest it ever was.
 	InProgress    uint64 `json:"in_progress"`
 	MaxInProgress uint64 `json:"max_in_progress"`
@@ -27,6 +30,13 @@ type Stats struct {
 	// ScansByName counts scans that succeeded, UploadsByName uploads that were accepted, for each scan name.
 	ScansByName   map[string]uint64 `json:"scans_by_name"`
 	UploadsByName map[string]uint64 `json:"uploads_by_name"`
+	// UploadsRefusedBy counts refused uploads by reason: attempt, document, size, throttle, capacity and so on. Those that a
+	// fault switch refuses before the login is checked are among the refused ones, and not among those started.
+	UploadsRefusedBy map[string]uint64 `json:"uploads_refused_by"`
+	// Traffic may lose five seconds in a kill, like RequestsTotal.
+	Traffic
+	// FaultHits counts how often each fault switch hit since the hub was opened.
+	FaultHits map[FaultName]uint64 `json:"fault_hits"`
 }
 
 type counter string
@@ -37,6 +47,7 @@ const (
 	uploadsRefused  counter = "uploads_refused"
 	scansSucceeded  counter = "scans_succeeded"
 	scansFailed     counter = "scans_failed"
+	scansLost       counter = "scans_lost"
 	inProgress      counter = "in_progress"
 	maxInProgress   counter = "max_in_progress"
 	requestsTotal   counter = "requests_total"
@@ -93,16 +104,18 @@ func scanEnded(tx *bbolt.Tx, s scan) error {
 
 // Stats reads the counters.
 func (h *Hub) Stats() (Stats, error) {
-	stats := Stats{ScansByName: map[string]uint64{}, UploadsByName: map[string]uint64{}}
+	stats := Stats{ScansByName: map[string]uint64{}, UploadsByName: map[string]uint64{}, UploadsRefusedBy: map[string]uint64{}}
 	err := h.db.View(func(tx *bbolt.Tx) error {
 		for name, into := range map[counter]*uint64{
 			uploadsStarted: &stats.UploadsStarted, uploadsAccepted: &stats.UploadsAccepted, uploadsRefused: &stats.UploadsRefused,
 			scansSucceeded: &stats.ScansSucceeded, scansFailed: &stats.ScansFailed, inProgress: &stats.InProgress,
-			maxInProgress: &stats.MaxInProgress, requestsTotal: &stats.RequestsTotal,
+			scansLost: &stats.ScansLost, maxInProgress: &stats.MaxInProgress, requestsTotal: &stats.RequestsTotal,
 		} {
 			*into = readCounter(tx, statBucket, string(name))
 		}
-		for bucket, into := range map[string]map[string]uint64{scansByNameBucket: stats.ScansByName, uploadsByNameBucket: stats.UploadsByName} {
+		for bucket, into := range map[string]map[string]uint64{
+			scansByNameBucket: stats.ScansByName, uploadsByNameBucket: stats.UploadsByName, refusedByBucket: stats.UploadsRefusedBy,
+		} {
 			err := tx.Bucket([]byte(bucket)).ForEach(func(name, raw []byte) error {
 				into[string(name)] = binary.BigEndian.Uint64(raw)
 				return nil
@@ -117,6 +130,7 @@ func (h *Hub) Stats() (Stats, error) {
 		return stats, fmt.Errorf("read the hub's counters: %w", err)
 	}
 	stats.RequestsTotal += h.requests.Load()
+	stats.Traffic, stats.FaultHits = h.traffic.read(), h.faults.counts()
 	return stats, nil
 }
 
@@ -126,11 +140,31 @@ func (h *Hub) flushRequests() error {
 	if seen == 0 {
 		return nil
 	}
-	if err := h.db.Update(func(tx *bbolt.Tx) error { return count(tx, requestsTotal, seen) }); err != nil {
+	err := h.db.Update(func(tx *bbolt.Tx) error {
+		if err := h.traffic.save(tx); err != nil {
+			return err
+		}
+		return count(tx, requestsTotal, seen)
+	})
+	if err != nil {
 		h.requests.Add(seen)
 		return fmt.Errorf("write the number of requests: %w", err)
 	}
 	return nil
+}
+
+// countRefused counts an upload that was refused, by its reason; what failed inside the hub is no refusal.
+func (h *Hub) countRefused(why error) error {
+	refusal, ok := errors.AsType[*restError](why)
+	if !ok {
+		return nil
+	}
+	return h.db.Update(func(tx *bbolt.Tx) error {
+		if err := countName(tx, refusedByBucket, refusal.code); err != nil {
+			return err
+		}
+		return count(tx, uploadsRefused, 1)
+	})
 }
 
 func (h *Hub) getStats(*call) (reply, error) {

@@ -34,6 +34,7 @@ const (
 	statBucket          = "stats"
 	uploadsByNameBucket = "uploads-by-name"
 	scansByNameBucket   = "scans-by-name"
+	refusedByBucket     = "uploads-refused-by"  // reason -> number
 	dataPrefix          = "vulnerability-data-" // followed by the generation
 )
 
@@ -41,6 +42,7 @@ var allBuckets = []string{
 	metaBucket, projectBucket, projectNameBucket, versionBucket, versionNameBucket, locationBucket, locationNameBucket,
 	versionLocations, scanBucket, scanIndexBucket, scanContentsBucket, contentsBucket, resultBucket, activeBucket,
 	attemptBucket, notificationBucket, statBucket, uploadsByNameBucket, scansByNameBucket,
+	refusedByBucket,
 }
 
 // schema is the version of the file's layout.

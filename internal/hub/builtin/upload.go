@@ -31,11 +31,13 @@ func (h *Hub) postScan(c *call) (reply, error) {
 		return reply{}, err
 	}
 	scanID, err := h.receive(c)
-	if _, refused := errors.AsType[*restError](err); refused {
-		counted := h.db.Update(func(tx *bbolt.Tx) error { return count(tx, uploadsRefused, 1) })
-		err = errors.Join(err, counted)
+	if err != nil {
+		return reply{}, errors.Join(err, h.countRefused(err))
 	}
-	return reply{status: http.StatusCreated, location: scanLocation(scanID)}, err
+	if _, hit := h.faults.hit(FaultDrop, classUpload); hit {
+		cutOff()
+	}
+	return reply{status: http.StatusCreated, location: scanLocation(scanID)}, nil
 }
 
 func (h *Hub) receive(c *call) (scanID string, err error) {
@@ -110,7 +112,7 @@ func (h *Hub) accept(c *call, form *uploadForm, contents []component, size int64
 	var s scan
 	err := h.db.Update(func(tx *bbolt.Tx) error {
 		if h.context.Err() != nil {
-			return refuse(http.StatusServiceUnavailable, "stopping", "the hub is stopping: upload again when it is back")
+			return &restError{status: http.StatusServiceUnavailable, code: "stopping", retryAfter: "1", message: "the hub is stopping: upload again when it is back"}
 		}
 		if err := c.Context().Err(); err != nil {
 			return fmt.Errorf("upload of scan %.80q: %w: %w", form.scanName, errGone, err)
@@ -122,8 +124,10 @@ func (h *Hub) accept(c *call, form *uploadForm, contents []component, size int64
 				return err
 			}
 		}
-		var err error
-		s, err = h.newScan(tx, form, contents, size)
+		err := h.checkCapacity(tx)
+		if err == nil {
+			s, err = h.newScan(tx, form, contents, size)
+		}
 		return err
 	})
 	return s, err
@@ -141,8 +145,9 @@ func (h *Hub) newScan(tx *bbolt.Tx, form *uploadForm, contents []component, size
 	now := h.now()
 	s := scan{
 		ID: uuid.NewString(), Seq: seq, Name: l.Name, CodeLocation: l.ID, Version: l.Version, Attempt: form.attempt, State: scanStarted,
-		AcceptedAt: now, DueAt: now.Add(h.options.ScanTime), UpdatedAt: now, Size: size, Components: len(contents), Left: left,
+		AcceptedAt: now, UpdatedAt: now, Size: size, Components: len(contents), Left: left,
 	}
+	h.decide(&s)
 	if err := write(tx, scanBucket, s.ID, s); err != nil {
 		return s, err
 	}

@@ -35,13 +35,17 @@ func (v version) path() string { return projectURL(v.Project) + "/versions/" + v
 
 func (c *call) viewVersion(v version) versionView {
 	path := v.path()
-	return versionView{
+	view := versionView{
 		VersionName: v.Name, Phase: v.Phase, Distribution: v.Distribution, Source: "CUSTOM",
 		CreatedAt: stamp(v.CreatedAt), CreatedBy: User, SettingAt: stamp(v.UpdatedAt),
 		Meta: c.metaOf(path, allowDrop, "project", projectURL(v.Project), "components", path+"/components",
 			"vulnerable-components", path+"/vulnerable-bom-components", "riskProfile", path+"/risk-profile",
-			"policy-status", path+"/policy-status", "codelocations", path+"/codelocations", "bom-status", path+"/bom-status"),
+			"policy-status", path+"/policy-status", "codelocations", path+"/codelocations"),
 	}
+	if !c.old {
+		view.Meta.Links = append(view.Meta.Links, link{"bom-status", c.base + path + "/bom-status"})
+	}
+	return view
 }
 
 func (r *versionRequest) check() error {
