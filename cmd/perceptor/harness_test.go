@@ -219,3 +219,18 @@ func eventually(t *testing.T, within time.Duration, what string, is func() bool)
 		time.Sleep(50 * time.Millisecond)
 	}
 }
+
+// scanClients counts the scan clients whose command line names a berth below a directory.
+func scanClients(t *testing.T, directory string) int {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	count := 0
+	for _, line := range lines {
+		text, err := os.ReadFile(line)
+		if err == nil && strings.Contains(string(text), "/berths/") && strings.Contains(string(text), directory) {
+			count++
+		}
+	}
+	return count
+}

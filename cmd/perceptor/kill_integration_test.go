@@ -116,7 +116,7 @@ func (d *dev) nothingLeft(t *testing.T, scanned []image.Digest) {
 	require.LessOrEqual(t, s.MaxInProgress, 2)
 	eventually(t, 2*time.Minute+10*time.Second, "berths, tars, children and leases to be gone", func() bool {
 		status, err := d.starter.HubPool(t.Context())
-		return err == nil && len(status.Leases) == 0 && len(status.Waiters) == 0 && d.berths(t) == 0 && d.children(t) == 0
+		return err == nil && len(status.Leases) == 0 && len(status.Waiters) == 0 && d.berths(t) == 0 && scanClients(t, d.directory) == 0
 	})
 }
 
@@ -125,19 +125,4 @@ func (d *dev) berths(t *testing.T) int {
 	found, err := filepath.Glob(filepath.Join(d.directory, "scanners", "*", "berths", "*"))
 	require.NoError(t, err)
 	return len(found)
-}
-
-// children counts scan clients whose command line names this test's directory.
-func (d *dev) children(t *testing.T) int {
-	t.Helper()
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	require.NoError(t, err)
-	count := 0
-	for _, line := range lines {
-		text, err := os.ReadFile(line)
-		if err == nil && strings.Contains(string(text), "/berths/") && strings.Contains(string(text), d.directory) {
-			count++
-		}
-	}
-	return count
 }

@@ -1,0 +1,285 @@
+//go:build e2e
+
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/starter"
+)
+
+// bench is everything an end-to-end test runs: a Temporal server and a registry, hubs and workers in their own processes.
+type bench struct {
+	*dev
+	directory string
+	seed      uint64
+	hubs      []*hubProcess
+	config    string
+	// images are what is to be scanned, in the order in which it is asked for.
+	images []pushed
+	// lock guards workers, which restarts replace.
+	lock    sync.Mutex
+	workers []*process
+	// lists is the file to which the scan client adds a line for each listing.
+	lists string
+}
+
+// pushed is an image in the registry.
+type pushed struct {
+	reference string
+	digest    image.Digest
+}
+
+// startBench starts all but the hubs and the workers. The directory is kept when the test fails.
+func startBench(t *testing.T) *bench {
+	t.Helper()
+	directory, err := os.MkdirTemp("", "perceptor-e2e-")
+	require.NoError(t, err)
+	b := &bench{directory: directory, seed: seedOf(t), lists: filepath.Join(directory, "lists")}
+	t.Logf("seed %d: repeat with E2E_SEED=%d; logs in %s", b.seed, b.seed, directory)
+	t.Cleanup(func() {
+		if !t.Failed() {
+			_ = os.RemoveAll(directory)
+		}
+	})
+	b.dev = startDev(t)
+	return b
+}
+
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	text := os.Getenv("E2E_SEED")
+	if text == "" {
+		return uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	require.NoError(t, err, "E2E_SEED")
+	return seed
+}
+
+// imagesWanted is E2E_IMAGES, to try things with fewer.
+func imagesWanted(t *testing.T, otherwise int) int {
+	t.Helper()
+	text := os.Getenv("E2E_IMAGES")
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	require.NoError(t, err, "E2E_IMAGES")
+	return n
+}
+
+// random is a source of its own for each part of a test, so that what one part draws changes nothing for the others.
+func (b *bench) random(part uint64) *rand.Rand { return rand.New(rand.NewPCG(b.seed, part)) }
+
+// run starts the perceptor program with its output in a log file, until the test ends.
+func (b *bench) run(t *testing.T, log string, environment []string, args ...string) *process {
+	t.Helper()
+	p, err := b.launch(log, environment, args...)
+	require.NoError(t, err)
+	t.Cleanup(func() { b.end(p) })
+	return p
+}
+
+func (b *bench) launch(log string, environment []string, args ...string) (*process, error) {
+	path, err := filepath.Abs(filepath.Join(bin, "perceptor"))
+	if err != nil {
+		return nil, err
+	}
+	output, err := os.OpenFile(filepath.Join(b.directory, log+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = output.Close() }() // the program has its own
+	p := &process{Cmd: exec.Command(path, args...), ended: make(chan error, 1)}
+	p.Env = append(os.Environ(), environment...)
+	p.Stdout, p.Stderr = output, output
+	if err := p.Start(); err != nil {
+		return nil, err
+	}
+	go func() { p.ended <- p.Wait() }()
+	return p, nil
+}
+
+// end stops a process in good order, or at last in another.
+func (b *bench) end(p *process) {
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(30 * time.Second):
+		p.signal(syscall.SIGKILL)
+		<-p.ended
+	}
+	p.ended <- nil
+}
+
+// configure writes the configuration of the workers: the hubs, and a scan client that lists in a moment.
+func (b *bench) configure(t *testing.T, drain time.Duration) {
+	t.Helper()
+	var text strings.Builder
+	text.WriteString("hubs:\n")
+	for _, h := range b.hubs {
+		fmt.Fprintf(&text, "- {name: %s, url: 'https://%s', limit: %d, token-file: %s/hub-token, ca-file: %s/hub-ca.pem}\n",
+			h.name, h.address, h.limit, h.directory, h.directory)
+	}
+	fmt.Fprintf(&text, "scanner:\n  drain: %s\n  client: {command: %s}\n", drain, b.quickClient(t))
+	b.config = filepath.Join(b.directory, "perceptor.yaml")
+	require.NoError(t, os.WriteFile(b.config, []byte(text.String()), 0o600))
+}
+
+// quickClient is a scan client that lists one package in any image, after half a second, and uploads by the real client.
+func (b *bench) quickClient(t *testing.T) string {
+	t.Helper()
+	real, err := filepath.Abs(filepath.Join(bin, "perceptor-scan"))
+	require.NoError(t, err)
+	script := fmt.Sprintf(`#!/bin/sh
+verb=$1
+if [ "$verb" != list ]; then exec %s "$@"; fi
+while [ $# -gt 0 ]; do
+	case $1 in --document) document=$2 ;; --tar) tar=$2 ;; esac
+	shift
+done
+[ -s "$tar" ] || { echo '{"error":{"class":"invalid","message":"no image","refused":true}}'; exit 65; }
+sleep 0.5
+echo '{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[{"type":"library","name":"a","version":"1","purl":"pkg:generic/a@1"}]}' >"$document.partial"
+mv "$document.partial" "$document"
+echo "$tar" >>%s
+echo '{"result":{"components":1,"documentBytes":140}}'
+`, real, b.lists)
+	path := filepath.Join(b.directory, "quick-client")
+	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))
+	return path
+}
+
+// startWorkers starts that many workers, each a scanner host with a directory of its own.
+func (b *bench) startWorkers(t *testing.T, number int) {
+	t.Helper()
+	for i := range number {
+		p, err := b.launchWorker(i)
+		require.NoError(t, err)
+		b.workers = append(b.workers, p)
+	}
+	t.Cleanup(func() {
+		var all sync.WaitGroup
+		for _, p := range b.workers {
+			all.Go(func() { b.end(p) })
+		}
+		all.Wait()
+	})
+}
+
+func (b *bench) launchWorker(i int) (*process, error) {
+	return b.launch(fmt.Sprintf("worker-%d", i), []string{"TEMPORAL_ADDRESS=" + b.Temporal},
+		"worker", "--config", b.config, "--directory", b.scanner(i))
+}
+
+func (b *bench) scanner(i int) string { return filepath.Join(b.directory, "scanners", strconv.Itoa(i)) }
+
+// pushImages makes small images that nobody has seen before.
+func (b *bench) pushImages(t *testing.T, number int) {
+	t.Helper()
+	for i := range number {
+		reference, digest := b.push(t, fmt.Sprintf("e2e/image-%d", i), 1<<10)
+		b.images = append(b.images, pushed{reference, digest})
+	}
+}
+
+// observeAll asks for all scans.
+func (b *bench) observeAll(t *testing.T) {
+	t.Helper()
+	for _, each := range b.images {
+		b.observe(t, each.reference, each.digest)
+	}
+}
+
+// awaitAll waits until visibility shows every image complete, and tells how far things are now and then.
+func (b *bench) awaitAll(ctx context.Context, t *testing.T, tell func(complete int)) {
+	t.Helper()
+	filter := starter.ImageFilter{Status: image.StatusComplete}
+	for told := time.Now(); ; time.Sleep(time.Second) {
+		rows, _, err := b.starter.Images(ctx, filter, len(b.images)+1)
+		if ctx.Err() != nil {
+			b.explain(t)
+			require.FailNow(t, "time is up", "%d of %d images are complete", len(rows), len(b.images))
+		}
+		if err == nil {
+			tell(len(rows))
+		}
+		if len(rows) >= len(b.images) {
+			return
+		}
+		if time.Since(told) > 30*time.Second {
+			told = time.Now()
+			t.Logf("%d of %d complete", len(rows), len(b.images))
+		}
+	}
+}
+
+// explain tells of images that are not complete what the pool and they themselves say.
+func (b *bench) explain(t *testing.T) {
+	t.Helper()
+	status, err := b.starter.HubPool(context.Background())
+	t.Logf("pool: %+v %v", status, err)
+	told := 0
+	for _, each := range b.images {
+		digest := each.digest
+		view, err := b.starter.Image(context.Background(), digest)
+		if err == nil && view.Status == image.StatusComplete {
+			continue
+		}
+		doing, _ := b.starter.Doing(context.Background(), digest)
+		t.Logf("%s: %+v %v; %+v", digest, view, err, doing)
+		if told++; told == 20 {
+			return
+		}
+	}
+}
+
+// complete asks every image itself.
+func (b *bench) completeImages(t *testing.T) int {
+	t.Helper()
+	var group errgroup.Group
+	group.SetLimit(8)
+	var lock sync.Mutex
+	complete := 0
+	for _, each := range b.images {
+		group.Go(func() error {
+			view, err := b.starter.Image(context.Background(), each.digest)
+			if err != nil {
+				return err
+			}
+			lock.Lock()
+			defer lock.Unlock()
+			if view.Status == image.StatusComplete && !view.Scanning {
+				complete++
+			}
+			return nil
+		})
+	}
+	require.NoError(t, group.Wait())
+	return complete
+}
+
+// announceResult writes the line that says how it ended, for whoever prints it last.
+func announceResult(t *testing.T, line string) {
+	t.Helper()
+	t.Log(line)
+	if file := os.Getenv("E2E_RESULT"); file != "" {
+		require.NoError(t, os.WriteFile(file, []byte(line+"\n"), 0o600))
+	}
+}

@@ -1,0 +1,129 @@
+//go:build e2e
+
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/hub/builtin"
+)
+
+// hubProcess is a built-in hub in a process of its own, and what reads it from outside.
+type hubProcess struct {
+	*process
+	name      string
+	limit     int
+	directory string
+	address   string
+	token     string
+	http      *http.Client
+}
+
+// startHub starts a hub on a free port and waits until it answers.
+func startHub(t *testing.T, b *bench, name string, limit int, faults builtin.Faults) *hubProcess {
+	t.Helper()
+	h := &hubProcess{name: name, limit: limit, directory: filepath.Join(b.directory, "hub-"+name), address: freeAddress(t)}
+	text, err := json.Marshal(faults)
+	require.NoError(t, err)
+	h.process = b.run(t, "hub-"+name, nil, "hub", "serve", "--directory", h.directory, "--address", h.address, "--faults", string(text))
+	eventually(t, 20*time.Second, "hub "+name+" to serve", func() bool { return h.connect() == nil })
+	return h
+}
+
+// freeAddress is one nobody listens on at the moment.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
+}
+
+func (h *hubProcess) connect() error {
+	token, err := os.ReadFile(filepath.Join(h.directory, "hub-token"))
+	if err != nil {
+		return err
+	}
+	pem, err := os.ReadFile(filepath.Join(h.directory, "hub-ca.pem"))
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("no certificate in %s", h.directory)
+	}
+	h.token = strings.TrimSpace(string(token))
+	h.http = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
+	_, err = h.stats(context.Background())
+	return err
+}
+
+// control speaks to the part of the hub that no fault switch disturbs.
+func (h *hubProcess) control(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "https://"+h.address+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "token "+h.token)
+	response, err := h.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("hub %s answered %d: %s", h.name, response.StatusCode, answer)
+	}
+	return answer, err
+}
+
+// stats is what the hub itself counted.
+func (h *hubProcess) stats(ctx context.Context) (builtin.Stats, error) {
+	var s builtin.Stats
+	answer, err := h.control(ctx, http.MethodGet, "/internal/stats", nil)
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal(answer, &s)
+}
+
+// misbehave sets the hub's fault switches; those left out are off afterwards.
+func (h *hubProcess) misbehave(ctx context.Context, f builtin.Faults) error {
+	text, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	_, err = h.control(ctx, http.MethodPut, "/internal/faults", text)
+	return err
+}
+
+// slow lets every scan take between two times.
+func slow(seed uint64, least, most time.Duration) builtin.Faults {
+	return builtin.Faults{Seed: seed, Switches: map[builtin.FaultName]builtin.Fault{
+		builtin.FaultSlow: {Min: builtin.Duration(least), Max: builtin.Duration(most)},
+	}}
+}
+
+// with adds a switch.
+func with(f builtin.Faults, name builtin.FaultName, fault builtin.Fault) builtin.Faults {
+	more := builtin.Faults{Seed: f.Seed, Switches: map[builtin.FaultName]builtin.Fault{name: fault}}
+	for other, each := range f.Switches {
+		more.Switches[other] = each
+	}
+	return more
+}
