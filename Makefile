@@ -32,11 +32,11 @@ in-each = @failed=0; for module in $1; do echo "$(notdir $(firstword $2)) $(word
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run demo check test bench clean always \
+.PHONY: help build run demo e2e-hub e2e-rolling check test bench clean always \
 	archtest format tidy vet lint workflowcheck test-heavy test-integration test-root
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 ## ---- programs
 
@@ -81,6 +81,16 @@ demo: build ## the same on free ports in a temporary directory; ends when all is
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT && trap 'exit 143' TERM && \
 	bin/perceptor-dev --data "$$dir" --temporal 127.0.0.1:0 --ui 127.0.0.1:0 --hub 127.0.0.1:0 --registry 127.0.0.1:0 --until-scanned $(ARGS)
 
+e2e-hub: build ## 1,000 images, two hubs, four workers, kills, terminations and a hub in trouble: about 15 minutes (E2E_IMAGES, E2E_SEED)
+	$(call end-to-end,TestHubsInAStorm)
+
+e2e-rolling: build ## 200 images while four scanners are restarted one after the other: about 4 minutes (E2E_IMAGES, E2E_SEED)
+	$(call end-to-end,TestRollingRestart)
+
+# The test writes down how it ended, so that this is the last line whatever the test program still says.
+end-to-end = @result=$$(mktemp) && trap 'rm -f "$$result"' EXIT && \
+	E2E_RESULT="$$result" $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^$1$$' ./cmd/perceptor && cat "$$result"
+
 ## ---- checks
 
 check: archtest format tidy vet lint workflowcheck ## conventions, format, go.mod, vet, linters, determinism of workflows
@@ -95,7 +105,7 @@ tidy: ## is every go.mod tidy?
 	$(call in-each,$(modules),$(GO) mod tidy -diff)
 
 vet: ## go vet, in every module
-	$(call in-each,. $(heavy),$(GO) vet -tags integration ./...)
+	$(call in-each,. $(heavy),$(GO) vet -tags integration,e2e ./...)
 
 lint: $(golangci-lint) ## golangci-lint, in every module
 	$(call in-each,. $(heavy),$(golangci-lint) run --allow-serial-runners ./...)

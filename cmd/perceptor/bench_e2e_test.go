@@ -207,8 +207,9 @@ func (b *bench) observeAll(t *testing.T) {
 	}
 }
 
-// awaitAll waits until visibility shows every image complete, and tells how far things are now and then.
-func (b *bench) awaitAll(ctx context.Context, t *testing.T, tell func(complete int)) {
+// awaitComplete waits until visibility shows that many images complete, tells how far things are now and then, and calls
+// others with the number.
+func (b *bench) awaitComplete(ctx context.Context, t *testing.T, number int, others ...func(complete int)) {
 	t.Helper()
 	filter := starter.ImageFilter{Status: image.StatusComplete}
 	for told := time.Now(); ; time.Sleep(time.Second) {
@@ -217,10 +218,13 @@ func (b *bench) awaitAll(ctx context.Context, t *testing.T, tell func(complete i
 			b.explain(t)
 			require.FailNow(t, "time is up", "%d of %d images are complete", len(rows), len(b.images))
 		}
-		if err == nil {
-			tell(len(rows))
+		if err != nil {
+			continue
 		}
-		if len(rows) >= len(b.images) {
+		for _, other := range others {
+			other(len(rows))
+		}
+		if len(rows) >= number {
 			return
 		}
 		if time.Since(told) > 30*time.Second {
@@ -250,7 +254,7 @@ func (b *bench) explain(t *testing.T) {
 	}
 }
 
-// complete asks every image itself.
+// completeImages asks every image itself.
 func (b *bench) completeImages(t *testing.T) int {
 	t.Helper()
 	var group errgroup.Group
