@@ -22,6 +22,9 @@ binaries := bin/perceptor-scan bin/perceptor bin/samples/vulnerable bin/samples/
 golangci-lint := $(CURDIR)/bin/tools/golangci-lint@$(GOLANGCI_LINT_VERSION)/golangci-lint
 workflowcheck := $(CURDIR)/bin/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)/workflowcheck
 
+# Tests that take long or need the built programs stand behind tags; the checks look at all of them.
+tags := integration,e2e,record,bench
+
 # having gives the packages of a module whose tests contain a pattern: $(call having,MODULE,PATTERN)
 having = $(sort $(dir $(shell cd $1 && grep -rlE --include='*_test.go' --exclude-dir=bin $(heavy:cmd/%=--exclude-dir=%) '$2' . )))
 # The packages of the root with tests that drive the built programs.
@@ -47,7 +50,7 @@ announce: always
 	@for program in $(binaries); do \
 		[ -x $$program ] && continue; \
 		echo "building bin/perceptor, bin/perceptor-scan (Syft), bin/perceptor-dev (Temporal server and Web UI) and the samples:"; \
-		echo "about 12 minutes on 2 cores the first time, modules being fetched and compiled; seconds afterwards"; \
+		echo "about 10 minutes on 2 cores the first time, modules being fetched and compiled; seconds afterwards"; \
 		break; \
 	done
 
@@ -105,7 +108,7 @@ tidy: ## is every go.mod tidy?
 	$(call in-each,$(modules),$(GO) mod tidy -diff)
 
 vet: ## go vet, in every module
-	$(call in-each,. $(heavy),$(GO) vet -tags integration,e2e ./...)
+	$(call in-each,. $(heavy),$(GO) vet -tags $(tags) ./...)
 
 lint: $(golangci-lint) ## golangci-lint, in every module
 	$(call in-each,. $(heavy),$(golangci-lint) run --allow-serial-runners ./...)
@@ -146,7 +149,7 @@ bench: build ## measure; the README's table comes from here
 	$(call benchmarks-of,cmd/perceptor-scan)
 	$(call benchmarks-of,cmd/perceptor-dev)
 
-benchmarks-of = $(if $(call having,$1,^func Benchmark),cd $1 && $(GO) test -run '^$$' -bench . -timeout 60m $(call having,$1,^func Benchmark))
+benchmarks-of = $(if $(call having,$1,^func Benchmark),cd $1 && $(GO) test -tags bench -run '^$$' -bench . -timeout 60m $(call having,$1,^func Benchmark))
 
 clean: ## remove bin/
 	rm -rf bin
