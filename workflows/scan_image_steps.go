@@ -41,13 +41,24 @@ func (s *scanImage) lookUp(ctx workflow.Context) (Step, error) {
 	return s.afterLookUp(ctx), nil
 }
 
+// hubs asks the pool for as long as it takes: that it is slow to answer, while its worker is dead or busy, says nothing of
+// the image.
 func (s *scanImage) hubs(ctx workflow.Context) ([]activities.HubState, error) {
-	ctx = localStep(ctx, "which hubs are there")
-	var known activities.ListHubsResult
-	if err := workflow.ExecuteLocalActivity(ctx, scanSteps.ListHubs).Get(ctx, &known); err != nil {
-		return nil, err
+	for {
+		var known activities.ListHubsResult
+		err := workflow.ExecuteLocalActivity(localStep(ctx, "which hubs are there"), scanSteps.ListHubs).Get(ctx, &known)
+		if err == nil {
+			s.state.Waiting = ""
+			return known.Hubs, nil
+		}
+		_, reason := activities.FailureOf(err)
+		s.logger.Warn("the pool of hubs does not answer", "error", err)
+		s.state.Waiting = "the pool of hubs to answer: " + reason
+		s.show(ctx)
+		if err := workflow.Sleep(ctx, announceEvery); err != nil {
+			return nil, err
+		}
 	}
-	return known.Hubs, nil
 }
 
 func (s *scanImage) askHub(ctx workflow.Context, hub string) workflow.Future {

@@ -37,6 +37,8 @@ type ScanImageSuite struct {
 	troubles []workflows.HubReport
 	report   *activities.ScanReport
 	granted  int64
+	// hubless is how often the pool does not say which hubs there are.
+	hubless int
 	// announced counts the announcements of a lease held.
 	announced int
 	// grant answers an acquire; nil leaves it unanswered.
@@ -65,7 +67,13 @@ func (s *ScanImageSuite) SetupTest() {
 	} {
 		s.env.RegisterActivity(steps)
 	}
-	s.env.OnActivity(light.ListHubs, mock.Anything).Return(activities.ListHubsResult{Hubs: []activities.HubState{{Name: someHub}}}, nil).Maybe()
+	s.hubless = 0
+	s.env.OnActivity(light.ListHubs, mock.Anything).Return(func(context.Context) (activities.ListHubsResult, error) {
+		if s.hubless--; s.hubless >= 0 {
+			return activities.ListHubsResult{}, errors.New("ask hubs: context deadline exceeded")
+		}
+		return activities.ListHubsResult{Hubs: []activities.HubState{{Name: someHub}}}, nil
+	}).Maybe()
 	s.env.OnActivity(tell.ReportScan, mock.Anything, mock.Anything).Return(func(_ context.Context, r activities.ScanReport) error {
 		s.report = &r
 		return nil
@@ -195,6 +203,25 @@ func (s *ScanImageSuite) TestCompleteScanAtTheHubIsTaken() {
 	s.Require().NoError(s.run())
 	s.completed()
 	s.Empty(s.acquired, "nothing is uploaded, so no lease is needed")
+}
+
+// TestPoolThatDoesNotAnswerIsAskedAgain: the step's own repetitions end after half a minute, and the scan must not.
+func (s *ScanImageSuite) TestPoolThatDoesNotAnswerIsAskedAgain() {
+	s.hubless = 30
+	s.lookUp(image.HubScanComplete)
+	s.judges().Once()
+	var waitsFor string
+	s.env.RegisterDelayedCallback(func() {
+		answer, err := s.env.QueryWorkflow(workflows.QueryStatus)
+		s.Require().NoError(err)
+		var view workflows.ScanView
+		s.Require().NoError(answer.Get(&view))
+		waitsFor = view.WaitingFor
+	}, 45*time.Second)
+	s.Require().NoError(s.run())
+	s.completed()
+	s.Less(s.hubless, 0)
+	s.Contains(waitsFor, "the pool of hubs to answer")
 }
 
 func (s *ScanImageSuite) TestScanInProgressAtTheHubIsAwaited() {
