@@ -123,9 +123,14 @@ func appendWorker(life fx.Lifecycle, w worker.Worker) {
 	life.Append(fx.StartStopHook(w.Start, w.Stop))
 }
 
+// stickyWait is how long a workflow waits for the worker that has it in memory before any other may take it up. Whoever
+// waits for a dead worker holds its lease meanwhile, and the pool is one workflow for all: five seconds, the SDK's default,
+// are too long. Much shorter would have busy workers read histories again, and be busier.
+const stickyWait = 2 * time.Second
+
 // serveWorkflows runs the stories and the steps that only speak to Temporal.
 func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, conf config.Config) {
-	w := worker.New(c, workflows.TaskQueue, worker.Options{WorkerStopTimeout: stopLight})
+	w := worker.New(c, workflows.TaskQueue, worker.Options{WorkerStopTimeout: stopLight, StickyScheduleToStartTimeout: stickyWait})
 	w.RegisterWorkflow(workflows.ScanImage)
 	w.RegisterWorkflow(workflows.Image)
 	w.RegisterWorkflow(workflows.HubPool)
