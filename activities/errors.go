@@ -40,7 +40,11 @@ func asApplicationError(err error) error {
 // FailureOf reads the class and the reason back out of an activity's error, in a workflow.
 func FailureOf(err error) (image.FailureClass, string) {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
-		return image.FailureClass(app.Type()), app.Message()
+		class := image.FailureClass(app.Type())
+		if !class.Known() {
+			class = image.Transient // the SDK names an error that nobody classified by its Go type
+		}
+		return class, app.Message()
 	}
 	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok {
 		return image.Transient, "no answer in time (" + timeout.TimeoutType().String() + ")"

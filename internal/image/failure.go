@@ -16,6 +16,16 @@ const (
 	OutOfSpace   FailureClass = "out-of-space"
 )
 
+// Known reports whether it is one of the classes above.
+func (c FailureClass) Known() bool {
+	switch c {
+	case Throttled, Transient, Unauthorized, NotFound, Unsupported, Invalid, OutOfSpace:
+		return true
+	default:
+		return false
+	}
+}
+
 // Temporary reports whether the same call may succeed later without anybody changing anything.
 func (c FailureClass) Temporary() bool { return c == Throttled || c == Transient }
 

@@ -1,0 +1,31 @@
+package activities_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+func TestFailureOf(t *testing.T) {
+	for name, row := range map[string]struct {
+		err    error
+		class  image.FailureClass
+		reason string
+	}{
+		"classified":                 {temporal.NewApplicationError("no such manifest", string(image.NotFound)), image.NotFound, "no such manifest"},
+		"named by its Go type":       {temporal.NewApplicationError("list hubs: no answer", "wrapError"), image.Transient, "list hubs: no answer"},
+		"without a type":             {temporal.NewApplicationError("broken", ""), image.Transient, "broken"},
+		"of the workflow's own kind": {errors.New("odd"), image.Transient, "odd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			class, reason := activities.FailureOf(row.err)
+			require.Equal(t, row.class, class)
+			require.Equal(t, row.reason, reason)
+		})
+	}
+}
