@@ -22,7 +22,9 @@ const (
 	killEvery      = 5 * time.Second
 	terminateEvery = 8 * time.Second
 	burstEvery     = 15 * time.Second
-	deadFor        = time.Minute
+	// terminateAtMost is how often the scans of one image are terminated.
+	terminateAtMost = 3
+	deadFor         = time.Minute
 	// stormBound ends the test whatever happens.
 	stormBound = 18 * time.Minute
 	// leftBound is how long berths and leases may take to be free after the last scan: two rounds of the sweepers, and more
@@ -135,7 +137,7 @@ func (s *storm) killWorkers() {
 
 // terminateScans terminates a random open scan, as a click in Web UI does.
 func (s *storm) terminateScans() {
-	random := s.random(2)
+	random, times := s.random(2), map[string]int{}
 	for s.pause(terminateEvery) {
 		open, err := s.starter.ListOpen(s.ctx)
 		if err != nil || len(open) == 0 {
@@ -145,6 +147,10 @@ func (s *storm) terminateScans() {
 		victim := open[random.IntN(len(open))].WorkflowID
 		if status, err := s.starter.HubPool(s.ctx); err == nil && len(status.Leases) > 0 && random.IntN(2) == 0 {
 			victim = status.Leases[random.IntN(len(status.Leases))].Holder
+		}
+		// The last few images must not be hit for ever.
+		if times[victim]++; times[victim] > terminateAtMost {
+			continue
 		}
 		if err := s.client.TerminateWorkflow(s.ctx, victim, "", "storm"); err == nil {
 			s.note("terminations")
