@@ -97,6 +97,8 @@ var (
 	SignalForget = Signal[Forget]{Name: "forget", Description: "A reference to this image is gone."}
 	// SignalRescan asks for a new scan although there is a verdict.
 	SignalRescan = Signal[Rescan]{Name: "rescan", Description: "Scan this image again although it has a verdict."}
+	// SignalJudged brings a hub's newer judgement of what was scanned before.
+	SignalJudged = Signal[Judged]{Name: "judged", Description: "A hub judges the image otherwise than before, without a new scan."}
 	// SignalScanReport is how a ScanImage tells its outcome.
 	SignalScanReport = Signal[activities.ScanReport]{Name: "scan-report", Description: "The outcome of a scan of this image."}
 )
@@ -277,6 +279,11 @@ type Observe struct {
 // Forget takes the reference of that kind and id away, unless a newer version of it has arrived.
 type Forget struct {
 	Reference Reference `json:"reference"`
+}
+
+// Judged is a hub's newer judgement.
+type Judged struct {
+	Verdict image.Verdict `json:"verdict"`
 }
 
 // Rescan asks for a new scan.

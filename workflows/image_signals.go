@@ -21,6 +21,7 @@ func (i *imageRun) listen(ctx workflow.Context, selector workflow.Selector) {
 	selector.AddReceive(SignalObserve.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(o Observe) { i.observe(o) }) })
 	selector.AddReceive(SignalForget.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(f Forget) { i.forget(f) }) })
 	selector.AddReceive(SignalRescan.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(r Rescan) { i.rescan(r) }) })
+	selector.AddReceive(SignalJudged.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(j Judged) { i.judged(j) }) })
 	selector.AddReceive(SignalScanReport.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) {
 		receive(ctx, c, func(r activities.ScanReport) { i.takeReport(ctx, r) })
 	})
@@ -32,6 +33,7 @@ func (i *imageRun) drain(ctx workflow.Context) bool {
 	SignalObserve.Drain(ctx, func(o Observe) { some = true; i.observe(o) })
 	SignalForget.Drain(ctx, func(f Forget) { some = true; i.forget(f) })
 	SignalRescan.Drain(ctx, func(r Rescan) { some = true; i.rescan(r) })
+	SignalJudged.Drain(ctx, func(j Judged) { some = true; i.judged(j) })
 	SignalScanReport.Drain(ctx, func(r activities.ScanReport) { some = true; i.takeReport(ctx, r) })
 	return some
 }
@@ -140,6 +142,16 @@ func (i *imageRun) takeVerdict(v image.Verdict) {
 		s.Verdicts = append(s.Verdicts, v)
 	case v.Newer(s.Verdicts[at]):
 		s.Verdicts[at] = v
+	}
+}
+
+// judged replaces a verdict of the same hub by a newer one. It says nothing of any scan: not of one under way, nor of one
+// that failed.
+func (i *imageRun) judged(j Judged) {
+	for at, old := range i.state.Verdicts {
+		if old.Hub == j.Verdict.Hub && j.Verdict.Newer(old) {
+			i.state.Verdicts[at] = j.Verdict
+		}
 	}
 }
 

@@ -210,6 +210,25 @@ func (s *ImageSuite) TestOlderReportNeverOverwritesANewerOne() {
 	s.Require().NoError(s.run())
 }
 
+func (s *ImageSuite) TestNewerJudgementReplacesTheVerdictWithoutAScan() {
+	s.observe(0, "ann", 1, time.Hour)
+	judge := func(after, judged time.Duration, status image.OverallStatus) {
+		s.env.RegisterDelayedCallback(func() {
+			s.env.SignalWorkflow(workflows.SignalJudged.Name, workflows.Judged{
+				Verdict: image.Verdict{Hub: someHub, OverallStatus: status, JudgedAt: s.env.Now().Add(judged)},
+			})
+		}, after)
+	}
+	judge(time.Minute, 0, image.NotInViolation)
+	judge(2*time.Minute, -time.Hour, image.InViolationOverridden)
+	s.view(3*time.Minute, func(v workflows.ImageView) {
+		s.Require().Len(v.Verdicts, 1)
+		s.Equal(image.NotInViolation, v.OverallStatus, "newer replaces, older does not")
+	})
+	s.Require().NoError(s.run())
+	s.Len(s.scans, 1)
+}
+
 func (s *ImageSuite) TestScanNobodyWantsIsToldSo() {
 	s.outcome = func(in workflows.ScanImageInput, chain string, started time.Time) *activities.ScanReport {
 		return &activities.ScanReport{Digest: in.Digest, Chain: chain, Outcome: activities.ScanCancelled, Started: started}

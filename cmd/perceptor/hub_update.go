@@ -91,8 +91,10 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 	if err != nil {
 		return err
 	}
+	summary := make(chan osv.Summary, 1)
 	go func() {
-		_, err := source.Each(cmd.Context(), func(osv.Record) error { return nil })
+		read, err := source.Each(cmd.Context(), func(osv.Record) error { return nil })
+		summary <- read
 		if err == nil {
 			err = packed.Close()
 		}
@@ -104,7 +106,8 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records loaded, %d malformed left out, %d old ones kept\n", report.Records, report.Malformed, report.Kept)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records loaded, %d malformed left out, %d old ones kept\n",
+		report.Records, report.Malformed+(<-summary).Malformed, report.Kept)
 	return err
 }
 

@@ -85,10 +85,15 @@ func follow(ctx context.Context, s *starter.Starter, r Request, found activities
 	result.Digest, result.Platform = found.Image.Digest, found.Image.Platform.String()
 	view, err := scanOne(ctx, s, r, *found.Image, line)
 	if err == nil {
+		// An image scanned long ago is shown as its hubs judge it now.
+		view, err = s.Refresh(ctx, view)
+	}
+	if err == nil {
 		err = result.take(ctx, s, view)
 	}
 	if err != nil {
-		result.Error = err.Error()
+		// Half an answer would look like a whole one.
+		*result = Result{Reference: result.Reference, Digest: result.Digest, Platform: result.Platform, Error: err.Error(), OverallStatus: image.OverallUnknown}
 		if failed, ok := errors.AsType[failedError](err); ok {
 			result.Class = failed.failure.Class
 		}
