@@ -20,7 +20,8 @@ type Progress struct {
 	Total int64 `json:"total,omitempty"`
 }
 
-// pulse keeps a step's heartbeat going, with the newest progress, whether or not there is any.
+// pulse keeps a step's heartbeat going, with the newest progress, whether or not there is any. The first beat comes after
+// a while: a step that is over sooner costs the server no write beyond its start and its end.
 type pulse struct {
 	mu     sync.Mutex
 	latest Progress
@@ -30,7 +31,6 @@ type pulse struct {
 
 func startPulse(ctx context.Context, first Progress) *pulse {
 	p := &pulse{latest: first, stop: make(chan struct{}), done: make(chan struct{})}
-	activity.RecordHeartbeat(ctx, first)
 	go p.run(ctx)
 	return p
 }

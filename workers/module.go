@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -97,27 +96,6 @@ func HubConfigs(c config.Config) []workflows.HubConfig {
 	return hubs
 }
 
-// pool is the pool of hubs as the steps see it: one that is gone is started with the hubs configured here.
-type pool struct {
-	*starter.Starter
-	hubs []workflows.HubConfig
-}
-
-func (p pool) Hubs(ctx context.Context) ([]activities.HubState, error) {
-	hubs, err := p.Starter.Hubs(ctx)
-	if !errors.Is(err, starter.ErrNoPool) {
-		return hubs, err
-	}
-	if err := p.ConfigureHubs(ctx, p.hubs); err != nil {
-		return nil, err
-	}
-	return p.Starter.Hubs(ctx)
-}
-
-func (p pool) Signal(ctx context.Context, name string, value any) error {
-	return p.SignalPool(ctx, name, value, p.hubs)
-}
-
 // appendWorker adds a worker to the life of the process.
 func appendWorker(life fx.Lifecycle, w worker.Worker) {
 	life.Append(fx.StartStopHook(w.Start, w.Stop))
@@ -134,7 +112,7 @@ func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, conf
 	w.RegisterWorkflow(workflows.ScanImage)
 	w.RegisterWorkflow(workflows.Image)
 	w.RegisterWorkflow(workflows.HubPool)
-	w.RegisterActivity(activities.NewScanSteps(pool{s, HubConfigs(conf)}, s))
+	w.RegisterActivity(activities.NewScanSteps(newPool(s, HubConfigs(conf)), s))
 	w.RegisterActivity(activities.NewPoolSteps(s))
 	w.RegisterActivity(activities.NewReportSteps(s))
 	appendWorker(life, w)

@@ -1,0 +1,80 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// fakePool answers with the errors it is given, then with one hub.
+type fakePool struct {
+	errs              []error
+	asked, configured int
+	hubs              []workflows.HubConfig
+}
+
+func (f *fakePool) Hubs(context.Context) ([]activities.HubState, error) {
+	f.asked++
+	if len(f.errs) > 0 {
+		err := f.errs[0]
+		f.errs = f.errs[1:]
+		return nil, err
+	}
+	return []activities.HubState{{Name: "one"}}, nil
+}
+
+func (f *fakePool) ConfigureHubs(_ context.Context, hubs []workflows.HubConfig) error {
+	f.configured++
+	f.hubs = hubs
+	return nil
+}
+
+func (f *fakePool) SignalPool(_ context.Context, _ string, _ any, hubs []workflows.HubConfig) error {
+	f.hubs = hubs
+	return nil
+}
+
+func TestPoolIsAskedOnceForAllScansOfASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakePool{}
+		p := newPool(f, nil)
+		for range 3 {
+			hubs, err := p.Hubs(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, []activities.HubState{{Name: "one"}}, hubs)
+		}
+		require.Equal(t, 1, f.asked)
+		time.Sleep(hubsFresh)
+		_, err := p.Hubs(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 2, f.asked)
+	})
+}
+
+func TestPoolThatDoesNotAnswerIsAskedAgainAtOnce(t *testing.T) {
+	f := &fakePool{errs: []error{errors.New("busy")}}
+	p := newPool(f, nil)
+	_, err := p.Hubs(t.Context())
+	require.ErrorContains(t, err, "busy")
+	hubs, err := p.Hubs(t.Context())
+	require.NoError(t, err)
+	require.Len(t, hubs, 1)
+}
+
+func TestPoolThatIsGoneIsStarted(t *testing.T) {
+	configured := []workflows.HubConfig{{Name: "one", Limit: 2}}
+	f := &fakePool{errs: []error{starter.ErrNoPool}}
+	hubs, err := newPool(f, configured).Hubs(t.Context())
+	require.NoError(t, err)
+	require.Len(t, hubs, 1)
+	require.Equal(t, 1, f.configured)
+	require.Equal(t, configured, f.hubs)
+}
