@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/require"
 
@@ -157,7 +156,7 @@ func (d *dev) pushDebian(t *testing.T, root string) string {
 	t.Helper()
 	layer, err := tarball.LayerFromFile(root)
 	require.NoError(t, err)
-	made := assemble(t, v1.Platform{OS: "linux", Architecture: architecture(t)}, layer)
+	made := assemble(t, here, layer)
 	tag, err := name.NewTag("example.test/debian:12")
 	require.NoError(t, err)
 	archive := filepath.Join(t.TempDir(), "debian.tar")
@@ -166,14 +165,6 @@ func (d *dev) pushDebian(t *testing.T, root string) string {
 	said, err := exec.Command("skopeo", "--insecure-policy", "copy", "--dest-tls-verify=false", "docker-archive:"+archive, "docker://"+reference).CombinedOutput()
 	require.NoError(t, err, "%s", said)
 	return reference
-}
-
-// architecture is this machine's in the words of images.
-func architecture(t *testing.T) string {
-	t.Helper()
-	out, err := exec.Command("dpkg", "--print-architecture").Output()
-	require.NoError(t, err)
-	return strings.TrimSpace(string(out))
 }
 
 // components reads the hub's own list of what an image holds.

@@ -1,4 +1,4 @@
-//go:build integration || e2e || record
+//go:build integration || e2e || record || bench
 
 package main_test
 
@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -37,17 +38,35 @@ const bin = "../../bin"
 // process is one program of ours under test.
 type process struct {
 	*exec.Cmd
-	output *bytes.Buffer
+	output *transcript
 	ended  chan error
 }
 
+// transcript is what a program has said so far.
+type transcript struct {
+	lock sync.Mutex
+	text bytes.Buffer
+}
+
+func (t *transcript) Write(p []byte) (int, error) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	return t.text.Write(p)
+}
+
+func (t *transcript) String() string {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	return t.text.String()
+}
+
 // start runs a program until the test ends, whose output is shown when the test fails.
-func start(t *testing.T, program string, environment []string, args ...string) *process {
+func start(t testing.TB, program string, environment []string, args ...string) *process {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(bin, program))
 	require.NoError(t, err)
 	require.FileExists(t, path, "run make build first")
-	p := &process{Cmd: exec.Command(path, args...), output: &bytes.Buffer{}, ended: make(chan error, 1)}
+	p := &process{Cmd: exec.Command(path, args...), output: &transcript{}, ended: make(chan error, 1)}
 	p.Env = append(os.Environ(), environment...)
 	p.Stdout, p.Stderr = p.output, p.output
 	require.NoError(t, p.Start())
@@ -70,7 +89,7 @@ func start(t *testing.T, program string, environment []string, args ...string) *
 func (p *process) signal(s os.Signal) { _ = p.Process.Signal(s) }
 
 // kill ends the process as a power cut would, and waits until it is gone.
-func (p *process) kill(t *testing.T) {
+func (p *process) kill(t testing.TB) {
 	t.Helper()
 	require.NoError(t, p.Process.Kill())
 	<-p.ended
@@ -88,15 +107,22 @@ type dev struct {
 	token   string
 }
 
-// startDev starts perceptor-dev on free ports and waits until everything is ready.
-func startDev(t *testing.T, args ...string) *dev {
+// startDev starts perceptor-dev on free ports, without samples and workers, and waits until everything is ready.
+func startDev(t testing.TB, args ...string) *dev {
 	t.Helper()
-	d := &dev{directory: t.TempDir()}
-	free := []string{
-		"--data", d.directory, "--temporal", "127.0.0.1:0", "--ui", "127.0.0.1:0", "--hub", "127.0.0.1:0", "--registry", "127.0.0.1:0",
-		"--no-samples", "--no-workers",
-	}
-	d.process = start(t, "perceptor-dev", nil, append(free, args...)...)
+	return startDevIn(t, t.TempDir(), append([]string{"--no-samples", "--no-workers"}, args...)...)
+}
+
+// onFreePorts are the arguments of a perceptor-dev that keeps its data in a directory and takes no port from anybody.
+func onFreePorts(directory string) []string {
+	return []string{"--data", directory, "--temporal", "127.0.0.1:0", "--ui", "127.0.0.1:0", "--hub", "127.0.0.1:0", "--registry", "127.0.0.1:0"}
+}
+
+// startDevIn starts perceptor-dev on free ports with the data of a directory, and waits until everything is ready.
+func startDevIn(t testing.TB, directory string, args ...string) *dev {
+	t.Helper()
+	d := &dev{directory: directory}
+	d.process = start(t, "perceptor-dev", nil, append(onFreePorts(directory), args...)...)
 	eventually(t, time.Minute, "perceptor-dev to be ready", func() bool {
 		var err error
 		d.Addresses, err = devdir.Read(d.directory)
@@ -111,7 +137,7 @@ func startDev(t *testing.T, args ...string) *dev {
 	return d
 }
 
-func (d *dev) trustHub(t *testing.T) {
+func (d *dev) trustHub(t testing.TB) {
 	t.Helper()
 	pem, err := os.ReadFile(filepath.Join(d.directory, "hub-ca.pem"))
 	require.NoError(t, err)
@@ -132,7 +158,7 @@ type stats struct {
 	ScansByName     map[string]int `json:"scans_by_name"`
 }
 
-func (d *dev) stats(t *testing.T) stats {
+func (d *dev) stats(t testing.TB) stats {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+d.Hub+"/internal/stats", nil)
 	require.NoError(t, err)
@@ -147,7 +173,7 @@ func (d *dev) stats(t *testing.T) stats {
 }
 
 // worker starts a worker whose scanner directory is kept from start to start.
-func (d *dev) worker(t *testing.T, number int, args ...string) *process {
+func (d *dev) worker(t testing.TB, number int, args ...string) *process {
 	t.Helper()
 	args = append([]string{"worker", "--dev", d.directory, "--directory", d.scannerDirectory(number), "--drain", "1s"}, args...)
 	return start(t, "perceptor", nil, args...)
@@ -158,7 +184,7 @@ func (d *dev) scannerDirectory(number int) string {
 }
 
 // push makes an image of that many bytes in one layer that nobody has seen before, and puts it into the registry.
-func (d *dev) push(t *testing.T, repository string, size int64) (string, image.Digest) {
+func (d *dev) push(t testing.TB, repository string, size int64) (string, image.Digest) {
 	t.Helper()
 	layer, err := random.Image(size, 1)
 	require.NoError(t, err)
@@ -180,7 +206,7 @@ func (d *dev) push(t *testing.T, repository string, size int64) (string, image.D
 }
 
 // observe asks for an image's scan as a person would.
-func (d *dev) observe(t *testing.T, reference string, digest image.Digest) {
+func (d *dev) observe(t testing.TB, reference string, digest image.Digest) {
 	t.Helper()
 	repository, tag, _ := strings.Cut(strings.TrimPrefix(reference, d.Registry), ":")
 	require.NoError(t, d.starter.Observe(t.Context(), digest, workflows.Observe{
@@ -190,7 +216,7 @@ func (d *dev) observe(t *testing.T, reference string, digest image.Digest) {
 }
 
 // complete waits until the image has a verdict.
-func (d *dev) complete(t *testing.T, digest image.Digest, within time.Duration) workflows.ImageView {
+func (d *dev) complete(t testing.TB, digest image.Digest, within time.Duration) workflows.ImageView {
 	t.Helper()
 	var view workflows.ImageView
 	eventually(t, within, "a verdict for "+string(digest), func() bool {
@@ -202,7 +228,7 @@ func (d *dev) complete(t *testing.T, digest image.Digest, within time.Duration) 
 }
 
 // during waits until the image's scan is in a step that a worker has begun.
-func (d *dev) during(t *testing.T, digest image.Digest, step string) {
+func (d *dev) during(t testing.TB, digest image.Digest, step string) {
 	t.Helper()
 	eventually(t, 90*time.Second, step+" of "+string(digest), func() bool {
 		now, err := d.starter.Doing(context.Background(), digest)
@@ -211,7 +237,7 @@ func (d *dev) during(t *testing.T, digest image.Digest, step string) {
 }
 
 // eventually waits for a condition; it looks often, because what it waits for may pass.
-func eventually(t *testing.T, within time.Duration, what string, is func() bool) {
+func eventually(t testing.TB, within time.Duration, what string, is func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(within)
 	for !is() {
@@ -221,7 +247,7 @@ func eventually(t *testing.T, within time.Duration, what string, is func() bool)
 }
 
 // scanClients counts the scan clients whose command line names a berth below a directory.
-func scanClients(t *testing.T, directory string) int {
+func scanClients(t testing.TB, directory string) int {
 	t.Helper()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	require.NoError(t, err)
