@@ -58,7 +58,10 @@ func (s *HubSteps) AwaitHubScan(ctx context.Context, in AwaitHubScanInput) (Awai
 			wait = hubWait{Answered: in.Answered}
 		}
 	}
+	// What the next poll needs must be in every beat: the newest counts.
+	beat := startPulse(ctx, wait)
 	scan, err := h.ScanState(ctx, in.Scan)
+	beat.end()
 	if err != nil {
 		return wait.noAnswer(ctx, err)
 	}

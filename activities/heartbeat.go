@@ -20,16 +20,19 @@ type Progress struct {
 	Total int64 `json:"total,omitempty"`
 }
 
-// pulse keeps a step's heartbeat going, with the newest progress, whether or not there is any. The first beat comes after
+// asking is what a step shows that waits for a hub's answer.
+func asking(hub string) Progress { return Progress{Phase: "ask " + hub} }
+
+// pulse keeps a step's heartbeat going, with the newest of what it has to show, whether or not there is any. The first beat comes after
 // a while: a step that is over sooner costs the server no write beyond its start and its end.
 type pulse struct {
 	mu     sync.Mutex
-	latest Progress
+	latest any
 	stop   chan struct{}
 	done   chan struct{}
 }
 
-func startPulse(ctx context.Context, first Progress) *pulse {
+func startPulse(ctx context.Context, first any) *pulse {
 	p := &pulse{latest: first, stop: make(chan struct{}), done: make(chan struct{})}
 	go p.run(ctx)
 	return p
@@ -51,13 +54,13 @@ func (p *pulse) run(ctx context.Context) {
 	}
 }
 
-func (p *pulse) read() Progress {
+func (p *pulse) read() any {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.latest
 }
 
-func (p *pulse) show(progress Progress) {
+func (p *pulse) show(progress any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.latest = progress

@@ -30,6 +30,8 @@ func (s *HubSteps) LookUpScan(ctx context.Context, in LookUpScanInput) (LookUpSc
 	if err != nil {
 		return LookUpScanResult{}, asApplicationError(err)
 	}
+	beat := startPulse(ctx, asking(in.Hub))
+	defer beat.end()
 	scan, err := h.FindScan(ctx, in.Name)
 	if err != nil {
 		trouble, retry := troubleOrRetry(ctx, err, int(activity.GetInfo(ctx).Attempt))
@@ -55,6 +57,8 @@ func (s *HubSteps) FetchVerdict(ctx context.Context, in FetchVerdictInput) (Fetc
 	if err != nil {
 		return FetchVerdictResult{}, asApplicationError(err)
 	}
+	beat := startPulse(ctx, asking(in.Scan.Hub))
+	defer beat.end()
 	verdict, err := h.Verdict(ctx, in.Scan)
 	if err != nil {
 		trouble, retry := troubleOrRetry(ctx, err, int(activity.GetInfo(ctx).Attempt))

@@ -109,6 +109,8 @@ func (s *HubSteps) CheckHubScan(ctx context.Context, in CheckHubScanInput) (Chec
 	if err != nil {
 		return CheckHubScanResult{}, asApplicationError(err)
 	}
+	beat := startPulse(ctx, asking(in.Hub))
+	defer beat.end()
 	scan, err := h.FindScan(ctx, in.Name)
 	if err != nil {
 		return CheckHubScanResult{Trouble: troubleOf(err)}, nil

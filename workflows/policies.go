@@ -11,6 +11,9 @@ import (
 const (
 	// UploadHeartbeat is the heartbeat timeout of an upload: how long a dead host may look alive.
 	UploadHeartbeat = 10 * time.Second
+	// hubHeartbeat is the heartbeat timeout of the calls to a hub: a lease should not be out for the two minutes that they
+	// may take when their worker died.
+	hubHeartbeat = 10 * time.Second
 	// UploadFence is how long an upload may still be going on after its host or its holder was lost: a worker cut off
 	// from the server notices at the latest after 1.6 heartbeat timeouts, so two are safe.
 	UploadFence = 2 * UploadHeartbeat
@@ -68,6 +71,7 @@ func hubStep(ctx workflow.Context, hub, summary string, priority int) workflow.C
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           HubQueue(hub),
 		StartToCloseTimeout: 2 * time.Minute,
+		HeartbeatTimeout:    hubHeartbeat,
 		Summary:             summary,
 		Priority:            temporal.Priority{PriorityKey: priority},
 		RetryPolicy:         hubRetry(),
@@ -100,9 +104,13 @@ func hubLookUp(ctx workflow.Context, hub, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, options)
 }
 
-// hubAwait is for polling: "in progress" is a retry whose delay the step chooses, without limit.
+// hubAwait is for polling: "in progress" is a retry whose delay the step chooses, without limit. Every poll counts as an
+// attempt, so a delay that grows with them would be a minute after the first poll that fails or is lost, at any time of a
+// long scan: here it does not grow.
 func hubAwait(ctx workflow.Context, hub, summary string) workflow.Context {
-	return hubStep(ctx, hub, summary, priorityFirst)
+	options := workflow.GetActivityOptions(hubStep(ctx, hub, summary, priorityFirst))
+	options.RetryPolicy.BackoffCoefficient = 1
+	return workflow.WithActivityOptions(ctx, options)
 }
 
 // hubRetry is quick, because the delays that matter come from the step.

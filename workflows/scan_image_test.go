@@ -360,6 +360,22 @@ func (s *ScanImageSuite) TestHubTroubleWhileAwaitingIsWaitedOut() {
 	s.True(s.troubles[0].Waiting)
 }
 
+// TestFailedPollIsRepeatedSoon: polls are attempts too, and a delay that grows with them would be a minute by then.
+func (s *ScanImageSuite) TestFailedPollIsRepeatedSoon() {
+	s.lookUp(image.HubScanInProgress)
+	poll := func(err error, times int) {
+		s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).Return(activities.AwaitHubScanResult{}, err).Times(times)
+	}
+	poll(temporal.NewApplicationErrorWithOptions("at it", "in-progress", temporal.ApplicationErrorOptions{NextRetryDelay: time.Second}), 7)
+	poll(temporal.NewApplicationError("cut off", string(image.Transient)), 2)
+	s.awaits().Once()
+	s.judges().Once()
+	began := s.env.Now()
+	s.Require().NoError(s.run())
+	s.completed()
+	s.Less(s.env.Now().Sub(began), 25*time.Second)
+}
+
 func (s *ScanImageSuite) TestUnwantedScanStopsInTheBacklog() {
 	s.lookUp(image.HubScanAbsent)
 	s.pulls().After(time.Hour).Maybe()

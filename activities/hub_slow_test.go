@@ -1,0 +1,91 @@
+package activities_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// slowHub answers no sooner than its step has beaten.
+type slowHub struct {
+	stubHub
+	beaten chan struct{}
+}
+
+func (h *slowHub) wait(ctx context.Context) {
+	select {
+	case <-h.beaten:
+	case <-ctx.Done():
+	}
+}
+
+func (h *slowHub) FindScan(ctx context.Context, _ string) (image.HubScan, error) {
+	h.wait(ctx)
+	return image.HubScan{}, ctx.Err()
+}
+
+func (h *slowHub) ScanState(ctx context.Context, _ image.HubScan) (image.HubScan, error) {
+	h.wait(ctx)
+	return image.HubScan{State: image.HubScanComplete}, ctx.Err()
+}
+
+func (h *slowHub) Verdict(ctx context.Context, _ image.HubScan) (image.Verdict, error) {
+	h.wait(ctx)
+	return image.Verdict{}, ctx.Err()
+}
+
+// TestStepsBeatWhileTheirHubIsSlow: else a dead worker is not told from a slow hub for minutes.
+func TestStepsBeatWhileTheirHubIsSlow(t *testing.T) {
+	for name, run := range map[string]func(*testsuite.TestActivityEnvironment, *activities.HubSteps) error{
+		"look up": func(env *testsuite.TestActivityEnvironment, s *activities.HubSteps) error {
+			_, err := env.ExecuteActivity(s.LookUpScan, activities.LookUpScanInput{Hub: "a"})
+			return err
+		},
+		"check": func(env *testsuite.TestActivityEnvironment, s *activities.HubSteps) error {
+			_, err := env.ExecuteActivity(s.CheckHubScan, activities.CheckHubScanInput{Hub: "a"})
+			return err
+		},
+		"verdict": func(env *testsuite.TestActivityEnvironment, s *activities.HubSteps) error {
+			_, err := env.ExecuteActivity(s.FetchVerdict, activities.FetchVerdictInput{Scan: image.HubScan{Hub: "a"}})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &slowHub{beaten: make(chan struct{}, 100)}
+			steps := activities.NewHubSteps(map[string]activities.Hub{"a": h})
+			env := environment(t, steps)
+			env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { h.beaten <- struct{}{} })
+			require.NoError(t, run(env, steps))
+		})
+	}
+}
+
+// TestABeatWhileAwaitingKeepsWhatWasWaited: the newest beat is all the next poll knows of the ones before.
+func TestABeatWhileAwaitingKeepsWhatWasWaited(t *testing.T) {
+	h := &slowHub{beaten: make(chan struct{}, 100)}
+	steps := activities.NewHubSteps(map[string]activities.Hub{"a": h})
+	env := environment(t, steps)
+	env.SetHeartbeatDetails(map[string]any{"hub": "MATCHING", "answered": time.Minute})
+	var beat struct {
+		Hub      string        `json:"hub"`
+		Answered time.Duration `json:"answered"`
+	}
+	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+		if details.Get(&beat) == nil {
+			h.beaten <- struct{}{}
+		}
+	})
+	_, err := env.ExecuteActivity(steps.AwaitHubScan, activities.AwaitHubScanInput{Scan: image.HubScan{Hub: "a"}, Longest: time.Hour})
+	require.NoError(t, err)
+	require.Equal(t, "MATCHING", beat.Hub)
+	require.Equal(t, time.Minute, beat.Answered)
+}
