@@ -93,7 +93,7 @@ func TestImagesThatCannotBeListed(t *testing.T) {
 	}{
 		{"a missing tar", "/no/such/image.tar", image.NotFound, "there is no image tar at"},
 		{"a truncated tar", truncated, image.Invalid, "it ends in the middle; pull it again"},
-		{"a layer cut off", withLayer(good[:600]), image.Invalid, "the image cannot be listed"},
+		{"a layer cut off", withLayer(good[:600]), image.Invalid, "one of its layers ends in the middle; build and push it again"},
 		{"a layer that is no tar", withLayer(bytes.Repeat([]byte("<html>"), 1000)), image.Invalid, "the image cannot be listed"},
 	}
 	for _, c := range cases {

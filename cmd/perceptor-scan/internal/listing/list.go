@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"sync"
@@ -107,11 +108,19 @@ func unpack(ctx context.Context, tar *archive.Archive, req Request) (source.Sour
 	}
 	img := stereoscope.New(content, temporary, cache)
 	if err := img.Read(ctx); err != nil {
-		return nil, errors.Join(err, img.Cleanup())
+		return nil, errors.Join(endedEarly(err), img.Cleanup())
 	}
 	return stereoscopesource.New(img, stereoscopesource.ImageConfig{
 		Reference: req.Name, Alias: source.Alias{Name: req.Name, Version: req.Version},
 	}), nil
+}
+
+// endedEarly says in words that the tar of a layer has no end. The layer's digest is right, so it was pushed like that.
+func endedEarly(err error) error {
+	if _, known := errors.AsType[protocol.Failure](err); known || !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	return protocol.Failure{Class: image.Invalid, Message: "the image cannot be listed: one of its layers ends in the middle; build and push it again"}
 }
 
 // licences is Syft's reader of licence texts, in the context it looks for it in. Making it takes a second of a processor,
