@@ -108,8 +108,28 @@ func scanOptions(ctx workflow.Context, d image.Digest, in ScanImageInput) workfl
 func (i *imageRun) scanClosed(ctx workflow.Context, _ workflow.Future) {
 	i.child = nil
 	if i.drain(ctx); i.state.Scan != nil {
-		i.closeScan(false)
-		i.lost(ctx)
+		i.closedUnheard(ctx)
+	}
+}
+
+// closedUnheard forgets the scan under way, which has closed without a report.
+func (i *imageRun) closedUnheard(ctx workflow.Context) {
+	chain := i.state.Scan.Chain
+	i.closeScan(false)
+	i.lost(ctx)
+	i.tellPool(ctx, chain)
+}
+
+// tellPool lets the pool of hubs ask the hub about a lease whose scan has closed. The pool would find out by itself, but
+// only when the scan has been silent for a minute or two, and the hub would be idle meanwhile.
+func (i *imageRun) tellPool(ctx workflow.Context, chain string) {
+	if chain == "" || workflow.GetVersion(ctx, "pool-hears-of-closed-scans", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	gone := Release{Chain: chain, Holder: ScanImageID(i.digest), Digest: i.digest, Unfinished: true}
+	step := workflow.ExecuteLocalActivity(localStep(ctx, SignalRelease.Name), scanSteps.SignalPool, activities.SignalPoolInput{Name: SignalRelease.Name, Value: gone})
+	if err := step.Get(ctx, nil); err != nil {
+		i.logger.Warn("the pool of hubs was not told of a closed scan", "error", err)
 	}
 }
 
@@ -128,8 +148,7 @@ func (i *imageRun) checkScan(ctx workflow.Context) {
 		activities.CheckScanInput{Scan: activities.Holder{WorkflowID: ScanImageID(i.digest), Chain: scan.Chain}}).Get(ctx, &answer)
 	i.drain(ctx)
 	if err == nil && !answer.Open && i.state.Scan == scan {
-		i.closeScan(false)
-		i.lost(ctx)
+		i.closedUnheard(ctx)
 	}
 }
 

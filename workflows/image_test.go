@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -25,6 +26,8 @@ type ImageSuite struct {
 	scans []workflows.ScanImageInput
 	// outcome is what the next scan reports; nil lets it close without a word.
 	outcome func(in workflows.ScanImageInput, chain string, started time.Time) *activities.ScanReport
+	// gone are the scans of which the pool was told that they have closed.
+	gone []workflows.Release
 	// hold is what a scan does before it reports.
 	hold func(ctx workflow.Context)
 }
@@ -34,10 +37,14 @@ func TestImage(t *testing.T) { suite.Run(t, new(ImageSuite)) }
 func (s *ImageSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
 	s.env.SetTestTimeout(20 * time.Second)
-	s.scans = nil
+	s.scans, s.gone = nil, nil
 	s.hold = func(ctx workflow.Context) { s.NoError(workflow.Sleep(ctx, time.Second)) }
 	s.outcome = completed
 	s.env.RegisterActivity(activities.NewScanSteps(nil, nil))
+	s.env.OnActivity(light.SignalPool, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.SignalPoolInput) error {
+		s.gone = append(s.gone, in.Value.(workflows.Release))
+		return nil
+	}).Maybe()
 	// A mock would let the scan be done before it counts as started.
 	s.env.RegisterWorkflowWithOptions(s.scan, workflow.RegisterOptions{Name: "ScanImage"})
 	s.env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
@@ -163,6 +170,13 @@ func (s *ImageSuite) TestScanThatClosesWithoutAWordIsStartedAgain() {
 	s.view(time.Minute, func(v workflows.ImageView) { s.Equal(image.StatusComplete, v.Status) })
 	s.Require().NoError(s.run())
 	s.Len(s.scans, 3)
+	s.Require().Len(s.gone, 2, "the pool need not find out by itself, and is told of no scan that reported")
+	for _, told := range s.gone {
+		s.NotEmpty(told.Chain)
+		s.True(told.Unfinished, "nobody knows whether the hub is done")
+		s.True(told.Attempt.IsZero(), "whatever the chain has is meant")
+	}
+	s.NotEqual(s.gone[0].Chain, s.gone[1].Chain)
 }
 
 func (s *ImageSuite) TestRescanKeepsTheOldVerdictUntilTheNew() {
