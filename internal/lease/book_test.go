@@ -221,3 +221,17 @@ func TestAColdBookOpensWhenEverybodyWasHeard(t *testing.T) {
 	require.False(t, b.WarmUp(startOfTime.Add(ColdFor-1)))
 	require.True(t, b.WarmUp(startOfTime.Add(ColdFor)))
 }
+
+// TestWordOfAClosedHolderDrains: who tells of it knows neither the attempt nor whether the hub is done.
+func TestWordOfAClosedHolderDrains(t *testing.T) {
+	t.Parallel()
+	b, now := newBook(t, Config{Name: "a", Limit: 1}), startOfTime
+	b.Acquire(ask(1, 0), now)
+	b.Acquire(ask(2, 0), now)
+	require.Equal(t, []string{"c1 a"}, granted(b, now))
+	b.Release(Returned{Chain: "c1", Holder: "scan/1", Digest: digest(1), Unfinished: true}, now)
+	require.Equal(t, Draining, b.Lease("c1").State)
+	b.Release(Returned{Chain: "c2", Holder: "scan/2", Digest: digest(2), Unfinished: true}, now)
+	require.Nil(t, b.Waiter("c2"), "a closed holder waits for nothing")
+	require.Empty(t, granted(b, now), "the hub may be at it still")
+}
