@@ -32,7 +32,7 @@ func (s *Starter) Observe(ctx context.Context, d image.Digest, o workflows.Obser
 	if len(o.Names) == 0 {
 		return fmt.Errorf("observe %s: at least one name is needed to pull it by", d)
 	}
-	if err := s.signalImage(ctx, d, o.Names[0], workflows.SignalObserve.Name, o); err != nil {
+	if err := s.signalImage(ctx, d, o.Names[0], workflows.ObservedAttributes(d, o.Names[0]), workflows.SignalObserve.Name, o); err != nil {
 		return fmt.Errorf("observe %s: %w", d, err)
 	}
 	return nil
@@ -52,20 +52,22 @@ func (s *Starter) Rescan(ctx context.Context, d image.Digest, r workflows.Rescan
 
 // ReportScan brings a scan's outcome to its image.
 func (s *Starter) ReportScan(ctx context.Context, r activities.ScanReport) error {
-	if err := s.signalImage(ctx, r.Digest, image.Name{Repository: string(r.Digest)}, workflows.SignalScanReport.Name, r); err != nil {
+	attributes := temporal.NewSearchAttributes(workflows.AttributeDigest.ValueSet(workflows.Keyword(string(r.Digest))))
+	if err := s.signalImage(ctx, r.Digest, image.Name{Repository: string(r.Digest)}, attributes, workflows.SignalScanReport.Name, r); err != nil {
 		return fmt.Errorf("report the scan of %s: %w", r.Digest, err)
 	}
 	return nil
 }
 
-func (s *Starter) signalImage(ctx context.Context, d image.Digest, shown image.Name, signal string, value any) error {
+// signalImage signals an image, which is started with the attributes given when it is not there.
+func (s *Starter) signalImage(ctx context.Context, d image.Digest, shown image.Name, attributes temporal.SearchAttributes, signal string, value any) error {
 	id := workflows.ImageID(d)
 	_, err := s.temporal.SignalWithStartWorkflow(ctx, id, signal, value, client.StartWorkflowOptions{
 		ID:                    id,
 		TaskQueue:             workflows.TaskQueue,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary:         "image " + shown.Reference(),
-		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.AttributeDigest.ValueSet(workflows.Keyword(string(d)))),
+		TypedSearchAttributes: attributes,
 	}, workflows.Image, workflows.ImageInput{Digest: d})
 	return err
 }

@@ -6,6 +6,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/internal/image"
 )
 
 // attributeLimit keeps a keyword within the 255 characters of the SQL stores' columns; the server terminates a
@@ -29,6 +31,33 @@ func Keyword(value string) string {
 
 // attributes remembers what was last written, so that only changes cost an event.
 type attributes map[string]string
+
+// knownAttributes reads what the workflow was started with, or what the run before wrote.
+func knownAttributes(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword) attributes {
+	known, a := workflow.GetTypedSearchAttributes(ctx), attributes{}
+	for _, key := range keys {
+		if value, ok := known.GetKeyword(key); ok {
+			a[key.GetName()] = value
+		}
+	}
+	return a
+}
+
+// imageAttributes are the attributes of Image, in the order in which it writes them.
+var imageAttributes = []temporal.SearchAttributeKeyKeyword{
+	AttributeDigest, AttributeRepository, AttributeHub, AttributeScanStatus, AttributeOverallStatus,
+}
+
+// ObservedAttributes are what an Image is started with by whoever observes it: it is about to be in the queue, and need
+// not write so itself. An image whose scan does not begin says otherwise at once.
+func ObservedAttributes(d image.Digest, n image.Name) temporal.SearchAttributes {
+	return temporal.NewSearchAttributes(
+		AttributeDigest.ValueSet(Keyword(string(d))),
+		AttributeRepository.ValueSet(Keyword(n.Repository)),
+		AttributeScanStatus.ValueSet(Keyword(string(image.StatusInQueue))),
+		AttributeOverallStatus.ValueSet(Keyword(string(image.OverallUnknown))),
+	)
+}
 
 // upsert writes the keywords that have changed, in the order given.
 func (a attributes) upsert(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword, values []string) error {

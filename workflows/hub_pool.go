@@ -51,9 +51,11 @@ type hubPool struct {
 	// checking, listing and probing keep one question of a kind from being asked twice at a time.
 	checking, listing bool
 	probing           map[string]bool
-	timer             workflow.Future
-	timerAt           time.Time
-	stopTimer         workflow.CancelFunc
+	// old fires when the run is too old; it runs beside the other timer, which scans start and stop.
+	old       workflow.Future
+	timer     workflow.Future
+	timerAt   time.Time
+	stopTimer workflow.CancelFunc
 	// changed is set by updates.
 	changed bool
 }
@@ -113,12 +115,13 @@ func newHubPool(ctx workflow.Context, in HubPoolInput) (*hubPool, error) {
 		p.announce = append(p.announce, cold.Silent...)
 	}
 	p.openInbox(ctx)
+	p.old = workflow.NewTimerWithOptions(ctx, quietRun, workflow.TimerOptions{Summary: "a new run, for this one is old"})
 	return p, p.register(ctx)
 }
 
 // stirred reports whether there is something to take.
 func (p *hubPool) stirred() bool {
-	if p.changed || p.timer != nil && p.timer.IsReady() {
+	if p.changed || p.old.IsReady() || p.timer != nil && p.timer.IsReady() {
 		return true
 	}
 	for _, c := range p.inbox {
@@ -179,11 +182,16 @@ func (p *hubPool) act(ctx workflow.Context) {
 	}
 }
 
-// setTimer makes sure that a timer fires when the next thing is due. One that fires earlier is left alone.
+// setTimer makes sure that a timer fires when the next thing is due. One that fires earlier is left alone, unless nothing
+// is due at all.
 func (p *hubPool) setTimer(ctx workflow.Context) {
 	now := workflow.Now(ctx).UTC()
 	next := p.nextWake(now)
-	if p.room() <= 0 || p.timer != nil && !p.timerAt.After(next) {
+	if next.IsZero() && p.timer != nil {
+		p.stopTimer()
+		p.timer = nil
+	}
+	if next.IsZero() || p.room() <= 0 || p.timer != nil && !p.timerAt.After(next) {
 		return
 	}
 	if p.timer != nil {
@@ -194,15 +202,15 @@ func (p *hubPool) setTimer(ctx workflow.Context) {
 	p.timer = workflow.NewTimerWithOptions(timerContext, max(next.Sub(now), time.Millisecond), workflow.TimerOptions{Summary: "next thing due in the pool"})
 }
 
-// nextWake is when something is due without anything arriving, at the latest when the run has been quiet for too long.
+// nextWake is when something is due without anything arriving; zero for never.
 func (p *hubPool) nextWake(now time.Time) time.Time {
 	due := []time.Time{p.Book.NextWake(), p.nextProbe()}
 	if !p.checking {
 		due = append(due, p.Book.NextCheck(now))
 	}
-	next := p.started.Add(quietRun)
+	var next time.Time
 	for _, t := range due {
-		if !t.IsZero() && t.Before(next) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
 	}

@@ -79,7 +79,7 @@ type imageRun struct {
 // Image keeps one image while somebody refers to it: it has it scanned, tries again after failures, and keeps the
 // verdicts. It ends a day after the last reference has gone.
 func Image(ctx workflow.Context, in ImageInput) error {
-	i := &imageRun{digest: in.Digest, state: in.State, attributes: attributes{}, logger: workflow.GetLogger(ctx), began: workflow.Now(ctx)}
+	i := &imageRun{digest: in.Digest, state: in.State, attributes: knownAttributes(ctx, imageAttributes), logger: workflow.GetLogger(ctx), began: workflow.Now(ctx)}
 	if i.state == nil {
 		i.state = &ImageState{}
 	}

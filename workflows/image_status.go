@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/image"
@@ -82,8 +81,7 @@ func (i *imageRun) show(ctx workflow.Context) error {
 		hub = s.Verdicts[0].Hub
 	}
 	workflow.SetCurrentDetails(ctx, i.details())
-	return i.attributes.upsert(ctx,
-		[]temporal.SearchAttributeKeyKeyword{AttributeDigest, AttributeRepository, AttributeHub, AttributeScanStatus, AttributeOverallStatus},
+	return i.attributes.upsert(ctx, imageAttributes,
 		[]string{string(i.digest), repository, hub, string(s.status()), string(s.overall())})
 }
 

@@ -265,3 +265,25 @@ func (s *ImageSuite) TestQuietImageContinuesAsNewWithAllItKnows() {
 	s.Require().ErrorAs(err, &next)
 	s.Equal("Image", next.WorkflowType.Name)
 }
+
+// TestObservedImageWritesOnlyWhatChanges: what it was started with is in its attributes already.
+func (s *ImageSuite) TestObservedImageWritesOnlyWhatChanges() {
+	var written []temporal.SearchAttributes
+	s.env = s.NewTestWorkflowEnvironment()
+	s.env.SetTestTimeout(20 * time.Second)
+	s.env.RegisterWorkflowWithOptions(s.scan, workflow.RegisterOptions{Name: "ScanImage"})
+	s.Require().NoError(s.env.SetTypedSearchAttributesOnStart(
+		workflows.ObservedAttributes(digest, image.Name{Repository: "registry.example/app", Tag: "1"})))
+	s.env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Run(func(args mock.Arguments) {
+		changed, ok := args.Get(0).(temporal.SearchAttributes)
+		s.True(ok)
+		written = append(written, changed)
+	})
+	s.observe(0, "me", 1, time.Hour)
+	s.env.ExecuteWorkflow(workflows.Image, workflows.ImageInput{Digest: digest})
+	s.Require().NoError(s.env.GetWorkflowError())
+	s.Require().NotEmpty(written)
+	status, _ := written[0].GetKeyword(workflows.AttributeScanStatus)
+	s.Equal(string(image.StatusComplete), status)
+	s.False(written[0].ContainsKey(workflows.AttributeRepository))
+}

@@ -27,7 +27,9 @@ type poolLink struct {
 	sending int
 	// changed wakes the listener when there is something new to repeat, or nothing more.
 	changed workflow.Channel
+	// timer fires at timerAt, to repeat what there is to repeat then.
 	timer   workflow.Future
+	timerAt time.Time
 	stop    workflow.CancelFunc
 }
 
@@ -57,7 +59,9 @@ func (p *poolLink) listen(ctx workflow.Context) {
 		if p.timer != nil {
 			selector.AddFuture(p.timer, func(workflow.Future) {
 				p.timer = nil
-				p.announce(ctx)
+				if p.speaks() {
+					p.announce(ctx)
+				}
 			})
 		}
 		selector.Select(ctx)
@@ -70,22 +74,30 @@ func receive[T any](ctx workflow.Context, c workflow.ReceiveChannel, take func(T
 	take(value)
 }
 
-// setTimer keeps a timer running exactly while there is something to repeat.
+// speaks reports whether there is something to repeat.
+func (p *poolLink) speaks() bool { return p.wanted || p.held() != nil }
+
+// setTimer makes sure that a timer fires when it is time to repeat. One that fires earlier, or that nothing needs any
+// more, is left alone: to cancel it costs an event, and most scans are over before it fires.
 func (p *poolLink) setTimer(ctx workflow.Context) {
-	speaks := p.wanted || p.held() != nil
-	switch {
-	case speaks && p.timer == nil:
-		every := announceSlowly
-		if workflow.Now(ctx).Sub(p.asked) < announceOften {
-			every = announceEvery
-		}
-		var timerContext workflow.Context
-		timerContext, p.stop = workflow.WithCancel(ctx)
-		p.timer = workflow.NewTimerWithOptions(timerContext, every, workflow.TimerOptions{Summary: "repeat to the pool"})
-	case !speaks && p.timer != nil:
-		p.stop()
-		p.timer = nil
+	if !p.speaks() {
+		return
 	}
+	every := announceSlowly
+	if workflow.Now(ctx).Sub(p.asked) < announceOften {
+		every = announceEvery
+	}
+	next := workflow.Now(ctx).Add(every)
+	if p.timer != nil && !p.timerAt.After(next) {
+		return
+	}
+	if p.timer != nil {
+		p.stop()
+	}
+	var timerContext workflow.Context
+	timerContext, p.stop = workflow.WithCancel(ctx)
+	p.timerAt = next
+	p.timer = workflow.NewTimerWithOptions(timerContext, every, workflow.TimerOptions{Summary: "repeat to the pool"})
 }
 
 func (p *poolLink) wake() { p.changed.SendAsync(struct{}{}) }
