@@ -23,7 +23,7 @@ var updateReasons = flag.Bool("update-reasons", false, "write testdata/reasons.t
 
 // The limits of the worker that gets bad input.
 const (
-	badListTimeout = "15s"
+	badListTimeout = "20s"
 	badMemory      = "600MiB"
 	badScratch     = 64 << 20
 )
@@ -40,15 +40,25 @@ func TestBadInput(t *testing.T) {
 	d.badWorker(t, sleep, between.url)
 	golden := newReasons(t)
 	t.Run("images", func(t *testing.T) { d.badImages(t, golden, outside) })
-	eventually(t, 2*time.Minute, "berths, tars and children to be gone", func() bool {
-		return d.berths(t) == 0 && scanClients(t, d.directory) == 0
-	})
-	require.Zero(t, processesWith(t, sleep), "children of a scan client outlive it")
-	require.Zero(t, processesWith(t, "PERCEPTOR-FLOOD"))
-	require.Empty(t, d.tars(t))
+	d.leavesNothing(t, sleep)
 	t.Run("hub replies", func(t *testing.T) { d.badReplies(t, golden, between) })
 	t.Run("records", d.badRecords)
+	d.leavesNothing(t, sleep)
 	golden.finish(t)
+}
+
+// leavesNothing waits until no berth is taken and no lease is out, and then finds neither a tar nor a child. Images that
+// failed are tried again now and then, so there is work in between.
+func (d *dev) leavesNothing(t *testing.T, sleep string) {
+	t.Helper()
+	eventually(t, 2*time.Minute, "berths, scan clients and leases to be gone", func() bool {
+		status, err := d.starter.HubPool(t.Context())
+		return err == nil && len(status.Leases) == 0 && len(status.Waiters) == 0 && d.berths(t) == 0 && scanClients(t, d.directory) == 0
+	})
+	for _, mark := range []string{sleep, floodMark, eatMark, linesMark} {
+		require.Zero(t, processesWith(t, mark), "a child of a scan client has outlived it: %s", mark)
+	}
+	require.Empty(t, d.tars(t))
 }
 
 // badWorker starts the one worker, which speaks to the hub by way of the address.

@@ -173,13 +173,20 @@ func (d *dev) spoilingRegistry(t *testing.T, what spoiled) string {
 	return server.Listener.Addr().String()
 }
 
+// What the children of misbehaving scan clients are known by.
+const (
+	floodMark = "PERCEPTOR-FLOOD"
+	eatMark   = "8765432109"
+	linesMark = `{"phase":"unpack","done":1,"total":2}`
+)
+
 // badClients are scan clients that misbehave, each for the images of one repository.
 var badClients = []struct{ repository, script string }{
 	{"bad/hangs", "exec sleep SLEEP"},
 	{"bad/forks", "for i in 1 2 3 4 5 6 7 8; do setsid sleep SLEEP & sleep SLEEP & done; exec sleep SLEEP"},
-	{"bad/floods", `exec yes '{"phase":"unpack","done":1,"total":2}'`},
-	{"bad/floods-log", "yes PERCEPTOR-FLOOD >&2; exit 3"},
-	{"bad/eats", "head -c 8000000000 /dev/zero | tail >/dev/null"},
+	{"bad/floods", "exec yes '" + linesMark + "'"},
+	{"bad/floods-log", "yes " + floodMark + " >&2; exit 3"},
+	{"bad/eats", "head -c " + eatMark + " /dev/zero | tail >/dev/null"},
 	{"bad/silent", "exit 0"},
 	{"bad/no-document", `echo '{"result":{"components":1,"documentBytes":10}}'`},
 	{"bad/crashes", "echo lost my mind >&2; kill -SEGV $$"},
@@ -188,13 +195,13 @@ var badClients = []struct{ repository, script string }{
 // badClient is the true scan client, but for the repositories of badClients.
 func badClient(t *testing.T, sleep string) string {
 	t.Helper()
-	real, err := filepath.Abs(filepath.Join(bin, "perceptor-scan"))
+	client, err := filepath.Abs(filepath.Join(bin, "perceptor-scan"))
 	require.NoError(t, err)
 	script := "#!/bin/sh\ncase \"$*\" in\n"
 	for _, each := range badClients {
 		script += fmt.Sprintf("list*'/%s '*)\n%s\nexit ;;\n", each.repository, strings.ReplaceAll(each.script, "SLEEP", sleep))
 	}
-	script += fmt.Sprintf("esac\nexec %s \"$@\"\n", real)
+	script += fmt.Sprintf("esac\nexec %s \"$@\"\n", client)
 	path := filepath.Join(t.TempDir(), "bad-client")
 	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))
 	return path

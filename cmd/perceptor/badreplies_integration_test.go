@@ -5,6 +5,7 @@ package main_test
 import (
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -78,17 +79,15 @@ func (m *middleman) serve(hub http.Handler, w http.ResponseWriter, r *http.Reque
 		hub.ServeHTTP(w, r)
 		return
 	}
-	real := httptest.NewRecorder()
-	hub.ServeHTTP(real, r)
-	if wrong := m.uploaded(real.Code); wrong != nil {
+	answer := httptest.NewRecorder()
+	hub.ServeHTTP(answer, r)
+	if wrong := m.uploaded(answer.Code); wrong != nil {
 		wrong(w, r)
 		return
 	}
-	for key, values := range real.Header() {
-		w.Header()[key] = values
-	}
-	w.WriteHeader(real.Code)
-	_, _ = w.Write(real.Body.Bytes())
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
 }
 
 // instead is the reply to give in place of the hub's, nil for the hub's own. Logins are left alone.

@@ -33,7 +33,6 @@ type bench struct {
 	// images are what is to be scanned, in the order in which it is asked for.
 	images []pushed
 	// lock guards workers, which restarts replace.
-	lock    sync.Mutex
 	workers []*process
 	// lists is the file to which the scan client adds a line for each listing.
 	lists string
@@ -65,7 +64,7 @@ func seedOf(t *testing.T) uint64 {
 	t.Helper()
 	text := os.Getenv("E2E_SEED")
 	if text == "" {
-		return uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+		return uint64(time.Now().UnixNano())
 	}
 	seed, err := strconv.ParseUint(text, 10, 64)
 	require.NoError(t, err, "E2E_SEED")
@@ -145,7 +144,7 @@ func (b *bench) configure(t *testing.T, drain time.Duration) {
 // quickClient is a scan client that lists one package in any image, after half a second, and uploads by the real client.
 func (b *bench) quickClient(t *testing.T) string {
 	t.Helper()
-	real, err := filepath.Abs(filepath.Join(bin, "perceptor-scan"))
+	actual, err := filepath.Abs(filepath.Join(bin, "perceptor-scan"))
 	require.NoError(t, err)
 	script := fmt.Sprintf(`#!/bin/sh
 verb=$1
@@ -160,7 +159,7 @@ echo '{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[{"t
 mv "$document.partial" "$document"
 echo "$tar" >>%s
 echo '{"result":{"components":1,"documentBytes":140}}'
-`, real, b.lists)
+`, actual, b.lists)
 	path := filepath.Join(b.directory, "quick-client")
 	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))
 	return path

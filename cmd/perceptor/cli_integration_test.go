@@ -107,7 +107,7 @@ func (d *dev) read(t *testing.T, request *http.Request, into any) {
 	t.Helper()
 	response, err := d.hub.Do(request)
 	require.NoError(t, err)
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // only read
 	require.Equal(t, http.StatusOK, response.StatusCode, request.URL)
 	require.NoError(t, json.NewDecoder(response.Body).Decode(into))
 }

@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,9 @@ func runTests(m *testing.M) int {
 	return m.Run()
 }
 
+// debianBound is several times what the tool takes on a busy machine.
+const debianBound = 5 * time.Minute
+
 // makeDebian makes a Debian 12 root file system as Debian's own tool does: nothing of it was prepared for Perceptor.
 var makeDebian = sync.OnceValues(func() (string, error) {
 	out := filepath.Join(shared, "debian-12.tar")
@@ -47,7 +51,9 @@ var makeDebian = sync.OnceValues(func() (string, error) {
 	if os.Geteuid() == 0 {
 		words = append([]string{"unshare", "--mount", "--pid", "--fork", "--kill-child", "--"}, words...)
 	}
-	if said, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), debianBound)
+	defer cancel()
+	if said, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("make a Debian root file system with %s: %w\n%s", words, err, said)
 	}
 	return out, nil
@@ -125,7 +131,7 @@ func dpkgDatabase(t *testing.T, root string) string {
 	require.NoError(t, os.MkdirAll(filepath.Join(directory, "info"), 0o700))
 	file, err := os.Open(root)
 	require.NoError(t, err)
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // only read
 	for archive := tar.NewReader(file); ; {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {

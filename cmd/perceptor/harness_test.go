@@ -165,7 +165,7 @@ func (d *dev) stats(t testing.TB) stats {
 	request.Header.Set("Authorization", "token "+d.token)
 	response, err := d.hub.Do(request)
 	require.NoError(t, err)
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // only read
 	require.Equal(t, http.StatusOK, response.StatusCode)
 	var s stats
 	require.NoError(t, json.NewDecoder(response.Body).Decode(&s))

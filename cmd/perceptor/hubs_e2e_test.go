@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -122,8 +123,6 @@ func slow(seed uint64, least, most time.Duration) builtin.Faults {
 // with adds a switch.
 func with(f builtin.Faults, name builtin.FaultName, fault builtin.Fault) builtin.Faults {
 	more := builtin.Faults{Seed: f.Seed, Switches: map[builtin.FaultName]builtin.Fault{name: fault}}
-	for other, each := range f.Switches {
-		more.Switches[other] = each
-	}
+	maps.Copy(more.Switches, f.Switches)
 	return more
 }

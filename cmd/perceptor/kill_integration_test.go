@@ -31,10 +31,10 @@ const (
 // its input on, because the client ends when its input does.
 func slowClient(t *testing.T) string {
 	t.Helper()
-	real, err := filepath.Abs(filepath.Join(bin, "perceptor-scan"))
+	actual, err := filepath.Abs(filepath.Join(bin, "perceptor-scan"))
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "slow-client")
-	script := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = list ]; then sleep %d; fi\nexec %s \"$@\"\n", listTime, real)
+	script := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = list ]; then sleep %d; fi\nexec %s \"$@\"\n", listTime, actual)
 	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))
 	return path
 }

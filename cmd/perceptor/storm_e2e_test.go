@@ -236,7 +236,7 @@ func (b *bench) left(t *testing.T) int {
 	for _, h := range b.hubs {
 		s, err := h.stats(context.Background())
 		require.NoError(t, err)
-		left += int(s.InProgress) //nolint:gosec // a handful
+		left += int(s.InProgress)
 	}
 	return left
 }
@@ -250,9 +250,9 @@ func (b *bench) scans(t *testing.T) (total int, line string, wrong []string) {
 		s, err := h.stats(context.Background())
 		require.NoError(t, err)
 		for name, n := range s.ScansByName {
-			byName[name] += int(n) //nolint:gosec // a handful
+			byName[name] += int(n)
 		}
-		total += int(s.ScansSucceeded) //nolint:gosec // as many as there are images
+		total += int(s.ScansSucceeded)
 		line += fmt.Sprintf(" %d/%d", s.MaxInProgress, h.limit)
 		t.Logf("hub %s: %d uploads begun, %d accepted, %d refused %v, %d scans failed; requests %v, highest %+v; faults hit %v", h.name,
 			s.UploadsStarted, s.UploadsAccepted, s.UploadsRefused, s.UploadsRefusedBy, s.ScansFailed, s.Requests, s.Highest["all"], s.FaultHits)
