@@ -181,7 +181,7 @@ func (d *dev) badReplies(t *testing.T, golden *reasons, between *middleman) {
 			if row.class != "" {
 				require.Equal(t, exitTrouble, code)
 				require.Equal(t, row.class, result.Class, result.Error)
-				golden.compare(t, "hub: "+row.name, result.Class, d.normal(result.Error))
+				golden.compare(t, "hub reply, "+row.name, result.Class, d.normal(result.Error))
 				between.misbehave(nil)
 				result, code = d.scan(t, reference)
 			}
