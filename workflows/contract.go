@@ -31,13 +31,29 @@ func HubQueue(hub string) string { return "hub-" + hub }
 // HubControlQueue carries the probes of one hub; it is never stopped.
 func HubControlQueue(hub string) string { return "hub-" + hub + "-control" }
 
+// PerceiverQueue carries what one cluster's perceiver is to do: write verdicts onto its pods.
+func PerceiverQueue(cluster string) string { return "perceiver-" + cluster }
+
 // HubPoolID is the id of the one HubPool.
 const HubPoolID = "hubs"
 
 const (
 	scanImagePrefix = "scan/"
 	imagePrefix     = "image/"
+	inventoryPrefix = "inventory/"
+	clusterPrefix   = "cluster/"
 )
+
+// BareImages is the namespace of a cluster's images that were reported by themselves. No platform has one of that name.
+const BareImages = "_images"
+
+// InventoryID is the workflow id of the join of one namespace.
+func InventoryID(cluster, namespace string) string {
+	return inventoryPrefix + cluster + "/" + namespace
+}
+
+// ClusterID is the workflow id of one cluster.
+func ClusterID(cluster string) string { return clusterPrefix + cluster }
 
 // ScanImageID is the workflow id of the scan of an image: the id is what keeps a second scan from starting.
 func ScanImageID(d image.Digest) string { return scanImagePrefix + string(d) }
@@ -103,11 +119,33 @@ var (
 	SignalScanReport = Signal[activities.ScanReport]{Name: "scan-report", Description: "The outcome of a scan of this image."}
 )
 
+// Signals to Inventory.
+var (
+	// SignalPods brings changes of pods in one namespace.
+	SignalPods = Signal[PodsChanged]{Name: "pods", Description: "Pods of this namespace that are new, changed or gone."}
+	// SignalSnapshot brings a part of all pods of one namespace.
+	SignalSnapshot = Signal[SnapshotPart]{Name: "snapshot", Description: "A part of all pods of this namespace; with the last part, what is not named is gone."}
+	// SignalSummary brings what is known of an image that the namespace runs.
+	SignalSummary = Signal[image.Summary]{Name: "summary", Description: "What is known of an image that runs here, told by its workflow."}
+)
+
+// Signals to Cluster.
+var (
+	// SignalNamespace says that a namespace of the cluster has an Inventory, and how much is in it.
+	SignalNamespace = Signal[NamespaceSeen]{Name: "namespace", Description: "A namespace of this cluster has an inventory: its counts."}
+	// SignalSnapshotEnd ends a snapshot of the whole cluster: namespaces not named in it are empty.
+	SignalSnapshotEnd = Signal[SnapshotEnd]{Name: "snapshot-end", Description: "A snapshot of the cluster is complete: the namespaces in it, all others are empty."}
+	// SignalForgetCluster empties every namespace and ends the cluster.
+	SignalForgetCluster = Signal[ForgetCluster]{Name: "forget-cluster", Description: "An operator forgets this cluster: everything in it is gone."}
+)
+
 // Queries. Every workflow answers QueryStatus with a struct of its own.
 const (
 	QueryStatus = "status"
 	// QueryPlace asks a ScanImage on which host, in which berth it is: what the host's sweeper decides by.
 	QueryPlace = "place"
+	// QueryJoin asks an Inventory for rows of the join; it takes a JoinQuery and answers a JoinPage.
+	QueryJoin = "join"
 )
 
 // Class says why an image is scanned, most urgent first.
@@ -230,65 +268,4 @@ type HubConfig struct {
 	Settle time.Duration `json:"settle,omitempty"`
 	// Disabled keeps the hub from getting new scans.
 	Disabled bool `json:"disabled,omitempty"`
-}
-
-// Reference is one reason to keep an image.
-type Reference struct {
-	Kind ReferenceKind `json:"kind"`
-	ID   string        `json:"id"`
-	// Version orders what one referrer says: older never overwrites newer.
-	Version Version `json:"version"`
-	// Until is when the reference ends by itself; zero means never.
-	Until time.Time `json:"until"`
-}
-
-// ReferenceKind is who refers to an image.
-type ReferenceKind string
-
-// The kinds of references.
-const (
-	ReferenceInventory ReferenceKind = "inventory"
-	ReferencePerson    ReferenceKind = "person"
-)
-
-// Version is (epoch, counter): the epoch is the start of the referrer's chain, in nanoseconds since 1970.
-type Version struct {
-	Epoch   int64 `json:"epoch"`
-	Counter int64 `json:"counter"`
-}
-
-// Before reports whether v was given out before w.
-func (v Version) Before(w Version) bool {
-	return v.Epoch < w.Epoch || v.Epoch == w.Epoch && v.Counter < w.Counter
-}
-
-// Observe says who refers to the image and how it can be pulled.
-type Observe struct {
-	Names     []image.Name   `json:"names"`
-	Platform  image.Platform `json:"platform"`
-	Reference Reference      `json:"reference"`
-	Class     Class          `json:"class"`
-	// Namespace is where the image runs, as "cluster/namespace"; it shares out the backlog fairly.
-	Namespace string `json:"namespace,omitempty"`
-	// Domain is the set of scanners that can reach the registry; empty means DefaultDomain.
-	Domain string `json:"domain,omitempty"`
-	// HubNames overrides what the image is called at the hub.
-	HubNames *image.HubNames `json:"hubNames,omitempty"`
-}
-
-// Forget takes the reference of that kind and id away, unless a newer version of it has arrived.
-type Forget struct {
-	Reference Reference `json:"reference"`
-}
-
-// Judged is a hub's newer judgement.
-type Judged struct {
-	Verdict image.Verdict `json:"verdict"`
-}
-
-// Rescan asks for a new scan.
-type Rescan struct {
-	// Reason is shown to whoever looks at the image.
-	Reason string `json:"reason,omitempty"`
-	Class  Class  `json:"class"`
 }

@@ -79,7 +79,7 @@ func failed(in workflows.ScanImageInput, chain string, started time.Time) *activ
 
 func (s *ImageSuite) observe(after time.Duration, id string, counter int64, until time.Duration) {
 	s.env.RegisterDelayedCallback(func() {
-		r := workflows.Reference{Kind: workflows.ReferencePerson, ID: id, Version: workflows.Version{Epoch: 1, Counter: counter}}
+		r := workflows.Reference{Kind: workflows.ReferencePerson, ID: id, Version: image.Version{Epoch: 1, Counter: counter}}
 		if until > 0 {
 			r.Until = s.env.Now().Add(until)
 		}
@@ -92,7 +92,7 @@ func (s *ImageSuite) observe(after time.Duration, id string, counter int64, unti
 func (s *ImageSuite) forget(after time.Duration, id string, counter int64) {
 	s.env.RegisterDelayedCallback(func() {
 		s.env.SignalWorkflow(workflows.SignalForget.Name, workflows.Forget{Reference: workflows.Reference{
-			Kind: workflows.ReferencePerson, ID: id, Version: workflows.Version{Epoch: 1, Counter: counter},
+			Kind: workflows.ReferencePerson, ID: id, Version: image.Version{Epoch: 1, Counter: counter},
 		}})
 	}, after)
 }

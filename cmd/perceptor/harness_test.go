@@ -211,7 +211,7 @@ func (d *dev) observe(t testing.TB, reference string, digest image.Digest) {
 	repository, tag, _ := strings.Cut(strings.TrimPrefix(reference, d.Registry), ":")
 	require.NoError(t, d.starter.Observe(t.Context(), digest, workflows.Observe{
 		Names: []image.Name{{Repository: d.Registry + repository, Tag: tag}}, Class: workflows.ClassPod, Domain: workflows.DefaultDomain,
-		Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "test", Version: workflows.Version{Epoch: time.Now().UnixNano()}, Until: time.Now().Add(time.Hour)},
+		Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "test", Version: image.Version{Epoch: time.Now().UnixNano()}, Until: time.Now().Add(time.Hour)},
 	}))
 }
 

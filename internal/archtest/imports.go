@@ -27,6 +27,8 @@ var table = []row{
 	{"internal/hub/blackduck", []string{"internal/image"}},
 	{"internal/hub/builtin", []string{"internal/image", "internal/hub/builtin/osv"}},
 	{"internal/hub/builtin/osv", []string{"internal/image"}},
+	{"internal/api", []string{"internal/image"}},
+	{"internal/perceiver", []string{"internal/image"}},
 	{"internal/config", nil},
 	{"internal/telemetry", nil},
 	{"internal/archtest", nil},

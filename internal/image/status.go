@@ -13,6 +13,19 @@ const (
 	StatusFailed            ScanStatus = "Failed"
 )
 
+// far orders statuses from a failure, over nothing at all, to Complete.
+var far = map[ScanStatus]int{
+	StatusFailed: -1, StatusUnknown: 0, StatusInQueue: 1, StatusRunningScanClient: 2, StatusRunningHubScan: 3, StatusComplete: 4,
+}
+
+// LessFar is the status of two images together: that of the one that is less far, and Failed where one has failed.
+func (s ScanStatus) LessFar(t ScanStatus) ScanStatus {
+	if far[t] < far[s] {
+		return t
+	}
+	return s
+}
+
 // OverallStatus is a hub's judgement, in the hub's own words, and Unknown wherever something is not scanned.
 type OverallStatus string
 

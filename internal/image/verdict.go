@@ -27,6 +27,15 @@ func (c *Counts) Add(s Severity) {
 	}
 }
 
+// AddAll adds other counts to these.
+func (c *Counts) AddAll(other Counts) {
+	c.Critical += other.Critical
+	c.High += other.High
+	c.Medium += other.Medium
+	c.Low += other.Low
+	c.Unrated += other.Unrated
+}
+
 // Total is the sum over all severities.
 func (c Counts) Total() int { return c.Critical + c.High + c.Medium + c.Low + c.Unrated }
 

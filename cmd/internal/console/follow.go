@@ -124,7 +124,7 @@ func scanOne(ctx context.Context, s *starter.Starter, r Request, found activitie
 	err = s.Observe(ctx, found.Digest, workflows.Observe{
 		Names: []image.Name{found.Name}, Platform: found.Platform, Class: workflows.ClassPerson, Domain: r.Domain,
 		Reference: workflows.Reference{
-			Kind: workflows.ReferencePerson, ID: r.Who, Version: workflows.Version{Epoch: now.UnixNano()}, Until: now.Add(workflows.PersonReference),
+			Kind: workflows.ReferencePerson, ID: r.Who, Version: image.Version{Epoch: now.UnixNano()}, Until: now.Add(workflows.PersonReference),
 		},
 	})
 	if err != nil {

@@ -1,0 +1,83 @@
+package workflows
+
+import "github.com/perceptor/perceptor/internal/image"
+
+// PodsChanged is what changed in one namespace. Applied twice, late or out of order it changes nothing.
+type PodsChanged struct {
+	Cluster   string        `json:"cluster"`
+	Namespace string        `json:"namespace"`
+	Version   image.Version `json:"version"`
+	Pods      []image.Pod   `json:"pods,omitempty"`
+	// Gone leaves tombstones until the next snapshot, so that a late report brings no pod back.
+	Gone []image.PodKey `json:"gone,omitempty"`
+	// WriteBack says that a perceiver serves PerceiverQueue of the cluster.
+	WriteBack bool `json:"writeBack,omitempty"`
+	// Domain is the set of scanners that reach the cluster's registries; empty means DefaultDomain.
+	Domain string `json:"domain,omitempty"`
+}
+
+// SnapshotPart is one of Parts parts of all pods of a namespace, counted from 1. Parts 0 is an empty namespace.
+type SnapshotPart struct {
+	PodsChanged
+	Part  int `json:"part"`
+	Parts int `json:"parts"`
+}
+
+// JoinQuery asks for rows; empty fields do not narrow them.
+type JoinQuery struct {
+	Status        image.ScanStatus    `json:"status,omitempty"`
+	OverallStatus image.OverallStatus `json:"overallStatus,omitempty"`
+	// Image is a part of a container's reference, or a digest.
+	Image string `json:"image,omitempty"`
+	// UIDs are the pods asked for.
+	UIDs []string `json:"uids,omitempty"`
+	// After is the last row of the page before, as JoinPage.Next gave it.
+	After string `json:"after,omitempty"`
+	// Limit is how many rows to answer at the most; 0 means as many as fit into an answer.
+	Limit int `json:"limit,omitempty"`
+}
+
+// JoinPage is the answer, in the order of names and UIDs.
+type JoinPage struct {
+	Rows []image.PodVerdict `json:"rows"`
+	// Next is the After of the next page; empty when this is the last.
+	Next string `json:"next,omitempty"`
+}
+
+// NamespaceSeen are the counts of one namespace.
+type NamespaceSeen struct {
+	Cluster   string `json:"cluster"`
+	Namespace string `json:"namespace"`
+	Pods      int    `json:"pods"`
+	// Unscanned is how many pods have an image without a verdict.
+	Unscanned int `json:"unscanned"`
+	// Violations is how many pods are in violation.
+	Violations int           `json:"violations"`
+	Version    image.Version `json:"version"`
+	// Ended says that the inventory is empty and closes.
+	Ended bool `json:"ended,omitempty"`
+}
+
+// SnapshotEnd names what a snapshot holds: the number of pods in each namespace.
+type SnapshotEnd struct {
+	Cluster    string         `json:"cluster"`
+	Version    image.Version  `json:"version"`
+	Namespaces map[string]int `json:"namespaces"`
+	WriteBack  bool           `json:"writeBack,omitempty"`
+	Domain     string         `json:"domain,omitempty"`
+}
+
+// ForgetCluster is said by an operator.
+type ForgetCluster struct {
+	Version image.Version `json:"version"`
+}
+
+// ClusterView is what a Cluster answers to QueryStatus.
+type ClusterView struct {
+	Cluster    string          `json:"cluster"`
+	Namespaces []NamespaceSeen `json:"namespaces"`
+	// Snapshot is the version of the last complete snapshot.
+	Snapshot  image.Version `json:"snapshot,omitzero"`
+	WriteBack bool          `json:"writeBack,omitempty"`
+	Domain    string        `json:"domain,omitempty"`
+}
