@@ -74,3 +74,20 @@ func Join(cluster string, p Pod, containers []ContainerVerdict) PodVerdict {
 	}
 	return row
 }
+
+// WriteResult is what became of writing rows onto the pods of a cluster.
+type WriteResult struct {
+	Written   int `json:"written"`
+	Unchanged int `json:"unchanged"`
+	// Gone are pods that the cluster does not have any more.
+	Gone []PodKey `json:"gone,omitempty"`
+	// Failed are pods that could not be written, each with why; they are tried again.
+	Failed []WriteFailure `json:"failed,omitempty"`
+}
+
+// WriteFailure is why one pod could not be written.
+type WriteFailure struct {
+	Pod    PodKey       `json:"pod"`
+	Class  FailureClass `json:"class"`
+	Reason string       `json:"reason"`
+}

@@ -1,0 +1,47 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// WriteVerdictsInput names pods whose verdicts are to be written onto them. It carries no verdict: the newest is read
+// when the step starts, however long it has waited.
+type WriteVerdictsInput struct {
+	Cluster   string   `json:"cluster"`
+	Namespace string   `json:"namespace"`
+	UIDs      []string `json:"uids"`
+}
+
+// JoinReader reads the rows of some pods as they are known now.
+type JoinReader interface {
+	Rows(ctx context.Context, cluster, namespace string, uids []string) ([]image.PodVerdict, error)
+}
+
+// VerdictWriter writes rows onto the pods of one cluster. A pod that cannot be written fails alone; an error says that
+// none could be.
+type VerdictWriter interface {
+	Write(ctx context.Context, rows []image.PodVerdict) (image.WriteResult, error)
+}
+
+// PerceiverSteps are the steps that run beside a perceiver, in its cluster.
+type PerceiverSteps struct {
+	reader JoinReader
+	writer VerdictWriter
+}
+
+// NewPerceiverSteps reads rows from r and writes them by w.
+func NewPerceiverSteps(r JoinReader, w VerdictWriter) *PerceiverSteps {
+	return &PerceiverSteps{reader: r, writer: w}
+}
+
+// WriteVerdicts brings what is known now onto the pods named.
+func (s *PerceiverSteps) WriteVerdicts(ctx context.Context, in WriteVerdictsInput) (image.WriteResult, error) {
+	rows, err := s.reader.Rows(ctx, in.Cluster, in.Namespace, in.UIDs)
+	if err != nil {
+		return image.WriteResult{}, asApplicationError(err)
+	}
+	result, err := s.writer.Write(ctx, rows)
+	return result, asApplicationError(err)
+}
