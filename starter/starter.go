@@ -96,10 +96,10 @@ func (s *Starter) Place(ctx context.Context, d image.Digest) (workflows.PlaceVie
 // queryTimeout is above what a query of a long history takes, and short enough for a person.
 const queryTimeout = 20 * time.Second
 
-func (s *Starter) query(ctx context.Context, id, name string, answer any) error {
+func (s *Starter) query(ctx context.Context, id, name string, answer any, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	value, err := s.temporal.QueryWorkflow(ctx, id, "", name)
+	value, err := s.temporal.QueryWorkflow(ctx, id, "", name, args...)
 	if isNotFound(err) {
 		return fmt.Errorf("ask %s: %w", id, ErrUnknownImage)
 	}
@@ -112,7 +112,10 @@ func (s *Starter) query(ctx context.Context, id, name string, answer any) error 
 	return nil
 }
 
+// errClosed stands for a workflow that has ended.
+var errClosed = errors.New("it has ended")
+
 func isNotFound(err error) bool {
 	var missing *serviceerror.NotFound
-	return errors.As(err, &missing)
+	return errors.As(err, &missing) || errors.Is(err, errClosed)
 }

@@ -115,6 +115,7 @@ func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, conf
 	w.RegisterActivity(activities.NewScanSteps(newPool(s, HubConfigs(conf)), s))
 	w.RegisterActivity(activities.NewPoolSteps(s))
 	w.RegisterActivity(activities.NewReportSteps(s))
+	w.RegisterActivity(activities.NewInventorySteps(s))
 	appendWorker(life, w)
 }
 

@@ -4,9 +4,10 @@ import "github.com/perceptor/perceptor/activities"
 
 // Nil pointers by which the workflows name their steps; only the method's name is used.
 var (
-	hubSteps     *activities.HubSteps
-	poolSteps    *activities.PoolSteps
-	reportSteps  *activities.ReportSteps
-	scanSteps    *activities.ScanSteps
-	scannerSteps *activities.ScannerSteps
+	hubSteps       *activities.HubSteps
+	inventorySteps *activities.InventorySteps
+	poolSteps      *activities.PoolSteps
+	reportSteps    *activities.ReportSteps
+	scanSteps      *activities.ScanSteps
+	scannerSteps   *activities.ScannerSteps
 )

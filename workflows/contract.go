@@ -55,6 +55,9 @@ func InventoryID(cluster, namespace string) string {
 // ClusterID is the workflow id of one cluster.
 func ClusterID(cluster string) string { return clusterPrefix + cluster }
 
+// ClusterOf is the inverse of ClusterID.
+func ClusterOf(workflowID string) string { return strings.TrimPrefix(workflowID, clusterPrefix) }
+
 // ScanImageID is the workflow id of the scan of an image: the id is what keeps a second scan from starting.
 func ScanImageID(d image.Digest) string { return scanImagePrefix + string(d) }
 

@@ -1,6 +1,10 @@
 package workflows
 
-import "github.com/perceptor/perceptor/internal/image"
+import (
+	"time"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
 
 // PodsChanged is what changed in one namespace. Applied twice, late or out of order it changes nothing.
 type PodsChanged struct {
@@ -21,6 +25,8 @@ type SnapshotPart struct {
 	PodsChanged
 	Part  int `json:"part"`
 	Parts int `json:"parts"`
+	// Forget says that an operator has forgotten the cluster: the inventory ends, whatever is in it.
+	Forget bool `json:"forget,omitempty"`
 }
 
 // JoinQuery asks for rows; empty fields do not narrow them.
@@ -42,6 +48,8 @@ type JoinPage struct {
 	Rows []image.PodVerdict `json:"rows"`
 	// Next is the After of the next page; empty when this is the last.
 	Next string `json:"next,omitempty"`
+	// Refused is how many pods the namespace has beyond what an inventory can hold: they are in no row.
+	Refused int `json:"refused,omitempty"`
 }
 
 // NamespaceSeen are the counts of one namespace.
@@ -52,8 +60,12 @@ type NamespaceSeen struct {
 	// Unscanned is how many pods have an image without a verdict.
 	Unscanned int `json:"unscanned"`
 	// Violations is how many pods are in violation.
-	Violations int           `json:"violations"`
-	Version    image.Version `json:"version"`
+	Violations int `json:"violations"`
+	// Refused is how many pods there are beyond what an inventory can hold.
+	Refused int           `json:"refused,omitempty"`
+	Version image.Version `json:"version"`
+	// Snapshot is the version of the last complete snapshot of the namespace.
+	Snapshot image.Version `json:"snapshot,omitzero"`
 	// Ended says that the inventory is empty and closes.
 	Ended bool `json:"ended,omitempty"`
 }
@@ -63,8 +75,10 @@ type SnapshotEnd struct {
 	Cluster    string         `json:"cluster"`
 	Version    image.Version  `json:"version"`
 	Namespaces map[string]int `json:"namespaces"`
-	WriteBack  bool           `json:"writeBack,omitempty"`
-	Domain     string         `json:"domain,omitempty"`
+	// Covers narrows it: namespaces of the other kind are left as they are.
+	Covers    image.Coverage `json:"covers,omitempty"`
+	WriteBack bool           `json:"writeBack,omitempty"`
+	Domain    string         `json:"domain,omitempty"`
 }
 
 // ForgetCluster is said by an operator.
@@ -72,12 +86,22 @@ type ForgetCluster struct {
 	Version image.Version `json:"version"`
 }
 
+// ClusterQuery asks for the namespaces after one, in the order of their names; empty asks from the first.
+type ClusterQuery struct {
+	After string `json:"after,omitempty"`
+}
+
 // ClusterView is what a Cluster answers to QueryStatus.
 type ClusterView struct {
 	Cluster    string          `json:"cluster"`
 	Namespaces []NamespaceSeen `json:"namespaces"`
+	// Next is the After of the next page; empty when this is the last.
+	Next string `json:"next,omitempty"`
 	// Snapshot is the version of the last complete snapshot.
-	Snapshot  image.Version `json:"snapshot,omitzero"`
-	WriteBack bool          `json:"writeBack,omitempty"`
-	Domain    string        `json:"domain,omitempty"`
+	Snapshot image.Version `json:"snapshot,omitzero"`
+	// SnapshotAt and Seen are when the last snapshot was complete, and when anything was heard of the cluster.
+	SnapshotAt time.Time `json:"snapshotAt,omitzero"`
+	Seen       time.Time `json:"seen,omitzero"`
+	WriteBack  bool      `json:"writeBack,omitempty"`
+	Domain     string    `json:"domain,omitempty"`
 }

@@ -33,6 +33,8 @@ const (
 	imageGrace = 24 * time.Hour
 	// unwantedAfter is how long a scan that waits is kept although nothing refers to its image any more.
 	unwantedAfter = 10 * time.Minute
+	// inventoryGrace is how long an empty inventory is kept.
+	inventoryGrace = 24 * time.Hour
 	// PersonReference is how long an image somebody asked for by hand is kept.
 	PersonReference = 30 * 24 * time.Hour
 	// scanCheck is how often an Image asks after a scan that it did not start in its present run.

@@ -20,6 +20,7 @@ type row struct {
 // and the edges (registry, scan client, hubs) know neither each other nor the stories that use them.
 var table = []row{
 	{"internal/image", nil},
+	{"internal/inventory", []string{"internal/image"}},
 	{"internal/lease", []string{"internal/image"}},
 	{"internal/berth", []string{"internal/image"}},
 	{"internal/registry", []string{"internal/image"}},
@@ -33,7 +34,7 @@ var table = []row{
 	{"internal/telemetry", nil},
 	{"internal/archtest", nil},
 	{"activities", []string{"internal/image"}},
-	{"workflows", []string{"activities", "internal/image", "internal/lease"}},
+	{"workflows", []string{"activities", "internal/image", "internal/inventory", "internal/lease"}},
 	{"starter", []string{"workflows", "activities", "internal/image"}},
 	{"workers", []string{"workflows", "activities", "starter", "internal"}},
 	{"cmd", []string{anything}},

@@ -48,14 +48,28 @@ type Container struct {
 	HubNames *HubNames `json:"hubNames,omitempty"`
 }
 
+// Coverage is what a snapshot is a snapshot of.
+type Coverage string
+
+// The coverages.
+const (
+	CoversAll    Coverage = ""
+	CoversPods   Coverage = "pods"
+	CoversImages Coverage = "images"
+)
+
 // PodReport is what a perceiver says of one cluster: some changes, or everything there is.
 type PodReport struct {
 	Cluster string `json:"cluster"`
 	// Version orders the reports of one perceiver; an older one never undoes a newer one.
-	Version Version `json:"version"`
-	// Snapshot says that Pods is all there is in the whole cluster: what is not named is gone.
-	Snapshot bool  `json:"snapshot,omitempty"`
-	Pods     []Pod `json:"pods,omitempty"`
+	// Without one, it is the time at which the report is sent.
+	Version Version `json:"version,omitzero"`
+	// Snapshot says that Pods is all there is in the whole cluster: what is not named is gone, and whatever an older report
+	// says afterwards is ignored.
+	Snapshot bool `json:"snapshot,omitempty"`
+	// Covers narrows a snapshot to pods or to bare images, for a platform that tells of the two apart.
+	Covers Coverage `json:"covers,omitempty"`
+	Pods   []Pod    `json:"pods,omitempty"`
 	// Gone are pods that have ended; not used in a snapshot.
 	Gone []PodKey `json:"gone,omitempty"`
 	// WriteBack says that the perceiver serves the cluster's queue for writing verdicts onto pods.

@@ -1,0 +1,164 @@
+package inventory_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/inventory"
+)
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func at(counter int64) image.Version { return image.Version{Epoch: 1, Counter: counter} }
+
+func digestOf(n int) image.Digest { return image.Digest(fmt.Sprintf("sha256:%064x", n)) }
+
+// pod runs the images of those numbers.
+func pod(uid string, images ...int) image.Pod {
+	p := image.Pod{UID: uid, Namespace: "n", Name: "pod-" + uid}
+	for i, n := range images {
+		p.Containers = append(p.Containers, image.Container{
+			Name: fmt.Sprint("c", i), Reference: fmt.Sprintf("registry.example/app-%d:1", n), Digest: digestOf(n),
+		})
+	}
+	return p
+}
+
+func names(b *inventory.Book) []string {
+	var names []string
+	rows, _ := b.Page("c", "n", inventory.Filter{})
+	for _, row := range rows {
+		names = append(names, row.UID)
+	}
+	return names
+}
+
+// resolve answers every question: what was reported is the manifest.
+func resolve(b *inventory.Book, now time.Time) {
+	for _, q := range b.Questions(now, 1000) {
+		_, digest, _ := strings.Cut(q.Reference, "@")
+		b.Answered(now, q.Use, image.Digest(digest), image.Name{Repository: "registry.example/app"})
+	}
+}
+
+func TestOlderAndRepeatedReportsChangeNothing(t *testing.T) {
+	b := inventory.New(start, nil)
+	b.Change(start, at(2), []image.Pod{pod("a", 1)}, nil)
+	b.Change(start, at(1), []image.Pod{pod("a", 2)}, nil)
+	b.Change(start, at(2), []image.Pod{pod("a", 3)}, nil)
+	row, _ := b.Row("c", "n", "a")
+	require.Equal(t, digestOf(1), row.Containers[0].Reported)
+}
+
+func TestTombstonesHoldUntilTheNextSnapshot(t *testing.T) {
+	b := inventory.New(start, nil)
+	b.Change(start, at(5), nil, []image.PodKey{{UID: "a", Name: "pod-a"}})
+	b.Change(start, at(4), []image.Pod{pod("a", 1)}, nil)
+	require.Empty(t, names(b), "a late report does not bring it back")
+	b.Part(start, at(6), 0, 0, nil)
+	require.Empty(t, b.Gone)
+	b.Change(start, at(4), []image.Pod{pod("a", 1)}, nil)
+	require.Empty(t, names(b), "what is older than the snapshot is ignored")
+	b.Change(start, at(7), []image.Pod{pod("a", 1)}, nil)
+	require.Equal(t, []string{"a"}, names(b))
+}
+
+func TestNameWithoutAUIDMeansWhatWasBefore(t *testing.T) {
+	b := inventory.New(start, nil)
+	b.Change(start, at(1), []image.Pod{pod("old", 1)}, nil)
+	successor := pod("new", 1)
+	successor.Name = "pod-old"
+	b.Change(start, at(2), []image.Pod{successor}, []image.PodKey{{Name: "pod-old"}})
+	require.Equal(t, []string{"new"}, names(b))
+}
+
+func TestOnlyACompleteSnapshotRemoves(t *testing.T) {
+	b := inventory.New(start, nil)
+	b.Change(start, at(1), []image.Pod{pod("old", 1)}, nil)
+	b.Change(start, at(9), []image.Pod{pod("newer", 1)}, nil)
+	b.Part(start, at(5), 2, 3, []image.Pod{pod("b", 1)})
+	b.Part(start, at(5), 2, 3, []image.Pod{pod("b", 1)})
+	b.Part(start, at(5), 3, 3, nil)
+	require.Equal(t, []string{"b", "newer", "old"}, names(b))
+	b.Part(start, at(5), 1, 3, []image.Pod{pod("a", 1)})
+	require.Equal(t, []string{"a", "b", "newer"}, names(b))
+	b.Part(start, at(4), 0, 0, nil)
+	require.Equal(t, []string{"a", "b", "newer"}, names(b), "an older snapshot is ignored")
+}
+
+// TestOrderDoesNotMatter plays the reports of one world in random orders, with repetitions, and packs the book now and then.
+func TestOrderDoesNotMatter(t *testing.T) {
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		reports := story(random)
+		var want string
+		for range 4 {
+			b := inventory.New(start, nil)
+			order := append(random.Perm(len(reports)), random.Perm(len(reports))...)
+			for _, i := range order {
+				reports[i](b)
+				if random.IntN(10) == 0 {
+					b = travelled(t, b)
+				}
+			}
+			resolve(b, start)
+			rows, _ := b.Page("c", "n", inventory.Filter{})
+			text, err := json.Marshal(rows)
+			require.NoError(t, err)
+			if want == "" {
+				want = string(text)
+			}
+			require.Equal(t, want, string(text), "seed %d", seed)
+		}
+	}
+}
+
+// story is a world that changes, as the reports that tell of it.
+func story(random *rand.Rand) []func(*inventory.Book) {
+	var reports []func(*inventory.Book)
+	world := map[string]image.Pod{}
+	for counter := int64(1); counter < 25; counter++ {
+		uid := fmt.Sprint(random.IntN(8))
+		switch random.IntN(6) {
+		case 0:
+			delete(world, uid)
+			reports = append(reports, func(b *inventory.Book) { b.Change(start, at(counter), nil, []image.PodKey{{UID: uid}}) })
+		case 1:
+			var all []image.Pod
+			for i := range 8 {
+				if p, ok := world[fmt.Sprint(i)]; ok {
+					all = append(all, p)
+				}
+			}
+			parts := random.IntN(3) + 1
+			for part := range parts {
+				reports = append(reports, func(b *inventory.Book) {
+					b.Part(start, at(counter), part+1, parts, all[len(all)*part/parts:len(all)*(part+1)/parts])
+				})
+			}
+		default:
+			p := pod(uid, random.IntN(4), random.IntN(4))
+			world[uid] = p
+			reports = append(reports, func(b *inventory.Book) { b.Change(start, at(counter), []image.Pod{p}, nil) })
+		}
+	}
+	return reports
+}
+
+// travelled is the book in its next run.
+func travelled(t *testing.T, b *inventory.Book) *inventory.Book {
+	t.Helper()
+	text, err := json.Marshal(inventory.Packed[inventory.Book]{Value: b})
+	require.NoError(t, err)
+	var packed inventory.Packed[inventory.Book]
+	require.NoError(t, json.Unmarshal(text, &packed))
+	packed.Value.Open(nil)
+	return packed.Value
+}

@@ -1,0 +1,165 @@
+package inventory
+
+import (
+	"slices"
+	"time"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// Image is one image that is run here and what is known of it.
+type Image struct {
+	Summary image.Summary `json:"summary"`
+	// Told is when its workflow was last told that it is run here; zero before the first time.
+	Told time.Time `json:"told,omitzero"`
+
+	// telling is set while its workflow is being told.
+	telling bool
+	// uses are the numbers of the uses that lead to it.
+	uses map[int]bool
+}
+
+func (i *Image) join(use int) {
+	if i.uses == nil {
+		i.uses = map[int]bool{}
+	}
+	i.uses[use] = true
+}
+
+// link leads a use to its image.
+func (b *Book) link(number int) {
+	d := b.Uses[number].Digest
+	known := b.Images[d]
+	if known == nil {
+		known = &Image{Summary: image.Unscanned(d)}
+		b.Images[d] = known
+		b.weight += imageWeight
+	}
+	delete(b.Dropped, d)
+	known.join(number)
+	if use := b.Uses[number]; use.HubNames != nil {
+		known.Told = time.Time{} // the image does not know these names yet
+	}
+}
+
+// unlink takes a use away from its image; an image that nothing runs any more is dropped.
+func (b *Book) unlink(number int) {
+	d := b.Uses[number].Digest
+	known := b.Images[d]
+	if known == nil {
+		return
+	}
+	delete(known.uses, number)
+	if len(known.uses) > 0 {
+		return
+	}
+	delete(b.Images, d)
+	b.weight -= imageWeight
+	if !known.Told.IsZero() || known.telling {
+		b.Dropped[d] = true
+	}
+}
+
+// Learn takes what an image says of itself, unless something as new is known.
+func (b *Book) Learn(s image.Summary) {
+	known := b.Images[s.Digest]
+	if known == nil || !known.Summary.Version.Before(s.Version) {
+		return
+	}
+	s.ComponentsURL = clip(s.ComponentsURL, urlLength)
+	s.Hubs = s.Hubs[:min(len(s.Hubs), hubsAtMost)]
+	if s.Failure != nil {
+		short := *s.Failure
+		short.Reason = clip(short.Reason, reasonLength)
+		s.Failure = &short
+	}
+	known.Summary = s
+	for _, number := range sorted(known.uses) {
+		b.touchAll(b.Uses[number])
+	}
+}
+
+// hubsAtMost bounds how many hubs of an image are kept.
+const hubsAtMost = 5
+
+// Ensure is what the workflow of an image is to be told.
+type Ensure struct {
+	Digest   image.Digest
+	Names    []image.Name
+	Platform image.Platform
+	HubNames *image.HubNames
+	// Known is the version of the summary that is known here.
+	Known image.Summary
+}
+
+// namesAtMost bounds the names that are told of one image.
+const namesAtMost = 10
+
+// Ensures are at most that many images whose workflows have not been told since a time; they count as being told until Told or
+// Untold is called.
+func (b *Book) Ensures(since time.Time, atMost int) []Ensure {
+	var ensures []Ensure
+	for _, d := range sorted(b.Images) {
+		known := b.Images[d]
+		if len(ensures) == atMost {
+			break
+		}
+		if known.telling || known.Told.After(since) {
+			continue
+		}
+		known.telling = true
+		ensures = append(ensures, b.ensure(d))
+	}
+	return ensures
+}
+
+func (b *Book) ensure(d image.Digest) Ensure {
+	known := b.Images[d]
+	e := Ensure{Digest: d, Known: known.Summary}
+	for _, number := range sorted(known.uses) {
+		use := b.Uses[number]
+		if !slices.Contains(e.Names, use.Name) && len(e.Names) < namesAtMost {
+			e.Names = append(e.Names, use.Name)
+		}
+		if e.Platform == (image.Platform{}) {
+			e.Platform = use.Platform
+		}
+		if use.HubNames != nil {
+			e.HubNames = use.HubNames
+		}
+	}
+	return e
+}
+
+// Told notes that the workflow of an image has been told. An image of which nothing is known waits from then on.
+func (b *Book) Told(now time.Time, d image.Digest) {
+	known := b.Images[d]
+	if known == nil {
+		return
+	}
+	known.telling, known.Told = false, now
+	if known.Summary.Status == image.StatusUnknown {
+		known.Summary.Status = image.StatusInQueue
+	}
+}
+
+// Untold notes that the workflow of an image could not be told.
+func (b *Book) Untold(d image.Digest) {
+	if known := b.Images[d]; known != nil {
+		known.telling = false
+	}
+}
+
+// Forgets are at most that many images that nothing runs any more; Forgotten says that their workflows know.
+func (b *Book) Forgets(atMost int) []image.Digest {
+	dropped := sorted(b.Dropped)
+	return dropped[:min(len(dropped), atMost)]
+}
+
+// Forgotten notes that the workflow of an image knows that it is not run here. One that is run again meanwhile is to be told so.
+func (b *Book) Forgotten(d image.Digest) {
+	delete(b.Dropped, d)
+	if known := b.Images[d]; known != nil {
+		known.Told = time.Time{}
+	}
+}

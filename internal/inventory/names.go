@@ -1,0 +1,38 @@
+package inventory
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// reasonLength and urlLength bound what is kept of texts that others wrote.
+const (
+	reasonLength = 300
+	urlLength    = 400
+)
+
+// repositoryOf is a reference without its tag and digest.
+func repositoryOf(reference string) string {
+	reference, _, _ = strings.Cut(reference, "@")
+	if colon := strings.LastIndexByte(reference, ':'); colon > strings.LastIndexByte(reference, '/') {
+		return reference[:colon]
+	}
+	return reference
+}
+
+// tagOf is the tag of a reference, empty without one.
+func tagOf(reference string) string {
+	reference, _, _ = strings.Cut(reference, "@")
+	return strings.TrimPrefix(reference[len(repositoryOf(reference)):], ":")
+}
+
+// clip cuts a text to so many bytes, between two characters.
+func clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most]
+}

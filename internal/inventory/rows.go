@@ -1,0 +1,158 @@
+package inventory
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// Filter narrows the rows; empty fields do not.
+type Filter struct {
+	Status        image.ScanStatus
+	OverallStatus image.OverallStatus
+	// Image is a part of a container's reference, or a digest.
+	Image string
+	UIDs  []string
+	// After is the key of the last row of the page before.
+	After string
+	// Limit is how many rows at the most; 0 means as many as fit.
+	Limit int
+}
+
+// pageBytes bounds a page, whose size is estimated, well below the limit of an answer.
+const pageBytes = 900 << 10
+
+// Row is the row of one pod.
+func (b *Book) Row(cluster, namespace, uid string) (image.PodVerdict, bool) {
+	pod := b.Pods[uid]
+	if pod == nil {
+		return image.PodVerdict{}, false
+	}
+	containers := make([]image.ContainerVerdict, 0, len(pod.Containers))
+	for _, c := range pod.Containers {
+		use := b.Uses[c.Use]
+		containers = append(containers, image.ContainerVerdict{
+			Name: c.Name, Kind: c.Kind, Reference: use.Reference, Reported: use.Reported, Image: b.known(use),
+		})
+	}
+	return image.Join(cluster, image.Pod{UID: uid, Namespace: namespace, Name: pod.Name, Bare: pod.Bare}, containers), true
+}
+
+// known is what is known of the image a use leads to; without one, whether it could not be found, and why.
+func (b *Book) known(use *Use) image.Summary {
+	if known := b.Images[use.Digest]; known != nil {
+		return known.Summary
+	}
+	s := image.Unscanned("")
+	if use.Failure != nil {
+		s.Status, s.Failure = image.StatusFailed, use.Failure
+	}
+	return s
+}
+
+// Page is one page of rows in the order of names and UIDs, and the After of the next one, which is empty after the last.
+func (b *Book) Page(cluster, namespace string, f Filter) (rows []image.PodVerdict, next string) {
+	bytes := 0
+	rows = []image.PodVerdict{}
+	for _, key := range b.keys(f) {
+		row, _ := b.Row(cluster, namespace, key.uid)
+		if !f.takes(row) {
+			continue
+		}
+		bytes += estimate(row)
+		if len(rows) > 0 && (bytes > pageBytes || f.Limit > 0 && len(rows) == f.Limit) {
+			return rows, AfterRow(rows[len(rows)-1])
+		}
+		rows = append(rows, row)
+	}
+	return rows, ""
+}
+
+// AfterRow is the After of a page that goes on behind a row.
+func AfterRow(row image.PodVerdict) string { return rowKey{row.Name, row.UID}.String() }
+
+// rowKey orders rows.
+type rowKey struct{ name, uid string }
+
+func (k rowKey) String() string { return k.name + "\n" + k.uid }
+
+func parseRowKey(s string) rowKey {
+	name, uid, _ := strings.Cut(s, "\n")
+	return rowKey{name, uid}
+}
+
+func (k rowKey) compare(other rowKey) int {
+	return cmp.Or(strings.Compare(k.name, other.name), strings.Compare(k.uid, other.uid))
+}
+
+// keys are the pods that a filter names, after its After, in order.
+func (b *Book) keys(f Filter) []rowKey {
+	uids := f.UIDs
+	if uids == nil {
+		uids = sorted(b.Pods)
+	}
+	keys := make([]rowKey, 0, len(uids))
+	after := parseRowKey(f.After)
+	for _, uid := range uids {
+		pod := b.Pods[uid]
+		if pod == nil {
+			continue
+		}
+		if key := (rowKey{pod.Name, uid}); f.After == "" || after.compare(key) < 0 {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, rowKey.compare)
+	return slices.Compact(keys)
+}
+
+func (f Filter) takes(row image.PodVerdict) bool {
+	if f.Status != "" && row.Status != f.Status || f.OverallStatus != "" && row.OverallStatus != f.OverallStatus {
+		return false
+	}
+	return f.Image == "" || slices.ContainsFunc(row.Containers, func(c image.ContainerVerdict) bool {
+		return strings.Contains(c.Reference, f.Image) || string(c.Reported) == f.Image || string(c.Image.Digest) == f.Image
+	})
+}
+
+// estimate is the size of a row in an answer, rather too large.
+func estimate(row image.PodVerdict) int {
+	size := 400 + len(row.Cluster) + len(row.Namespace) + len(row.Name) + len(row.UID)
+	for _, c := range row.Containers {
+		size += 700 + len(c.Name) + len(c.Reference) + len(c.Image.ComponentsURL)
+		for _, hub := range c.Image.Hubs {
+			size += len(hub)
+		}
+		if c.Image.Failure != nil {
+			size += 250 + len(c.Image.Failure.Reason)
+		}
+	}
+	return size
+}
+
+// Counts are the numbers of a namespace.
+type Counts struct {
+	Pods, Unscanned, Violations, Refused int
+}
+
+// Counts counts.
+func (b *Book) Counts() Counts {
+	c := Counts{Pods: len(b.Pods), Refused: len(b.Refused)}
+	for _, uid := range sorted(b.Pods) {
+		scanned, violation := len(b.Pods[uid].Containers) > 0, false
+		for _, each := range b.Pods[uid].Containers {
+			known := b.Images[b.Uses[each.Use].Digest]
+			scanned = scanned && known != nil && known.Summary.Status == image.StatusComplete
+			violation = violation || known != nil && known.Summary.OverallStatus == image.InViolation
+		}
+		if !scanned {
+			c.Unscanned++
+		}
+		if violation {
+			c.Violations++
+		}
+	}
+	return c
+}

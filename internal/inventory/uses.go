@@ -1,0 +1,174 @@
+package inventory
+
+import (
+	"time"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// tagGoodFor is how long a tag that was resolved is good for containers that start: it may have been moved since.
+const tagGoodFor = 10 * time.Minute
+
+// Use is one way in which containers name an image, and where it leads.
+type Use struct {
+	// Reference, Reported, Platform, Credential and HubNames are what the containers and their pods say.
+	Reference  string          `json:"reference"`
+	Reported   image.Digest    `json:"reported,omitempty"`
+	Platform   image.Platform  `json:"platform,omitzero"`
+	Credential string          `json:"credential,omitempty"`
+	HubNames   *image.HubNames `json:"hubNames,omitempty"`
+	// Digest and Name are the manifest it leads to, once that is known; At is when it was found out.
+	Digest image.Digest `json:"digest,omitempty"`
+	Name   image.Name   `json:"name,omitzero"`
+	At     time.Time    `json:"at,omitzero"`
+	// Failure is why it is not known, and when it is tried again.
+	Failure *image.Failure `json:"failure,omitempty"`
+
+	// asked is set while the registry is being asked.
+	asked bool
+	// pods counts the containers of each pod that have this use.
+	pods map[string]int
+}
+
+// useKey tells uses apart.
+type useKey struct {
+	reference, credential string
+	reported              image.Digest
+	platform              image.Platform
+	hubNames              image.HubNames
+}
+
+func (u *Use) key() useKey {
+	k := useKey{reference: u.Reference, credential: u.Credential, reported: u.Reported, platform: u.Platform}
+	if u.HubNames != nil {
+		k.hubNames = *u.HubNames
+	}
+	return k
+}
+
+func keyOf(p image.Pod, c image.Container) useKey {
+	k := useKey{reference: c.Reference, credential: p.Credential, reported: c.Digest, platform: p.Platform}
+	if c.HubNames != nil {
+		k.hubNames = *c.HubNames
+	}
+	return k
+}
+
+// use finds or makes the use of a container. A container that was here before keeps its use; a new one does not trust a tag
+// that was resolved long ago.
+func (b *Book) use(now time.Time, p image.Pod, c image.Container, known *Pod) int {
+	key := keyOf(p, c)
+	if known != nil {
+		for _, had := range known.Containers {
+			if had.Name == c.Name && b.Uses[had.Use].key() == key {
+				return had.Use
+			}
+		}
+	}
+	if number, ok := b.byKey[key]; ok {
+		use := b.Uses[number]
+		if use.Reported != "" || use.Digest == "" || now.Sub(use.At) < tagGoodFor {
+			return number
+		}
+	}
+	made := &Use{Reference: c.Reference, Reported: c.Digest, Platform: p.Platform, Credential: p.Credential, HubNames: c.HubNames, pods: map[string]int{}}
+	number := b.NextUse
+	b.NextUse++
+	b.Uses[number], b.byKey[key] = made, number
+	b.weight += made.weight()
+	return number
+}
+
+// release takes the uses of a pod away from it, and drops those that nothing has any more.
+func (b *Book) release(uid string, p *Pod) {
+	for _, c := range p.Containers {
+		use := b.Uses[c.Use]
+		if use == nil {
+			continue
+		}
+		if use.pods[uid]--; use.pods[uid] > 0 {
+			continue
+		}
+		delete(use.pods, uid)
+		if len(use.pods) > 0 {
+			continue
+		}
+		b.unlink(c.Use)
+		b.weight -= use.weight()
+		delete(b.Uses, c.Use)
+		if b.byKey[use.key()] == c.Use {
+			delete(b.byKey, use.key())
+		}
+	}
+}
+
+// Question is a use whose manifest is to be found.
+type Question struct {
+	Use        int
+	Reference  string
+	Platform   image.Platform
+	Credential string
+}
+
+// Questions are at most that many uses whose manifests are not known and that are due; they count as asked until answered.
+func (b *Book) Questions(now time.Time, atMost int) []Question {
+	var questions []Question
+	for _, number := range sorted(b.Uses) {
+		use := b.Uses[number]
+		if len(questions) == atMost {
+			break
+		}
+		if use.Digest != "" || use.asked || use.Failure != nil && now.Before(use.Failure.NextTry) {
+			continue
+		}
+		use.asked = true
+		questions = append(questions, Question{Use: number, Reference: use.reference(), Platform: use.Platform, Credential: use.Credential})
+	}
+	return questions
+}
+
+// reference is what to ask a registry for: what the runtime reported, when it did, because a tag may have been moved.
+func (u *Use) reference() string {
+	if u.Reported == "" {
+		return u.Reference
+	}
+	return repositoryOf(u.Reference) + "@" + string(u.Reported)
+}
+
+// Answered takes the manifest of a use, if it is still there.
+func (b *Book) Answered(now time.Time, number int, d image.Digest, name image.Name) {
+	use := b.Uses[number]
+	if use == nil || use.Digest != "" {
+		return
+	}
+	use.asked, use.Failure = false, nil
+	use.Digest, use.Name, use.At = d, name, now
+	if use.Name.Tag == "" {
+		use.Name.Tag = tagOf(use.Reference)
+	}
+	b.link(number)
+	b.touchAll(use)
+}
+
+// Unanswered takes why the manifest of a use could not be found, and how long to wait before the next try.
+func (b *Book) Unanswered(now time.Time, number int, class image.FailureClass, reason string, wait func(failures int) time.Duration) {
+	use := b.Uses[number]
+	if use == nil || use.Digest != "" {
+		return
+	}
+	use.asked = false
+	failure := &image.Failure{Class: class, Reason: clip(reason, reasonLength), Step: "resolve", At: now, Attempt: 1}
+	if use.Failure != nil {
+		failure.Attempt = use.Failure.Attempt + 1
+	}
+	failure.NextTry = now.Add(wait(failure.Attempt))
+	use.Failure = failure
+	b.touchAll(use)
+}
+
+// touchAll marks the pods of a use.
+func (b *Book) touchAll(use *Use) {
+	for _, uid := range sorted(use.pods) {
+		b.touch(uid)
+	}
+}

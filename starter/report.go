@@ -1,0 +1,267 @@
+package starter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+const (
+	// partBytes bounds one signal: the server takes up to 2 MiB, and a run's history should hold many.
+	partBytes = 200 << 10
+	// reportAtOnce is how many signals of one report are under way at a time.
+	reportAtOnce = 8
+)
+
+// RefusedError names the pods of a report that cannot be taken, and why. All others were taken.
+type RefusedError struct {
+	Pods []RefusedPod
+}
+
+// RefusedPod is a pod that cannot be taken.
+type RefusedPod struct {
+	Key    image.PodKey
+	Reason string
+}
+
+// Error names the first few.
+func (e *RefusedError) Error() string {
+	const shown = 5
+	var reasons []string
+	for _, p := range e.Pods[:min(len(e.Pods), shown)] {
+		reasons = append(reasons, p.Reason)
+	}
+	text := fmt.Sprintf("%d pods were refused, all others taken: %s", len(e.Pods), strings.Join(reasons, "; "))
+	if more := len(e.Pods) - shown; more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text
+}
+
+// lastSent is the newest version given to a report without one.
+var lastSent atomic.Int64
+
+// now is a version newer than every one this process gave out before.
+func now() image.Version {
+	for {
+		last := lastSent.Load()
+		next := max(time.Now().UnixNano(), last+1)
+		if lastSent.CompareAndSwap(last, next) {
+			return image.Version{Epoch: next}
+		}
+	}
+}
+
+// Report brings what a perceiver says of a cluster to its inventories. What is answered without an error is not lost; a
+// report that failed may be sent again, with the same version, and so may one that did not. A *RefusedError says that
+// some pods cannot be taken; sending them again does not help.
+func (s *Starter) Report(ctx context.Context, r image.PodReport) error {
+	if err := image.CheckCluster(r.Cluster); err != nil {
+		return fmt.Errorf("report pods: %w", err)
+	}
+	if r.Version == (image.Version{}) {
+		r.Version = now()
+	}
+	split := splitReport(r)
+	group, groupContext := errgroup.WithContext(ctx)
+	group.SetLimit(reportAtOnce)
+	for _, part := range split.parts() {
+		group.Go(func() error { return s.sendPart(groupContext, r.Snapshot, part) })
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("report pods of cluster %s: %w", r.Cluster, err)
+	}
+	if r.Snapshot {
+		if err := s.endSnapshot(ctx, r, split); err != nil {
+			return fmt.Errorf("report pods of cluster %s: %w", r.Cluster, err)
+		}
+	}
+	if len(split.refused) > 0 {
+		return &RefusedError{Pods: split.refused}
+	}
+	return nil
+}
+
+func (s *Starter) sendPart(ctx context.Context, snapshot bool, part workflows.SnapshotPart) error {
+	if snapshot {
+		return s.signalInventory(ctx, part.Cluster, part.Namespace, workflows.SignalSnapshot.Name, part)
+	}
+	return s.signalInventory(ctx, part.Cluster, part.Namespace, workflows.SignalPods.Name, part.PodsChanged)
+}
+
+func (s *Starter) endSnapshot(ctx context.Context, r image.PodReport, split *reportSplit) error {
+	end := workflows.SnapshotEnd{
+		Cluster: r.Cluster, Version: r.Version, Covers: r.Covers, WriteBack: r.WriteBack, Domain: r.Domain, Namespaces: map[string]int{},
+	}
+	for name, n := range split.namespaces {
+		end.Namespaces[name] = n.count
+	}
+	return s.signalCluster(ctx, r.Cluster, workflows.SignalSnapshotEnd.Name, end)
+}
+
+// signalInventory signals an inventory, which is started when it is not there.
+func (s *Starter) signalInventory(ctx context.Context, cluster, namespace, signal string, value any) error {
+	id := workflows.InventoryID(cluster, namespace)
+	_, err := s.temporal.SignalWithStartWorkflow(ctx, id, signal, value, client.StartWorkflowOptions{
+		ID:                    id,
+		TaskQueue:             workflows.TaskQueue,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         "pods of " + namespace + " in " + cluster,
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.AttributeCluster.ValueSet(workflows.Keyword(cluster)),
+			workflows.AttributeNamespace.ValueSet(workflows.Keyword(namespace)),
+		),
+	}, workflows.Inventory, workflows.InventoryInput{Cluster: cluster, Namespace: namespace})
+	if err != nil {
+		return fmt.Errorf("signal the inventory of %s: %w", namespace, err)
+	}
+	return nil
+}
+
+// signalCluster signals a cluster, which is started when it is not there.
+func (s *Starter) signalCluster(ctx context.Context, cluster, signal string, value any) error {
+	id := workflows.ClusterID(cluster)
+	_, err := s.temporal.SignalWithStartWorkflow(ctx, id, signal, value, client.StartWorkflowOptions{
+		ID:                    id,
+		TaskQueue:             workflows.TaskQueue,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         "cluster " + cluster,
+		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.AttributeCluster.ValueSet(workflows.Keyword(cluster))),
+	}, workflows.Cluster, workflows.ClusterInput{Cluster: cluster})
+	if err != nil {
+		return fmt.Errorf("signal the cluster: %w", err)
+	}
+	return nil
+}
+
+// reportSplit is a report by namespaces.
+type reportSplit struct {
+	report     image.PodReport
+	namespaces map[string]*namespaceReport
+	refused    []RefusedPod
+}
+
+type namespaceReport struct {
+	chunks []workflows.PodsChanged
+	bytes  int
+	count  int
+}
+
+func splitReport(r image.PodReport) *reportSplit {
+	split := &reportSplit{report: r, namespaces: map[string]*namespaceReport{}}
+	for _, p := range r.Pods {
+		split.pod(p)
+	}
+	if !r.Snapshot {
+		for _, key := range r.Gone {
+			split.gone(key)
+		}
+	}
+	return split
+}
+
+func (s *reportSplit) pod(p image.Pod) {
+	if p.Bare {
+		p.Namespace = workflows.BareImages
+	}
+	if p.UID == "" {
+		p.UID = madeUID(p)
+	}
+	size, err := sizeOf(p, p.Namespace, p.Bare, p.Check)
+	if err != nil {
+		s.refused = append(s.refused, RefusedPod{Key: p.Key(), Reason: err.Error()})
+		return
+	}
+	n := s.namespace(p.Namespace)
+	n.count++
+	chunk := n.chunk(s.report, p.Namespace, size)
+	chunk.Pods = append(chunk.Pods, p)
+}
+
+func (s *reportSplit) gone(key image.PodKey) {
+	named := func() error {
+		if key.UID == "" && key.Name == "" {
+			return errors.New("a pod that has ended has neither UID nor name")
+		}
+		return nil
+	}
+	size, err := sizeOf(key, key.Namespace, key.Namespace == workflows.BareImages, named)
+	if err != nil {
+		s.refused = append(s.refused, RefusedPod{Key: key, Reason: err.Error()})
+		return
+	}
+	chunk := s.namespace(key.Namespace).chunk(s.report, key.Namespace, size)
+	chunk.Gone = append(chunk.Gone, key)
+}
+
+// sizeOf checks what is to be sent and says how large it is as JSON.
+func sizeOf(value any, namespace string, bare bool, check func() error) (int, error) {
+	if namespace == workflows.BareImages && !bare {
+		return 0, fmt.Errorf("namespace %q is kept for images that run in no pod", namespace)
+	}
+	if err := errors.Join(image.CheckNamespace(namespace), check()); err != nil {
+		return 0, err
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return 0, fmt.Errorf("encode: %w", err)
+	}
+	return len(text), nil
+}
+
+// madeUID names what has no id of its own: by namespace and name, or a bare image by what it is called and its digest.
+func madeUID(p image.Pod) string {
+	if p.Bare && len(p.Containers) > 0 {
+		return p.Containers[0].Reference + "@" + string(p.Containers[0].Digest)
+	}
+	return p.Namespace + "/" + p.Name
+}
+
+func (s *reportSplit) namespace(name string) *namespaceReport {
+	if s.namespaces[name] == nil {
+		s.namespaces[name] = &namespaceReport{}
+	}
+	return s.namespaces[name]
+}
+
+// chunk is where the next so many bytes belong.
+func (n *namespaceReport) chunk(r image.PodReport, namespace string, size int) *workflows.PodsChanged {
+	if len(n.chunks) == 0 || n.bytes+size > partBytes {
+		n.chunks = append(n.chunks, workflows.PodsChanged{
+			Cluster: r.Cluster, Namespace: namespace, Version: r.Version, WriteBack: r.WriteBack, Domain: r.Domain,
+		})
+		n.bytes = 0
+	}
+	n.bytes += size
+	return &n.chunks[len(n.chunks)-1]
+}
+
+// parts are all signals of the report, namespace by namespace.
+func (s *reportSplit) parts() []workflows.SnapshotPart {
+	var names []string
+	for name := range s.namespaces {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var parts []workflows.SnapshotPart
+	for _, name := range names {
+		chunks := s.namespaces[name].chunks
+		for i, chunk := range chunks {
+			parts = append(parts, workflows.SnapshotPart{PodsChanged: chunk, Part: i + 1, Parts: len(chunks)})
+		}
+	}
+	return parts
+}

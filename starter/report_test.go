@@ -1,0 +1,76 @@
+package starter
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+func somePod(namespace, name string) image.Pod {
+	return image.Pod{UID: "uid-" + name, Namespace: namespace, Name: name, Containers: []image.Container{{Name: "c", Reference: "registry.example/app:1"}}}
+}
+
+func TestReportIsSplitByNamespaceAndSize(t *testing.T) {
+	r := image.PodReport{Cluster: "c", Version: image.Version{Epoch: 1}, WriteBack: true, Domain: "d"}
+	for i := range 3000 {
+		r.Pods = append(r.Pods, somePod("big", fmt.Sprintf("pod-%04d", i)))
+	}
+	r.Pods = append(r.Pods, somePod("small", "one"), image.Pod{Bare: true, Containers: []image.Container{{Reference: "registry.example/bare:1"}}})
+	r.Gone = []image.PodKey{{Namespace: "third", Name: "gone"}}
+	seen := map[string]int{}
+	for _, part := range splitReport(r).parts() {
+		text, err := json.Marshal(part)
+		require.NoError(t, err)
+		require.Less(t, len(text), 256<<10)
+		require.True(t, part.WriteBack)
+		require.Equal(t, "d", part.Domain)
+		require.Equal(t, r.Version, part.Version)
+		seen[part.Namespace] += len(part.Pods) + len(part.Gone)
+		if part.Namespace == "big" {
+			require.Greater(t, part.Parts, 1)
+		}
+	}
+	require.Equal(t, map[string]int{"big": 3000, "small": 1, "third": 1, workflows.BareImages: 1}, seen)
+}
+
+func TestBadPodsAreRefusedAndTheOthersTaken(t *testing.T) {
+	long := somePod("n", "long")
+	long.Containers[0].Reference = strings.Repeat("x", 2000)
+	many := somePod("n", "many")
+	many.Containers = make([]image.Container, 10_000)
+	odd := somePod("n", "odd")
+	odd.Containers[0].Digest = "sha256:" + image.Digest(strings.Repeat("a", 63))
+	split := splitReport(image.PodReport{Cluster: "c", Pods: []image.Pod{
+		long, many, odd, somePod("n", "a\x00b"), somePod("a/b", "slash"), somePod(workflows.BareImages, "sly"), somePod("n", "good"),
+	}, Gone: []image.PodKey{{Namespace: "n"}}})
+	require.Len(t, split.refused, 7)
+	parts := split.parts()
+	require.Len(t, parts, 1)
+	require.Equal(t, "good", parts[0].Pods[0].Name)
+	require.ErrorContains(t, &RefusedError{Pods: split.refused}, "7 pods were refused, all others taken: ")
+	require.ErrorContains(t, &RefusedError{Pods: split.refused}, "; and 2 more")
+}
+
+func TestVersionsOfAProcessGrow(t *testing.T) {
+	last := now()
+	for range 1000 {
+		next := now()
+		require.True(t, last.Before(next))
+		last = next
+	}
+}
+
+func TestCursorIsReadBackAndNothingElseIs(t *testing.T) {
+	at := place{Cluster: "c", Namespace: "n", After: "name\nuid"}
+	read, err := parsePlace(at.String())
+	require.NoError(t, err)
+	require.Equal(t, at, read)
+	_, err = parsePlace("?")
+	require.ErrorIs(t, err, ErrBadCursor)
+}

@@ -1,0 +1,77 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/inventory"
+)
+
+// InventoryView is what an Inventory answers to QueryStatus.
+type InventoryView struct {
+	NamespaceSeen
+	// Images is how many images the namespace runs.
+	Images int `json:"images"`
+	// WriteBack says that verdicts are written onto the pods; Unwritten is how many pods wait for that.
+	WriteBack bool `json:"writeBack,omitempty"`
+	Unwritten int  `json:"unwritten,omitempty"`
+	// Domain is the set of scanners that reach the registries.
+	Domain string `json:"domain"`
+}
+
+func (n *inventoryRun) answerQueries(ctx workflow.Context) error {
+	err := workflow.SetQueryHandlerWithOptions(ctx, QueryStatus, func() (InventoryView, error) { return n.view(), nil },
+		workflow.QueryHandlerOptions{Description: "How many pods there are, how many of them are unscanned or in violation, what waits to be written."})
+	if err != nil {
+		return fmt.Errorf("query %s: %w", QueryStatus, err)
+	}
+	err = workflow.SetQueryHandlerWithOptions(ctx, QueryJoin, func(q JoinQuery) (JoinPage, error) { return n.join(q), nil },
+		workflow.QueryHandlerOptions{Description: "The rows of the join: pods, their containers, and what is known of their images. Takes a filter."})
+	if err != nil {
+		return fmt.Errorf("query %s: %w", QueryJoin, err)
+	}
+	return nil
+}
+
+func (n *inventoryRun) join(q JoinQuery) JoinPage {
+	rows, next := n.book.Page(n.cluster, n.namespace, inventory.Filter{
+		Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, UIDs: q.UIDs, After: q.After, Limit: q.Limit,
+	})
+	return JoinPage{Rows: rows, Next: next, Refused: len(n.book.Refused)}
+}
+
+// AfterRow is the After of a page that goes on behind a row.
+func AfterRow(row image.PodVerdict) string { return inventory.AfterRow(row) }
+
+func (n *inventoryRun) view() InventoryView {
+	return InventoryView{
+		NamespaceSeen: n.seen(n.book.Counts()), Images: len(n.book.Images), Domain: n.domain(),
+		WriteBack: n.book.Settings.WriteBack, Unwritten: len(n.book.Dirty) + len(n.book.Unwritten),
+	}
+}
+
+func (n *inventoryRun) seen(c inventory.Counts) NamespaceSeen {
+	return NamespaceSeen{
+		Cluster: n.cluster, Namespace: n.namespace, Pods: c.Pods, Unscanned: c.Unscanned, Violations: c.Violations, Refused: c.Refused,
+		Version: image.Version{Epoch: n.book.Epoch, Counter: n.book.Counter}, Snapshot: n.book.Snapshot,
+	}
+}
+
+func (n *inventoryRun) domain() string {
+	if n.book.Settings.Domain == "" {
+		return DefaultDomain
+	}
+	return n.book.Settings.Domain
+}
+
+// show writes the counts to the workflow's page in Web UI.
+func (n *inventoryRun) show(ctx workflow.Context) {
+	c := n.book.Counts()
+	details := fmt.Sprintf("%d pods, %d of them unscanned, %d in violation; %d images", c.Pods, c.Unscanned, c.Violations, len(n.book.Images))
+	if c.Refused > 0 {
+		details += fmt.Sprintf("\n\n**No room for %d more pods**: they are in no row. Split the namespace.", c.Refused)
+	}
+	workflow.SetCurrentDetails(ctx, details)
+}
