@@ -35,6 +35,8 @@ type ImageState struct {
 	Failure  *image.Failure `json:"failure,omitempty"`
 	Failures int            `json:"failures,omitempty"`
 	Lost     int            `json:"lost,omitempty"`
+	// Unsure is set while a hub may have a scan of this image that was never reported.
+	Unsure bool `json:"unsure,omitempty"`
 	// Scan is the scan under way.
 	Scan *ScanUnderWay `json:"scan,omitempty"`
 	// LastStarted is when the newest reported scan began: reports of older ones are stale.

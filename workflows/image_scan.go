@@ -74,7 +74,7 @@ func (i *imageRun) scanInput() ScanImageInput {
 	s := i.state
 	in := ScanImageInput{
 		Digest: i.digest, Names: s.Names, Domain: s.Domain, Class: s.Class, Namespace: s.Namespace,
-		Rescan: s.Rescan != nil, Attempt: s.Failures + 1,
+		Rescan: s.Rescan != nil, AskAll: s.Unsure, Attempt: s.Failures + 1,
 		HubNames: image.DefaultHubNames(s.Names[0], i.digest),
 	}
 	if s.Rescan != nil && s.Rescan.Class.Urgency() < s.Class.Urgency() {
@@ -116,6 +116,7 @@ func (i *imageRun) scanClosed(ctx workflow.Context, _ workflow.Future) {
 func (i *imageRun) closedUnheard(ctx workflow.Context) {
 	chain := i.state.Scan.Chain
 	i.closeScan(false)
+	i.state.Unsure = true
 	i.lost(ctx)
 	i.tellPool(ctx, chain)
 }

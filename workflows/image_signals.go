@@ -120,6 +120,7 @@ func (i *imageRun) takeReport(ctx workflow.Context, r activities.ScanReport) {
 	case activities.ScanFailed:
 		i.takeFailure(ctx, *r.Failure)
 	case activities.ScanCancelled:
+		s.Unsure = true
 		s.NotBefore = workflow.Now(ctx).Add(retryDelay(i.digest, 1))
 	}
 }
@@ -135,7 +136,7 @@ func (i *imageRun) closeScan(answered bool) {
 
 func (i *imageRun) takeVerdict(v image.Verdict) {
 	s := i.state
-	s.Failure, s.Failures, s.Lost, s.NotBefore = nil, 0, 0, time.Time{}
+	s.Failure, s.Failures, s.Lost, s.Unsure, s.NotBefore = nil, 0, 0, false, time.Time{}
 	at := slices.IndexFunc(s.Verdicts, func(old image.Verdict) bool { return old.Hub == v.Hub })
 	switch {
 	case at < 0:
@@ -155,10 +156,14 @@ func (i *imageRun) judged(j Judged) {
 	}
 }
 
+// leavesWork reports whether a scan that failed at a step may have left something at a hub.
+func leavesWork(at Step) bool { return at == StepUpload || at == StepAwait || at == StepVerdict }
+
 // takeFailure notes why, and when the next try is: after a delay that doubles with every failure in a row.
 func (i *imageRun) takeFailure(ctx workflow.Context, f image.Failure) {
 	s := i.state
 	s.Failures++
+	s.Unsure = s.Unsure || leavesWork(Step(f.Step))
 	f.Attempt = s.Failures
 	s.NotBefore = workflow.Now(ctx).Add(retryDelay(i.digest, s.Failures))
 	f.NextTry = s.NotBefore

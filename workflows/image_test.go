@@ -169,7 +169,9 @@ func (s *ImageSuite) TestScanThatClosesWithoutAWordIsStartedAgain() {
 	s.observe(0, "ann", 1, time.Hour)
 	s.view(time.Minute, func(v workflows.ImageView) { s.Equal(image.StatusComplete, v.Status) })
 	s.Require().NoError(s.run())
-	s.Len(s.scans, 3)
+	s.Require().Len(s.scans, 3)
+	s.False(s.scans[0].AskAll)
+	s.True(s.scans[1].AskAll, "nobody knows how far the lost scan came")
 	s.Require().Len(s.gone, 2, "the pool need not find out by itself, and is told of no scan that reported")
 	for _, told := range s.gone {
 		s.NotEmpty(told.Chain)

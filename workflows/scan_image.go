@@ -24,6 +24,9 @@ type ScanImageInput struct {
 	Namespace string `json:"namespace,omitempty"`
 	// Rescan asks for a new scan even where a hub has a complete one.
 	Rescan bool `json:"rescan,omitempty"`
+	// AskAll is set when an earlier scan may have left something at a hub of which nobody was told: a hub that cannot be
+	// asked now is then waited for, since an upload to another would be the second.
+	AskAll bool `json:"askAll,omitempty"`
 	// Attempt counts the scans of this image since its last success, from 1.
 	Attempt int `json:"attempt"`
 	// State is set when the scan goes on in a new run.

@@ -38,7 +38,26 @@ func (s *scanImage) lookUp(ctx workflow.Context) (Step, error) {
 			return "", err
 		}
 	}
+	if s.in.AskAll {
+		if err := s.askSkipped(ctx); err != nil {
+			return "", err
+		}
+	}
 	return s.afterLookUp(ctx), nil
+}
+
+// askSkipped waits for the hubs that could not be asked, until one has the image or all have said that they have not.
+func (s *scanImage) askSkipped(ctx workflow.Context) error {
+	for s.state.Scan == nil && len(s.state.Skipped) > 0 {
+		hub := s.state.Skipped[0]
+		scan, err := s.find(ctx, hub)
+		if err != nil {
+			return err
+		}
+		s.state.Skipped = s.state.Skipped[1:]
+		s.note(hub, scan)
+	}
+	return nil
 }
 
 // hubs asks the pool for as long as it takes: that it is slow to answer, while its worker is dead or busy, says nothing of

@@ -400,6 +400,22 @@ func (s *ScanImageSuite) TestHubThatCannotBeAskedIsSkippedAndNamed() {
 	s.Equal([]string{someHub}, s.report.Verdict.SkippedHubs)
 }
 
+// TestHubThatMayHaveTheImageIsNotSkipped: an earlier scan was lost, perhaps after its upload.
+func (s *ScanImageSuite) TestHubThatMayHaveTheImageIsNotSkipped() {
+	bad := activities.LookUpScanResult{Trouble: &activities.HubTrouble{Class: image.Transient, Reason: "502"}}
+	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).Return(bad, nil).Times(3)
+	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).
+		Return(activities.LookUpScanResult{Scan: image.HubScan{State: image.HubScanComplete, ScanID: "left"}}, nil).Once()
+	s.judges().Once()
+	in := s.input()
+	in.AskAll = true
+	s.env.ExecuteWorkflow(workflows.ScanImage, in)
+	s.Require().NoError(s.env.GetWorkflowError())
+	s.completed()
+	s.Empty(s.acquired, "nothing is uploaded")
+	s.Empty(s.report.Verdict.SkippedHubs)
+}
+
 func (s *ScanImageSuite) TestHolderAnnouncesItsLeaseOftenAtFirst() {
 	s.lookUp(image.HubScanAbsent)
 	s.pulls().Once()
