@@ -15,8 +15,11 @@ export CGO_ENABLED := 0
 
 # The programs with many dependencies are modules of their own, so that the root's list stays short.
 heavy    := cmd/perceptor-scan cmd/perceptor-dev
+# The API server of Kubernetes is one file around Kubernetes' own code, for tests alone. Vetting and linting it would compile
+# Kubernetes for every `make check`, so these leave it out; go.mod and the format are looked at.
+apiserver := cmd/kube-apiserver-test
 programs := cmd/perceptor-dev/samples/programs
-modules  := . $(heavy) $(programs)/vulnerable $(programs)/patched
+modules  := . $(heavy) $(apiserver) $(programs)/vulnerable $(programs)/patched
 binaries := bin/perceptor-scan bin/perceptor bin/samples/vulnerable bin/samples/patched bin/samples/vulnerable-arm64 bin/perceptor-dev
 
 golangci-lint := $(CURDIR)/bin/tools/golangci-lint@$(GOLANGCI_LINT_VERSION)/golangci-lint
@@ -35,7 +38,7 @@ in-each = @failed=0; for module in $1; do echo "$(notdir $(firstword $2)) $(word
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run demo e2e-hub e2e-rolling check test bench clean always \
+.PHONY: help build run demo kube-apiserver e2e-hub e2e-rolling check test bench clean always \
 	archtest format tidy vet lint workflowcheck test-heavy test-integration test-root
 
 help: ## list the targets
@@ -84,6 +87,13 @@ demo: build ## the same on free ports in a temporary directory; ends when all is
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT && trap 'exit 143' TERM && \
 	bin/perceptor-dev --data "$$dir" --temporal 127.0.0.1:0 --ui 127.0.0.1:0 --hub 127.0.0.1:0 --registry 127.0.0.1:0 --until-scanned $(ARGS)
 
+# Without its debugging information, which nobody reads and whose writing takes memory and time.
+bin/kube-apiserver-test: always
+	@[ -x $@ ] || echo "building $@ (the API server of Kubernetes): about 8 minutes on 2 cores the first time"
+	@cd $(apiserver) && $(GO) build -ldflags '-s -w' -o ../../$@ .
+
+kube-apiserver: bin/kube-apiserver-test ## build the API server of Kubernetes for the tests that want a real one
+
 e2e-hub: build ## 1,000 images, two hubs, four workers, kills, terminations and a hub in trouble: about 15 minutes (E2E_IMAGES, E2E_SEED)
 	$(call end-to-end,TestHubsInAStorm)
 
@@ -131,7 +141,7 @@ test: build test-heavy test-integration test-root ## every test
 test-heavy: ## the tests of the two heavy modules
 	$(call in-each,$(heavy),$(GO) test -count=1 ./...)
 
-test-integration: build ## the tests that drive the built programs
+test-integration: build kube-apiserver ## the tests that drive the built programs
 	$(if $(strip $(INTEGRATION)),,$(error no test has the build tag integration))
 	$(GO) test -count=1 -p 1 -timeout 30m -tags integration $(INTEGRATION)
 

@@ -16,7 +16,7 @@ type ban struct {
 }
 
 // heavy are the modules with dependencies by the hundred, which a program built from the root must not pay for.
-var heavy = []string{"go.temporal.io/server", "github.com/temporalio/ui-server", "github.com/anchore/syft", "github.com/anchore/stereoscope"}
+var heavy = []string{"go.temporal.io/server", "github.com/temporalio/ui-server", "github.com/anchore/syft", "github.com/anchore/stereoscope", "k8s.io/kubernetes"}
 
 const whyHeavy = "it is heavy and belongs to a module of its own under cmd"
 
@@ -38,7 +38,7 @@ var bans = []ban{
 	},
 	{
 		imports: heavy,
-		but:     []string{"cmd/perceptor-dev", "cmd/perceptor-scan"},
+		but:     []string{"cmd/perceptor-dev", "cmd/perceptor-scan", "cmd/kube-apiserver-test"},
 		tests:   true,
 		why:     whyHeavy,
 	},

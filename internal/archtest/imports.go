@@ -30,6 +30,7 @@ var table = []row{
 	{"internal/hub/builtin/osv", []string{"internal/image"}},
 	{"internal/api", []string{"internal/image"}},
 	{"internal/perceiver", []string{"internal/image"}},
+	{"internal/kubetest", nil},
 	{"internal/config", nil},
 	{"internal/telemetry", nil},
 	{"internal/archtest", nil},
