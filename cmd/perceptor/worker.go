@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -60,7 +61,7 @@ func runWorker(cmd *cobra.Command, s *shared, roles string) error {
 	if settings.Roles, err = workers.ParseRoles(roles); err != nil {
 		return err
 	}
-	if c.Scanner.Directory == "" {
+	if c.Scanner.Directory == "" && slices.Contains(settings.Roles, workers.RoleScan) {
 		if settings.Config.Scanner.Directory, err = s.freeDirectory(); err != nil {
 			return err
 		}
