@@ -2,14 +2,29 @@ package activities
 
 import (
 	"context"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
 
 	"github.com/perceptor/perceptor/internal/image"
 )
 
-// Inventories reaches the workflows around the join.
+// Inventories reaches the workflows around the join: inventories, clusters and images.
 type Inventories interface {
-	// EmptyNamespace tells an inventory that nothing older than a version is left in its namespace. Open is false when
-	// there is no such inventory.
+	// ObserveImage tells an image that a namespace runs it; its workflow is started when there is none.
+	ObserveImage(ctx context.Context, in EnsureImagesInput, e EnsureImage) error
+	// CheckImage gives the first run id of an image's workflow, empty when there is none, and reports whether it shows what
+	// the inventory knows of it.
+	CheckImage(ctx context.Context, known image.Summary) (chain string, same bool, err error)
+	// ForgetImage tells an image that a namespace does not run it any more.
+	ForgetImage(ctx context.Context, in EnsureImagesInput, d image.Digest) error
+	// TellSummary tells an inventory what is known of an image. Open is false when there is no such inventory.
+	TellSummary(ctx context.Context, inventory string, s image.Summary) (open bool, err error)
+	// TellCluster tells a cluster the counts of a namespace; its workflow is started unless the namespace ended.
+	TellCluster(ctx context.Context, s NamespaceSeen) error
+	// EmptyNamespace tells an inventory that nothing older than a version is left in its namespace, or to end. Open is
+	// false when there is no such inventory.
 	EmptyNamespace(ctx context.Context, cluster string, n EmptyNamespace, forget bool) (open bool, err error)
 }
 
@@ -21,36 +36,124 @@ type InventorySteps struct {
 // NewInventorySteps speaks to the workflows through i.
 func NewInventorySteps(i Inventories) *InventorySteps { return &InventorySteps{inventories: i} }
 
-// EmptyNamespace is a namespace that a snapshot of this version did not name.
-type EmptyNamespace struct {
-	Name    string        `json:"name"`
+// EnsureImagesInput are the images of a namespace whose workflows are to know that it runs them, or does no more.
+type EnsureImagesInput struct {
+	Cluster   string `json:"cluster"`
+	Namespace string `json:"namespace"`
+	// Version orders what this namespace says to an image; Until is when its reference ends unless it is repeated.
 	Version image.Version `json:"version"`
+	Until   time.Time     `json:"until"`
+	// Class and Domain are those of a scan, should one be needed.
+	Class  string `json:"class"`
+	Domain string `json:"domain"`
+
+	Images []EnsureImage  `json:"images,omitempty"`
+	Forget []image.Digest `json:"forget,omitempty"`
 }
 
-// EmptyNamespacesInput are namespaces to be emptied.
-type EmptyNamespacesInput struct {
-	Cluster    string           `json:"cluster"`
-	Namespaces []EmptyNamespace `json:"namespaces"`
-	// Forget ends their inventories, whatever is in them.
-	Forget bool `json:"forget,omitempty"`
+// EnsureImage is one image of a namespace.
+type EnsureImage struct {
+	Names    []image.Name    `json:"names"`
+	Platform image.Platform  `json:"platform,omitzero"`
+	HubNames *image.HubNames `json:"hubNames,omitempty"`
+	// Known is what the namespace knows of it; its digest names the image.
+	Known image.Summary `json:"known"`
+	// Check says that the image need only be told if it is gone, is another than the Chain that was told, or shows something
+	// else than what is known.
+	Check bool   `json:"check,omitempty"`
+	Chain string `json:"chain,omitempty"`
 }
 
-// EmptyNamespacesResult names those without an inventory. With Forget these are all: told to end, they are gone.
-type EmptyNamespacesResult struct {
-	Closed []string `json:"closed,omitempty"`
+// EnsureImagesResult names the images that could not be told, each with why; the others were.
+type EnsureImagesResult struct {
+	Failed map[image.Digest]string `json:"failed,omitempty"`
+	// Chains are the first run ids of the images that were found as they should be.
+	Chains map[image.Digest]string `json:"chains,omitempty"`
 }
 
-// EmptyNamespaces tells inventories that their namespaces are gone.
-func (s *InventorySteps) EmptyNamespaces(ctx context.Context, in EmptyNamespacesInput) (EmptyNamespacesResult, error) {
-	var result EmptyNamespacesResult
-	for _, n := range in.Namespaces {
-		open, err := s.inventories.EmptyNamespace(ctx, in.Cluster, n, in.Forget)
-		if err != nil {
-			return result, asApplicationError(err)
-		}
-		if !open || in.Forget {
-			result.Closed = append(result.Closed, n.Name)
+// tellAtOnce is how many workflows one step speaks to at a time.
+const tellAtOnce = 8
+
+// EnsureImages tells the workflows of images that a namespace runs them, and others that it does no more.
+func (s *InventorySteps) EnsureImages(ctx context.Context, in EnsureImagesInput) (EnsureImagesResult, error) {
+	result := EnsureImagesResult{Failed: map[image.Digest]string{}, Chains: map[image.Digest]string{}}
+	var lock sync.Mutex
+	note := func(d image.Digest, chain string, err error) {
+		lock.Lock()
+		defer lock.Unlock()
+		switch {
+		case err != nil:
+			result.Failed[d] = err.Error()
+		case chain != "":
+			result.Chains[d] = chain
 		}
 	}
-	return result, nil
+	each(in.Images, func(e EnsureImage) {
+		chain, err := s.ensure(ctx, in, e)
+		note(e.Known.Digest, chain, err)
+	})
+	each(in.Forget, func(d image.Digest) { note(d, "", s.inventories.ForgetImage(ctx, in, d)) })
+	if len(result.Failed) > 0 {
+		activity.GetLogger(ctx).Warn("images not told", "count", len(result.Failed))
+	}
+	return result, ctx.Err()
+}
+
+// ensure tells an image, unless it is to be checked and is as it should be: then it gives its first run id.
+func (s *InventorySteps) ensure(ctx context.Context, in EnsureImagesInput, e EnsureImage) (string, error) {
+	if e.Check {
+		chain, same, err := s.inventories.CheckImage(ctx, e.Known)
+		if err != nil {
+			return "", err
+		}
+		if same && (e.Chain == "" || e.Chain == chain) {
+			return chain, nil
+		}
+	}
+	return "", s.inventories.ObserveImage(ctx, in, e)
+}
+
+// each does something for several things, a few at a time.
+func each[T any](things []T, do func(T)) {
+	var wait sync.WaitGroup
+	places := make(chan struct{}, tellAtOnce)
+	for _, thing := range things {
+		places <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-places }()
+			do(thing)
+		})
+	}
+	wait.Wait()
+}
+
+// PublishSummaryInput is what is known of an image, and the ids of the inventories to be told.
+type PublishSummaryInput struct {
+	Summary image.Summary `json:"summary"`
+	To      []string      `json:"to"`
+}
+
+// PublishSummaryResult names the inventories that are not there any more, and those that could not be told.
+type PublishSummaryResult struct {
+	Closed []string `json:"closed,omitempty"`
+	Failed []string `json:"failed,omitempty"`
+}
+
+// PublishSummary tells inventories what is known of an image.
+func (s *InventorySteps) PublishSummary(ctx context.Context, in PublishSummaryInput) (PublishSummaryResult, error) {
+	var result PublishSummaryResult
+	var lock sync.Mutex
+	each(in.To, func(id string) {
+		open, err := s.inventories.TellSummary(ctx, id, in.Summary)
+		lock.Lock()
+		defer lock.Unlock()
+		switch {
+		case err != nil:
+			activity.GetLogger(ctx).Warn("summary not told", "inventory", id, "error", err)
+			result.Failed = append(result.Failed, id)
+		case !open:
+			result.Closed = append(result.Closed, id)
+		}
+	})
+	return result, ctx.Err()
 }

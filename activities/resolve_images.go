@@ -27,10 +27,13 @@ type ResolvedImage struct {
 // RegistrySteps are the short questions to registries.
 type RegistrySteps struct {
 	resolver Resolver
+	resolved *resolvedImages
 }
 
 // NewRegistrySteps asks r.
-func NewRegistrySteps(r Resolver) *RegistrySteps { return &RegistrySteps{resolver: r} }
+func NewRegistrySteps(r Resolver) *RegistrySteps {
+	return &RegistrySteps{resolver: r, resolved: newResolvedImages()}
+}
 
 // ResolveRequest is one reference and the platform it is to run on.
 type ResolveRequest struct {
@@ -85,7 +88,10 @@ func (s *RegistrySteps) resolve(ctx context.Context, r ResolveRequest) Resolutio
 	if platform.Architecture == "" {
 		platform = image.Platform{OS: "linux", Architecture: runtime.GOARCH}
 	}
-	found, err := s.resolver.Resolve(ctx, r.Reference, platform, r.Credential)
+	r.Platform = platform
+	found, err := s.resolved.resolve(ctx, r, func() (ResolvedImage, error) {
+		return s.resolver.Resolve(ctx, r.Reference, r.Platform, r.Credential)
+	})
 	if err != nil {
 		return Resolution{Failure: troubleOf(err)}
 	}

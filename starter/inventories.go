@@ -4,9 +4,79 @@ import (
 	"context"
 	"fmt"
 
+	enumspb "go.temporal.io/api/enums/v1"
+
 	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/workflows"
 )
+
+// reference is the reference of a namespace to an image.
+func reference(in activities.EnsureImagesInput) workflows.Reference {
+	return workflows.Reference{
+		Kind: workflows.ReferenceInventory, ID: workflows.ReferrerID(in.Cluster, in.Namespace), Version: in.Version, Until: in.Until,
+	}
+}
+
+// ObserveImage tells an image that a namespace runs it; its workflow is started when there is none.
+func (s *Starter) ObserveImage(ctx context.Context, in activities.EnsureImagesInput, e activities.EnsureImage) error {
+	return s.Observe(ctx, e.Known.Digest, workflows.Observe{
+		Names: e.Names, Platform: e.Platform, Reference: reference(in), Class: workflows.Class(in.Class),
+		Namespace: workflows.ReferrerID(in.Cluster, in.Namespace), Domain: in.Domain, HubNames: e.HubNames, Known: e.Known.Version,
+	})
+}
+
+// CheckImage gives the first run id of a running image and reports whether it shows what is known of it. The server answers
+// that by itself, so it costs no workflow anything.
+func (s *Starter) CheckImage(ctx context.Context, known image.Summary) (chain string, same bool, err error) {
+	described, err := s.temporal.DescribeWorkflowExecution(ctx, workflows.ImageID(known.Digest), "")
+	if isNotFound(err) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("describe image %s: %w", known.Digest, err)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return "", false, nil
+	}
+	shown := imageRow(info.GetSearchAttributes().GetIndexedFields(), info.GetStartTime().AsTime())
+	return info.GetFirstRunId(), shown.Status == known.Status && shown.OverallStatus == known.OverallStatus, nil
+}
+
+// ForgetImage tells an image that a namespace does not run it any more. One that is gone need not know.
+func (s *Starter) ForgetImage(ctx context.Context, in activities.EnsureImagesInput, d image.Digest) error {
+	err := s.temporal.SignalWorkflow(ctx, workflows.ImageID(d), "", workflows.SignalForget.Name, workflows.Forget{Reference: reference(in)})
+	if err != nil && !isNotFound(err) {
+		return fmt.Errorf("forget image %s: %w", d, err)
+	}
+	return nil
+}
+
+// TellSummary tells the inventory of a referrer what is known of an image; open is false when there is none.
+func (s *Starter) TellSummary(ctx context.Context, referrer string, summary image.Summary) (open bool, err error) {
+	err = s.temporal.SignalWorkflow(ctx, workflows.InventoryOf(referrer), "", workflows.SignalSummary.Name, summary)
+	if isNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("tell inventory %s: %w", referrer, err)
+	}
+	return true, nil
+}
+
+// TellCluster tells a cluster the counts of a namespace. Its workflow is started when there is none, unless the namespace
+// has ended.
+func (s *Starter) TellCluster(ctx context.Context, seen activities.NamespaceSeen) error {
+	if !seen.Ended {
+		return s.signalCluster(ctx, seen.Cluster, workflows.SignalNamespace.Name, seen)
+	}
+	err := s.temporal.SignalWorkflow(ctx, workflows.ClusterID(seen.Cluster), "", workflows.SignalNamespace.Name, seen)
+	if err != nil && !isNotFound(err) {
+		return fmt.Errorf("tell cluster %s: %w", seen.Cluster, err)
+	}
+	return nil
+}
 
 // EmptyNamespace tells an inventory that nothing older than a version is left in its namespace, or to end; open is false when
 // there is none.

@@ -96,10 +96,10 @@ func (s *Starter) Place(ctx context.Context, d image.Digest) (workflows.PlaceVie
 // queryTimeout is above what a query of a long history takes, and short enough for a person.
 const queryTimeout = 20 * time.Second
 
-func (s *Starter) query(ctx context.Context, id, name string, answer any, args ...any) error {
+func (s *Starter) query(ctx context.Context, id, name string, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	value, err := s.temporal.QueryWorkflow(ctx, id, "", name, args...)
+	value, err := s.temporal.QueryWorkflow(ctx, id, "", name)
 	if isNotFound(err) {
 		return fmt.Errorf("ask %s: %w", id, ErrUnknownImage)
 	}

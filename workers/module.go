@@ -112,6 +112,8 @@ func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, conf
 	w.RegisterWorkflow(workflows.ScanImage)
 	w.RegisterWorkflow(workflows.Image)
 	w.RegisterWorkflow(workflows.HubPool)
+	w.RegisterWorkflow(workflows.Inventory)
+	w.RegisterWorkflow(workflows.Cluster)
 	w.RegisterActivity(activities.NewScanSteps(newPool(s, HubConfigs(conf)), s))
 	w.RegisterActivity(activities.NewPoolSteps(s))
 	w.RegisterActivity(activities.NewReportSteps(s))

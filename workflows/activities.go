@@ -6,6 +6,8 @@ import "github.com/perceptor/perceptor/activities"
 var (
 	hubSteps       *activities.HubSteps
 	inventorySteps *activities.InventorySteps
+	perceiverSteps *activities.PerceiverSteps
+	registrySteps  *activities.RegistrySteps
 	poolSteps      *activities.PoolSteps
 	reportSteps    *activities.ReportSteps
 	scanSteps      *activities.ScanSteps

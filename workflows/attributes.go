@@ -75,3 +75,27 @@ func (a attributes) upsert(ctx workflow.Context, keys []temporal.SearchAttribute
 	}
 	return workflow.UpsertTypedSearchAttributes(ctx, changes...)
 }
+
+// countAttributes are the counts of an Inventory as they were last written; -1 before the first time.
+type countAttributes struct{ pods, unscanned int64 }
+
+// knownCounts reads what the workflow was started with, or what the run before wrote.
+func knownCounts(ctx workflow.Context) countAttributes {
+	known := workflow.GetTypedSearchAttributes(ctx)
+	read := func(key temporal.SearchAttributeKeyInt64) int64 {
+		if value, ok := known.GetInt64(key); ok {
+			return value
+		}
+		return -1
+	}
+	return countAttributes{read(AttributePods), read(AttributeUnscanned)}
+}
+
+// upsert writes the counts if they have changed.
+func (c *countAttributes) upsert(ctx workflow.Context, pods, unscanned int64) error {
+	if c.pods == pods && c.unscanned == unscanned {
+		return nil
+	}
+	c.pods, c.unscanned = pods, unscanned
+	return workflow.UpsertTypedSearchAttributes(ctx, AttributePods.ValueSet(pods), AttributeUnscanned.ValueSet(unscanned))
+}

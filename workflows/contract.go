@@ -52,6 +52,12 @@ func InventoryID(cluster, namespace string) string {
 	return inventoryPrefix + cluster + "/" + namespace
 }
 
+// ReferrerID is how an Image knows an Inventory that refers to it.
+func ReferrerID(cluster, namespace string) string { return cluster + "/" + namespace }
+
+// InventoryOf is the workflow id of the inventory with a ReferrerID.
+func InventoryOf(referrer string) string { return inventoryPrefix + referrer }
+
 // ClusterID is the workflow id of one cluster.
 func ClusterID(cluster string) string { return clusterPrefix + cluster }
 

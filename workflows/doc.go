@@ -1,5 +1,6 @@
 // Package workflows tells the deterministic stories: ScanImage, one scan of one image; Image, an image while somebody
-// refers to it; HubPool, the one workflow that decides which scan may use which hub.
+// refers to it; HubPool, the one workflow that decides which scan may use which hub; Inventory, the pods of one namespace and
+// what is known of the images they run; Cluster, the namespaces of one cluster.
 //
 // contract.go holds every name, queue and id; policies.go every timeout and retry. A workflow gets nothing injected: what
 // varies arrives in its input, and time, ids and logs come from the SDK. Its state is one struct, which is also the input

@@ -47,6 +47,12 @@ type ImageState struct {
 	NotBefore time.Time `json:"notBefore"`
 	// Idle is when the last reference went; zero while there is one.
 	Idle time.Time `json:"idle"`
+	// Published is what inventories were last told, with its version.
+	Published *image.Summary `json:"published,omitempty"`
+	// Untold are the ids of inventories that do not know it yet.
+	Untold []string `json:"untold,omitempty"`
+	// PublishAfter is when telling them is tried again.
+	PublishAfter time.Time `json:"publishAfter,omitzero"`
 }
 
 // ScanUnderWay is what an Image knows of its scan.
@@ -76,6 +82,10 @@ type imageRun struct {
 	timer     workflow.Future
 	timerAt   time.Time
 	stopTimer workflow.CancelFunc
+	// publication is the step under way that tells inventories.
+	publication workflow.Future
+	// publishing are the references of those it tells, as they were when it began.
+	publishing []Reference
 }
 
 // Image keeps one image while somebody refers to it: it has it scanned, tries again after failures, and keeps the
@@ -107,6 +117,8 @@ func (i *imageRun) run(ctx workflow.Context) error {
 			i.startScan(ctx)
 		case i.unwanted(ctx):
 			i.cancelScan(ctx)
+		case i.unpublished(ctx):
+			i.publish(ctx)
 		case i.unsure(ctx):
 			i.checkScan(ctx)
 		default:
@@ -131,12 +143,12 @@ func (i *imageRun) leave(ctx workflow.Context, result error) error {
 // finished reports whether the image can be forgotten.
 func (i *imageRun) finished(ctx workflow.Context) bool {
 	idle := i.state.Idle
-	return i.busy == 0 && i.state.Scan == nil && !idle.IsZero() && workflow.Now(ctx).Sub(idle) >= imageGrace
+	return i.busy == 0 && i.publication == nil && i.state.Scan == nil && !idle.IsZero() && workflow.Now(ctx).Sub(idle) >= imageGrace
 }
 
 // worn reports whether it is time for a new run: the history is long, or the run is old enough to outlive a release.
 func (i *imageRun) worn(ctx workflow.Context) bool {
-	if i.busy > 0 {
+	if i.busy > 0 || i.publication != nil {
 		return false
 	}
 	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() || workflow.Now(ctx).Sub(i.began) >= quietRun
@@ -175,6 +187,9 @@ func (i *imageRun) wait(ctx workflow.Context) error {
 		selector.AddFuture(i.child, func(f workflow.Future) { i.scanClosed(ctx, f) })
 	}
 	selector.AddFuture(i.timer, func(workflow.Future) { i.timer = nil })
+	if i.publication != nil {
+		selector.AddFuture(i.publication, func(f workflow.Future) { i.published(ctx, f) })
+	}
 	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
 	selector.Select(ctx)
 	return ctx.Err()
@@ -207,6 +222,9 @@ func (i *imageRun) nextDeadline(ctx workflow.Context) time.Duration {
 	}
 	for _, r := range s.References {
 		earlier(r.Until)
+	}
+	if len(s.Untold) > 0 {
+		earlier(s.PublishAfter)
 	}
 	if i.wanted() {
 		earlier(s.NotBefore)

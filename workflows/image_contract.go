@@ -37,6 +37,8 @@ type Observe struct {
 	Domain string `json:"domain,omitempty"`
 	// HubNames overrides what the image is called at the hub.
 	HubNames *image.HubNames `json:"hubNames,omitempty"`
+	// Known is the version of the summary that an inventory has: if the image's is newer, the inventory is told.
+	Known image.Version `json:"known,omitzero"`
 }
 
 // Forget takes the reference of that kind and id away, unless a newer version of it has arrived.

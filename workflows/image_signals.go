@@ -67,6 +67,7 @@ func (i *imageRun) observe(o Observe) {
 		s.HubNames = o.HubNames
 	}
 	s.Idle = time.Time{}
+	i.missing(o)
 }
 
 // stale reports whether something as new is already known of the same referrer.

@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/inventory"
 )
 
@@ -23,6 +24,18 @@ type InventoryState struct {
 	Idle time.Time `json:"idle,omitzero"`
 	// Forgotten is set when an operator has forgotten the cluster.
 	Forgotten bool `json:"forgotten,omitempty"`
+	// Told is what the cluster was last told, at ToldAt.
+	Told   NamespaceSeen `json:"told,omitzero"`
+	ToldAt time.Time     `json:"toldAt,omitzero"`
+	// Checked is when the images were last looked after; EnsureAfter is when telling them is tried again after a failure.
+	Checked     time.Time `json:"checked,omitzero"`
+	EnsureAfter time.Time `json:"ensureAfter,omitzero"`
+	// WriteAfter is when anything is written again after a step that failed, and RewriteAt when what could not be written is
+	// tried again; WriteFailures counts failures in a row, and WriteFailure is the last.
+	WriteAfter    time.Time      `json:"writeAfter,omitzero"`
+	RewriteAt     time.Time      `json:"rewriteAt,omitzero"`
+	WriteFailures int            `json:"writeFailures,omitempty"`
+	WriteFailure  *image.Failure `json:"writeFailure,omitempty"`
 }
 
 // inventoryRun is one run of Inventory.
@@ -33,6 +46,12 @@ type inventoryRun struct {
 	logger             log.Logger
 	began              time.Time
 	alarm              alarm
+	// steps are those under way: what is asked of registries, and at most one of each other kind.
+	resolving []*resolving
+	ensuring  *ensuring
+	writing   *writing
+	telling   workflow.Future
+	counts    countAttributes
 }
 
 // Inventory keeps the join of one namespace: its pods, the images they run, and what is known of those. It ends when the
@@ -44,6 +63,7 @@ func Inventory(ctx workflow.Context, in InventoryInput) error {
 	}
 	n.book = n.state.Book.Value
 	n.book.Open(n.measure(ctx))
+	n.counts = knownCounts(ctx)
 	if err := n.answerQueries(ctx); err != nil {
 		return err
 	}
@@ -75,17 +95,32 @@ func (n *inventoryRun) run(ctx workflow.Context) error {
 			if !n.drain(ctx) {
 				return nil
 			}
-		case n.worn(ctx):
+		case n.worn(ctx) && !n.busy():
 			if !n.drain(ctx) {
 				return workflow.NewContinueAsNewError(ctx, Inventory, InventoryInput{Cluster: n.cluster, Namespace: n.namespace, State: n.state})
 			}
 		default:
-			n.show(ctx)
-			if err := n.wait(ctx); err != nil {
+			if err := n.step(ctx); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// step begins what is due, unless the run is about to end, and waits.
+func (n *inventoryRun) step(ctx workflow.Context) error {
+	if !n.worn(ctx) {
+		if err := n.begin(ctx); err != nil {
+			return err
+		}
+	}
+	n.show(ctx)
+	return n.wait(ctx)
+}
+
+// busy reports whether a step is under way: a run does not end before its steps.
+func (n *inventoryRun) busy() bool {
+	return len(n.resolving) > 0 || n.ensuring != nil || n.writing != nil || n.telling != nil
 }
 
 // rest notes since when there is nothing in the namespace.
@@ -98,12 +133,15 @@ func (n *inventoryRun) rest(ctx workflow.Context) {
 	}
 }
 
-// finished reports whether the inventory can end.
+// finished reports whether the inventory can end: the namespace has been empty for long, and everybody knows. A cluster that
+// is being forgotten is told nothing.
 func (n *inventoryRun) finished(ctx workflow.Context) bool {
-	if !n.book.Empty() {
-		return false
-	}
-	return n.state.Forgotten || workflow.Now(ctx).Sub(n.state.Idle) >= inventoryGrace
+	return n.leaving(ctx) && !n.busy() && (n.state.Forgotten || n.state.Told.Ended)
+}
+
+// leaving reports whether nothing keeps the inventory.
+func (n *inventoryRun) leaving(ctx workflow.Context) bool {
+	return n.book.Empty() && (n.state.Forgotten || workflow.Now(ctx).Sub(n.state.Idle) >= inventoryGrace)
 }
 
 // worn reports whether it is time for a new run.
@@ -113,15 +151,45 @@ func (n *inventoryRun) worn(ctx workflow.Context) bool {
 
 // wait sleeps until a signal, the end of a step, or the next deadline.
 func (n *inventoryRun) wait(ctx workflow.Context) error {
-	deadline := earliest(workflow.Now(ctx), n.began.Add(quietRun))
-	if !n.state.Idle.IsZero() {
-		deadline.add(n.state.Idle.Add(inventoryGrace))
-	}
-	n.alarm.set(ctx, deadline.at, "next look")
+	n.alarm.set(ctx, n.deadline(ctx), "next look")
 	selector := workflow.NewSelector(ctx)
 	n.listen(ctx, selector)
 	n.alarm.listen(selector)
+	for _, r := range n.resolving {
+		selector.AddFuture(r.future, func(workflow.Future) { n.resolved(ctx, r) })
+	}
+	if n.ensuring != nil {
+		selector.AddFuture(n.ensuring.future, func(workflow.Future) { n.ensured(ctx) })
+	}
+	if n.writing != nil {
+		selector.AddFuture(n.writing.future, func(workflow.Future) { n.written(ctx) })
+	}
+	if n.telling != nil {
+		selector.AddFuture(n.telling, func(workflow.Future) { n.told(ctx) })
+	}
 	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
 	selector.Select(ctx)
 	return ctx.Err()
+}
+
+// deadline is when something is due by itself.
+func (n *inventoryRun) deadline(ctx workflow.Context) time.Time {
+	s := n.state
+	d := earliest(workflow.Now(ctx), n.began.Add(quietRun))
+	if !s.Idle.IsZero() {
+		d.add(s.Idle.Add(inventoryGrace))
+	}
+	if n.book.HasImages() {
+		d.add(s.Checked.Add(checkImages))
+	}
+	if n.changed() {
+		d.add(s.ToldAt.Add(tellAgain))
+	}
+	if n.book.HasUnwritten() {
+		d.add(s.WriteAfter)
+		d.add(s.RewriteAt)
+	}
+	d.add(s.EnsureAfter)
+	d.add(n.book.NextQuestion())
+	return d.at
 }

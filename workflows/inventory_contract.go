@@ -3,6 +3,7 @@ package workflows
 import (
 	"time"
 
+	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/image"
 )
 
@@ -53,22 +54,7 @@ type JoinPage struct {
 }
 
 // NamespaceSeen are the counts of one namespace.
-type NamespaceSeen struct {
-	Cluster   string `json:"cluster"`
-	Namespace string `json:"namespace"`
-	Pods      int    `json:"pods"`
-	// Unscanned is how many pods have an image without a verdict.
-	Unscanned int `json:"unscanned"`
-	// Violations is how many pods are in violation.
-	Violations int `json:"violations"`
-	// Refused is how many pods there are beyond what an inventory can hold.
-	Refused int           `json:"refused,omitempty"`
-	Version image.Version `json:"version"`
-	// Snapshot is the version of the last complete snapshot of the namespace.
-	Snapshot image.Version `json:"snapshot,omitzero"`
-	// Ended says that the inventory is empty and closes.
-	Ended bool `json:"ended,omitempty"`
-}
+type NamespaceSeen = activities.NamespaceSeen
 
 // SnapshotEnd names what a snapshot holds: the number of pods in each namespace.
 type SnapshotEnd struct {

@@ -48,5 +48,8 @@ func (n *inventoryRun) snapshot(ctx workflow.Context, p SnapshotPart) {
 	if p.Parts > 0 {
 		n.settings(p.PodsChanged)
 	}
+	if p.WriteBack && p.Part == p.Parts {
+		n.writable()
+	}
 	n.book.Part(workflow.Now(ctx), p.Version, p.Part, p.Parts, p.Pods)
 }

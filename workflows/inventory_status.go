@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -17,6 +18,8 @@ type InventoryView struct {
 	// WriteBack says that verdicts are written onto the pods; Unwritten is how many pods wait for that.
 	WriteBack bool `json:"writeBack,omitempty"`
 	Unwritten int  `json:"unwritten,omitempty"`
+	// WriteFailure is why the last write did not succeed, and when it is tried again.
+	WriteFailure *image.Failure `json:"writeFailure,omitempty"`
 	// Domain is the set of scanners that reach the registries.
 	Domain string `json:"domain"`
 }
@@ -49,6 +52,7 @@ func (n *inventoryRun) view() InventoryView {
 	return InventoryView{
 		NamespaceSeen: n.seen(n.book.Counts()), Images: len(n.book.Images), Domain: n.domain(),
 		WriteBack: n.book.Settings.WriteBack, Unwritten: len(n.book.Dirty) + len(n.book.Unwritten),
+		WriteFailure: n.state.WriteFailure,
 	}
 }
 
@@ -72,6 +76,9 @@ func (n *inventoryRun) show(ctx workflow.Context) {
 	details := fmt.Sprintf("%d pods, %d of them unscanned, %d in violation; %d images", c.Pods, c.Unscanned, c.Violations, len(n.book.Images))
 	if c.Refused > 0 {
 		details += fmt.Sprintf("\n\n**No room for %d more pods**: they are in no row. Split the namespace.", c.Refused)
+	}
+	if f := n.state.WriteFailure; f != nil {
+		details += fmt.Sprintf("\n\n**Verdicts are not written onto the pods**: %s: %s; next try %s", f.Class, f.Reason, f.NextTry.Format(time.RFC3339))
 	}
 	workflow.SetCurrentDetails(ctx, details)
 }

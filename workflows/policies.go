@@ -33,6 +33,13 @@ const (
 	imageGrace = 24 * time.Hour
 	// unwantedAfter is how long a scan that waits is kept although nothing refers to its image any more.
 	unwantedAfter = 10 * time.Minute
+	// checkImages is how often an inventory looks after the images it runs, and renewReference how often it tells them again
+	// that it runs them; referenceLasts is how long they believe that.
+	checkImages    = 30 * time.Minute
+	renewReference = 12 * time.Hour
+	referenceLasts = 24 * time.Hour
+	// tellAgain is how often at most an inventory tells its cluster that its counts have changed.
+	tellAgain = 30 * time.Second
 	// inventoryGrace is how long an empty inventory is kept.
 	inventoryGrace = 24 * time.Hour
 	// PersonReference is how long an image somebody asked for by hand is kept.
@@ -64,6 +71,38 @@ func localStep(ctx workflow.Context, summary string) workflow.Context {
 		StartToCloseTimeout:    5 * time.Second,
 		Summary:                summary,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second},
+	})
+}
+
+// registryStep is for a batch of short questions to registries. The scanners of a domain that are all away show by the step
+// not being started.
+func registryStep(ctx workflow.Context, domain, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              RegistryQueue(domain),
+		ScheduleToStartTimeout: time.Minute,
+		StartToCloseTimeout:    10 * time.Minute,
+		HeartbeatTimeout:       15 * time.Second,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3},
+	})
+}
+
+// ensureStep is for a batch of signals to images: longer than a light step, because a storm of new images is when it matters.
+func ensureStep(ctx workflow.Context, summary string) workflow.Context {
+	options := workflow.GetActivityOptions(lightStep(ctx, summary))
+	options.StartToCloseTimeout = 5 * time.Minute
+	return workflow.WithActivityOptions(ctx, options)
+}
+
+// writeStep is for a batch of pods. A perceiver that is away is noticed within a minute; the inventory itself tries again,
+// with what is known then.
+func writeStep(ctx workflow.Context, cluster, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              PerceiverQueue(cluster),
+		ScheduleToStartTimeout: time.Minute,
+		StartToCloseTimeout:    2 * time.Minute,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 2},
 	})
 }
 

@@ -22,6 +22,8 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			replayer.RegisterWorkflow(workflows.ScanImage)
 			replayer.RegisterWorkflow(workflows.Image)
 			replayer.RegisterWorkflow(workflows.HubPool)
+			replayer.RegisterWorkflow(workflows.Inventory)
+			replayer.RegisterWorkflow(workflows.Cluster)
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, history))
 		})
 	}

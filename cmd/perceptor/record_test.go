@@ -13,6 +13,7 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -40,6 +41,40 @@ func TestRecordHistories(t *testing.T) {
 	d.record(t, directory, "scan_image_first.json", workflows.ScanImageID(second))
 	d.record(t, directory, "image_scan_terminated.json", workflows.ImageID(second))
 	d.record(t, directory, "hub_pool_drained.json", workflows.HubPoolID)
+}
+
+// TestRecordInventoryHistories records the workflows of the join: pods that come, change and go, snapshots, a pod that cannot be
+// resolved, verdicts written onto pods, and a cluster that is forgotten.
+func TestRecordInventoryHistories(t *testing.T) {
+	directory, err := filepath.Abs("../../workflows/testdata/replay")
+	require.NoError(t, err)
+	d := startDev(t)
+	d.worker(t, 0)
+	written := d.perceiver(t, "c")
+	app, appDigest := d.push(t, "record/app", 1<<20)
+	base, baseDigest := d.push(t, "record/base", 1<<20)
+	r := image.PodReport{Cluster: "c", WriteBack: true, Version: image.Version{Epoch: 1, Counter: 1}, Pods: []image.Pod{
+		running("n", "a", app, appDigest), running("n", "b", app, ""), running("n", "lost", d.Registry+"/record/none:1", ""), running("other", "a", base, baseDigest),
+	}}
+	require.NoError(t, d.starter.Report(t.Context(), r))
+	eventually(t, 2*time.Minute, "the verdicts", func() bool { return written.count() >= 3 })
+	r.Version.Counter, r.Snapshot = 2, true
+	r.Pods = []image.Pod{running("n", "a", app, appDigest), running("n", "c", base, baseDigest)}
+	require.NoError(t, d.starter.Report(t.Context(), r))
+	eventually(t, time.Minute, "the verdict on a new pod", func() bool { return written.of("uid-n-c").UID != "" })
+	// The second word to the cluster comes after half a minute, the second try of what cannot be resolved after one.
+	time.Sleep(70 * time.Second)
+	gone := image.PodReport{Cluster: "c", Version: image.Version{Epoch: 1, Counter: 3}, Gone: []image.PodKey{running("n", "a", app, "").Key()}}
+	require.NoError(t, d.starter.Report(t.Context(), gone))
+	time.Sleep(2 * time.Second)
+	require.NoError(t, d.starter.ForgetCluster(t.Context(), "c"))
+	eventually(t, time.Minute, "the images to be told", func() bool {
+		view, err := d.starter.Image(t.Context(), baseDigest)
+		return err == nil && len(view.References) == 0
+	})
+	d.record(t, directory, "inventory_forgotten.json", workflows.InventoryID("c", "n"))
+	d.record(t, directory, "cluster_forgotten.json", workflows.ClusterID("c"))
+	d.record(t, directory, "image_of_pods.json", workflows.ImageID(appDigest))
 }
 
 func (d *dev) record(t *testing.T, directory, file, workflow string) {

@@ -45,6 +45,11 @@ type Book struct {
 	weight int
 	// byKey finds the newest use of a key.
 	byKey map[useKey]int
+	// unresolved are the uses without a manifest, untold the images whose workflows are to be told or looked after.
+	unresolved map[int]bool
+	untold     map[image.Digest]bool
+	// counts are kept until something changes.
+	counts *Counts
 }
 
 // Settings are what a report says beside its pods.
@@ -120,10 +125,19 @@ func (b *Book) Open(measure func() int) {
 
 // index rebuilds what does not travel.
 func (b *Book) index() {
-	b.byKey, b.weight = map[useKey]int{}, 0
+	b.byKey, b.weight, b.counts = map[useKey]int{}, 0, nil
+	b.unresolved, b.untold = map[int]bool{}, map[image.Digest]bool{}
+	for _, d := range sorted(b.Images) {
+		if b.Images[d].Told.IsZero() {
+			b.untold[d] = true
+		}
+	}
 	for _, number := range sorted(b.Uses) {
 		use := b.Uses[number]
 		use.pods = map[string]int{}
+		if use.Digest == "" {
+			b.unresolved[number] = true
+		}
 		b.byKey[use.key()] = number
 		b.weight += use.weight()
 		if known := b.Images[use.Digest]; known != nil {

@@ -42,9 +42,11 @@ func names(b *inventory.Book) []string {
 
 // resolve answers every question: what was reported is the manifest.
 func resolve(b *inventory.Book, now time.Time) {
-	for _, q := range b.Questions(now, 1000) {
-		_, digest, _ := strings.Cut(q.Reference, "@")
-		b.Answered(now, q.Use, image.Digest(digest), image.Name{Repository: "registry.example/app"})
+	for questions := b.Questions(now, 100); len(questions) > 0; questions = b.Questions(now, 100) {
+		for _, q := range questions {
+			_, digest, _ := strings.Cut(q.Reference, "@")
+			b.Answered(now, q.Use, image.Digest(digest), image.Name{Repository: "registry.example/app"})
+		}
 	}
 }
 
@@ -95,7 +97,7 @@ func TestOnlyACompleteSnapshotRemoves(t *testing.T) {
 
 // TestOrderDoesNotMatter plays the reports of one world in random orders, with repetitions, and packs the book now and then.
 func TestOrderDoesNotMatter(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		reports := story(random)
 		var want string
@@ -104,7 +106,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 			order := append(random.Perm(len(reports)), random.Perm(len(reports))...)
 			for _, i := range order {
 				reports[i](b)
-				if random.IntN(10) == 0 {
+				if random.IntN(20) == 0 {
 					b = travelled(t, b)
 				}
 			}

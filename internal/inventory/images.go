@@ -12,8 +12,10 @@ type Image struct {
 	Summary image.Summary `json:"summary"`
 	// Told is when its workflow was last told that it is run here; zero before the first time.
 	Told time.Time `json:"told,omitzero"`
+	// Chain is the first run id of that workflow, once it was looked after.
+	Chain string `json:"chain,omitempty"`
 
-	// telling is set while its workflow is being told.
+	// telling is set while its workflow is being told or looked after.
 	telling bool
 	// uses are the numbers of the uses that lead to it.
 	uses map[int]bool
@@ -37,9 +39,13 @@ func (b *Book) link(number int) {
 	}
 	delete(b.Dropped, d)
 	known.join(number)
-	if use := b.Uses[number]; use.HubNames != nil {
+	if b.Uses[number].HubNames != nil {
 		known.Told = time.Time{} // the image does not know these names yet
 	}
+	if known.Told.IsZero() {
+		b.untold[d] = true
+	}
+	b.counts = nil
 }
 
 // unlink takes a use away from its image; an image that nothing runs any more is dropped.
@@ -54,6 +60,7 @@ func (b *Book) unlink(number int) {
 		return
 	}
 	delete(b.Images, d)
+	delete(b.untold, d)
 	b.weight -= imageWeight
 	if !known.Told.IsZero() || known.telling {
 		b.Dropped[d] = true
@@ -73,7 +80,7 @@ func (b *Book) Learn(s image.Summary) {
 		short.Reason = clip(short.Reason, reasonLength)
 		s.Failure = &short
 	}
-	known.Summary = s
+	known.Summary, b.counts = s, nil
 	for _, number := range sorted(known.uses) {
 		b.touchAll(b.Uses[number])
 	}
@@ -88,27 +95,43 @@ type Ensure struct {
 	Names    []image.Name
 	Platform image.Platform
 	HubNames *image.HubNames
-	// Known is the version of the summary that is known here.
+	// Known is what is known of it here.
 	Known image.Summary
+	// Check says that it was told not long ago: it need only be told again if it is not what is known here.
+	Check bool
+	Chain string
 }
 
 // namesAtMost bounds the names that are told of one image.
 const namesAtMost = 10
 
-// Ensures are at most that many images whose workflows have not been told since a time; they count as being told until Told or
-// Untold is called.
-func (b *Book) Ensures(since time.Time, atMost int) []Ensure {
-	var ensures []Ensure
+// HasImages reports whether anything here runs an image that is known.
+func (b *Book) HasImages() bool { return len(b.Images) > 0 }
+
+// Check has every image looked after.
+func (b *Book) Check() {
 	for _, d := range sorted(b.Images) {
+		b.untold[d] = true
+	}
+}
+
+// Ensures are at most that many images whose workflows are to be told, or that are to be looked after; those last told before a
+// time are told again then. They count as being told until Told or Untold is called.
+func (b *Book) Ensures(before time.Time, atMost int) []Ensure {
+	var ensures []Ensure
+	for _, d := range sorted(b.untold) {
 		known := b.Images[d]
 		if len(ensures) == atMost {
 			break
 		}
-		if known.telling || known.Told.After(since) {
+		if known.telling {
 			continue
 		}
 		known.telling = true
-		ensures = append(ensures, b.ensure(d))
+		delete(b.untold, d)
+		e := b.ensure(d)
+		e.Check, e.Chain = known.Told.After(before), known.Chain
+		ensures = append(ensures, e)
 	}
 	return ensures
 }
@@ -131,22 +154,27 @@ func (b *Book) ensure(d image.Digest) Ensure {
 	return e
 }
 
-// Told notes that the workflow of an image has been told. An image of which nothing is known waits from then on.
-func (b *Book) Told(now time.Time, d image.Digest) {
+// Told notes that the workflow of an image has been told; chain is set where it was only looked after. An image of which nothing
+// is known waits from then on.
+func (b *Book) Told(now time.Time, d image.Digest, chain string) {
 	known := b.Images[d]
 	if known == nil {
 		return
 	}
-	known.telling, known.Told = false, now
+	known.telling, known.Chain = false, chain
+	if chain != "" {
+		return
+	}
+	known.Told = now
 	if known.Summary.Status == image.StatusUnknown {
 		known.Summary.Status = image.StatusInQueue
 	}
 }
 
-// Untold notes that the workflow of an image could not be told.
+// Untold notes that the workflow of an image could not be told: it is tried again.
 func (b *Book) Untold(d image.Digest) {
 	if known := b.Images[d]; known != nil {
-		known.telling = false
+		known.telling, b.untold[d] = false, true
 	}
 }
 
@@ -160,6 +188,6 @@ func (b *Book) Forgets(atMost int) []image.Digest {
 func (b *Book) Forgotten(d image.Digest) {
 	delete(b.Dropped, d)
 	if known := b.Images[d]; known != nil {
-		known.Told = time.Time{}
+		known.Told, b.untold[d] = time.Time{}, true
 	}
 }

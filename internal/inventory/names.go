@@ -26,6 +26,9 @@ func tagOf(reference string) string {
 	return strings.TrimPrefix(reference[len(repositoryOf(reference)):], ":")
 }
 
+// Clip cuts a reason to what is kept of one.
+func Clip(reason string) string { return clip(reason, reasonLength) }
+
 // clip cuts a text to so many bytes, between two characters.
 func clip(text string, most int) string {
 	if len(text) <= most {

@@ -82,7 +82,7 @@ func (b *Book) complete(v image.Version) {
 	b.weight += tombstoneWeight * (len(b.Gone) + len(b.GoneNames))
 	for _, uid := range sorted(b.Refused) {
 		if b.Refused[uid].Before(v) {
-			delete(b.Refused, uid)
+			b.admit(uid)
 		}
 	}
 	b.Arriving = slices.DeleteFunc(b.Arriving, func(a Arriving) bool { return !v.Before(a.Version) })
@@ -108,7 +108,7 @@ func (b *Book) take(now time.Time, v image.Version, p image.Pod) {
 		b.refuse(v, p.UID)
 		return
 	}
-	delete(b.Refused, p.UID)
+	b.admit(p.UID)
 	delete(b.Unwritten, p.UID)
 	b.put(now, v, p, known)
 }
@@ -126,7 +126,7 @@ func (b *Book) put(now time.Time, v image.Version, p image.Pod, known *Pod) {
 		b.release(p.UID, known)
 		b.weight -= known.weight(p.UID)
 	}
-	b.Pods[p.UID] = next
+	b.Pods[p.UID], b.counts = next, nil
 	b.weight += next.weight(p.UID)
 	b.touch(p.UID)
 }
@@ -163,7 +163,7 @@ func (b *Book) bury(v image.Version, key image.PodKey) {
 			b.remove(key.UID)
 		}
 		if refused, ok := b.Refused[key.UID]; ok && !v.Before(refused) {
-			delete(b.Refused, key.UID)
+			b.admit(key.UID)
 		}
 		return
 	}
@@ -182,6 +182,7 @@ func (b *Book) remove(uid string) {
 	}
 	b.release(uid, known)
 	b.weight -= known.weight(uid)
+	b.counts = nil
 	delete(b.Pods, uid)
 	delete(b.Dirty, uid)
 	delete(b.Unwritten, uid)
@@ -208,6 +209,7 @@ func (b *Book) Forget() {
 		b.remove(uid)
 	}
 	clear(b.Refused)
+	b.counts = nil
 	b.Arriving = nil
 }
 

@@ -139,10 +139,14 @@ type Counts struct {
 
 // Counts counts.
 func (b *Book) Counts() Counts {
+	if b.counts != nil {
+		return *b.counts
+	}
 	c := Counts{Pods: len(b.Pods), Refused: len(b.Refused)}
-	for _, uid := range sorted(b.Pods) {
-		scanned, violation := len(b.Pods[uid].Containers) > 0, false
-		for _, each := range b.Pods[uid].Containers {
+	//workflowcheck:ignore sums do not depend on the order
+	for _, pod := range b.Pods {
+		scanned, violation := len(pod.Containers) > 0, false
+		for _, each := range pod.Containers {
 			known := b.Images[b.Uses[each.Use].Digest]
 			scanned = scanned && known != nil && known.Summary.Status == image.StatusComplete
 			violation = violation || known != nil && known.Summary.OverallStatus == image.InViolation
@@ -154,5 +158,6 @@ func (b *Book) Counts() Counts {
 			c.Violations++
 		}
 	}
+	b.counts = &c
 	return c
 }

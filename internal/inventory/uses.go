@@ -74,7 +74,7 @@ func (b *Book) use(now time.Time, p image.Pod, c image.Container, known *Pod) in
 	made := &Use{Reference: c.Reference, Reported: c.Digest, Platform: p.Platform, Credential: p.Credential, HubNames: c.HubNames, pods: map[string]int{}}
 	number := b.NextUse
 	b.NextUse++
-	b.Uses[number], b.byKey[key] = made, number
+	b.Uses[number], b.byKey[key], b.unresolved[number] = made, number, true
 	b.weight += made.weight()
 	return number
 }
@@ -96,6 +96,7 @@ func (b *Book) release(uid string, p *Pod) {
 		b.unlink(c.Use)
 		b.weight -= use.weight()
 		delete(b.Uses, c.Use)
+		delete(b.unresolved, c.Use)
 		if b.byKey[use.key()] == c.Use {
 			delete(b.byKey, use.key())
 		}
@@ -113,18 +114,30 @@ type Question struct {
 // Questions are at most that many uses whose manifests are not known and that are due; they count as asked until answered.
 func (b *Book) Questions(now time.Time, atMost int) []Question {
 	var questions []Question
-	for _, number := range sorted(b.Uses) {
+	for _, number := range sorted(b.unresolved) {
 		use := b.Uses[number]
 		if len(questions) == atMost {
 			break
 		}
-		if use.Digest != "" || use.asked || use.Failure != nil && now.Before(use.Failure.NextTry) {
+		if use.asked || use.Failure != nil && now.Before(use.Failure.NextTry) {
 			continue
 		}
 		use.asked = true
 		questions = append(questions, Question{Use: number, Reference: use.reference(), Platform: use.Platform, Credential: use.Credential})
 	}
 	return questions
+}
+
+// NextQuestion is when the next use is tried again; zero when none is waiting for that.
+func (b *Book) NextQuestion() time.Time {
+	var next time.Time
+	for _, number := range sorted(b.unresolved) {
+		use := b.Uses[number]
+		if use.Failure != nil && (next.IsZero() || use.Failure.NextTry.Before(next)) {
+			next = use.Failure.NextTry
+		}
+	}
+	return next
 }
 
 // reference is what to ask a registry for: what the runtime reported, when it did, because a tag may have been moved.
@@ -143,6 +156,7 @@ func (b *Book) Answered(now time.Time, number int, d image.Digest, name image.Na
 	}
 	use.asked, use.Failure = false, nil
 	use.Digest, use.Name, use.At = d, name, now
+	delete(b.unresolved, number)
 	if use.Name.Tag == "" {
 		use.Name.Tag = tagOf(use.Reference)
 	}

@@ -69,6 +69,15 @@ func (b *Book) room(p image.Pod, known *Pod) bool {
 // refuse notes a pod for which there is no room.
 func (b *Book) refuse(v image.Version, uid string) {
 	if _, ok := b.Refused[uid]; ok || len(b.Refused) < refusedAtMost {
-		b.Refused[clip(uid, image.PodNameLength)] = v
+		b.Refused[clip(uid, image.UIDLength)] = v
+		b.counts = nil
+	}
+}
+
+// admit takes a pod off the list of those without room.
+func (b *Book) admit(uid string) {
+	if _, ok := b.Refused[uid]; ok {
+		delete(b.Refused, uid)
+		b.counts = nil
 	}
 }

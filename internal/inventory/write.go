@@ -28,6 +28,9 @@ func (b *Book) touch(uid string) {
 	}
 }
 
+// HasUnwritten reports whether something waits to be written.
+func (b *Book) HasUnwritten() bool { return len(b.Dirty)+len(b.Unwritten) > 0 }
+
 // Writes are at most that many pods to be written to. Only verdicts are written: a pod that has none and never had one is
 // passed over until it is touched again. They are dirty no more; Written or Unwrote says what became of them.
 func (b *Book) Writes(atMost int) []string {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/perceptor/perceptor/internal/image"
 )
@@ -30,6 +31,33 @@ func WriteJSON(out io.Writer, value any) error {
 		return fmt.Errorf("write JSON: %w", err)
 	}
 	return nil
+}
+
+// WriteYAML writes a value as YAML, with the keys that it has in JSON and in their order.
+func WriteYAML(out io.Writer, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode as JSON: %w", err)
+	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return fmt.Errorf("read JSON as YAML: %w", err)
+	}
+	plainStyle(&document)
+	encoder := yaml.NewEncoder(out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(&document); err != nil {
+		return fmt.Errorf("encode as YAML: %w", err)
+	}
+	return encoder.Close()
+}
+
+// plainStyle undoes the braces and quotes of JSON; the encoder quotes what needs it.
+func plainStyle(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		plainStyle(child)
+	}
 }
 
 // WriteSummary writes one row for each image.

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perceptor/perceptor/cmd/internal/console"
+	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+func newCluster(s *shared) *cobra.Command {
+	cmd := &cobra.Command{Use: "cluster", Short: "Look at the clusters that are watched, forget one"}
+	cmd.AddCommand(newClusterList(s), newClusterForget(s))
+	return cmd
+}
+
+func newClusterList(s *shared) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the clusters with their counts, and when they were last heard of",
+		Example: "  perceptor cluster list\n  perceptor cluster list -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.withStarter(func(st *starter.Starter) error {
+				clusters, err := readClusters(cmd.Context(), st)
+				if err != nil {
+					return err
+				}
+				if output == "json" {
+					return console.WriteJSON(cmd.OutOrStdout(), clusters)
+				}
+				t := console.NewTable(cmd.OutOrStdout(), "cluster", "namespaces", "pods", "unscanned", "in violation", "last snapshot", "last heard of", "verdicts onto pods")
+				for _, c := range clusters {
+					sum := sumOf(c)
+					t.AppendRow([]any{c.Cluster, len(c.Namespaces), sum.Pods, sum.Unscanned, sum.Violations, since(c.SnapshotAt), since(c.Seen), yesNo(c.WriteBack)})
+				}
+				t.Render()
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	return cmd
+}
+
+// readClusters asks every cluster; one that has gone meanwhile is left out.
+func readClusters(ctx context.Context, st *starter.Starter) ([]workflows.ClusterView, error) {
+	names, err := st.Clusters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	clusters := []workflows.ClusterView{}
+	for _, name := range names {
+		view, err := st.Cluster(ctx, name)
+		if errors.Is(err, starter.ErrUnknownCluster) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		clusters = append(clusters, view)
+	}
+	return clusters, nil
+}
+
+// sumOf adds the counts of all namespaces.
+func sumOf(c workflows.ClusterView) workflows.NamespaceSeen {
+	var sum workflows.NamespaceSeen
+	for _, n := range c.Namespaces {
+		sum.Pods, sum.Unscanned, sum.Violations = sum.Pods+n.Pods, sum.Unscanned+n.Unscanned, sum.Violations+n.Violations
+	}
+	return sum
+}
+
+func since(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func newClusterForget(s *shared) *cobra.Command {
+	return &cobra.Command{
+		Use:   "forget CLUSTER",
+		Short: "Forget a cluster that is no more, and everything in it",
+		Long: `Forget a cluster that is no more: its pods are in no list, and images that nothing else runs are kept no longer.
+A perceiver that still watches it brings it back with its next snapshot.`,
+		Example: "  perceptor cluster forget old-cluster",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStarter(func(st *starter.Starter) error {
+				view, err := st.Cluster(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				if err := st.ForgetCluster(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "forgetting cluster %s: %d namespaces, %d pods\n", args[0], len(view.Namespaces), sumOf(view).Pods)
+				return err
+			})
+		},
+	}
+}

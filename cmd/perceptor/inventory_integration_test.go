@@ -1,0 +1,207 @@
+//go:build integration || record
+
+package main_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// labels stands in for a platform: it keeps what was last written onto each pod.
+type labels struct {
+	lock   sync.Mutex
+	pods   map[string]image.PodVerdict
+	writes int
+}
+
+func (l *labels) Write(_ context.Context, rows []image.PodVerdict) (image.WriteResult, error) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	for _, row := range rows {
+		l.pods[row.UID] = row
+		l.writes++
+	}
+	return image.WriteResult{Written: len(rows)}, nil
+}
+
+// of is what stands on a pod.
+func (l *labels) of(uid string) image.PodVerdict {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return l.pods[uid]
+}
+
+func (l *labels) count() int {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return l.writes
+}
+
+// perceiver serves the queue of a cluster, as a perceiver's process does.
+func (d *dev) perceiver(t testing.TB, cluster string) *labels {
+	t.Helper()
+	written := &labels{pods: map[string]image.PodVerdict{}}
+	w := worker.New(d.client, workflows.PerceiverQueue(cluster), worker.Options{DisableWorkflowWorker: true})
+	w.RegisterActivity(activities.NewPerceiverSteps(d.starter, written))
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+	return written
+}
+
+// running is a pod that runs an image, under its manifest's digest or another form.
+func running(namespace, name, reference string, reported image.Digest) image.Pod {
+	return image.Pod{
+		UID: "uid-" + namespace + "-" + name, Namespace: namespace, Name: name, Platform: image.Platform{OS: "linux", Architecture: "amd64"},
+		Containers: []image.Container{{Name: "main", Reference: reference, Digest: reported}},
+	}
+}
+
+// joined waits until the join has so many rows, all in a status.
+func (d *dev) joined(t testing.TB, f starter.JoinFilter, count int, status image.ScanStatus) []image.PodVerdict {
+	t.Helper()
+	var rows []image.PodVerdict
+	eventually(t, 3*time.Minute, "the join", func() bool {
+		page, err := d.starter.Join(context.Background(), f)
+		if err != nil || len(page.Rows) != count {
+			return false
+		}
+		rows = page.Rows
+		for _, row := range rows {
+			if row.Status != status {
+				return false
+			}
+		}
+		return true
+	})
+	return rows
+}
+
+func TestPodsAreJoinedWhileTheWorkerIsKilled(t *testing.T) {
+	d := startDev(t)
+	first := d.worker(t, 0)
+	written := d.perceiver(t, "c")
+	app, appDigest := d.push(t, "join/app", 1<<20)
+	base, baseDigest := d.push(t, "join/base", 1<<20)
+	report := image.PodReport{Cluster: "c", WriteBack: true, Version: image.Version{Epoch: 1, Counter: 1}, Pods: []image.Pod{
+		running("one", "a", app, appDigest), running("one", "b", base, baseDigest), running("two", "a", app, appDigest),
+		{Bare: true, Containers: []image.Container{{Reference: base, Digest: baseDigest}}},
+	}}
+	require.NoError(t, d.starter.Report(t.Context(), report))
+	first.kill(t)
+	require.NoError(t, d.starter.Report(t.Context(), report))
+	late := report
+	late.Version, late.Pods = image.Version{Epoch: 1}, []image.Pod{running("one", "a", base, baseDigest)}
+	require.NoError(t, d.starter.Report(t.Context(), late))
+	d.worker(t, 0)
+	rows := d.joined(t, starter.JoinFilter{Cluster: "c"}, 4, image.StatusComplete)
+	require.Equal(t, []string{workflows.BareImages, "one", "one", "two"},
+		[]string{rows[0].Namespace, rows[1].Namespace, rows[2].Namespace, rows[3].Namespace})
+	require.Equal(t, appDigest, rows[1].Containers[0].Image.Digest, "a late report changes nothing")
+	require.Equal(t, 2, d.stats(t).UploadsAccepted)
+	for _, row := range rows[1:] {
+		eventually(t, time.Minute, "the verdict on pod "+row.Name, func() bool { return written.of(row.UID).Status == image.StatusComplete })
+		require.Equal(t, row.OverallStatus, written.of(row.UID).OverallStatus)
+	}
+
+	// A pod whose image is known gets its verdict without a scan, and an unchanged snapshot writes nothing.
+	began := time.Now()
+	report.Version.Counter, report.Pods = 2, []image.Pod{running("three", "a", app, appDigest)}
+	require.NoError(t, d.starter.Report(t.Context(), report))
+	eventually(t, time.Minute, "the verdict of a known image", func() bool {
+		return written.of("uid-three-a").Status == image.StatusComplete
+	})
+	t.Logf("from the event to the verdict on the pod: %s", time.Since(began))
+	writes := written.count()
+	report.Version.Counter, report.Snapshot = 3, true
+	report.Pods = []image.Pod{running("one", "b", base, baseDigest), running("three", "a", app, appDigest)}
+	require.NoError(t, d.starter.Report(t.Context(), report))
+	rows = d.joined(t, starter.JoinFilter{}, 2, image.StatusComplete)
+	require.Equal(t, "one", rows[0].Namespace)
+	require.Equal(t, "three", rows[1].Namespace)
+	require.Equal(t, writes, written.count())
+	require.Equal(t, 2, d.stats(t).UploadsAccepted)
+
+	view, err := d.starter.Cluster(t.Context(), "c")
+	require.NoError(t, err)
+	require.Equal(t, report.Version, view.Snapshot)
+	require.NoError(t, d.starter.ForgetCluster(t.Context(), "c"))
+	eventually(t, time.Minute, "the cluster to be forgotten", func() bool {
+		_, err := d.starter.Join(context.Background(), starter.JoinFilter{Cluster: "c"})
+		return err != nil
+	})
+	require.ErrorIs(t, d.starter.ForgetCluster(t.Context(), "c"), starter.ErrUnknownCluster)
+	eventually(t, time.Minute, "the images to be told", func() bool {
+		view, err := d.starter.Image(context.Background(), appDigest)
+		return err == nil && len(view.References) == 0
+	})
+}
+
+// pushIndex puts an index of two platforms into the registry and gives its digest and those of its manifests.
+func (d *dev) pushIndex(t testing.TB, repository string) (reference string, index, amd, arm image.Digest) {
+	t.Helper()
+	digests := map[string]image.Digest{}
+	var whole v1.ImageIndex = empty.Index
+	for _, architecture := range []string{"amd64", "arm64"} {
+		layer, err := random.Image(1<<20, 1)
+		require.NoError(t, err)
+		config, err := layer.ConfigFile()
+		require.NoError(t, err)
+		config = config.DeepCopy()
+		config.OS, config.Architecture = "linux", architecture
+		made, err := mutate.ConfigFile(layer, config)
+		require.NoError(t, err)
+		digest, err := made.Digest()
+		require.NoError(t, err)
+		digests[architecture] = image.Digest(digest.String())
+		whole = mutate.AppendManifests(whole, mutate.IndexAddendum{
+			Add: made, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}},
+		})
+	}
+	reference = d.Registry + "/" + repository + ":1"
+	parsed, err := name.ParseReference(reference)
+	require.NoError(t, err)
+	require.NoError(t, remote.WriteIndex(parsed, whole))
+	digest, err := whole.Digest()
+	require.NoError(t, err)
+	return reference, image.Digest(digest.String()), digests["amd64"], digests["arm64"]
+}
+
+func TestOneIndexOnTwoPlatformsInThreeFormsIsTwoScans(t *testing.T) {
+	d := startDev(t)
+	d.worker(t, 0)
+	reference, index, amd, arm := d.pushIndex(t, "join/index")
+	onArm := running("n", "index-arm", reference, index)
+	onArm.Platform.Architecture = "arm64"
+	pending := running("n", "pending-arm", reference, "")
+	pending.Platform.Architecture = "arm64"
+	require.NoError(t, d.starter.Report(t.Context(), image.PodReport{Cluster: "c", Pods: []image.Pod{
+		running("n", "index-amd", reference, index), onArm, running("n", "manifest-amd", reference, amd), running("m", "tag-amd", reference, ""), pending,
+	}}))
+	rows := d.joined(t, starter.JoinFilter{}, 5, image.StatusComplete)
+	for _, row := range rows {
+		want := amd
+		if row.Name == "index-arm" || row.Name == "pending-arm" {
+			want = arm
+		}
+		require.Equal(t, want, row.Containers[0].Image.Digest, row.Name)
+	}
+	seen := d.stats(t)
+	require.Equal(t, 2, seen.UploadsAccepted)
+	require.Equal(t, map[string]int{amd.Hex(): 1, arm.Hex(): 1}, seen.ScansByName)
+}

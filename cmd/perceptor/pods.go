@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perceptor/perceptor/cmd/internal/console"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/starter"
+)
+
+// podForms are the forms in which pods can be shown.
+var podForms = []string{"table", "wide", "json", "yaml"}
+
+func newPods(s *shared) *cobra.Command {
+	var filter starter.JoinFilter
+	var status, overall, output string
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "pods",
+		Short: "List the pods that run, and the verdicts on their images",
+		Long: `List the pods of all clusters with what is known of the images they run. A pod's status is the worst of its containers';
+one with an image that is not scanned is UNKNOWN, and -o wide says why.`,
+		Example: `  perceptor pods
+  perceptor pods --namespace shop --overall-status IN_VIOLATION
+  perceptor pods --status Failed -o wide
+  perceptor pods --image registry.example/base -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains(podForms, output) {
+				return fmt.Errorf("output %q: want one of %s", output, strings.Join(podForms, ", "))
+			}
+			if limit < 1 {
+				return fmt.Errorf("limit is %d; want at least 1", limit)
+			}
+			filter.Status, filter.OverallStatus = image.ScanStatus(status), image.OverallStatus(strings.ToUpper(overall))
+			return s.withStarter(func(st *starter.Starter) error {
+				pods, err := readPods(cmd.Context(), st, filter, limit)
+				if err != nil {
+					return err
+				}
+				return pods.write(cmd.OutOrStdout(), output)
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&filter.Cluster, "cluster", "", "only pods of this cluster")
+	flags.StringVar(&filter.Namespace, "namespace", "", "only pods of this namespace")
+	flags.StringVar(&status, "status", "", "only pods in this scan status: Unknown, InQueue, Complete or Failed")
+	flags.StringVar(&overall, "overall-status", "", "only pods with this overall status, such as IN_VIOLATION")
+	flags.StringVar(&filter.Image, "image", "", "only pods that run this image: a part of its reference, or its digest")
+	flags.StringVarP(&output, "output", "o", "table", "table, wide, json or yaml")
+	flags.IntVar(&limit, "limit", 10_000, "how many at the most")
+	return cmd
+}
+
+// podList is what was read of the join.
+type podList struct {
+	rows    []image.PodVerdict
+	refused int
+	more    bool
+}
+
+// readPods reads page after page, until there are no more or the limit is reached.
+func readPods(ctx context.Context, st *starter.Starter, f starter.JoinFilter, limit int) (podList, error) {
+	pods := podList{rows: []image.PodVerdict{}}
+	for {
+		f.Limit = limit - len(pods.rows)
+		page, err := st.Join(ctx, f)
+		if err != nil {
+			return pods, err
+		}
+		pods.rows = append(pods.rows, page.Rows...)
+		pods.refused += page.Refused
+		f.After, pods.more = page.Next, page.Next != ""
+		if !pods.more || len(pods.rows) >= limit {
+			return pods, nil
+		}
+	}
+}
+
+func (l podList) write(out io.Writer, form string) error {
+	switch form {
+	case "json":
+		return console.WriteJSON(out, l.rows)
+	case "yaml":
+		return console.WriteYAML(out, l.rows)
+	case "wide":
+		l.wide(out)
+	default:
+		l.table(out)
+	}
+	p := &printer{out: out}
+	if l.refused > 0 {
+		p.line("%d pods or more are in no row: their namespaces have more than an inventory holds", l.refused)
+	}
+	if l.more {
+		p.line("there are more than %d; narrow the list or raise --limit", len(l.rows))
+	}
+	return p.err
+}
+
+func (l podList) table(out io.Writer) {
+	t := console.NewTable(out, "cluster", "namespace", "pod", "scan", "status", "violations", "vulnerabilities")
+	for _, r := range l.rows {
+		t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), r.Status, r.OverallStatus, r.PolicyViolations, severities(r.Vulnerabilities)})
+	}
+	t.Render()
+}
+
+// wide has a line for each container.
+func (l podList) wide(out io.Writer) {
+	t := console.NewTable(out, "cluster", "namespace", "pod", "container", "image", "digest", "scan", "status", "violations", "vulnerabilities", "hubs", "why not")
+	for _, r := range l.rows {
+		for _, c := range r.Containers {
+			t.AppendRow([]any{
+				r.Cluster, r.Namespace, podName(r), c.Name, c.Reference, c.Image.Digest.Short(), c.Image.Status, c.Image.OverallStatus,
+				c.Image.PolicyViolations, severities(c.Image.Vulnerabilities), strings.Join(c.Image.Hubs, ", "), whyNot(c.Image.Failure),
+			})
+		}
+		if len(r.Containers) == 0 {
+			t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), "", "", "", r.Status, r.OverallStatus, 0, "", "", "it has no container"})
+		}
+	}
+	t.Render()
+}
+
+func podName(r image.PodVerdict) string {
+	if r.Bare {
+		return "(image alone)"
+	}
+	return r.Name
+}
+
+// severities are the counts that are not zero, worst first.
+func severities(c image.Counts) string {
+	var parts []string
+	for _, each := range []struct {
+		name  string
+		count int
+	}{{"critical", c.Critical}, {"high", c.High}, {"medium", c.Medium}, {"low", c.Low}, {"unrated", c.Unrated}} {
+		if each.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", each.count, each.name))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func whyNot(f *image.Failure) string {
+	if f == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s: %s; attempt %d, next try %s", f.Step, f.Class, f.Reason, f.Attempt, f.NextTry.Local().Format(time.DateTime))
+}

@@ -1,0 +1,102 @@
+package starter_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// A perceiver reports all there is when it starts, then what changes.
+func ExampleStarter_Report() {
+	ctx := context.Background()
+	temporal, err := client.Dial(client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer temporal.Close()
+	s := starter.New(temporal)
+
+	epoch, err := s.Epoch(ctx, "my-cluster")
+	if err != nil {
+		log.Fatal(err)
+	}
+	version := image.Version{Epoch: epoch}
+	next := func() image.Version { version.Counter++; return version }
+
+	web := image.Pod{
+		UID: "7a1c", Namespace: "shop", Name: "web-1", Platform: image.Platform{OS: "linux", Architecture: "arm64"},
+		Containers: []image.Container{{Name: "web", Reference: "registry.example/shop/web:7"}},
+	}
+	everything := image.PodReport{Cluster: "my-cluster", Version: next(), Snapshot: true, Pods: []image.Pod{web}}
+	if err := s.Report(ctx, everything); err != nil {
+		log.Fatal(err)
+	}
+
+	// The container has started: now its digest is known. Another pod has ended.
+	web.Containers[0].Digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	changes := image.PodReport{
+		Cluster: "my-cluster", Version: next(), Pods: []image.Pod{web}, Gone: []image.PodKey{{UID: "11fe", Namespace: "shop", Name: "web-0"}},
+	}
+	err = s.Report(ctx, changes)
+	if refused, ok := errors.AsType[*starter.RefusedError](err); ok {
+		log.Print("sending these again does not help: ", refused)
+	} else if err != nil {
+		log.Fatal(err) // or send the same report again
+	}
+}
+
+// The join is read page by page.
+func ExampleStarter_Join() {
+	ctx := context.Background()
+	temporal, err := client.Dial(client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer temporal.Close()
+	s := starter.New(temporal)
+
+	filter := starter.JoinFilter{Cluster: "my-cluster", OverallStatus: image.InViolation}
+	for {
+		page, err := s.Join(ctx, filter)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, pod := range page.Rows {
+			fmt.Println(pod.Namespace, pod.Name, pod.OverallStatus, pod.PolicyViolations)
+		}
+		if filter.After = page.Next; filter.After == "" {
+			return
+		}
+	}
+}
+
+// An image is listed, looked at, and scanned again.
+func ExampleStarter_Rescan() {
+	ctx := context.Background()
+	temporal, err := client.Dial(client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer temporal.Close()
+	s := starter.New(temporal)
+
+	rows, _, err := s.Images(ctx, starter.ImageFilter{Repository: "registry.example/shop/web"}, 1)
+	if err != nil || len(rows) == 0 {
+		log.Fatal("no such image: ", err)
+	}
+	view, err := s.Image(ctx, rows[0].Digest)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(view.Status, view.OverallStatus, view.Failure)
+	if err := s.Rescan(ctx, view.Digest, workflows.Rescan{Reason: "new base image", Class: workflows.ClassPerson}); err != nil {
+		log.Fatal(err)
+	}
+}
