@@ -3,18 +3,28 @@ package workers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// hubsFresh is how long an answer of the pool is good for all scans of this process. Each question is a task for the one
-// workflow that all wait for, and every scan begins with it; a hub that was closed or paused a second ago says so itself,
-// or is asked once more than it need be.
-const hubsFresh = time.Second
+// Each question is a task for the one workflow that all wait for, and every scan begins with it. hubsFresh is how long an
+// answer is good for all scans of this process; a hub that was closed or paused a second ago says so itself, or is asked
+// once more than it need be. While the pool is slow, its worker dead or busy, scans wait for hubsPatience and then make do
+// with an answer younger than hubsUsable: a thousand that wait would keep the workers busy with waiting, and the pool slow.
+const (
+	hubsFresh    = time.Second
+	hubsPatience = time.Second
+	hubsUsable   = time.Minute
+	// hubsLongest bounds the question and, where there is no pool, its start.
+	hubsLongest = 30 * time.Second
+)
 
 // poolLink is the pool of hubs as the steps see it: one that is gone is started with the hubs configured here.
 type poolLink interface {
@@ -27,23 +37,53 @@ type pool struct {
 	link poolLink
 	hubs []workflows.HubConfig
 
-	lock  sync.Mutex
-	known []activities.HubState
-	asked time.Time
+	flight singleflight.Group
+	lock   sync.Mutex
+	known  []activities.HubState
+	told   time.Time
 }
 
 func newPool(link poolLink, hubs []workflows.HubConfig) *pool { return &pool{link: link, hubs: hubs} }
 
-// Hubs asks the pool, unless it was asked a moment ago. Those who ask meanwhile wait for that answer.
+// Hubs asks the pool, unless it was asked a moment ago. All who ask share one question, which goes on when one of them
+// gives up.
 func (p *pool) Hubs(ctx context.Context) ([]activities.HubState, error) {
+	known, age := p.read()
+	if age < hubsFresh {
+		return known, nil
+	}
+	answer := p.flight.DoChan("", func() (any, error) {
+		shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), hubsLongest)
+		defer cancel()
+		return p.ask(shared)
+	})
+	var enough <-chan time.Time
+	if age < hubsUsable {
+		enough = time.After(hubsPatience)
+	}
+	select {
+	case a := <-answer:
+		hubs, _ := a.Val.([]activities.HubState)
+		if a.Err != nil && age < hubsUsable {
+			return known, nil
+		}
+		return hubs, a.Err
+	case <-enough:
+		return known, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("ask the pool of hubs: %w", ctx.Err())
+	}
+}
+
+// read is the last answer and its age.
+func (p *pool) read() ([]activities.HubState, time.Duration) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if time.Since(p.asked) < hubsFresh {
-		return p.known, nil
-	}
+	return p.known, time.Since(p.told)
+}
+
+// ask asks the pool, and starts it when there is none.
+func (p *pool) ask(ctx context.Context) ([]activities.HubState, error) {
 	hubs, err := p.link.Hubs(ctx)
 	if errors.Is(err, starter.ErrNoPool) {
 		if err = p.link.ConfigureHubs(ctx, p.hubs); err == nil {
@@ -53,7 +93,9 @@ func (p *pool) Hubs(ctx context.Context) ([]activities.HubState, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.known, p.asked = hubs, time.Now()
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.known, p.told = hubs, time.Now()
 	return hubs, nil
 }
 

@@ -19,10 +19,12 @@ type fakePool struct {
 	errs              []error
 	asked, configured int
 	hubs              []workflows.HubConfig
+	slow              time.Duration
 }
 
 func (f *fakePool) Hubs(context.Context) ([]activities.HubState, error) {
 	f.asked++
+	time.Sleep(f.slow)
 	if len(f.errs) > 0 {
 		err := f.errs[0]
 		f.errs = f.errs[1:]
@@ -67,6 +69,34 @@ func TestPoolThatDoesNotAnswerIsAskedAgainAtOnce(t *testing.T) {
 	hubs, err := p.Hubs(t.Context())
 	require.NoError(t, err)
 	require.Len(t, hubs, 1)
+}
+
+// TestSlowPoolHoldsUpNoScan: every question of a scan has a deadline shorter than the pool may take.
+func TestSlowPoolHoldsUpNoScan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakePool{slow: 8 * time.Second}
+		p := newPool(f, nil)
+		soon := func() context.Context {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			t.Cleanup(cancel)
+			return ctx
+		}
+		_, err := p.Hubs(soon())
+		require.ErrorIs(t, err, context.DeadlineExceeded, "nothing is known yet")
+		hubs, err := p.Hubs(soon())
+		require.NoError(t, err)
+		require.Len(t, hubs, 1)
+		require.Equal(t, 1, f.asked, "the question went on without the one who gave up")
+		time.Sleep(hubsFresh)
+		asked := time.Now()
+		for range 3 {
+			_, err = p.Hubs(soon())
+			require.NoError(t, err)
+		}
+		require.LessOrEqual(t, time.Since(asked), 3*hubsPatience)
+		require.Equal(t, 2, f.asked)
+		time.Sleep(f.slow)
+	})
 }
 
 func TestPoolThatIsGoneIsStarted(t *testing.T) {
