@@ -102,7 +102,7 @@ e2e-rolling: build ## 200 images while four scanners are restarted one after the
 
 # The test writes down how it ended, so that this is the last line whatever the test program still says.
 end-to-end = @result=$$(mktemp) && trap 'rm -f "$$result"' EXIT && \
-	E2E_RESULT="$$result" $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^$1$$' ./cmd/perceptor && cat "$$result"
+	E2E_RESULT="$$result" $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^$1$$' ./cmd/perceptor && cat "$$result"
 
 ## ---- checks
 

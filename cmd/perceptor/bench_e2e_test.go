@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e || bench
 
 package main_test
 
@@ -17,10 +17,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/perceptor/perceptor/internal/image"
-	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
 )
 
 // bench is everything an end-to-end test runs: a Temporal server and a registry, hubs and workers in their own processes.
@@ -45,7 +46,7 @@ type pushed struct {
 }
 
 // startBench starts all but the hubs and the workers. The directory is kept when the test fails.
-func startBench(t *testing.T) *bench {
+func startBench(t testing.TB) *bench {
 	t.Helper()
 	directory, err := os.MkdirTemp("", "perceptor-e2e-")
 	require.NoError(t, err)
@@ -60,7 +61,7 @@ func startBench(t *testing.T) *bench {
 	return b
 }
 
-func seedOf(t *testing.T) uint64 {
+func seedOf(t testing.TB) uint64 {
 	t.Helper()
 	text := os.Getenv("E2E_SEED")
 	if text == "" {
@@ -72,7 +73,7 @@ func seedOf(t *testing.T) uint64 {
 }
 
 // imagesWanted is E2E_IMAGES, to try things with fewer.
-func imagesWanted(t *testing.T, otherwise int) int {
+func imagesWanted(t testing.TB, otherwise int) int {
 	t.Helper()
 	text := os.Getenv("E2E_IMAGES")
 	if text == "" {
@@ -87,7 +88,7 @@ func imagesWanted(t *testing.T, otherwise int) int {
 func (b *bench) random(part uint64) *rand.Rand { return rand.New(rand.NewPCG(b.seed, part)) }
 
 // run starts the perceptor program with its output in a log file, until the test ends.
-func (b *bench) run(t *testing.T, log string, environment []string, args ...string) *process {
+func (b *bench) run(t testing.TB, log string, environment []string, args ...string) *process {
 	t.Helper()
 	p, err := b.launch(log, environment, args...)
 	require.NoError(t, err)
@@ -127,8 +128,21 @@ func (b *bench) end(p *process) {
 	p.ended <- nil
 }
 
-// configure writes the configuration of the workers: the hubs, and a scan client that lists in a moment.
-func (b *bench) configure(t *testing.T, drain time.Duration) {
+// scanners is what every scanner host is told.
+type scanners struct {
+	drain  time.Duration
+	berths int
+	// list and most are between what times a listing takes.
+	list, most time.Duration
+}
+
+// quickly is for tests of everything but the listing.
+func quickly(drain time.Duration) scanners {
+	return scanners{drain: drain, berths: 4, list: 500 * time.Millisecond, most: 500 * time.Millisecond}
+}
+
+// configure writes the configuration of the workers: the hubs, and a scan client that only takes its time.
+func (b *bench) configure(t testing.TB, s scanners) {
 	t.Helper()
 	var text strings.Builder
 	text.WriteString("hubs:\n")
@@ -136,37 +150,39 @@ func (b *bench) configure(t *testing.T, drain time.Duration) {
 		fmt.Fprintf(&text, "- {name: %s, url: 'https://%s', limit: %d, token-file: %s/hub-token, ca-file: %s/hub-ca.pem}\n",
 			h.name, h.address, h.limit, h.directory, h.directory)
 	}
-	fmt.Fprintf(&text, "scanner:\n  drain: %s\n  client: {command: %s}\n", drain, b.quickClient(t))
+	fmt.Fprintf(&text, "scanner:\n  drain: %s\n  berths: %d\n  client: {command: %s}\n", s.drain, s.berths, b.sleepingClient(t, s))
 	b.config = filepath.Join(b.directory, "perceptor.yaml")
 	require.NoError(t, os.WriteFile(b.config, []byte(text.String()), 0o600))
 }
 
-// quickClient is a scan client that lists one package in any image, after half a second, and uploads by the real client.
-func (b *bench) quickClient(t *testing.T) string {
+// sleepingClient is a scan client that lists one package in any image, after a while, and uploads by the real client.
+func (b *bench) sleepingClient(t testing.TB, s scanners) string {
 	t.Helper()
 	actual, err := filepath.Abs(filepath.Join(bin, "perceptor-scan"))
 	require.NoError(t, err)
+	// The process's number is as good as a random one.
 	script := fmt.Sprintf(`#!/bin/sh
 verb=$1
 if [ "$verb" != list ]; then exec %s "$@"; fi
+time=$((%d + $$ * 7919 %% %d))
 while [ $# -gt 0 ]; do
 	case $1 in --document) document=$2 ;; --tar) tar=$2 ;; esac
 	shift
 done
 [ -s "$tar" ] || { echo '{"error":{"class":"invalid","message":"no image","refused":true}}'; exit 65; }
-sleep 0.5
+sleep $((time / 1000)).$(printf %%03d $((time %% 1000)))
 echo '{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[{"type":"library","name":"a","version":"1","purl":"pkg:generic/a@1"}]}' >"$document.partial"
 mv "$document.partial" "$document"
 echo "$tar" >>%s
 echo '{"result":{"components":1,"documentBytes":140}}'
-`, actual, b.lists)
-	path := filepath.Join(b.directory, "quick-client")
+`, actual, s.list.Milliseconds(), (s.most-s.list).Milliseconds()+1, b.lists)
+	path := filepath.Join(b.directory, "sleeping-client")
 	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))
 	return path
 }
 
 // startWorkers starts that many workers, each a scanner host with a directory of its own.
-func (b *bench) startWorkers(t *testing.T, number int) {
+func (b *bench) startWorkers(t testing.TB, number int) {
 	t.Helper()
 	for i := range number {
 		p, err := b.launchWorker(i)
@@ -190,7 +206,7 @@ func (b *bench) launchWorker(i int) (*process, error) {
 func (b *bench) scanner(i int) string { return filepath.Join(b.directory, "scanners", strconv.Itoa(i)) }
 
 // pushImages makes small images that nobody has seen before.
-func (b *bench) pushImages(t *testing.T, number int) {
+func (b *bench) pushImages(t testing.TB, number int) {
 	t.Helper()
 	for i := range number {
 		reference, digest := b.push(t, fmt.Sprintf("e2e/image-%d", i), 1<<10)
@@ -198,43 +214,52 @@ func (b *bench) pushImages(t *testing.T, number int) {
 	}
 }
 
-// observeAll asks for all scans.
-func (b *bench) observeAll(t *testing.T) {
+// observeAll asks for all scans, as a perceiver would: again where a busy server gave no answer.
+func (b *bench) observeAll(t testing.TB) {
 	t.Helper()
 	for _, each := range b.images {
-		b.observe(t, each.reference, each.digest)
+		repository, tag, _ := strings.Cut(strings.TrimPrefix(each.reference, b.Registry), ":")
+		wanted := workflows.Observe{
+			Names: []image.Name{{Repository: b.Registry + repository, Tag: tag}}, Class: workflows.ClassPod, Domain: workflows.DefaultDomain,
+			Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "test", Until: time.Now().Add(24 * time.Hour)},
+		}
+		eventually(t, 2*time.Minute, "the server to take image "+each.reference, func() bool {
+			return b.starter.Observe(t.Context(), each.digest, wanted) == nil
+		})
 	}
 }
 
 // awaitComplete waits until visibility shows that many images complete, tells how far things are now and then, and calls
 // others with the number.
-func (b *bench) awaitComplete(ctx context.Context, t *testing.T, number int, others ...func(complete int)) {
+func (b *bench) awaitComplete(ctx context.Context, t testing.TB, number int, others ...func(complete int)) {
 	t.Helper()
-	filter := starter.ImageFilter{Status: image.StatusComplete}
+	query := fmt.Sprintf(`WorkflowType = "Image" AND ExecutionStatus = "Running" AND %s = "%s"`, workflows.AttributeScanStatus.GetName(), image.StatusComplete)
+	complete := 0
 	for told := time.Now(); ; time.Sleep(time.Second) {
-		rows, _, err := b.starter.Images(ctx, filter, len(b.images)+1)
+		counted, err := b.client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query})
 		if ctx.Err() != nil {
 			b.explain(t)
-			require.FailNow(t, "time is up", "%d of %d images are complete", len(rows), len(b.images))
+			require.FailNow(t, "time is up", "%d of %d images are complete", complete, len(b.images))
 		}
 		if err != nil {
 			continue
 		}
+		complete = int(counted.GetCount())
 		for _, other := range others {
-			other(len(rows))
+			other(complete)
 		}
-		if len(rows) >= number {
+		if complete >= number {
 			return
 		}
 		if time.Since(told) > 30*time.Second {
 			told = time.Now()
-			t.Logf("%d of %d complete", len(rows), len(b.images))
+			t.Logf("%d of %d complete", complete, len(b.images))
 		}
 	}
 }
 
 // explain tells of images that are not complete what the pool and they themselves say.
-func (b *bench) explain(t *testing.T) {
+func (b *bench) explain(t testing.TB) {
 	t.Helper()
 	status, err := b.starter.HubPool(context.Background())
 	t.Logf("pool: %+v %v", status, err)
@@ -254,7 +279,7 @@ func (b *bench) explain(t *testing.T) {
 }
 
 // completeImages asks every image itself.
-func (b *bench) completeImages(t *testing.T) int {
+func (b *bench) completeImages(t testing.TB) int {
 	t.Helper()
 	var group errgroup.Group
 	group.SetLimit(8)
@@ -279,7 +304,7 @@ func (b *bench) completeImages(t *testing.T) int {
 }
 
 // announceResult writes the line that says how it ended, for whoever prints it last.
-func announceResult(t *testing.T, line string) {
+func announceResult(t testing.TB, line string) {
 	t.Helper()
 	t.Log(line)
 	if file := os.Getenv("E2E_RESULT"); file != "" {

@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e || bench
 
 package main_test
 
@@ -36,7 +36,7 @@ type hubProcess struct {
 }
 
 // startHub starts a hub on a free port and waits until it answers.
-func startHub(t *testing.T, b *bench, name string, limit int, faults builtin.Faults) *hubProcess {
+func startHub(t testing.TB, b *bench, name string, limit int, faults builtin.Faults) *hubProcess {
 	t.Helper()
 	h := &hubProcess{name: name, limit: limit, directory: filepath.Join(b.directory, "hub-"+name), address: freeAddress(t)}
 	text, err := json.Marshal(faults)
@@ -47,7 +47,7 @@ func startHub(t *testing.T, b *bench, name string, limit int, faults builtin.Fau
 }
 
 // freeAddress is one nobody listens on at the moment.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

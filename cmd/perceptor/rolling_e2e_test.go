@@ -28,7 +28,7 @@ func TestRollingRestart(t *testing.T) {
 	number := imagesWanted(t, 200)
 	base := slow(b.seed, time.Second, 5*time.Second)
 	b.hubs = []*hubProcess{startHub(t, b, "three", 3, base), startHub(t, b, "five", 5, base)}
-	b.configure(t, rollingDrain)
+	b.configure(t, quickly(rollingDrain))
 	b.pushImages(t, number)
 	b.startWorkers(t, 4)
 	ctx, cancel := context.WithTimeout(t.Context(), rollingBound)

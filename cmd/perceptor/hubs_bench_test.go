@@ -1,0 +1,141 @@
+//go:build bench
+
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// The hubs of the backlog: what they may have at a time, and between what times they take for a scan. Nothing computes.
+const (
+	hubLeast, hubMost   = 2 * time.Second, 15 * time.Second
+	listLeast, listMost = time.Second, 5 * time.Second
+	backlogBound        = 15 * time.Minute
+	// backlogHosts scanners with backlogBerths each list faster than the hubs scan.
+	backlogHosts, backlogBerths = 2, 20
+)
+
+var backlogLimits = []int{1, 5, 20}
+
+// BenchmarkBacklog scans 600 images through three hubs with limits of 1, 5 and 20, which share one backlog, and reports for
+// each of them: leases_L is the part of the limit that is out while work waits, idle_L is for how long a lease is out while
+// the hub does not work on its scan: the way to the upload, the upload, and from the hub's end to the release.
+func BenchmarkBacklog(b *testing.B) {
+	e := startBench(b)
+	for _, limit := range backlogLimits {
+		e.hubs = append(e.hubs, startHub(b, e, fmt.Sprintf("limit-%d", limit), limit, slow(e.seed, hubLeast, hubMost)))
+	}
+	number := imagesWanted(b, 600)
+	e.configure(b, scanners{drain: time.Second, berths: backlogBerths, list: listLeast, most: listMost})
+	e.pushImages(b, number)
+	for b.Loop() {
+		e.observeAll(b)
+		e.startWorkers(b, backlogHosts)
+		ctx, cancel := context.WithTimeout(b.Context(), backlogBound)
+		e.awaitComplete(ctx, b, number)
+		cancel()
+	}
+	b.ReportMetric(0, "ns/op")
+	e.reportLeases(b, number)
+}
+
+func (b *bench) reportLeases(t *testing.B, number int) {
+	t.Helper()
+	all := b.leases(t)
+	require.Len(t, all, number)
+	for _, h := range b.hubs {
+		// While there are more images without a lease than berths, images wait in the backlog.
+		last := all[number-backlogHosts*backlogBerths].granted
+		used := usedLeases(all, h, last)
+		idle := b.idleLeases(t, all, h, last)
+		s, err := h.stats(context.Background())
+		require.NoError(t, err)
+		t.ReportMetric(used, fmt.Sprintf("leases_%d", h.limit))
+		t.ReportMetric(percentile(idle, 0.5).Seconds(), fmt.Sprintf("s_idle_%d_p50", h.limit))
+		t.ReportMetric(percentile(idle, 0.99).Seconds(), fmt.Sprintf("s_idle_%d_p99", h.limit))
+		t.ReportMetric(float64(s.MaxInProgress), fmt.Sprintf("most_%d", h.limit))
+		t.Logf("%s: %d scans in the steady part, highest in progress %d", h.name, len(idle), s.MaxInProgress)
+		if used < 0.98 {
+			t.Errorf("%s had %.3f of its leases out while work waited, at least 0.98 wanted", h.name, used)
+		}
+		if int(s.MaxInProgress) > h.limit {
+			t.Errorf("%s had %d scans in progress, at most %d allowed", h.name, s.MaxInProgress, h.limit)
+		}
+	}
+}
+
+// usedLeases is the part of a hub's limit that is out on average, from when all of it was out for the first time until a
+// given time.
+func usedLeases(all []held, h *hubProcess, until time.Time) float64 {
+	var from time.Time
+	granted := 0
+	for _, lease := range all {
+		if lease.hub != h.name {
+			continue
+		}
+		if granted++; granted == h.limit {
+			from = lease.granted
+			break
+		}
+	}
+	var sum time.Duration
+	for _, lease := range all {
+		if lease.hub == h.name {
+			begin, end := later(lease.granted, from), earlier(lease.release, until)
+			sum += max(end.Sub(begin), 0)
+		}
+	}
+	return sum.Seconds() / until.Sub(from).Seconds() / float64(h.limit)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// idleLeases is for how long each lease of a hub was out while the hub did nothing for it.
+func (b *bench) idleLeases(t *testing.B, all []held, h *hubProcess, until time.Time) []time.Duration {
+	t.Helper()
+	var idle []time.Duration
+	var toHub, toNotice, toRelease []time.Duration
+	for _, lease := range all {
+		if lease.hub != h.name || lease.release.After(until) {
+			continue
+		}
+		digest, err := workflows.DigestOf(lease.holder)
+		require.NoError(t, err)
+		scan, noticed := b.atHub(t, digest)
+		require.Equal(t, image.HubScanComplete, scan.State)
+		idle = append(idle, lease.release.Sub(lease.granted)-scan.UpdatedAt.Sub(scan.StartedAt))
+		toHub = append(toHub, scan.StartedAt.Sub(lease.granted))
+		toNotice = append(toNotice, noticed.Sub(scan.UpdatedAt))
+		toRelease = append(toRelease, lease.release.Sub(noticed))
+	}
+	var parts []string
+	for _, part := range []struct {
+		what  string
+		times []time.Duration
+	}{{"grant to upload taken", toHub}, {"scan done to noticed", toNotice}, {"noticed to released", toRelease}} {
+		parts = append(parts, fmt.Sprintf("%s p50 %s p99 %s", part.what, percentile(part.times, 0.5).Round(time.Millisecond), percentile(part.times, 0.99).Round(time.Millisecond)))
+	}
+	t.Logf("%s: %s", h.name, strings.Join(parts, ", "))
+	return idle
+}
