@@ -1,0 +1,133 @@
+package kubernetes
+
+import (
+	"strings"
+	"unique"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// convert is what a pod runs, without its platform. Containers that f ignores are left out.
+func convert(pod *corev1.Pod, f *Filter, pullSecrets bool) image.Pod {
+	converted := image.Pod{UID: string(pod.UID), Namespace: shared(pod.Namespace), Name: pod.Name}
+	if pullSecrets {
+		converted.Credential = shared(credentialName(pod))
+	}
+	for _, c := range containersOf(pod) {
+		if !f.ignores(c.Reference) {
+			converted.Containers = append(converted.Containers, c)
+		}
+	}
+	return converted
+}
+
+// containersOf has the main containers first, so that their numbers in labels do not depend on what stands beside them.
+func containersOf(pod *corev1.Pod) []image.Container {
+	status := map[string]*corev1.ContainerStatus{}
+	for _, statuses := range [][]corev1.ContainerStatus{
+		pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses,
+	} {
+		for i := range statuses {
+			status[statuses[i].Name] = &statuses[i]
+		}
+	}
+	var containers []image.Container
+	add := func(name, reference string, kind image.ContainerKind) {
+		containers = append(containers, containerOf(name, reference, kind, status[name]))
+	}
+	for i := range pod.Spec.Containers {
+		add(pod.Spec.Containers[i].Name, pod.Spec.Containers[i].Image, image.ContainerMain)
+	}
+	for i := range pod.Spec.InitContainers {
+		c := &pod.Spec.InitContainers[i]
+		kind := image.ContainerInit
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			kind = image.ContainerSidecar
+		}
+		add(c.Name, c.Image, kind)
+	}
+	for i := range pod.Spec.EphemeralContainers {
+		add(pod.Spec.EphemeralContainers[i].Name, pod.Spec.EphemeralContainers[i].Image, image.ContainerEphemeral)
+	}
+	return containers
+}
+
+// containerOf joins what the pod asks for and what the runtime reports.
+func containerOf(name, reference string, kind image.ContainerKind, status *corev1.ContainerStatus) image.Container {
+	reference = strings.ToValidUTF8(reference, "\uFFFD")
+	reported, digest := "", image.Digest("")
+	if status != nil {
+		reported, digest = parseImageID(status.ImageID)
+		// A pod may name an image of the node by its configuration; then the runtime knows a better name for it.
+		if isConfiguration(reference) && status.Image != "" {
+			reference = strings.ToValidUTF8(status.Image, "\uFFFD")
+		}
+	}
+	repository, tag, pinned := splitReference(reference)
+	if digest == "" {
+		digest = pinned
+	}
+	switch {
+	case repository == "" || isConfiguration(reference):
+		// Not a name of anything a registry has; the runtime's will do, or else the resolver says what is wrong with it.
+		if reported != "" {
+			reference = reported
+		}
+	case reported != "" && !hasHost(repository):
+		// A short name means another registry on another node: the runtime knows which one it was here.
+		reference = joinReference(reported, tag)
+	default:
+		reference = joinReference(repository, tag)
+	}
+	return image.Container{Name: shared(name), Kind: kind, Reference: shared(reference), Digest: image.Digest(shared(string(digest)))}
+}
+
+// shared makes equal strings one: a cluster has far fewer images, namespaces and names of containers than pods.
+func shared(s string) string { return unique.Make(s).Value() }
+
+// ended reports whether nothing of the pod will run again.
+func ended(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// begun reports whether the pod has a node. Before that nothing of it runs, and nobody knows for which platform it will.
+func begun(pod *corev1.Pod) bool {
+	return pod.Spec.NodeName != "" || len(pod.Status.ContainerStatuses) > 0 || len(pod.Status.InitContainerStatuses) > 0
+}
+
+// wantedPlatform is what a pod itself says of the platform it is made for: the best there is while its node is unknown.
+func wantedPlatform(pod *corev1.Pod) image.Platform {
+	platform := image.Platform{OS: pod.Spec.NodeSelector[corev1.LabelOSStable], Architecture: pod.Spec.NodeSelector[corev1.LabelArchStable]}
+	if pod.Spec.OS != nil {
+		platform.OS = string(pod.Spec.OS.Name)
+	}
+	return sharedPlatform(platform)
+}
+
+func platformOf(node *corev1.Node) image.Platform {
+	return sharedPlatform(image.Platform{OS: node.Status.NodeInfo.OperatingSystem, Architecture: node.Status.NodeInfo.Architecture})
+}
+
+func sharedPlatform(p image.Platform) image.Platform {
+	return image.Platform{OS: shared(p.OS), Architecture: shared(p.Architecture), Variant: shared(p.Variant)}
+}
+
+// secretsPrefix marks a credential's name as the names of pull secrets in a cluster.
+const secretsPrefix = "kubernetes:"
+
+// credentialName names the pull secrets of a pod, "kubernetes:NAMESPACE/SECRET,SECRET". Kubernetes itself has copied those
+// of the service account into the pod, where the pod named none.
+func credentialName(pod *corev1.Pod) string {
+	var secrets []string
+	for _, secret := range pod.Spec.ImagePullSecrets {
+		if secret.Name != "" {
+			secrets = append(secrets, secret.Name)
+		}
+	}
+	if len(secrets) == 0 {
+		return ""
+	}
+	return secretsPrefix + pod.Namespace + "/" + strings.Join(secrets, ",")
+}

@@ -1,0 +1,103 @@
+package kubernetes
+
+import (
+	"fmt"
+	"hash/maphash"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// podEntry is what is kept of a pod: a hundredth of it, since there may be 100,000.
+type podEntry struct {
+	metav1.ObjectMeta // Namespace, Name, UID and ResourceVersion; nothing else is filled in
+	node              string
+	// hidden is set for what is never reported: it has ended, has not begun, has opted out, or its namespace is left out.
+	hidden bool
+	pod    image.Pod
+	// sum tells whether anything above differs from an earlier state.
+	sum uint64
+}
+
+// nodeEntry is what is kept of a node.
+type nodeEntry struct {
+	metav1.ObjectMeta
+	platform image.Platform
+}
+
+// namespaceEntry is what is kept of a namespace.
+type namespaceEntry struct {
+	metav1.ObjectMeta
+	wanted bool
+}
+
+func keyOnly(m *metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: shared(m.Namespace), Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion}
+}
+
+// keepPod cuts a pod down as it comes in.
+func (w *watch) keepPod(object any) (any, error) {
+	pod, isPod := object.(*corev1.Pod)
+	if !isPod {
+		return kept[*podEntry](object)
+	}
+	entry := &podEntry{ObjectMeta: keyOnly(&pod.ObjectMeta), node: shared(pod.Spec.NodeName)}
+	if !w.filter.allows(pod.Namespace) || ended(pod) || !begun(pod) || optedOut(pod.Annotations) {
+		entry.hidden = true
+		return entry, nil
+	}
+	entry.pod = convert(pod, w.filter, w.pullSecrets)
+	entry.pod.Platform = wantedPlatform(pod)
+	entry.hidden = len(entry.pod.Containers) == 0
+	entry.sum = sumOf(entry.pod)
+	return entry, nil
+}
+
+func keepNode(object any) (any, error) {
+	node, isNode := object.(*corev1.Node)
+	if !isNode {
+		return kept[*nodeEntry](object)
+	}
+	return &nodeEntry{ObjectMeta: keyOnly(&node.ObjectMeta), platform: platformOf(node)}, nil
+}
+
+func (w *watch) keepNamespace(object any) (any, error) {
+	namespace, isNamespace := object.(*corev1.Namespace)
+	if !isNamespace {
+		return kept[*namespaceEntry](object)
+	}
+	wanted := w.filter.selects(namespace.Labels) && !optedOut(namespace.Annotations)
+	return &namespaceEntry{ObjectMeta: keyOnly(&namespace.ObjectMeta), wanted: wanted}, nil
+}
+
+// kept lets pass what was cut down before.
+func kept[T any](object any) (any, error) {
+	switch object.(type) {
+	case T, cache.DeletedFinalStateUnknown:
+		return object, nil
+	default:
+		return nil, fmt.Errorf("unexpected object of type %T in a cache", object)
+	}
+}
+
+var seed = maphash.MakeSeed()
+
+// sumOf is equal for pods that are reported alike.
+func sumOf(p image.Pod) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	add := func(parts ...string) {
+		for _, part := range parts {
+			_, _ = h.WriteString(part)
+			_ = h.WriteByte(0)
+		}
+	}
+	add(p.UID, p.Namespace, p.Name, p.Platform.OS, p.Platform.Architecture, p.Platform.Variant, p.Credential)
+	for _, c := range p.Containers {
+		add(c.Name, string(c.Kind), c.Reference, string(c.Digest))
+	}
+	return h.Sum64()
+}

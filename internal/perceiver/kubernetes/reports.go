@@ -1,0 +1,206 @@
+package kubernetes
+
+import (
+	"context"
+	"log/slog"
+	"time"
+	"unique"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// Reporter takes what the cluster runs. Reports have ever newer versions; after an error the same is said again, in a
+// report with a newer version.
+type Reporter interface {
+	Report(ctx context.Context, r image.PodReport) error
+}
+
+// How changes are gathered. The first one after a quiet time waits only for those that come with it, so that a single pod
+// is reported at once, and a storm in few reports.
+const (
+	gatherTime  = 500 * time.Millisecond
+	settleTime  = 25 * time.Millisecond
+	gatherCount = 200
+)
+
+// reportTimeout is how long a report of changes may take.
+const reportTimeout = time.Minute
+
+// dirtyAtMost is how many pods may wait to be reported one by one; for more of them a snapshot is made of all.
+const dirtyAtMost = 20_000
+
+// view is what holds in the cluster now.
+type view interface {
+	pod(uid string) (image.Pod, bool)
+	uids() []string
+}
+
+// told is what was last said of a pod, whether or not it has arrived.
+type told struct {
+	namespace, name string
+	platform        unique.Handle[image.Platform]
+	// sum is that of the pod as it was said; 0 where it has to be said again.
+	sum uint64
+}
+
+// reports makes reports of what changed and snapshots of everything, one of each kind at a time. All fields belong to
+// the goroutine of run.
+type reports struct {
+	to       Reporter
+	from     view
+	dirty    *dirty
+	head     image.PodReport // cluster, domain, write-back and the version
+	interval time.Duration
+	logger   *slog.Logger
+
+	told     map[string]told
+	last     time.Time // when the last report was made
+	since    time.Time // when the first pod of the next one was noticed
+	chunk    int       // how many pods it holds at the most
+	pause    pause
+	snapshot snapshot
+}
+
+func newReports(to Reporter, from view, d *dirty, head image.PodReport, interval time.Duration, logger *slog.Logger) *reports {
+	return &reports{to: to, from: from, dirty: d, head: head, interval: interval, logger: logger, told: map[string]told{}, chunk: gatherCount}
+}
+
+// run reports until ctx ends, beginning with a snapshot.
+func (r *reports) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			r.abandonSnapshot()
+			return
+		case err := <-r.snapshot.done:
+			r.endSnapshot(err)
+		case <-r.dirty.some:
+		case <-timer.C:
+		}
+		if now := time.Now(); r.snapshot.startAt(now) {
+			r.beginSnapshot(ctx)
+		}
+		if at, some := r.flushAt(); some && !time.Now().Before(at) {
+			r.flush(ctx)
+		}
+		timer.Reset(time.Until(r.next()))
+	}
+}
+
+// next is when there is something to do, if nothing happens before.
+func (r *reports) next() time.Time {
+	next := time.Now().Add(r.interval)
+	if r.snapshot.done == nil && r.snapshot.due.Before(next) {
+		next = r.snapshot.due
+	}
+	if at, some := r.flushAt(); some && at.Before(next) {
+		next = at
+	}
+	return next
+}
+
+// flushAt is when the next report of changes is due, if there are any.
+func (r *reports) flushAt() (time.Time, bool) {
+	waiting := r.dirty.count()
+	if waiting == 0 {
+		r.since = time.Time{}
+		return time.Time{}, false
+	}
+	if r.since.IsZero() {
+		r.since = time.Now()
+	}
+	at := r.since
+	if waiting < gatherCount {
+		at = latest(at.Add(settleTime), r.last.Add(gatherTime))
+	}
+	return latest(at, r.pause.until), true
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// flush reports the pods that are dirty now, in as many reports as it takes, until one fails.
+func (r *reports) flush(ctx context.Context) {
+	waiting := r.dirty.count()
+	if waiting > dirtyAtMost {
+		r.logger.Info("so many pods have changed that all are reported", "changed", waiting)
+		r.dirty.take(waiting)
+		r.snapshot.again(time.Now())
+		return
+	}
+	for waiting > 0 && ctx.Err() == nil {
+		uids := r.dirty.take(min(r.chunk, waiting))
+		waiting -= r.chunk
+		err := r.report(ctx, uids)
+		r.last, r.since = time.Now(), time.Time{}
+		if err != nil {
+			// A smaller report may do where one of its pods is what cannot be reported.
+			r.chunk = max(1, r.chunk/2)
+			r.pause.longer(time.Now())
+			r.logger.Warn("changes of pods could not be reported; they are reported again", "pods", len(uids), "pause", r.pause.length, "reason", err)
+			return
+		}
+		r.chunk = min(gatherCount, 2*r.chunk)
+		r.pause = pause{}
+	}
+}
+
+// report says what holds of some pods, and nothing where that was said before.
+func (r *reports) report(ctx context.Context, uids []string) error {
+	report := r.head
+	for _, uid := range uids {
+		before, was := r.told[uid]
+		pod, is := r.current(uid, r.told)
+		switch {
+		case is && (!was || before.sum != sumOf(pod)):
+			report.Pods = append(report.Pods, pod)
+		case !is && was:
+			report.Gone = append(report.Gone, image.PodKey{UID: uid, Namespace: before.namespace, Name: before.name})
+		}
+	}
+	if len(report.Pods)+len(report.Gone) == 0 {
+		return nil
+	}
+	r.head.Version.Counter++
+	report.Version = r.head.Version
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	err := r.to.Report(ctx, report)
+	for _, pod := range report.Pods {
+		r.said(pod, err)
+	}
+	for _, gone := range report.Gone {
+		if err == nil {
+			delete(r.told, gone.UID)
+		} else {
+			r.dirty.mark(gone.UID)
+		}
+	}
+	return err
+}
+
+// current is the pod as it is to be reported. A platform once known stays, also when the node has gone before its pods.
+func (r *reports) current(uid string, told map[string]told) (image.Pod, bool) {
+	pod, is := r.from.pod(uid)
+	if before, was := told[uid]; is && was && pod.Platform.Architecture == "" {
+		pod.Platform = before.platform.Value()
+	}
+	return pod, is
+}
+
+// said notes that a report held a pod. Where the report failed it may have arrived all the same, in part.
+func (r *reports) said(pod image.Pod, err error) {
+	said := told{namespace: pod.Namespace, name: pod.Name, platform: unique.Make(pod.Platform)}
+	if err == nil {
+		said.sum = sumOf(pod)
+	} else {
+		r.dirty.mark(pod.UID)
+	}
+	r.told[pod.UID] = said
+}

@@ -1,0 +1,252 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// byNode and byUID are the indexes of pods besides that of their namespaces.
+const (
+	byNode = "node"
+	byUID  = "uid"
+)
+
+// watch keeps the caches of one cluster and says which pods may have to be reported again.
+type watch struct {
+	filter      *Filter
+	pullSecrets bool
+	dirty       *dirty
+	logger      *slog.Logger
+
+	pods, nodes, namespaces *source
+}
+
+// source is one informer, and whether the cluster refuses to be read by it.
+type source struct {
+	what     string
+	informer cache.SharedIndexInformer
+	// refused is set while the API server answers that this identity may not read; informers try again for ever.
+	refused atomic.Bool
+}
+
+func newWatch(client kubernetes.Interface, f *Filter, pullSecrets bool, d *dirty, logger *slog.Logger) (*watch, error) {
+	w := &watch{filter: f, pullSecrets: pullSecrets, dirty: d, logger: logger}
+	core := client.CoreV1()
+	var err error
+	indexers := cache.Indexers{
+		cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
+		byNode:               indexer(func(p *podEntry) string { return p.node }),
+		byUID:                indexer(func(p *podEntry) string { return string(p.UID) }),
+	}
+	if w.pods, err = w.source("pods", &corev1.Pod{}, listerOf(client, core.Pods(metav1.NamespaceAll)), w.keepPod, w.podEvents(), indexers); err != nil {
+		return nil, err
+	}
+	if w.nodes, err = w.source("nodes", &corev1.Node{}, listerOf(client, core.Nodes()), keepNode, w.nodeEvents(), nil); err != nil {
+		return nil, err
+	}
+	w.namespaces, err = w.source("namespaces", &corev1.Namespace{}, listerOf(client, core.Namespaces()), w.keepNamespace, w.namespaceEvents(), nil)
+	return w, err
+}
+
+func indexer(value func(*podEntry) string) cache.IndexFunc {
+	return func(object any) ([]string, error) {
+		if p, ok := object.(*podEntry); ok && value(p) != "" {
+			return []string{value(p)}, nil
+		}
+		return nil, nil
+	}
+}
+
+// listWatcher is what the typed clients have in common.
+type listWatcher[L runtime.Object] interface {
+	List(ctx context.Context, o metav1.ListOptions) (L, error)
+	Watch(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error)
+}
+
+// listerOf lists and watches through a typed client, in the way that the cluster is able to.
+func listerOf[L runtime.Object](client kubernetes.Interface, c listWatcher[L]) cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc:  func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return c.List(ctx, o) },
+		WatchFuncWithContext: c.Watch,
+	}, client)
+}
+
+func (w *watch) source(what string, of runtime.Object, from cache.ListerWatcher, keep cache.TransformFunc, on cache.ResourceEventHandler, by cache.Indexers,
+) (*source, error) {
+	if by == nil {
+		by = cache.Indexers{}
+	}
+	s := &source{what: what, informer: cache.NewSharedIndexInformer(from, of, 0, by)}
+	if err := s.informer.SetTransform(keep); err != nil {
+		return nil, fmt.Errorf("watch %s: %w", what, err)
+	}
+	if err := s.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { w.failed(s, err) }); err != nil {
+		return nil, fmt.Errorf("watch %s: %w", what, err)
+	}
+	if _, err := s.informer.AddEventHandler(on); err != nil {
+		return nil, fmt.Errorf("watch %s: %w", what, err)
+	}
+	return s, nil
+}
+
+// failed notes why a list or a watch ended. Watches end now and then; only a refusal is worth a warning, once.
+func (w *watch) failed(s *source, err error) {
+	if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
+		w.logger.Debug("watch ended", "of", s.what, "reason", err)
+		return
+	}
+	if !s.refused.Swap(true) {
+		w.logger.Warn("the cluster does not let this perceiver read", "what", s.what, "reason", err)
+	}
+}
+
+// run keeps the caches until ctx ends.
+func (w *watch) run(ctx context.Context) {
+	done := make(chan struct{})
+	sources := []*source{w.pods, w.nodes, w.namespaces}
+	for _, s := range sources {
+		go func() {
+			s.informer.RunWithContext(ctx)
+			done <- struct{}{}
+		}()
+	}
+	for range sources {
+		<-done
+	}
+}
+
+// syncPoll is how often a start looks whether the caches are filled.
+const syncPoll = 20 * time.Millisecond
+
+// synced waits for the caches. Without nodes platforms stay unknown, and without namespaces no namespace can opt out, so
+// a refusal of these does not hold up the rest; but a selector of namespaces needs them.
+func (w *watch) synced(ctx context.Context) error {
+	ticker := time.NewTicker(syncPoll)
+	defer ticker.Stop()
+	for {
+		filled := w.pods.informer.HasSynced() &&
+			(w.nodes.informer.HasSynced() || w.nodes.refused.Load()) &&
+			(w.namespaces.informer.HasSynced() || w.namespaces.refused.Load() && w.filter.selector == nil)
+		if filled {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// podEvents marks pods that have come, gone, or changed in what is reported. A pod whose end was missed may have a successor
+// of the same name: then both are marked.
+func (w *watch) podEvents() cache.ResourceEventHandler {
+	return handler(func(before, after *podEntry) bool {
+		return before.sum != after.sum || before.hidden != after.hidden || before.node != after.node || before.UID != after.UID
+	}, func(pods ...*podEntry) {
+		for _, p := range pods {
+			w.dirty.mark(string(p.UID))
+		}
+	})
+}
+
+// nodeEvents marks the pods of nodes that have come, or turned out to be of another platform. The pods of a node that has
+// gone go on being of its platform.
+func (w *watch) nodeEvents() cache.ResourceEventHandler {
+	events := handler(func(before, after *nodeEntry) bool { return before.platform != after.platform },
+		func(nodes ...*nodeEntry) { w.markIndexed(byNode, nodes[0].Name) })
+	events.DeleteFunc = nil
+	return events
+}
+
+// namespaceEvents marks the pods of namespaces that have opted in or out.
+func (w *watch) namespaceEvents() cache.ResourceEventHandler {
+	return handler(func(before, after *namespaceEntry) bool { return before.wanted != after.wanted },
+		func(namespaces ...*namespaceEntry) { w.markIndexed(cache.NamespaceIndex, namespaces[0].Name) })
+}
+
+func (w *watch) markIndexed(index, value string) {
+	found, err := w.pods.informer.GetIndexer().ByIndex(index, value)
+	if err != nil {
+		w.logger.Error("pods could not be looked up", "index", index, "reason", err)
+		return
+	}
+	w.dirty.mark(uidsOf(found)...)
+}
+
+func uidsOf(pods []any) []string {
+	uids := make([]string, 0, len(pods))
+	for _, each := range pods {
+		if p, ok := each.(*podEntry); ok {
+			uids = append(uids, string(p.UID))
+		}
+	}
+	return uids
+}
+
+// handler calls mark with what has come, gone or changed.
+func handler[T any](changed func(before, after T) bool, mark func(...T)) cache.ResourceEventHandlerFuncs {
+	of := func(object any) {
+		if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+			object = gone.Obj // as it was last seen
+		}
+		if entry, ok := object.(T); ok {
+			mark(entry)
+		}
+	}
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc: of, DeleteFunc: of,
+		UpdateFunc: func(before, after any) {
+			b, isB := before.(T)
+			a, isA := after.(T)
+			if isA && isB && changed(b, a) {
+				mark(a, b)
+			}
+		},
+	}
+}
+
+// pod is what is to be reported of the pod with this UID now; false where there is none, or none of interest.
+func (w *watch) pod(uid string) (image.Pod, bool) {
+	found, err := w.pods.informer.GetIndexer().ByIndex(byUID, uid)
+	if err != nil || len(found) == 0 {
+		return image.Pod{}, false
+	}
+	entry, ok := found[0].(*podEntry)
+	if !ok || entry.hidden || !w.wantsNamespace(entry.Namespace) {
+		return image.Pod{}, false
+	}
+	pod := entry.pod
+	if node, exists, err := w.nodes.informer.GetStore().GetByKey(entry.node); err == nil && exists {
+		if n, ok := node.(*nodeEntry); ok && n.platform.Architecture != "" {
+			pod.Platform = n.platform
+		}
+	}
+	return pod, true
+}
+
+// wantsNamespace is true for a namespace that is not known yet, unless it must be selected: pods may arrive before theirs.
+func (w *watch) wantsNamespace(name string) bool {
+	found, exists, err := w.namespaces.informer.GetStore().GetByKey(name)
+	if err != nil || !exists {
+		return w.filter.selector == nil
+	}
+	n, ok := found.(*namespaceEntry)
+	return ok && n.wanted
+}
+
+// uids are those of all pods, of interest or not.
+func (w *watch) uids() []string { return uidsOf(w.pods.informer.GetStore().List()) }
