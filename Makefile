@@ -38,7 +38,7 @@ in-each = @failed=0; for module in $1; do echo "$(notdir $(firstword $2)) $(word
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run demo kube-apiserver e2e-hub e2e-rolling check test bench clean always \
+.PHONY: help build run demo kube-apiserver e2e-hub e2e-rolling check test bench bench-large clean always \
 	archtest format tidy vet lint workflowcheck test-heavy test-integration test-root
 
 help: ## list the targets
@@ -158,6 +158,9 @@ bench: build ## measure; the README's table comes from here
 	$(call benchmarks-of,.)
 	$(call benchmarks-of,cmd/perceptor-scan)
 	$(call benchmarks-of,cmd/perceptor-dev)
+
+bench-large: build ## 100,000 images that wait: takes long (BENCH_WAITING=N make bench for another number)
+	BENCH_WAITING=100000 $(GO) test -tags bench -run '^$$' -bench '^BenchmarkWaiting$$' -timeout 180m ./cmd/perceptor
 
 benchmarks-of = $(if $(call having,$1,^func Benchmark),cd $1 && $(GO) test -tags bench -run '^$$' -bench . -timeout 60m $(call having,$1,^func Benchmark))
 
