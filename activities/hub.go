@@ -22,6 +22,11 @@ type Hub interface {
 	Ready(ctx context.Context) error
 	// UploadTarget says where a scan client uploads and as whom.
 	UploadTarget(ctx context.Context) (image.UploadTarget, error)
+	// Changes reads what happened at the hub between two times, and the hub's time when it answered. A hub that does not
+	// tell answers with an error of class unsupported.
+	Changes(ctx context.Context, since, until time.Time) ([]image.HubChange, time.Time, error)
+	// DigestsOf lists the images whose scans are behind a project version, in one call; class not-found when it is gone.
+	DigestsOf(ctx context.Context, versionURL string) ([]image.Digest, error)
 }
 
 // HubSteps are the steps on one hub's queue.

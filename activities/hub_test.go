@@ -31,6 +31,8 @@ type stubHub struct {
 	found, state image.HubScan
 	err          error
 	asked        int
+	changes      []image.HubChange
+	digests      []image.Digest
 }
 
 func (h *stubHub) FindScan(context.Context, string) (image.HubScan, error) {
@@ -53,6 +55,17 @@ func (h *stubHub) Ready(context.Context) error { return h.err }
 func (h *stubHub) UploadTarget(context.Context) (image.UploadTarget, error) {
 	return image.UploadTarget{Hub: "a", Token: "t0ken"}, h.err
 }
+
+func (h *stubHub) Changes(context.Context, time.Time, time.Time) ([]image.HubChange, time.Time, error) {
+	return h.changes, hubTime, h.err
+}
+
+func (h *stubHub) DigestsOf(context.Context, string) ([]image.Digest, error) {
+	return h.digests, h.err
+}
+
+// hubTime is the hub's clock in these tests.
+var hubTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func environment(t *testing.T, steps any) *testsuite.TestActivityEnvironment {
 	t.Helper()

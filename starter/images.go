@@ -71,16 +71,18 @@ func (s *Starter) Images(ctx context.Context, f ImageFilter, limit int) (rows []
 }
 
 func imageRow(fields map[string]*commonpb.Payload, since time.Time) ImageRow {
-	read := func(key temporal.SearchAttributeKeyKeyword) string {
-		var value string
-		if p, ok := fields[key.GetName()]; ok {
-			_ = converter.GetDefaultDataConverter().FromPayload(p, &value)
-		}
-		return value
-	}
-	return ImageRow{
-		Digest: image.Digest(read(workflows.AttributeDigest)), Repository: read(workflows.AttributeRepository),
-		Hub: read(workflows.AttributeHub), Status: image.ScanStatus(read(workflows.AttributeScanStatus)),
-		OverallStatus: image.OverallStatus(read(workflows.AttributeOverallStatus)), Since: since,
+	row := ImageRow{Since: since}
+	readField(fields, workflows.AttributeDigest, &row.Digest)
+	readField(fields, workflows.AttributeRepository, &row.Repository)
+	readField(fields, workflows.AttributeHub, &row.Hub)
+	readField(fields, workflows.AttributeScanStatus, &row.Status)
+	readField(fields, workflows.AttributeOverallStatus, &row.OverallStatus)
+	return row
+}
+
+// readField reads a search attribute; one that is not there leaves its value alone.
+func readField(fields map[string]*commonpb.Payload, key temporal.SearchAttributeKey, value any) {
+	if p, ok := fields[key.GetName()]; ok {
+		_ = converter.GetDefaultDataConverter().FromPayload(p, value)
 	}
 }

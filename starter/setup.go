@@ -14,10 +14,10 @@ import (
 
 // SearchAttributes are the attributes the namespace must have, with their types.
 func SearchAttributes() map[string]enumspb.IndexedValueType {
-	all := map[string]enumspb.IndexedValueType{}
+	all := map[string]enumspb.IndexedValueType{workflows.AttributeAsOf.GetName(): enumspb.INDEXED_VALUE_TYPE_DATETIME}
 	for _, key := range []temporal.SearchAttributeKeyKeyword{
 		workflows.AttributeDigest, workflows.AttributeRepository, workflows.AttributeHub, workflows.AttributeScanStatus,
-		workflows.AttributeOverallStatus, workflows.AttributeCluster, workflows.AttributeNamespace,
+		workflows.AttributeOverallStatus, workflows.AttributeHubVersion, workflows.AttributeCluster, workflows.AttributeNamespace,
 	} {
 		all[key.GetName()] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
 	}
@@ -32,13 +32,14 @@ const attributesSeen = time.Minute
 
 // SetUp makes the namespace ready: the search attributes, then the pool with its hubs. It is safe to repeat.
 func (s *Starter) SetUp(ctx context.Context, namespace string, hubs []workflows.HubConfig) error {
-	if err := s.addAttributes(ctx, namespace); err != nil {
+	if err := s.AddAttributes(ctx, namespace); err != nil {
 		return err
 	}
 	return s.ConfigureHubs(ctx, hubs)
 }
 
-func (s *Starter) addAttributes(ctx context.Context, namespace string) error {
+// AddAttributes adds the search attributes that the namespace lacks.
+func (s *Starter) AddAttributes(ctx context.Context, namespace string) error {
 	missing, err := s.missingAttributes(ctx, namespace)
 	if err != nil || len(missing) == 0 {
 		return err

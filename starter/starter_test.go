@@ -39,9 +39,10 @@ func TestDoingReadsWhatEachStepTells(t *testing.T) {
 	require.Equal(t, "Odd", now.Step, "a form that does not fit leaves its part empty")
 }
 
-func TestSearchAttributesAreNineAndTyped(t *testing.T) {
+func TestSearchAttributesAreElevenAndTyped(t *testing.T) {
 	all := SearchAttributes()
-	require.Len(t, all, 9)
+	require.Len(t, all, 11)
 	require.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD, all["PerceptorDigest"])
 	require.Equal(t, enumspb.INDEXED_VALUE_TYPE_INT, all["PerceptorPods"])
+	require.Equal(t, enumspb.INDEXED_VALUE_TYPE_DATETIME, all["PerceptorAsOf"])
 }

@@ -73,7 +73,10 @@ func configureHubs(life fx.Lifecycle, settings Settings, s *starter.Starter, c c
 		if err := SetHubRates(ctx, s, settings.Namespace, c); err != nil {
 			return err
 		}
-		return s.ConfigureHubs(ctx, HubConfigs(c))
+		if err := s.ConfigureHubs(ctx, HubConfigs(c)); err != nil {
+			return err
+		}
+		return s.ConfigureRefresh(ctx, RefreshPlans(c))
 	}))
 }
 
@@ -96,6 +99,22 @@ func HubConfigs(c config.Config) []workflows.HubConfig {
 	return hubs
 }
 
+// refreshEvery is how often a hub is asked what has changed, where the configuration says nothing else.
+const refreshEvery = time.Minute
+
+// RefreshPlans says how often each hub is asked what has changed. A hub that gets no new scans still judges old ones.
+func RefreshPlans(c config.Config) []starter.RefreshPlan {
+	var plans []starter.RefreshPlan
+	for _, h := range c.Hubs {
+		plan := starter.RefreshPlan{Hub: h.Name, Every: h.Refresh}
+		if plan.Every == 0 {
+			plan.Every = refreshEvery
+		}
+		plans = append(plans, plan)
+	}
+	return plans
+}
+
 // appendWorker adds a worker to the life of the process.
 func appendWorker(life fx.Lifecycle, w worker.Worker) {
 	life.Append(fx.StartStopHook(w.Start, w.Stop))
@@ -114,10 +133,12 @@ func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, conf
 	w.RegisterWorkflow(workflows.HubPool)
 	w.RegisterWorkflow(workflows.Inventory)
 	w.RegisterWorkflow(workflows.Cluster)
+	w.RegisterWorkflow(workflows.RefreshHub)
 	w.RegisterActivity(activities.NewScanSteps(newPool(s, HubConfigs(conf)), s))
 	w.RegisterActivity(activities.NewPoolSteps(s))
 	w.RegisterActivity(activities.NewReportSteps(s))
 	w.RegisterActivity(activities.NewInventorySteps(s))
+	w.RegisterActivity(activities.NewRefreshSteps(s))
 	appendWorker(life, w)
 }
 

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"go.temporal.io/sdk/temporal"
@@ -40,12 +41,15 @@ func knownAttributes(ctx workflow.Context, keys []temporal.SearchAttributeKeyKey
 			a[key.GetName()] = value
 		}
 	}
+	if asOf, ok := known.GetTime(AttributeAsOf); ok {
+		a[AttributeAsOf.GetName()] = asOf.UTC().Format(time.RFC3339Nano)
+	}
 	return a
 }
 
 // imageAttributes are the attributes of Image, in the order in which it writes them.
 var imageAttributes = []temporal.SearchAttributeKeyKeyword{
-	AttributeDigest, AttributeRepository, AttributeHub, AttributeScanStatus, AttributeOverallStatus,
+	AttributeDigest, AttributeRepository, AttributeHub, AttributeHubVersion, AttributeScanStatus, AttributeOverallStatus,
 }
 
 // ObservedAttributes are what an Image is started with by whoever observes it: it is about to be in the queue, and need
@@ -59,16 +63,21 @@ func ObservedAttributes(d image.Digest, n image.Name) temporal.SearchAttributes 
 	)
 }
 
-// upsert writes the keywords that have changed, in the order given.
-func (a attributes) upsert(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword, values []string) error {
+// upsert writes the keywords that have changed, in the order given, and the time up to which a verdict holds, if there is one.
+func (a attributes) upsert(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword, values []string, asOf time.Time) error {
 	var changes []temporal.SearchAttributeUpdate
-	for i, key := range keys {
-		value := Keyword(values[i])
-		if a[key.GetName()] == value {
-			continue
-		}
+	changed := func(key temporal.SearchAttributeKey, value string) bool {
+		was := a[key.GetName()]
 		a[key.GetName()] = value
-		changes = append(changes, key.ValueSet(value))
+		return was != value
+	}
+	for i, key := range keys {
+		if value := Keyword(values[i]); changed(key, value) {
+			changes = append(changes, key.ValueSet(value))
+		}
+	}
+	if !asOf.IsZero() && changed(AttributeAsOf, asOf.UTC().Format(time.RFC3339Nano)) {
+		changes = append(changes, AttributeAsOf.ValueSet(asOf))
 	}
 	if len(changes) == 0 {
 		return nil

@@ -78,9 +78,13 @@ func DigestOf(workflowID string) (image.Digest, error) {
 
 // The search attributes, all bounded by the helpers in attributes.go.
 var (
-	AttributeDigest        = temporal.NewSearchAttributeKeyKeyword("PerceptorDigest")
-	AttributeRepository    = temporal.NewSearchAttributeKeyKeyword("PerceptorRepository")
-	AttributeHub           = temporal.NewSearchAttributeKeyKeyword("PerceptorHub")
+	AttributeDigest     = temporal.NewSearchAttributeKeyKeyword("PerceptorDigest")
+	AttributeRepository = temporal.NewSearchAttributeKeyKeyword("PerceptorRepository")
+	AttributeHub        = temporal.NewSearchAttributeKeyKeyword("PerceptorHub")
+	// AttributeHubVersion is the image.VersionKey of the verdict, AttributeAsOf its AsOf: by these a refresh finds the
+	// images that a hub's change is about.
+	AttributeHubVersion    = temporal.NewSearchAttributeKeyKeyword("PerceptorHubVersion")
+	AttributeAsOf          = temporal.NewSearchAttributeKeyTime("PerceptorAsOf")
 	AttributeScanStatus    = temporal.NewSearchAttributeKeyKeyword("PerceptorScanStatus")
 	AttributeOverallStatus = temporal.NewSearchAttributeKeyKeyword("PerceptorOverallStatus")
 	AttributeCluster       = temporal.NewSearchAttributeKeyKeyword("PerceptorCluster")

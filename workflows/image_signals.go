@@ -151,8 +151,12 @@ func (i *imageRun) takeVerdict(v image.Verdict) {
 // that failed.
 func (i *imageRun) judged(j Judged) {
 	for at, old := range i.state.Verdicts {
-		if old.Hub == j.Verdict.Hub && j.Verdict.Newer(old) {
-			i.state.Verdicts[at] = j.Verdict
+		v := j.Verdict
+		if v.ScanStarted.IsZero() {
+			v.ScanStarted, v.SkippedHubs = old.ScanStarted, old.SkippedHubs
+		}
+		if old.Hub == v.Hub && v.Newer(old) {
+			i.state.Verdicts[at] = v
 		}
 	}
 }

@@ -73,16 +73,17 @@ func (s *ImageState) overall() image.OverallStatus {
 // show writes what changed to the search attributes and to the workflow's page in Web UI.
 func (i *imageRun) show(ctx workflow.Context) error {
 	s := i.state
-	var repository, hub string
+	var repository string
+	var first image.Verdict
 	if len(s.Names) > 0 {
 		repository = s.Names[0].Repository
 	}
 	if len(s.Verdicts) > 0 {
-		hub = s.Verdicts[0].Hub
+		first = s.Verdicts[0]
 	}
 	workflow.SetCurrentDetails(ctx, i.details())
 	return i.attributes.upsert(ctx, imageAttributes,
-		[]string{string(i.digest), repository, hub, string(s.status()), string(s.overall())})
+		[]string{string(i.digest), repository, first.Hub, image.VersionKey(first.VersionURL), string(s.status()), string(s.overall())}, first.AsOf())
 }
 
 // details is the image in Markdown.

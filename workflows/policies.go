@@ -145,6 +145,17 @@ func hubLookUp(ctx workflow.Context, hub, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, options)
 }
 
+// refreshFairness is the share of a hub's queue that refreshing has beside new look-ups, half each, however long either is.
+const refreshFairness = "refresh"
+
+// refreshStep is for what can wait: a hub whose queue is stopped is left to the next pass.
+func refreshStep(ctx workflow.Context, hub, summary string) workflow.Context {
+	options := workflow.GetActivityOptions(hubStep(ctx, hub, summary, priorityNormal))
+	options.Priority.FairnessKey = refreshFairness
+	options.ScheduleToStartTimeout = 5 * time.Minute
+	return workflow.WithActivityOptions(ctx, options)
+}
+
 // hubAwait is for polling: "in progress" is a retry whose delay the step chooses, without limit. Every poll counts as an
 // attempt, so a delay that grows with them would be a minute after the first poll that fails or is lost, at any time of a
 // long scan: here it does not grow.

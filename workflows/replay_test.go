@@ -24,6 +24,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			replayer.RegisterWorkflow(workflows.HubPool)
 			replayer.RegisterWorkflow(workflows.Inventory)
 			replayer.RegisterWorkflow(workflows.Cluster)
+			replayer.RegisterWorkflow(workflows.RefreshHub)
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, history))
 		})
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
 	"go.uber.org/fx"
 
 	"github.com/perceptor/perceptor/cmd/internal/devdir"
@@ -106,7 +109,20 @@ func (s *stack) startTemporal(ctx context.Context) (err error) {
 		Listener:         s.listeners.temporal,
 		SearchAttributes: starter.SearchAttributes(),
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return s.addAttributes(ctx)
+}
+
+// addAttributes adds what the namespace of an older build was not born with.
+func (s *stack) addAttributes(ctx context.Context) error {
+	connection, err := client.DialContext(ctx, client.Options{HostPort: s.temporal.Address(), Namespace: temporal.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		return fmt.Errorf("connect to temporal: %w", err)
+	}
+	defer connection.Close()
+	return starter.New(connection).AddAttributes(ctx, temporal.Namespace)
 }
 
 func (s *stack) startUI(context.Context) error {

@@ -82,3 +82,9 @@ func (h *instantHub) Ready(context.Context) error { return nil }
 func (h *instantHub) UploadTarget(context.Context) (image.UploadTarget, error) {
 	return image.UploadTarget{Hub: "instant"}, nil
 }
+
+func (h *instantHub) Changes(_ context.Context, _, until time.Time) ([]image.HubChange, time.Time, error) {
+	return nil, until, nil
+}
+
+func (h *instantHub) DigestsOf(context.Context, string) ([]image.Digest, error) { return nil, nil }

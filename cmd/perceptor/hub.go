@@ -14,7 +14,7 @@ import (
 
 func newHub(s *shared) *cobra.Command {
 	cmd := &cobra.Command{Use: "hub", Short: "Look at the hubs, change what they get, run the built-in one"}
-	cmd.AddCommand(newHubStatus(s), newHubLimit(s), newHubPause(s), newHubResume(s), newHubReset(s), newHubServe(), newHubUpdate(s))
+	cmd.AddCommand(newHubStatus(s), newHubLimit(s), newHubPause(s), newHubResume(s), newHubReset(s), newHubRefresh(s), newHubServe(), newHubUpdate(s))
 	return cmd
 }
 

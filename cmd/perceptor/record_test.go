@@ -33,6 +33,11 @@ func TestRecordHistories(t *testing.T) {
 	d.record(t, directory, "scan_image_rescan.json", workflows.ScanImageID(first))
 	d.record(t, directory, "image_scanned_twice.json", workflows.ImageID(first))
 
+	known := d.complete(t, first, time.Minute)
+	d.deleteAtHub(t, known.Verdicts[0].VersionURL)
+	_, pass := d.refresh(t)
+	d.record(t, directory, "refresh_hub_version_deleted.json", pass)
+
 	reference, second := d.push(t, "record/terminated", 1<<20)
 	d.observe(t, reference, second)
 	d.during(t, second, "UploadScan")

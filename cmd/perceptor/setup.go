@@ -12,8 +12,9 @@ import (
 func newSetup(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use:   "setup",
-		Short: "Make a Temporal namespace ready: search attributes, the pool of hubs, rates",
-		Long: `Register the search attributes, tell the pool of hubs what is configured, and set the rates of the hubs' queues.
+		Short: "Make a Temporal namespace ready: search attributes, the pool of hubs, schedules, rates",
+		Long: `Register the search attributes, tell the pool of hubs what is configured, plan how often each hub is asked what has
+changed, and set the rates of the hubs' queues.
 
 It is safe to repeat. A rate that was set by hand, such as an emergency stop, is left alone:
   temporal task-queue config set --task-queue hub-main --task-queue-type activity --queue-rps-limit 0 --queue-rps-limit-reason stop`,
@@ -36,6 +37,9 @@ It is safe to repeat. A rate that was set by hand, such as an emergency stop, is
 			defer connection.Close()
 			st := starter.New(connection)
 			if err := st.SetUp(cmd.Context(), options.Namespace, workers.HubConfigs(c)); err != nil {
+				return err
+			}
+			if err := st.ConfigureRefresh(cmd.Context(), workers.RefreshPlans(c)); err != nil {
 				return err
 			}
 			if err := workers.SetHubRates(cmd.Context(), st, options.Namespace, c); err != nil {

@@ -48,6 +48,8 @@ type Hub struct {
 	Settle time.Duration `mapstructure:"settle"`
 	// Disabled keeps the hub from getting new scans.
 	Disabled bool `mapstructure:"disabled"`
+	// Refresh is how often the hub is asked what has changed; 0 means every minute.
+	Refresh time.Duration `mapstructure:"refresh"`
 }
 
 // Scanner is one scanner host.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
@@ -121,6 +122,9 @@ func (h Hub) validate(i int) []error {
 	}
 	if h.Rate < 0 || h.Settle < 0 {
 		complain("rate and settle must not be negative")
+	}
+	if h.Refresh != 0 && h.Refresh < time.Second {
+		complain("refresh is %s; want at least a second, or 0 for every minute", h.Refresh)
 	}
 	if (h.TokenFile == "") == (h.PasswordFile == "") {
 		complain("give either token-file, or username and password-file")

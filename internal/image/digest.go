@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// digestAlgorithm is the one algorithm registries use for manifests today.
-const digestAlgorithm = "sha256:"
+// DigestPrefix is the one algorithm registries use for manifests today, as a digest begins.
+const DigestPrefix = "sha256:"
 
 // hexLength is the length of a SHA-256 sum in hexadecimal.
 const hexLength = 64
@@ -16,20 +16,20 @@ type Digest string
 
 // ParseDigest accepts a digest with or without its "sha256:" prefix.
 func ParseDigest(s string) (Digest, error) {
-	sum := strings.TrimPrefix(s, digestAlgorithm)
+	sum := strings.TrimPrefix(s, DigestPrefix)
 	if len(sum) != hexLength {
-		return "", fmt.Errorf("digest %.80q: want %d hexadecimal digits after %q, got %d characters", s, hexLength, digestAlgorithm, len(sum))
+		return "", fmt.Errorf("digest %.80q: want %d hexadecimal digits after %q, got %d characters", s, hexLength, DigestPrefix, len(sum))
 	}
 	for _, c := range sum {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
 			return "", fmt.Errorf("digest %.80q: %q is not a lower-case hexadecimal digit", s, c)
 		}
 	}
-	return Digest(digestAlgorithm + sum), nil
+	return Digest(DigestPrefix + sum), nil
 }
 
 // Hex is the digest without its algorithm: the name of the image's scan at the hub.
-func (d Digest) Hex() string { return strings.TrimPrefix(string(d), digestAlgorithm) }
+func (d Digest) Hex() string { return strings.TrimPrefix(string(d), DigestPrefix) }
 
 // shortLength is how much of a digest the hub's version names carry: the original's twenty digits.
 const shortLength = 20

@@ -59,6 +59,8 @@ type Verdict struct {
 	ComponentsURL string `json:"componentsURL,omitempty"`
 	// JudgedAt is the hub's own time of the judgement; later judgements replace earlier ones.
 	JudgedAt time.Time `json:"judgedAt"`
+	// ReadAt is the hub's own time when it gave this answer; zero when it is not known.
+	ReadAt time.Time `json:"readAt,omitzero"`
 	// ScanStarted is when Perceptor began the scan behind it; it breaks ties of JudgedAt.
 	ScanStarted time.Time `json:"scanStarted"`
 	// SkippedHubs names hubs that could not be asked whether they knew the image.
@@ -71,6 +73,14 @@ func (v Verdict) Newer(old Verdict) bool {
 		return v.JudgedAt.After(old.JudgedAt)
 	}
 	return !v.ScanStarted.Before(old.ScanStarted)
+}
+
+// AsOf is the hub's time up to which the verdict holds whatever has happened there.
+func (v Verdict) AsOf() time.Time {
+	if v.ReadAt.After(v.JudgedAt) {
+		return v.ReadAt
+	}
+	return v.JudgedAt
 }
 
 // Finding is one vulnerability of one component.

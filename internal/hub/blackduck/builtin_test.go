@@ -146,27 +146,32 @@ func (h *realHub) requireRejudged(t *testing.T, scan image.HubScan) {
 	before, err := h.client.Verdict(t.Context(), scan)
 	require.NoError(t, err)
 	h.load(t, affected("TEST-1", "0.9.0", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"))
+	var after image.Verdict
 	require.Eventually(t, func() bool {
-		after, err := h.client.Verdict(t.Context(), scan)
+		after, err = h.client.Verdict(t.Context(), scan)
 		return err == nil && after.OverallStatus == image.NotInViolation && after.Newer(before) && after.Findings == 0
 	}, patience, 5*time.Millisecond)
 	kinds := h.kindsOf(t, before.JudgedAt, scan.VersionURL)
-	require.Contains(t, kinds, blackduck.ChangeVulnerability)
-	require.Contains(t, kinds, blackduck.ChangePolicy)
-	require.NotContains(t, kinds, blackduck.ChangeRemoved)
+	require.Contains(t, kinds, image.HubChangeVulnerability)
+	require.Contains(t, kinds, image.HubChangePolicy)
+	require.NotContains(t, kinds, image.HubChangeRemoved)
+	for kind, at := range kinds {
+		require.False(t, at.After(after.JudgedAt), "whoever has read this verdict has missed no change: %s at %v", kind, at)
+	}
 	digests, err := h.client.DigestsOf(t.Context(), scan.VersionURL)
 	require.NoError(t, err)
 	require.Equal(t, []image.Digest{"sha256:" + sampleName}, digests)
 }
 
-func (h *realHub) kindsOf(t *testing.T, since time.Time, versionURL string) map[blackduck.ChangeKind]bool {
+func (h *realHub) kindsOf(t *testing.T, since time.Time, versionURL string) map[image.HubChangeKind]time.Time {
 	t.Helper()
-	changes, err := h.client.Changes(t.Context(), since, time.Now().Add(time.Minute))
+	changes, asOf, err := h.client.Changes(t.Context(), since, time.Now().Add(time.Minute))
 	require.NoError(t, err)
-	kinds := map[blackduck.ChangeKind]bool{}
+	require.WithinDuration(t, time.Now(), asOf, time.Minute, "the hub's clock is this machine's")
+	kinds := map[image.HubChangeKind]time.Time{}
 	for _, change := range changes {
 		if change.VersionURL == versionURL {
-			kinds[change.Kind] = true
+			kinds[change.Kind] = change.At
 		}
 	}
 	return kinds
@@ -177,7 +182,7 @@ func (h *realHub) requireDeleted(t *testing.T, scan image.HubScan) {
 	require.NoError(t, h.client.DeleteVersion(t.Context(), scan.VersionURL))
 	require.NoError(t, h.client.DeleteVersion(t.Context(), scan.VersionURL), "twice is no error")
 	if !h.old { // that generation has no notification of it
-		require.Contains(t, h.kindsOf(t, scan.StartedAt, scan.VersionURL), blackduck.ChangeRemoved)
+		require.Contains(t, h.kindsOf(t, scan.StartedAt, scan.VersionURL), image.HubChangeRemoved)
 	}
 	_, err := h.client.Verdict(t.Context(), scan)
 	requireClass(t, err, image.NotFound)

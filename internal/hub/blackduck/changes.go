@@ -8,38 +8,21 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/perceptor/perceptor/internal/image"
 )
-
-// ChangeKind is what happened to a project version.
-type ChangeKind string
-
-// The kinds. After each but ChangeRemoved the verdict has to be read again; after ChangeRemoved there is none any more.
-const (
-	ChangeVulnerability ChangeKind = "vulnerability"
-	ChangePolicy        ChangeKind = "policy"
-	ChangeBOM           ChangeKind = "bom"
-	ChangeRemoved       ChangeKind = "removed"
-)
-
-// Change says that something happened to a project version.
-type Change struct {
-	VersionURL string     `json:"versionURL"`
-	Kind       ChangeKind `json:"kind"`
-	// At is the hub's time of the newest such notification.
-	At time.Time `json:"at"`
-}
 
 const opChanges = "read changes"
 
 // kinds are the notifications that can change a verdict, in the hub's words.
-var kinds = map[string]ChangeKind{
-	"VULNERABILITY":                          ChangeVulnerability,
-	"RULE_VIOLATION":                         ChangePolicy,
-	"RULE_VIOLATION_CLEARED":                 ChangePolicy,
-	"POLICY_OVERRIDE":                        ChangePolicy,
-	"BOM_EDIT":                               ChangeBOM,
-	"VERSION_BOM_CODE_LOCATION_BOM_COMPUTED": ChangeBOM,
-	typeProjectVersion:                       ChangeRemoved,
+var kinds = map[string]image.HubChangeKind{
+	"VULNERABILITY":                          image.HubChangeVulnerability,
+	"RULE_VIOLATION":                         image.HubChangePolicy,
+	"RULE_VIOLATION_CLEARED":                 image.HubChangePolicy,
+	"POLICY_OVERRIDE":                        image.HubChangePolicy,
+	"BOM_EDIT":                               image.HubChangeBOM,
+	"VERSION_BOM_CODE_LOCATION_BOM_COMPUTED": image.HubChangeBOM,
+	typeProjectVersion:                       image.HubChangeRemoved,
 }
 
 const (
@@ -74,7 +57,7 @@ func (n *notification) check() error {
 }
 
 // kind is what the notification means, false when nothing. The hub's own filter by type has let others through.
-func (n *notification) kind() (ChangeKind, bool) {
+func (n *notification) kind() (image.HubChangeKind, bool) {
 	kind, known := kinds[n.Type]
 	if n.Type == typeProjectVersion && n.Content.OperationType != operationDelete {
 		return "", false
@@ -90,17 +73,18 @@ func (n *notification) versions() []string {
 	return slices.DeleteFunc(links, func(link string) bool { return link == "" })
 }
 
-// Changes reads what happened at the hub between two times, one Change for each version and kind, oldest first. Windows
-// should overlap, since a hub may show an event late; a change read twice does no harm. A hub whose notifications are
-// switched off answers with class unsupported.
-func (c *Client) Changes(ctx context.Context, since, until time.Time) ([]Change, error) {
+// Changes reads what happened at the hub between two times, one HubChange for each version and kind, oldest first, and
+// tells the hub's time when it answered: nothing that happened later is among them. Windows should overlap, since a hub
+// may show an event late; a change read twice does no harm. A hub whose notifications are switched off answers with class
+// unsupported.
+func (c *Client) Changes(ctx context.Context, since, until time.Time) (changes []image.HubChange, asOf time.Time, err error) {
 	if until.Before(since) {
 		err := fmt.Errorf("the window ends (%v) before it begins (%v)", until, since)
-		return nil, c.wrap(opChanges, "", nil, trouble(symptomArgument, err))
+		return nil, time.Time{}, c.wrap(opChanges, "", nil, trouble(symptomArgument, err))
 	}
 	s, err := c.session(ctx, opChanges, nil)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	query := url.Values{
 		"startDate": {since.UTC().Format(instantLayout)},
@@ -110,12 +94,12 @@ func (c *Client) Changes(ctx context.Context, since, until time.Time) ([]Change,
 		query.Add("filter", "notificationType:"+name)
 	}
 	k := call{op: opChanges, at: c.origin.join("/api/notifications"), query: query, accept: s.dialect.accept(mediaNotification)}
-	rows, _, err := getAll[notification](ctx, c, k)
+	rows, answer, err := getAll[notification](ctx, c, k)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
-	changes, err := c.changesOf(rows)
-	return changes, c.wrap(opChanges, "", nil, err)
+	changes, err = c.changesOf(rows)
+	return changes, answer.at, c.wrap(opChanges, "", nil, err)
 }
 
 // typesFor are the types to ask for: old hubs may refuse filters they do not know.
@@ -132,10 +116,10 @@ func typesFor(d dialect) []string {
 }
 
 // changesOf drops repeats: a notification that came twice, on two pages or in two windows, says nothing new.
-func (c *Client) changesOf(rows []notification) ([]Change, error) {
+func (c *Client) changesOf(rows []notification) ([]image.HubChange, error) {
 	type key struct {
 		version string
-		kind    ChangeKind
+		kind    image.HubChangeKind
 	}
 	newest := map[key]time.Time{}
 	for i := range rows {
@@ -154,11 +138,11 @@ func (c *Client) changesOf(rows []notification) ([]Change, error) {
 			}
 		}
 	}
-	changes := make([]Change, 0, len(newest))
+	changes := make([]image.HubChange, 0, len(newest))
 	for k, at := range newest {
-		changes = append(changes, Change{VersionURL: k.version, Kind: k.kind, At: at})
+		changes = append(changes, image.HubChange{VersionURL: k.version, Kind: k.kind, At: at})
 	}
-	slices.SortFunc(changes, func(a, b Change) int {
+	slices.SortFunc(changes, func(a, b image.HubChange) int {
 		if order := a.At.Compare(b.At); order != 0 {
 			return order
 		}

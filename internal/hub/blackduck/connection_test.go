@@ -170,7 +170,7 @@ func TestArguments(t *testing.T) {
 		"delete a whole project":    func() error { return client.DeleteVersion(t.Context(), wrongVersion) },
 		"delete all":                func() error { return client.DeleteCodeLocation(t.Context(), hub.URL+"/api/codelocations/") },
 		"delete above":              func() error { return client.DeleteVersion(t.Context(), hub.URL+sampleVersion+"/..") },
-		"changes backwards":         func() error { _, err := client.Changes(t.Context(), time.Unix(9, 0), time.Unix(1, 0)); return err },
+		"changes backwards":         func() error { _, _, err := client.Changes(t.Context(), time.Unix(9, 0), time.Unix(1, 0)); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			requireFailure(t, run(), failureCase{symptom: "argument", class: image.Invalid, says: "was not sent"})

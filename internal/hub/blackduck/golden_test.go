@@ -3,6 +3,7 @@ package blackduck_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -45,11 +46,17 @@ func stateWithLinks(id string) operation {
 }
 
 func verdict(ctx context.Context, c *blackduck.Client, hub string) (any, error) {
-	return c.Verdict(ctx, image.HubScan{VersionURL: hub + sampleVersion, StartedAt: time.Date(2025, 11, 3, 10, 0, 0, 0, time.UTC)})
+	read, err := c.Verdict(ctx, image.HubScan{VersionURL: hub + sampleVersion, StartedAt: time.Date(2025, 11, 3, 10, 0, 0, 0, time.UTC)})
+	if err == nil && time.Since(read.ReadAt).Abs() > time.Minute {
+		err = fmt.Errorf("read at %v", read.ReadAt)
+	}
+	read.ReadAt = time.Time{} // the time of this test
+	return read, err
 }
 
 func changes(ctx context.Context, c *blackduck.Client, _ string) (any, error) {
-	return c.Changes(ctx, time.Date(2025, 11, 3, 10, 0, 0, 0, time.UTC), time.Date(2025, 11, 3, 11, 0, 0, 0, time.UTC))
+	found, _, err := c.Changes(ctx, time.Date(2025, 11, 3, 10, 0, 0, 0, time.UTC), time.Date(2025, 11, 3, 11, 0, 0, 0, time.UTC))
+	return found, err
 }
 
 func ready(times int) operation {

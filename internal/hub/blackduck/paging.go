@@ -48,19 +48,23 @@ func getPage[T any, P checked[T]](ctx context.Context, c *Client, k call, offset
 	return get[page[T, P]](ctx, c, k)
 }
 
-// getAll asks for every page and gives all rows, and the last reply. It goes on by what it got, not by what it asked
+// getAll asks for every page and gives all rows, and the first reply. It goes on by what it got, not by what it asked
 // for: a hub may cut pages shorter. An empty page before the end is an error, since the missing rows would be unseen.
 func getAll[T any, P checked[T]](ctx context.Context, c *Client, k call) ([]T, reply, error) {
 	var rows []T
+	var first reply
 	for range mostPages {
 		p, answer, err := getPage[T, P](ctx, c, k, len(rows), pageSize)
 		if err != nil {
 			return nil, reply{}, err
 		}
+		if rows == nil {
+			first = answer
+		}
 		rows = append(rows, *p.Items...)
 		switch {
 		case len(rows) >= *p.TotalCount:
-			return rows, answer, nil
+			return rows, first, nil
 		case len(*p.Items) == 0:
 			err := trouble(symptomPages, fmt.Errorf("%d of %d rows", len(rows), *p.TotalCount))
 			return nil, reply{}, c.wrap(k.op, k.method, k.at, err)

@@ -90,11 +90,12 @@ func (c *Client) Verdict(ctx context.Context, scan image.HubScan) (image.Verdict
 	verdict.VersionURL = version.String()
 	verdict.ComponentsURL = below(version, "components").String()
 	// The risk profile goes first: its 404 means that the version is gone, and tells a later 404 apart from that.
-	risk, _, err := get[riskProfile](ctx, c, call{op: opVerdict, at: below(version, "risk-profile"), accept: accept})
+	risk, answer, err := get[riskProfile](ctx, c, call{op: opVerdict, at: below(version, "risk-profile"), accept: accept})
 	if err != nil {
 		return verdict, err
 	}
 	risk.count(&verdict)
+	verdict.ReadAt = answer.at
 	policy, err := c.policy(ctx, version, accept)
 	if err != nil {
 		return verdict, err

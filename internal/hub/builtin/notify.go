@@ -43,7 +43,8 @@ type notification struct {
 	// Affected are the versions that hold the component.
 	Affected []notedVersion `json:"affected,omitempty"`
 
-	// id and at are its key in the file.
+	// id and at are its key in the file. What tells of a verdict has the verdict's own time, so that a client that has
+	// read this verdict knows that it has missed nothing.
 	id uuid.UUID
 	at time.Time
 }
@@ -80,7 +81,10 @@ func (h *Hub) notify(tx *bbolt.Tx, n notification) error {
 	if err != nil {
 		return fmt.Errorf("encode a notification: %w", err)
 	}
-	key := timeKey(h.now()) + sequenceKey(seq) + string(n.Type)
+	if n.at.IsZero() {
+		n.at = h.now()
+	}
+	key := timeKey(n.at) + sequenceKey(seq) + string(n.Type)
 	return writeRaw(tx, notificationBucket, key, raw)
 }
 
@@ -107,7 +111,7 @@ func (h *Hub) notifyComputed(tx *bbolt.Tx, s scan, l codeLocation) error {
 		return err
 	}
 	n := versionNotification(typeComputed, p, v, "")
-	n.CodeLocation, n.Scan = l.ID, s.ID
+	n.CodeLocation, n.Scan, n.at = l.ID, s.ID, v.Summary.JudgedAt
 	return h.notify(tx, n)
 }
 
@@ -122,6 +126,7 @@ func (h *Hub) notifyPolicy(tx *bbolt.Tx, v version, c change) error {
 	}
 	tell := func(kind notificationType, components ...judged) error {
 		n := versionNotification(kind, p, v, "")
+		n.at = v.Summary.JudgedAt
 		for _, one := range components {
 			n.Components = append(n.Components, notedComponent{one.component, one.ID, one.Status, one.Violations})
 		}
@@ -195,6 +200,9 @@ func (n *vulnerabilityNews) add(tx *bbolt.Tx, v version, c change) error {
 		}
 		known := n.news[string(raw)]
 		known.Affected = append(known.Affected, notedVersion{p.ID, p.Name, v.ID, v.Name})
+		if v.Summary.JudgedAt.After(known.at) {
+			known.at = v.Summary.JudgedAt
+		}
 	}
 	return nil
 }

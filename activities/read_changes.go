@@ -1,0 +1,131 @@
+package activities
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// changesAtMost bounds one answer: 5,000 changes are about a mebibyte, half of what an answer may have.
+const changesAtMost = 5000
+
+// ReadChangesInput is a window of a hub's own time.
+type ReadChangesInput struct {
+	Hub   string    `json:"hub"`
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+}
+
+// ReadChangesResult is what happened in the window, or why the hub did not say.
+type ReadChangesResult struct {
+	// Changes has one for each version, the newest, oldest first.
+	Changes []image.HubChange `json:"changes,omitempty"`
+	// Until is the hub's time up to which the answer is complete.
+	Until time.Time `json:"until"`
+	// Now is the hub's time when it answered.
+	Now time.Time `json:"now"`
+	// TooMany says that more happened than an answer holds, all at the same time: Changes is empty then.
+	TooMany bool `json:"tooMany,omitempty"`
+	// NoList says why this hub gives this login no such list, however often it is asked; empty when it does.
+	NoList  string      `json:"noList,omitempty"`
+	Trouble *HubTrouble `json:"trouble,omitempty"`
+}
+
+// ReadChanges asks a hub what happened to its project versions.
+func (s *HubSteps) ReadChanges(ctx context.Context, in ReadChangesInput) (ReadChangesResult, error) {
+	h, err := s.hub(in.Hub)
+	if err != nil {
+		return ReadChangesResult{}, asApplicationError(err)
+	}
+	beat := startPulse(ctx, asking(in.Hub))
+	defer beat.end()
+	changes, now, err := h.Changes(ctx, in.Since, in.Until)
+	if err == nil {
+		return bounded(newestOfEach(changes), in.Until, now), nil
+	}
+	trouble, retry := troubleOrRetry(ctx, err, int(activity.GetInfo(ctx).Attempt))
+	if trouble != nil && !trouble.Class.Temporary() {
+		return ReadChangesResult{NoList: trouble.Reason}, nil
+	}
+	return ReadChangesResult{Trouble: trouble}, retry
+}
+
+// newestOfEach keeps one change for each version. That a version is gone outweighs whatever else happened to it.
+func newestOfEach(changes []image.HubChange) []image.HubChange {
+	newest := map[string]image.HubChange{}
+	for _, c := range changes {
+		was, known := newest[c.VersionURL]
+		switch {
+		case !known:
+			newest[c.VersionURL] = c
+		case c.Kind == image.HubChangeRemoved, was.Kind != image.HubChangeRemoved && c.At.After(was.At):
+			newest[c.VersionURL] = c
+		}
+	}
+	kept := make([]image.HubChange, 0, len(newest))
+	for _, c := range newest {
+		kept = append(kept, c)
+	}
+	slices.SortFunc(kept, func(a, b image.HubChange) int {
+		if order := a.At.Compare(b.At); order != 0 {
+			return order
+		}
+		return strings.Compare(a.VersionURL, b.VersionURL)
+	})
+	return kept
+}
+
+// bounded cuts the answer at a time, so that the next window goes on there.
+func bounded(changes []image.HubChange, until, now time.Time) ReadChangesResult {
+	result := ReadChangesResult{Changes: changes, Until: until, Now: now}
+	if now.Before(until) {
+		result.Until = now
+	}
+	if len(changes) <= changesAtMost {
+		return result
+	}
+	cut := changes[changesAtMost].At
+	result.Changes = slices.DeleteFunc(changes, func(c image.HubChange) bool { return !c.At.Before(cut) })
+	if len(result.Changes) == 0 {
+		result.TooMany = true
+		return result
+	}
+	result.Until = cut
+	return result
+}
+
+// FindImagesInput names a project version.
+type FindImagesInput struct {
+	Hub        string `json:"hub"`
+	VersionURL string `json:"versionURL"`
+}
+
+// FindImagesResult are the images behind it; none when it is gone.
+type FindImagesResult struct {
+	Digests []image.Digest `json:"digests,omitempty"`
+	Trouble *HubTrouble    `json:"trouble,omitempty"`
+}
+
+// FindImages asks a hub which images a project version is of.
+func (s *HubSteps) FindImages(ctx context.Context, in FindImagesInput) (FindImagesResult, error) {
+	h, err := s.hub(in.Hub)
+	if err != nil {
+		return FindImagesResult{}, asApplicationError(err)
+	}
+	beat := startPulse(ctx, asking(in.Hub))
+	defer beat.end()
+	digests, err := h.DigestsOf(ctx, in.VersionURL)
+	if err == nil {
+		return FindImagesResult{Digests: digests}, nil
+	}
+	trouble, retry := troubleOrRetry(ctx, err, int(activity.GetInfo(ctx).Attempt))
+	if trouble != nil && trouble.Class == image.NotFound {
+		return FindImagesResult{}, nil
+	}
+	return FindImagesResult{Trouble: trouble}, retry
+}

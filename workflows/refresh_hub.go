@@ -1,0 +1,235 @@
+package workflows
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"time"
+
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+const (
+	// refreshOverlap is how late a hub may show a change: each pass begins to read that much before the end of the last.
+	refreshOverlap = 2 * time.Minute
+	// refreshWindow is how much of a hub's past one question covers, after a long pause.
+	refreshWindow = 6 * time.Hour
+	// refreshFirst is where the first window of all begins; what is older is found by the sweep that comes with it.
+	refreshFirst = time.Hour
+	// refreshSettle is how young a change of an unknown version may be and still be one of our own scans, whose verdict is
+	// about to be read anyway.
+	refreshSettle = 30 * time.Second
+	// refreshAge is how old a verdict may get at a hub that does not tell what changed.
+	refreshAge = 24 * time.Hour
+	// refreshBatch is how many versions are looked for in one step, refreshAtOnce how many verdicts are read at a time.
+	refreshBatch  = 50
+	refreshAtOnce = 4
+)
+
+// refreshHub is one run of RefreshHub.
+type refreshHub struct {
+	hub    string
+	state  *RefreshState
+	logger log.Logger
+	// end is the hub's time when this run first asked it: there the reading ends. now is its time at the newest answer.
+	end, now time.Time
+	// ended is set once the list has been read to the end.
+	ended bool
+}
+
+// RefreshHub reads the verdicts again that changed at one hub since the pass before, without any scan, and tells the
+// images. The hub's list of changes names what to read. Whatever cannot be done now is left to the next pass.
+func RefreshHub(ctx workflow.Context, in RefreshHubInput) (RefreshState, error) {
+	r := &refreshHub{hub: in.Hub, state: in.State, logger: workflow.GetLogger(ctx)}
+	if r.state == nil {
+		if err := r.resume(ctx); err != nil {
+			return RefreshState{}, err
+		}
+	}
+	if err := r.run(ctx); err != nil {
+		return RefreshState{}, err
+	}
+	workflow.SetCurrentDetails(ctx, r.details())
+	return *r.state, nil
+}
+
+// resume takes up where the pass before ended.
+func (r *refreshHub) resume(ctx workflow.Context) error {
+	r.state = &RefreshState{}
+	if workflow.HasLastCompletionResult(ctx) {
+		if err := workflow.GetLastCompletionResult(ctx, r.state); err != nil {
+			return fmt.Errorf("read what the pass before left: %w", err)
+		}
+	}
+	s := r.state
+	s.Trouble, s.Read, s.Told, s.Gone = nil, 0, 0, 0
+	s.Waiting, s.Later = append(s.Later, s.Waiting...), nil
+	if s.Until.IsZero() && s.NoList == "" && s.Sweep == nil {
+		// Nobody knows what was missed before the first window, whose verdicts the list of changes tells of.
+		s.Until = workflow.Now(ctx).UTC().Add(-refreshFirst)
+		s.Sweep = &RefreshSweep{Before: s.Until.Add(-refreshOverlap), Shares: sharesAtOnce}
+	}
+	return nil
+}
+
+// run deals with one batch after the other until nothing is left or the hub is in trouble.
+func (r *refreshHub) run(ctx workflow.Context) error {
+	for r.state.Trouble == nil {
+		var err error
+		switch {
+		case len(r.state.Waiting) > 0:
+			err = r.deal(ctx)
+		case !r.ended:
+			err = r.list(ctx)
+		case r.sweepDue(ctx):
+			err = r.sweep(ctx)
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return workflow.NewContinueAsNewError(ctx, RefreshHub, RefreshHubInput{Hub: r.hub, State: r.state})
+		}
+	}
+	return nil
+}
+
+// list reads the next window of the hub's changes.
+func (r *refreshHub) list(ctx workflow.Context) error {
+	s := r.state
+	since := s.Until
+	if r.end.IsZero() {
+		since = since.Add(-refreshOverlap)
+	}
+	var read activities.ReadChangesResult
+	err := workflow.ExecuteActivity(refreshStep(ctx, r.hub, "what has changed at "+r.hub), hubSteps.ReadChanges,
+		activities.ReadChangesInput{Hub: r.hub, Since: since, Until: since.Add(refreshWindow)}).Get(ctx, &read)
+	switch {
+	case err != nil:
+		return r.unanswered(ctx, err)
+	case read.Trouble != nil:
+		r.trouble(ctx, read.Trouble)
+		return nil
+	}
+	r.succeeded(ctx)
+	if s.NoList = read.NoList; s.NoList != "" {
+		r.ended = true
+		if s.Sweep == nil || s.Sweep.Due.IsZero() {
+			now := workflow.Now(ctx).UTC()
+			r.byAge(now, now)
+		}
+		return nil
+	}
+	if read.TooMany {
+		s.Sweep = &RefreshSweep{Before: read.Now, Shares: sharesAtOnce}
+	}
+	if r.end.IsZero() {
+		r.end = read.Now
+	}
+	r.now, s.Waiting = read.Now, r.unseen(read.Changes)
+	s.Until, r.ended = read.Until, !read.Until.Before(r.end)
+	r.forget()
+	return nil
+}
+
+// byAge begins a sweep that takes as long as verdicts may be old, where the hub does not tell what changed.
+func (r *refreshHub) byAge(now, due time.Time) {
+	if due.IsZero() {
+		due = now
+	}
+	r.state.Sweep = &RefreshSweep{Before: now, Shares: sharesByAge, Due: due}
+}
+
+// unseen drops the changes that an earlier window showed.
+func (r *refreshHub) unseen(changes []image.HubChange) []image.HubChange {
+	var fresh []image.HubChange
+	for _, c := range changes {
+		if seen, ok := r.state.Seen[versionHash(c.VersionURL)]; !ok || seen < c.At.UnixMilli() {
+			fresh = append(fresh, c)
+		}
+	}
+	return fresh
+}
+
+// done notes that a change was dealt with.
+func (r *refreshHub) done(c image.HubChange) {
+	if r.state.Seen == nil {
+		r.state.Seen = map[string]int64{}
+	}
+	r.state.Seen[versionHash(c.VersionURL)] = c.At.UnixMilli()
+}
+
+// forget drops what no window shows again.
+func (r *refreshHub) forget() {
+	oldest := r.state.Until.Add(-2 * refreshOverlap).UnixMilli()
+	for version, at := range r.state.Seen { //workflowcheck:ignore the order of deletions does not show
+		if at < oldest {
+			delete(r.state.Seen, version)
+		}
+	}
+}
+
+// versionHash keeps the list of what was seen small.
+func versionHash(versionURL string) string {
+	sum := fnv.New64a()
+	_, _ = sum.Write([]byte(image.VersionKey(versionURL)))
+	return strconv.FormatUint(sum.Sum64(), 36)
+}
+
+// unanswered is a step that ended without an answer: the hub's queue is stopped, or no worker is there.
+func (r *refreshHub) unanswered(ctx workflow.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	class, reason := activities.FailureOf(err)
+	r.logger.Info("refresh unanswered", "hub", r.hub, "class", class, "reason", reason)
+	r.state.Trouble = &activities.HubTrouble{Class: class, Reason: reason}
+	return nil
+}
+
+// trouble ends the pass, and tells the pool of a failure that passes. Of others it does not: that a login may not read
+// one list says nothing about scans.
+func (r *refreshHub) trouble(ctx workflow.Context, t *activities.HubTrouble) {
+	if r.state.Trouble != nil {
+		return
+	}
+	r.state.Trouble = t
+	if t.Class.Temporary() {
+		r.state.Troubled = true
+		r.report(ctx, HubReport{Hub: r.hub, Class: t.Class, Reason: t.Reason, RetryAfter: t.RetryAfter})
+	}
+}
+
+func (r *refreshHub) succeeded(ctx workflow.Context) {
+	if r.state.Troubled {
+		r.state.Troubled = false
+		r.report(ctx, HubReport{Hub: r.hub})
+	}
+}
+
+func (r *refreshHub) report(ctx workflow.Context, report HubReport) {
+	step := localStep(ctx, SignalHubReport.Name)
+	err := workflow.ExecuteLocalActivity(step, scanSteps.SignalPool, activities.SignalPoolInput{Name: SignalHubReport.Name, Value: report}).Get(ctx, nil)
+	if err != nil {
+		r.logger.Warn("pool signal", "signal", SignalHubReport.Name, "error", err)
+	}
+}
+
+// details is the pass in words, for Web UI.
+func (r *refreshHub) details() string {
+	s := r.state
+	text := fmt.Sprintf("hub %s up to %s: %d verdicts read, %d images told, %d rescans", r.hub, s.Until.Format(time.RFC3339), s.Read, s.Told, s.Gone)
+	if s.NoList != "" {
+		text += fmt.Sprintf("\n\nThe hub does not tell what changes (%s): each verdict is read again after %s.", s.NoList, refreshAge)
+	}
+	if s.Trouble != nil {
+		text += fmt.Sprintf("\n\n**Ended early:** %s: %s; %d changes wait for the next pass.", s.Trouble.Class, s.Trouble.Reason, len(s.Waiting))
+	}
+	return text
+}
