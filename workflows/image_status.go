@@ -20,8 +20,10 @@ type ImageView struct {
 	Verdicts      []image.Verdict     `json:"verdicts,omitempty"`
 	Failure       *image.Failure      `json:"failure,omitempty"`
 	// Scanning is set while a scan is under way; ask ScanImageID for how far it is.
-	Scanning   bool        `json:"scanning"`
+	Scanning bool `json:"scanning"`
+	// References are the first 100 of those that refer to it, Referrers counts all.
 	References []Reference `json:"references"`
+	Referrers  int         `json:"referrers"`
 	NextTry    time.Time   `json:"nextTry"`
 	// LastStarted is when the newest reported scan began; zero before the first report.
 	LastStarted time.Time `json:"lastStarted"`
@@ -36,11 +38,15 @@ func (i *imageRun) answerQueries(ctx workflow.Context) error {
 	return nil
 }
 
+// referencesShown bounds the answer: a base image may be run in thousands of namespaces.
+const referencesShown = 100
+
 func (i *imageRun) view() ImageView {
 	s := i.state
 	return ImageView{
 		Digest: i.digest, Names: s.Names, Status: s.status(), OverallStatus: s.overall(), Verdicts: s.Verdicts,
-		Failure: s.Failure, Scanning: s.Scan != nil, References: s.References, NextTry: s.NotBefore, LastStarted: s.LastStarted,
+		Failure: s.Failure, Scanning: s.Scan != nil, NextTry: s.NotBefore, LastStarted: s.LastStarted,
+		References: s.References[:min(len(s.References), referencesShown)], Referrers: len(s.References),
 	}
 }
 

@@ -27,8 +27,9 @@ type InventoryState struct {
 	// Told is what the cluster was last told, at ToldAt.
 	Told   NamespaceSeen `json:"told,omitzero"`
 	ToldAt time.Time     `json:"toldAt,omitzero"`
-	// Checked is when the images were last looked after; EnsureAfter is when telling them is tried again after a failure.
+	// Checked is when the images were last looked after, and Glanced when at least those without a verdict were; EnsureAfter is when telling them is tried again after a failure.
 	Checked     time.Time `json:"checked,omitzero"`
+	Glanced     time.Time `json:"glanced,omitzero"`
 	EnsureAfter time.Time `json:"ensureAfter,omitzero"`
 	// WriteAfter is when anything is written again after a step that failed, and RewriteAt when what could not be written is
 	// tried again; WriteFailures counts failures in a row, and WriteFailure is the last.

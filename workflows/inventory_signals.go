@@ -51,5 +51,7 @@ func (n *inventoryRun) snapshot(ctx workflow.Context, p SnapshotPart) {
 	if p.WriteBack && p.Part == p.Parts {
 		n.writable()
 	}
-	n.book.Part(workflow.Now(ctx), p.Version, p.Part, p.Parts, p.Pods)
+	if n.book.Part(workflow.Now(ctx), p.Version, p.Part, p.Parts, p.Pods) {
+		n.glance(ctx)
+	}
 }

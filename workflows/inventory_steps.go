@@ -138,8 +138,8 @@ func growing(first, most time.Duration, failures int) time.Duration {
 func (n *inventoryRun) ensure(ctx workflow.Context) {
 	now := workflow.Now(ctx)
 	if n.book.HasImages() && now.Sub(n.state.Checked) >= checkImages {
-		n.state.Checked = now
-		n.book.Check()
+		n.state.Checked, n.state.Glanced = now, now
+		n.book.Check(false)
 	}
 	e := &ensuring{forgets: n.book.Forgets(ensureBatch)}
 	e.ensures = n.book.Ensures(now.Add(-renewReference), ensureBatch-len(e.forgets))
@@ -158,6 +158,15 @@ func (n *inventoryRun) ensure(ctx workflow.Context) {
 	step := ensureStep(ctx, fmt.Sprintf("%d images run here, %d no more", len(e.ensures), len(e.forgets)))
 	e.future = workflow.ExecuteActivity(step, inventorySteps.EnsureImages, in)
 	n.ensuring = e
+}
+
+// glance looks after the images without a verdict when a snapshot is complete, which is when somebody wants to be sure. Those that
+// wait for their scans are not asked after each time.
+func (n *inventoryRun) glance(ctx workflow.Context) {
+	if now := workflow.Now(ctx); now.Sub(n.state.Glanced) >= glanceAtImages {
+		n.state.Glanced = now
+		n.book.Check(true)
+	}
 }
 
 // class is how urgent the scans of this namespace's images are.

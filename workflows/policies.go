@@ -35,7 +35,9 @@ const (
 	unwantedAfter = 10 * time.Minute
 	// checkImages is how often an inventory looks after the images it runs, and renewReference how often it tells them again
 	// that it runs them; referenceLasts is how long they believe that.
+	// glanceAtImages is how often at most a snapshot has it look after those without a verdict.
 	checkImages    = 30 * time.Minute
+	glanceAtImages = 5 * time.Minute
 	renewReference = 12 * time.Hour
 	referenceLasts = 24 * time.Hour
 	// tellAgain is how often at most an inventory tells its cluster that its counts have changed.

@@ -120,6 +120,9 @@ func (e explanation) write(out io.Writer) error {
 		}
 		p.line("  kept for   %s %s, %s", r.Kind, r.ID, until)
 	}
+	if more := v.Referrers - len(v.References); more > 0 {
+		p.line("             and %d more", more)
+	}
 	return p.err
 }
 

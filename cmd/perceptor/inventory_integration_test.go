@@ -1,10 +1,10 @@
-//go:build integration || record
+//go:build integration
 
 package main_test
 
 import (
 	"context"
-	"sync"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -15,62 +15,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/worker"
 
-	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
-
-// labels stands in for a platform: it keeps what was last written onto each pod.
-type labels struct {
-	lock   sync.Mutex
-	pods   map[string]image.PodVerdict
-	writes int
-}
-
-func (l *labels) Write(_ context.Context, rows []image.PodVerdict) (image.WriteResult, error) {
-	l.lock.Lock()
-	defer l.lock.Unlock()
-	for _, row := range rows {
-		l.pods[row.UID] = row
-		l.writes++
-	}
-	return image.WriteResult{Written: len(rows)}, nil
-}
-
-// of is what stands on a pod.
-func (l *labels) of(uid string) image.PodVerdict {
-	l.lock.Lock()
-	defer l.lock.Unlock()
-	return l.pods[uid]
-}
-
-func (l *labels) count() int {
-	l.lock.Lock()
-	defer l.lock.Unlock()
-	return l.writes
-}
-
-// perceiver serves the queue of a cluster, as a perceiver's process does.
-func (d *dev) perceiver(t testing.TB, cluster string) *labels {
-	t.Helper()
-	written := &labels{pods: map[string]image.PodVerdict{}}
-	w := worker.New(d.client, workflows.PerceiverQueue(cluster), worker.Options{DisableWorkflowWorker: true})
-	w.RegisterActivity(activities.NewPerceiverSteps(d.starter, written))
-	require.NoError(t, w.Start())
-	t.Cleanup(w.Stop)
-	return written
-}
-
-// running is a pod that runs an image, under its manifest's digest or another form.
-func running(namespace, name, reference string, reported image.Digest) image.Pod {
-	return image.Pod{
-		UID: "uid-" + namespace + "-" + name, Namespace: namespace, Name: name, Platform: image.Platform{OS: "linux", Architecture: "amd64"},
-		Containers: []image.Container{{Name: "main", Reference: reference, Digest: reported}},
-	}
-}
 
 // joined waits until the join has so many rows, all in a status.
 func (d *dev) joined(t testing.TB, f starter.JoinFilter, count int, status image.ScanStatus) []image.PodVerdict {
@@ -140,7 +89,9 @@ func TestPodsAreJoinedWhileTheWorkerIsKilled(t *testing.T) {
 	view, err := d.starter.Cluster(t.Context(), "c")
 	require.NoError(t, err)
 	require.Equal(t, report.Version, view.Snapshot)
-	require.NoError(t, d.starter.ForgetCluster(t.Context(), "c"))
+	said := d.perceptor(t, "cluster", "forget", "c")
+	require.Equal(t, exitOK, said.code, said.stderr)
+	require.Contains(t, said.stdout, "forgetting cluster c: ")
 	eventually(t, time.Minute, "the cluster to be forgotten", func() bool {
 		_, err := d.starter.Join(context.Background(), starter.JoinFilter{Cluster: "c"})
 		return err != nil
@@ -204,4 +155,35 @@ func TestOneIndexOnTwoPlatformsInThreeFormsIsTwoScans(t *testing.T) {
 	seen := d.stats(t)
 	require.Equal(t, 2, seen.UploadsAccepted)
 	require.Equal(t, map[string]int{amd.Hex(): 1, arm.Hex(): 1}, seen.ScansByName)
+}
+
+// TestPodsOnTheCommandLine: every form and filter, and pods that have no verdict, with the reason.
+func TestPodsOnTheCommandLine(t *testing.T) {
+	d := startDev(t)
+	d.worker(t, 0)
+	app, appDigest := d.push(t, "pods/app", 1<<20)
+	require.NoError(t, d.starter.Report(t.Context(), image.PodReport{Cluster: "c", Pods: []image.Pod{
+		running("one", "a", app, appDigest), running("two", "lost", d.Registry+"/pods/none:1", ""), running("two", "b", app, ""),
+	}}))
+	d.joined(t, starter.JoinFilter{Cluster: "c", Image: app}, 2, image.StatusComplete)
+	d.joined(t, starter.JoinFilter{Cluster: "c", Namespace: "two", Status: image.StatusFailed}, 1, image.StatusFailed)
+	var rows []image.PodVerdict
+	require.NoError(t, json.Unmarshal([]byte(d.perceptor(t, "pods", "--cluster", "c", "-o", "json").stdout), &rows))
+	require.Len(t, rows, 3)
+	require.Equal(t, "a", rows[0].Name)
+	require.NoError(t, json.Unmarshal([]byte(d.perceptor(t, "pods", "--cluster", "c", "--overall-status", "unknown", "-o", "json").stdout), &rows))
+	require.Len(t, rows, 1)
+	require.Equal(t, "lost", rows[0].Name)
+	wide := d.perceptor(t, "pods", "-o", "wide", "--status", "Failed")
+	require.Contains(t, wide.stdout, "resolve: not-found: ")
+	require.Contains(t, wide.stdout, "next try")
+	yaml := d.perceptor(t, "pods", "-o", "yaml", "--image", string(appDigest))
+	require.Contains(t, yaml.stdout, "- cluster: c\n  namespace: one\n  name: a\n")
+	require.Contains(t, d.perceptor(t, "pods", "--limit", "1").stdout, "there are more than 1")
+	require.Contains(t, d.perceptor(t, "cluster", "list").stdout, "never")
+	for _, wrong := range [][]string{{"pods", "-o", "xml"}, {"pods", "--limit", "0"}, {"pods", "--cluster", "none"}, {"cluster", "forget", "none"}} {
+		said := d.perceptor(t, wrong...)
+		require.Equal(t, exitTrouble, said.code, wrong)
+		require.NotEmpty(t, said.stderr)
+	}
 }

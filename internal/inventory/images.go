@@ -108,10 +108,12 @@ const namesAtMost = 10
 // HasImages reports whether anything here runs an image that is known.
 func (b *Book) HasImages() bool { return len(b.Images) > 0 }
 
-// Check has every image looked after.
-func (b *Book) Check() {
+// Check has every image looked after, or only those without a verdict.
+func (b *Book) Check(unscanned bool) {
 	for _, d := range sorted(b.Images) {
-		b.untold[d] = true
+		if !unscanned || b.Images[d].Summary.Status != image.StatusComplete {
+			b.untold[d] = true
+		}
 	}
 }
 

@@ -30,17 +30,20 @@ func (b *Book) Change(now time.Time, v image.Version, pods []image.Pod, gone []i
 	b.prune()
 }
 
-// Part takes one of the parts of a snapshot, counted from 1; a snapshot of no parts is an empty one.
-func (b *Book) Part(now time.Time, v image.Version, part, parts int, pods []image.Pod) {
+// Part takes one of the parts of a snapshot, counted from 1; a snapshot of no parts is an empty one. It reports whether the
+// snapshot is complete by it.
+func (b *Book) Part(now time.Time, v image.Version, part, parts int, pods []image.Pod) bool {
 	if !b.Snapshot.Before(v) {
-		return
+		return false
 	}
 	for _, p := range pods {
 		b.take(now, v, p)
 	}
-	if parts <= 0 || b.arrived(v, part, parts) {
-		b.complete(v)
+	if parts > 0 && !b.arrived(v, part, parts) {
+		return false
 	}
+	b.complete(v)
+	return true
 }
 
 // arrived notes a part and reports whether all of them are there.

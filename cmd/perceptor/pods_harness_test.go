@@ -1,0 +1,65 @@
+//go:build integration || e2e || record || bench
+
+package main_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// labels stands in for a platform: it keeps what was last written onto each pod.
+type labels struct {
+	lock   sync.Mutex
+	pods   map[string]image.PodVerdict
+	writes int
+}
+
+func (l *labels) Write(_ context.Context, rows []image.PodVerdict) (image.WriteResult, error) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	for _, row := range rows {
+		l.pods[row.UID] = row
+		l.writes++
+	}
+	return image.WriteResult{Written: len(rows)}, nil
+}
+
+// of is what stands on a pod.
+func (l *labels) of(uid string) image.PodVerdict {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return l.pods[uid]
+}
+
+func (l *labels) count() int {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return l.writes
+}
+
+// perceiver serves the queue of a cluster, as a perceiver's process does.
+func (d *dev) perceiver(t testing.TB, cluster string) *labels {
+	t.Helper()
+	written := &labels{pods: map[string]image.PodVerdict{}}
+	w := worker.New(d.client, workflows.PerceiverQueue(cluster), worker.Options{DisableWorkflowWorker: true})
+	w.RegisterActivity(activities.NewPerceiverSteps(d.starter, written))
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+	return written
+}
+
+// running is a pod that runs an image, under its manifest's digest or another form.
+func running(namespace, name, reference string, reported image.Digest) image.Pod {
+	return image.Pod{
+		UID: "uid-" + namespace + "-" + name, Namespace: namespace, Name: name, Platform: image.Platform{OS: "linux", Architecture: "amd64"},
+		Containers: []image.Container{{Name: "main", Reference: reference, Digest: reported}},
+	}
+}
