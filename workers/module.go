@@ -70,6 +70,10 @@ func Run(ctx context.Context, s Settings) error {
 // worker.
 func configureHubs(life fx.Lifecycle, settings Settings, s *starter.Starter, c config.Config) {
 	life.Append(fx.StartHook(func(ctx context.Context) error {
+		// A namespace that an older build made ready lacks what has been added since, and no workflow could go on in it.
+		if err := s.AddAttributes(ctx, settings.Namespace); err != nil {
+			settings.Logger.Warn("the search attributes could not be made sure of; run perceptor setup", "error", err)
+		}
 		if err := SetHubRates(ctx, s, settings.Namespace, c); err != nil {
 			return err
 		}
