@@ -33,6 +33,17 @@ having = $(sort $(dir $(shell cd $1 && grep -rlE --include='*_test.go' --exclude
 # The packages of the root with tests that drive the built programs.
 INTEGRATION ?= $(call having,.,^//go:build .*integration)
 
+# Some tests want more than Go and make: a real Debian, or the etcd of a real API server. Where a machine lacks that they are
+# left out, and that is said; CI has it all.
+lacks    = $(if $(shell command -v $1 2>/dev/null),,$1)
+debian  := $(strip $(call lacks,mmdebstrap) $(call lacks,skopeo))
+etcd    := $(call lacks,etcd)
+left-out = $(strip $(if $(debian),TestDebian) $(if $(etcd),TestKubernetes))
+nothing :=
+skipping = $(if $(left-out),-skip '^($(subst $(nothing) ,|,$(left-out)))$$')
+# The packages with nothing but tests against a real API server behind the tag.
+clusters = ./internal/kubetest/ ./internal/perceiver/kubernetes/
+
 # in-each runs a command in modules, in all of them even where it fails: $(call in-each,MODULES,COMMAND)
 in-each = @failed=0; for module in $1; do echo "$(notdir $(firstword $2)) $(wordlist 2,9,$2)  ($$module)"; (cd $$module && $2) || failed=1; done; exit $$failed
 
@@ -135,15 +146,16 @@ $(workflowcheck):
 
 ## ---- tests
 
-test: build test-heavy test-integration test-root ## every test
+test: build test-heavy test-integration test-root ## every test this machine has the programs for
 
 # -count=1 where tests run programs of bin/: Go's test cache does not see those change.
 test-heavy: ## the tests of the two heavy modules
 	$(call in-each,$(heavy),$(GO) test -count=1 ./...)
 
-test-integration: build kube-apiserver ## the tests that drive the built programs
+test-integration: build $(if $(etcd),,kube-apiserver) ## the tests that drive the built programs
 	$(if $(strip $(INTEGRATION)),,$(error no test has the build tag integration))
-	$(GO) test -count=1 -p 1 -timeout 30m -tags integration $(INTEGRATION)
+	@[ -z "$(strip $(debian) $(etcd))" ] || echo "this machine has no $(strip $(debian) $(etcd)): leaving out $(left-out) $(if $(etcd),$(clusters))"
+	$(GO) test -count=1 -p 1 -timeout 30m -tags integration $(skipping) $(if $(etcd),$(filter-out $(clusters),$(INTEGRATION)),$(INTEGRATION))
 
 # The race detector needs a C compiler, which a machine with only Go and make does not have.
 test-root: ## the root's tests, with the race detector where there is a C compiler
