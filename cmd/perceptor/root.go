@@ -40,7 +40,8 @@ it is localhost:7233, where perceptor-dev listens. Everything else comes from --
 	flags.StringVar(&s.dev, "dev", os.Getenv("PERCEPTOR_DEV"), "data directory of a running perceptor-dev: takes its Temporal server and its hub (also PERCEPTOR_DEV)")
 	flags.String("log-level", "", "debug, info, warn or error")
 	root.AddCommand(
-		newWorker(&s), newSetup(&s), newScan(&s), newImages(&s), newPods(&s), newCluster(&s), newExplain(&s), newRescan(&s), newHub(&s), newVersion(),
+		newWorker(&s), newSetup(&s), newScan(&s), newImages(&s), newPods(&s), newCluster(&s), newExplain(&s), newRescan(&s), newHub(&s),
+		newPerceiver(&s), newVersion(),
 	)
 	return root
 }

@@ -14,6 +14,8 @@ type Config struct {
 	Hubs []Hub `mapstructure:"hubs"`
 	// Scanner is this process's part as a scanner host.
 	Scanner Scanner `mapstructure:"scanner"`
+	// Perceiver is this process's part as a perceiver.
+	Perceiver Perceiver `mapstructure:"perceiver"`
 	// Registries hold what is particular to a registry; others are spoken to with TLS.
 	Registries []Registry `mapstructure:"registries"`
 	// Credentials are what pulls may name.
@@ -102,6 +104,35 @@ type Credential struct {
 	DockerConfig string `mapstructure:"docker-config"`
 }
 
+// Perceiver watches one platform.
+type Perceiver struct {
+	// Cluster is what the platform is called.
+	Cluster string `mapstructure:"cluster"`
+	// Domain is the set of scanners that reach the platform's registries.
+	Domain string `mapstructure:"domain"`
+	// SnapshotInterval is how often everything is reported again.
+	SnapshotInterval time.Duration `mapstructure:"snapshot-interval"`
+	// ObserveOnly writes nothing onto the platform.
+	ObserveOnly bool `mapstructure:"observe-only"`
+	// IgnoredImages are patterns of images to leave out.
+	IgnoredImages []string `mapstructure:"ignore-images"`
+	// Kubernetes is what is particular to that platform.
+	Kubernetes Kubernetes `mapstructure:"kubernetes"`
+}
+
+// Kubernetes is what a perceiver needs to know of a cluster.
+type Kubernetes struct {
+	// Kubeconfig and Context name the cluster; both empty means the usual places, then the pod's service account.
+	Kubeconfig string `mapstructure:"kubeconfig"`
+	Context    string `mapstructure:"context"`
+	// Rate bounds the requests per second to the API server.
+	Rate float64 `mapstructure:"rate"`
+	// Namespaces and ExcludedNamespaces are patterns, NamespaceSelector is a selector over labels of namespaces.
+	Namespaces         []string `mapstructure:"namespaces"`
+	ExcludedNamespaces []string `mapstructure:"exclude-namespaces"`
+	NamespaceSelector  string   `mapstructure:"namespace-selector"`
+}
+
 // Bytes is a size, written like "20GiB" or as a plain number.
 type Bytes int64
 
@@ -122,6 +153,10 @@ func Default() Config {
 		Scanner: Scanner{
 			Domain: "default", Berths: 4, CacheLimit: 20 << 30, MinFree: 1 << 30, Drain: 30 * time.Minute,
 			Client: ScanClient{Memory: 4 << 30, Scratch: 40 << 30, ListTimeout: time.Hour, UploadTimeout: 15 * time.Minute},
+		},
+		Perceiver: Perceiver{
+			Cluster: "default", SnapshotInterval: 30 * time.Minute, IgnoredImages: []string{"pause", "*/pause", "*/mirrored-pause"},
+			Kubernetes: Kubernetes{Rate: 50},
 		},
 	}
 }

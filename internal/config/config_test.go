@@ -108,3 +108,28 @@ func TestWrongFiles(t *testing.T) {
 	_, err := config.Load(filepath.Join(t.TempDir(), "missing.yaml"), nil)
 	require.ErrorContains(t, err, "missing.yaml")
 }
+
+func TestListsComeFromAllThree(t *testing.T) {
+	file := write(t, "perceiver: {cluster: prod, kubernetes: {namespaces: [a, b], rate: 20}}")
+	c, err := config.Load(file, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, c.Perceiver.Kubernetes.Namespaces)
+	require.InDelta(t, 20, c.Perceiver.Kubernetes.Rate, 0)
+	require.NotEmpty(t, c.Perceiver.IgnoredImages, "what nobody says keeps its default")
+
+	t.Setenv("PERCEPTOR_PERCEIVER_KUBERNETES_NAMESPACES", "c,d")
+	t.Setenv("PERCEPTOR_PERCEIVER_OBSERVE_ONLY", "true")
+	c, err = config.Load(file, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"c", "d"}, c.Perceiver.Kubernetes.Namespaces)
+	require.True(t, c.Perceiver.ObserveOnly)
+
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	flags.StringSlice("namespaces", nil, "")
+	flags.StringSlice("ignore-images", nil, "")
+	require.NoError(t, flags.Parse([]string{"--namespaces", "e,f", "--namespaces", "g", "--ignore-images", ""}))
+	c, err = config.Load(file, flags)
+	require.NoError(t, err)
+	require.Equal(t, []string{"e", "f", "g"}, c.Perceiver.Kubernetes.Namespaces)
+	require.Empty(t, c.Perceiver.IgnoredImages)
+}

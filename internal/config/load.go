@@ -34,7 +34,7 @@ func Load(file string, flags *pflag.FlagSet) (Config, error) {
 	err := v.Unmarshal(&c, func(d *mapstructure.DecoderConfig) {
 		d.ErrorUnused = true
 		d.DecodeHook = mapstructure.ComposeDecodeHookFunc(
-			mapstructure.TextUnmarshallerHookFunc(), mapstructure.StringToTimeDurationHookFunc())
+			mapstructure.TextUnmarshallerHookFunc(), mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","))
 	})
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration %s: %w", file, err)
@@ -57,6 +57,18 @@ var keys = map[string]string{
 	"scanner::client::scratch":        "scan-scratch",
 	"scanner::client::list-timeout":   "list-timeout",
 	"scanner::client::upload-timeout": "upload-timeout",
+
+	"perceiver::cluster":                        "cluster",
+	"perceiver::domain":                         "domain",
+	"perceiver::snapshot-interval":              "snapshot-interval",
+	"perceiver::observe-only":                   "observe-only",
+	"perceiver::ignore-images":                  "ignore-images",
+	"perceiver::kubernetes::kubeconfig":         "kubeconfig",
+	"perceiver::kubernetes::context":            "context",
+	"perceiver::kubernetes::rate":               "kubernetes-rate",
+	"perceiver::kubernetes::namespaces":         "namespaces",
+	"perceiver::kubernetes::exclude-namespaces": "exclude-namespaces",
+	"perceiver::kubernetes::namespace-selector": "namespace-selector",
 }
 
 func bind(v *viper.Viper, flags *pflag.FlagSet) error {
@@ -67,7 +79,12 @@ func bind(v *viper.Viper, flags *pflag.FlagSet) error {
 		if flags == nil || flags.Lookup(flag) == nil || !flags.Changed(flag) {
 			continue
 		}
-		v.Set(key, flags.Lookup(flag).Value.String())
+		value := flags.Lookup(flag).Value
+		if list, isList := value.(pflag.SliceValue); isList {
+			v.Set(key, list.GetSlice())
+			continue
+		}
+		v.Set(key, value.String())
 	}
 	return nil
 }
@@ -89,6 +106,9 @@ func (c Config) Validate() error {
 	}
 	if c.Scanner.Domain == "" {
 		complain("scanner: domain is empty; leave it out for %q", "default")
+	}
+	if c.Perceiver.SnapshotInterval < 0 || c.Perceiver.Kubernetes.Rate < 0 {
+		complain("perceiver: snapshot-interval and kubernetes rate must not be negative")
 	}
 	for i, r := range c.Registries {
 		if r.Host == "" {

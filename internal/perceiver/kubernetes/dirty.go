@@ -2,10 +2,12 @@ package kubernetes
 
 import "sync"
 
-// dirty are the pods that may have to be reported again, by their UIDs.
+// dirty are the pods that may have to be reported again, by their UIDs, in the order in which they were marked: one that
+// cannot be reported goes to the end and stands before nobody.
 type dirty struct {
-	lock sync.Mutex
-	uids map[string]struct{}
+	lock  sync.Mutex
+	uids  map[string]struct{}
+	order []string
 	// some says that there are uids; it has room for one word.
 	some chan struct{}
 }
@@ -18,7 +20,10 @@ func (d *dirty) mark(uids ...string) {
 	}
 	d.lock.Lock()
 	for _, uid := range uids {
-		d.uids[uid] = struct{}{}
+		if _, marked := d.uids[uid]; !marked {
+			d.uids[uid] = struct{}{}
+			d.order = append(d.order, uid)
+		}
 	}
 	d.lock.Unlock()
 	select {
@@ -30,24 +35,21 @@ func (d *dirty) mark(uids ...string) {
 func (d *dirty) count() int {
 	d.lock.Lock()
 	defer d.lock.Unlock()
-	return len(d.uids)
+	return len(d.order)
 }
 
-// take removes up to limit uids and gives them; which ones is left to chance, so that one that always fails does not
-// stand before the others for ever.
+// take removes the first uids, up to limit, and gives them.
 func (d *dirty) take(limit int) []string {
 	d.lock.Lock()
 	defer d.lock.Unlock()
-	taken := make([]string, 0, min(limit, len(d.uids)))
-	for uid := range d.uids {
-		if len(taken) == limit {
-			break
-		}
-		taken = append(taken, uid)
+	limit = min(limit, len(d.order))
+	taken := d.order[:limit:limit]
+	d.order = d.order[limit:]
+	for _, uid := range taken {
 		delete(d.uids, uid)
 	}
-	if len(d.uids) == 0 {
-		d.uids = map[string]struct{}{} // a map never gives back the room of a storm
+	if len(d.order) == 0 {
+		d.uids, d.order = map[string]struct{}{}, nil // neither gives back the room of a storm
 	}
 	return taken
 }

@@ -1,0 +1,117 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"go.temporal.io/sdk/client"
+	"go.uber.org/fx"
+	"k8s.io/klog/v2"
+
+	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/perceiver/kubernetes"
+	"github.com/perceptor/perceptor/starter"
+)
+
+// PerceiverSettings is all a perceiver's process needs.
+type PerceiverSettings struct {
+	Config config.Perceiver
+	Client client.Client
+	// Version is that of this program, as the platform's logs show it.
+	Version string
+	Logger  *slog.Logger
+}
+
+// KubernetesModule watches a Kubernetes cluster.
+func KubernetesModule(s PerceiverSettings) fx.Option {
+	return fx.Module("kubernetes",
+		fx.Supply(s),
+		fx.Provide(fx.Private, newKubernetes),
+		fx.Invoke(watchKubernetes),
+	)
+}
+
+// RunKubernetes watches a Kubernetes cluster until ctx ends.
+func RunKubernetes(ctx context.Context, s PerceiverSettings) error {
+	app := fx.New(KubernetesModule(s), fx.NopLogger)
+	if err := app.Err(); err != nil {
+		return fmt.Errorf("perceiver: %w", err)
+	}
+	if err := app.Start(ctx); err != nil {
+		return fmt.Errorf("perceiver start: %w", err)
+	}
+	failed := ""
+	select {
+	case <-ctx.Done():
+	case signal := <-app.Wait():
+		failed = fmt.Sprintf("exit code %d", signal.ExitCode)
+	}
+	s.Logger.Info("perceiver stop")
+	stopContext, cancel := context.WithTimeout(context.WithoutCancel(ctx), app.StopTimeout())
+	defer cancel()
+	if err := app.Stop(stopContext); err != nil {
+		return fmt.Errorf("perceiver stop: %w", err)
+	}
+	if failed != "" {
+		return errors.New("perceiver ended by itself: " + failed)
+	}
+	return nil
+}
+
+func newKubernetes(s PerceiverSettings) (*kubernetes.Perceiver, error) {
+	// Kubernetes' client logs by a logger of its own, one for the whole process.
+	klog.SetSlogLogger(s.Logger)
+	k := s.Config.Kubernetes
+	cluster, err := kubernetes.Connect(kubernetes.Connection{
+		Kubeconfig: k.Kubeconfig, Context: k.Context, Rate: k.Rate, UserAgent: "perceptor/" + s.Version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.New(kubernetes.Options{
+		Cluster: s.Config.Cluster, Client: cluster, Reporter: podReporter{starter: starter.New(s.Client), logger: s.Logger},
+		Selection: kubernetes.Selection{
+			Namespaces: k.Namespaces, ExcludedNamespaces: k.ExcludedNamespaces, NamespaceSelector: k.NamespaceSelector,
+			IgnoredImages: s.Config.IgnoredImages,
+		},
+		ObserveOnly: s.Config.ObserveOnly, Domain: s.Config.Domain, SnapshotInterval: s.Config.SnapshotInterval, Logger: s.Logger,
+	})
+}
+
+// watchKubernetes watches as long as the process lives.
+func watchKubernetes(life fx.Lifecycle, end fx.Shutdowner, p *kubernetes.Perceiver, s PerceiverSettings) {
+	watching, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	life.Append(fx.StartStopHook(func() {
+		go func() {
+			defer close(done)
+			if err := p.Run(watching); err != nil {
+				s.Logger.Error("perceiver failed", "reason", err)
+				if err := end.Shutdown(fx.ExitCode(1)); err != nil {
+					s.Logger.Error("perceiver cannot end", "reason", err)
+				}
+			}
+		}()
+	}, func() {
+		stop()
+		<-done
+	}))
+}
+
+// podReporter reports through the starter. Pods that cannot be taken are named in the log: saying them again would not help.
+type podReporter struct {
+	starter *starter.Starter
+	logger  *slog.Logger
+}
+
+func (r podReporter) Report(ctx context.Context, report image.PodReport) error {
+	err := r.starter.Report(ctx, report)
+	if refused := (*starter.RefusedError)(nil); errors.As(err, &refused) {
+		r.logger.Warn("pods were refused", "reason", refused)
+		return nil
+	}
+	return err
+}
