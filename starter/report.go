@@ -174,15 +174,11 @@ func splitReport(r image.PodReport) *reportSplit {
 }
 
 func (s *reportSplit) pod(p image.Pod) {
-	if p.Bare {
-		p.Namespace = workflows.BareImages
-	}
-	if p.UID == "" {
-		p.UID = madeUID(p)
-	}
+	key := p.Key()
+	p.UID, p.Namespace = key.UID, key.Namespace
 	size, err := sizeOf(p, p.Namespace, p.Bare, p.Check)
 	if err != nil {
-		s.refused = append(s.refused, RefusedPod{Key: p.Key(), Reason: err.Error()})
+		s.refused = append(s.refused, RefusedPod{Key: key, Reason: err.Error()})
 		return
 	}
 	n := s.namespace(p.Namespace)
@@ -220,14 +216,6 @@ func sizeOf(value any, namespace string, bare bool, check func() error) (int, er
 		return 0, fmt.Errorf("encode: %w", err)
 	}
 	return len(text), nil
-}
-
-// madeUID names what has no id of its own: by namespace and name, or a bare image by what it is called and its digest.
-func madeUID(p image.Pod) string {
-	if p.Bare && len(p.Containers) > 0 {
-		return p.Containers[0].Reference + "@" + string(p.Containers[0].Digest)
-	}
-	return p.Namespace + "/" + p.Name
 }
 
 func (s *reportSplit) namespace(name string) *namespaceReport {

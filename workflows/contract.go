@@ -44,8 +44,8 @@ const (
 	clusterPrefix   = "cluster/"
 )
 
-// BareImages is the namespace of a cluster's images that were reported by themselves. No platform has one of that name.
-const BareImages = "_images"
+// BareImages is the namespace of a cluster's images that were reported by themselves.
+const BareImages = image.BareImages
 
 // InventoryID is the workflow id of the join of one namespace.
 func InventoryID(cluster, namespace string) string {

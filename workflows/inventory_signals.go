@@ -32,6 +32,9 @@ func (n *inventoryRun) drain(ctx workflow.Context) bool {
 func (n *inventoryRun) settings(p PodsChanged) {
 	n.state.Forgotten = false
 	n.book.Set(inventory.Settings{Version: p.Version, WriteBack: p.WriteBack, Domain: p.Domain})
+	if !n.book.Settings.WriteBack {
+		n.state.WriteFailure, n.state.WriteFailures = nil, 0
+	}
 }
 
 func (n *inventoryRun) change(ctx workflow.Context, p PodsChanged) {

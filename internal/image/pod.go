@@ -15,8 +15,24 @@ type Pod struct {
 	Bare bool `json:"bare,omitempty"`
 }
 
-// Key names the pod.
-func (p Pod) Key() PodKey { return PodKey{UID: p.UID, Namespace: p.Namespace, Name: p.Name} }
+// BareImages is the namespace of a cluster's images that were reported by themselves. No platform has one of that name.
+const BareImages = "_images"
+
+// Key names the pod. What has no UID gets one: namespace and name, or what a bare image is called and its digest.
+func (p Pod) Key() PodKey {
+	key := PodKey{UID: p.UID, Namespace: p.Namespace, Name: p.Name}
+	if p.Bare {
+		key.Namespace = BareImages
+	}
+	switch {
+	case key.UID != "":
+	case p.Bare && len(p.Containers) > 0:
+		key.UID = p.Containers[0].Reference + "@" + string(p.Containers[0].Digest)
+	default:
+		key.UID = p.Namespace + "/" + p.Name
+	}
+	return key
+}
 
 // PodKey names a pod that is gone. Without a UID it is every pod of that name.
 type PodKey struct {

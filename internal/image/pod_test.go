@@ -50,3 +50,11 @@ func TestVersionOrder(t *testing.T) {
 	require.True(t, image.Version{Epoch: 2}.Before(image.Version{Epoch: 2, Counter: 1}))
 	require.False(t, image.Version{Epoch: 2}.Before(image.Version{Epoch: 2}))
 }
+
+func TestWhatHasNoUIDGetsOne(t *testing.T) {
+	digest := image.Digest("sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+	require.Equal(t, image.PodKey{UID: "n/p", Namespace: "n", Name: "p"}, image.Pod{Namespace: "n", Name: "p"}.Key())
+	require.Equal(t, image.PodKey{UID: "u", Namespace: "n", Name: "p"}, image.Pod{UID: "u", Namespace: "n", Name: "p"}.Key())
+	bare := image.Pod{Bare: true, Containers: []image.Container{{Reference: "registry.example/app:1", Digest: digest}}}
+	require.Equal(t, image.PodKey{UID: "registry.example/app:1@" + string(digest), Namespace: image.BareImages}, bare.Key())
+}
