@@ -25,10 +25,11 @@ type Holders interface {
 // PoolSteps are the steps of HubPool on the workflow queue.
 type PoolSteps struct {
 	holders Holders
+	queues  Queues
 }
 
-// NewPoolSteps asks h about holders.
-func NewPoolSteps(h Holders) *PoolSteps { return &PoolSteps{holders: h} }
+// NewPoolSteps asks h about holders, and stops and opens the hubs' queues through q.
+func NewPoolSteps(h Holders, q Queues) *PoolSteps { return &PoolSteps{holders: h, queues: q} }
 
 // CheckHoldersInput names the holders to ask about.
 type CheckHoldersInput struct {

@@ -52,7 +52,7 @@ func (s *Starter) Findings(ctx context.Context, v image.Verdict) (findings []ima
 	for {
 		var page image.FindingsPage
 		in := activities.FetchFindingsInput{Hub: v.Hub, VersionURL: v.VersionURL, Offset: len(findings), Limit: findingsPage}
-		if err := s.ask(ctx, "findings", workflows.HubQueue(v.Hub), hubSteps.FetchFindings, in, &page); err != nil {
+		if err := s.askHub(ctx, v.Hub, "findings", hubSteps.FetchFindings, in, &page); err != nil {
 			return nil, 0, fmt.Errorf("read findings from hub %s: %w", v.Hub, err)
 		}
 		findings, total = append(findings, page.Findings...), page.Total
@@ -60,6 +60,25 @@ func (s *Starter) Findings(ctx context.Context, v image.Verdict) (findings []ima
 			return findings, total, nil
 		}
 	}
+}
+
+// askHub is ask on a hub's queue. Of a hub that is known not to answer now it says so: its queue is stopped, whoever serves it.
+func (s *Starter) askHub(ctx context.Context, hub, what string, step, in, answer any) error {
+	err := s.ask(ctx, what, workflows.HubQueue(hub), step, in, answer)
+	if _, late := errors.AsType[*temporal.TimeoutError](err); !late {
+		return err
+	}
+	status, unknown := s.HubPool(ctx)
+	if unknown != nil {
+		return err
+	}
+	for _, h := range status.Hubs {
+		if h.Name == hub && !h.ClosedSince.IsZero() {
+			return fmt.Errorf("the hub has not answered since %s (%s) and is asked again at %s", h.ClosedSince.Local().Format(time.TimeOnly),
+				h.Reason, h.NextProbe.Local().Format(time.TimeOnly))
+		}
+	}
+	return err
 }
 
 // ask runs one step on a queue for an answer, without a workflow around it.

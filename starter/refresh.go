@@ -38,7 +38,7 @@ func (s *Starter) Refresh(ctx context.Context, view workflows.ImageView) (workfl
 func (s *Starter) judgeAgain(ctx context.Context, old image.Verdict) (image.Verdict, error) {
 	var read activities.FetchVerdictResult
 	in := activities.FetchVerdictInput{Scan: image.HubScan{Hub: old.Hub, VersionURL: old.VersionURL, State: image.HubScanComplete}}
-	if err := s.ask(ctx, "verdict", workflows.HubQueue(old.Hub), hubSteps.FetchVerdict, in, &read); err != nil {
+	if err := s.askHub(ctx, old.Hub, "verdict", hubSteps.FetchVerdict, in, &read); err != nil {
 		return old, err
 	}
 	if read.Trouble != nil {

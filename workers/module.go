@@ -139,7 +139,7 @@ func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, conf
 	w.RegisterWorkflow(workflows.Cluster)
 	w.RegisterWorkflow(workflows.RefreshHub)
 	w.RegisterActivity(activities.NewScanSteps(newPool(s, HubConfigs(conf)), s))
-	w.RegisterActivity(activities.NewPoolSteps(s))
+	w.RegisterActivity(activities.NewPoolSteps(s, s))
 	w.RegisterActivity(activities.NewReportSteps(s))
 	w.RegisterActivity(activities.NewInventorySteps(s))
 	w.RegisterActivity(activities.NewRefreshSteps(s))

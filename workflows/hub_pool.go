@@ -51,6 +51,7 @@ type hubPool struct {
 	// checking, listing and probing keep one question of a kind from being asked twice at a time.
 	checking, listing bool
 	probing           map[string]bool
+	switching         map[string]bool
 	// old fires when the run is too old; it runs beside the other timer, which scans start and stop.
 	old       workflow.Future
 	timer     workflow.Future
@@ -109,7 +110,7 @@ func newHubPool(ctx workflow.Context, in HubPoolInput) (*hubPool, error) {
 			return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf("the list of hubs is wrong: %v", err), "invalid", err)
 		}
 	}
-	p := &hubPool{HubPoolState: state, logger: workflow.GetLogger(ctx), started: now, probing: map[string]bool{}}
+	p := &hubPool{HubPoolState: state, logger: workflow.GetLogger(ctx), started: now, probing: map[string]bool{}, switching: map[string]bool{}}
 	p.steps, p.cancelSteps = workflow.WithCancel(ctx)
 	if cold := state.Book.Cold; cold != nil && cold.Listed {
 		p.announce = append(p.announce, cold.Silent...)
@@ -168,6 +169,7 @@ func (p *hubPool) act(ctx workflow.Context) {
 		p.listen(ctx)
 	}
 	p.probeClosed(now)
+	p.switchQueues()
 	p.checkHolders(now)
 	p.askHubs(now)
 	p.tellWaiting(ctx)

@@ -36,6 +36,8 @@ type HubHealth struct {
 	NextProbe time.Time `json:"nextProbe,omitzero"`
 	// Waiting are the scans to be told when the hub answers again.
 	Waiting []string `json:"waiting,omitempty"`
+	// Queue is what the hub's queue was last made; empty while that is not known.
+	Queue QueueState `json:"queue,omitempty"`
 }
 
 func (h *HubHealth) closed() bool { return !h.ClosedSince.IsZero() }

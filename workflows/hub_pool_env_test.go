@@ -38,6 +38,8 @@ type poolEnv struct {
 	asked map[string]int
 	// find answers for the hubs instead of scans, when set.
 	find func(hub, name string) image.HubScan
+	// queues are the switches of the hubs' queues, in order.
+	queues []string
 	// down is what a hub's answers fail with.
 	down map[string]error
 }
@@ -61,7 +63,7 @@ func newPoolEnv(t *testing.T) *poolEnv {
 	}
 	e.SetStartTime(poolStart)
 	e.SetTestTimeout(30 * time.Second)
-	e.RegisterActivity(activities.NewPoolSteps(e))
+	e.RegisterActivity(activities.NewPoolSteps(e, e))
 	hubs := map[string]activities.Hub{}
 	for _, name := range []string{"hub-a", "hub-b", "hub-c"} {
 		hubs[name] = &playedHub{name: name, env: e}
@@ -106,6 +108,17 @@ func (e *poolEnv) ListOpen(context.Context) ([]activities.Holder, error) {
 		holders = append(holders, activities.Holder{WorkflowID: id, Chain: chain})
 	}
 	return holders, nil
+}
+
+// StopHubQueue and OpenHubQueue play the server's queues.
+func (e *poolEnv) StopHubQueue(_ context.Context, _, hub string) error {
+	e.locked(func() { e.queues = append(e.queues, "stop "+hub) })
+	return nil
+}
+
+func (e *poolEnv) OpenHubQueue(_ context.Context, _, hub string) error {
+	e.locked(func() { e.queues = append(e.queues, "open "+hub) })
+	return nil
 }
 
 // playedHub is a hub whose answers the test chooses. What the pool never asks is left to the embedded nil.
