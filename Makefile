@@ -96,7 +96,7 @@ run: build ## start it all on this machine and scan the samples; Ctrl-C ends it 
 
 demo: build ## the same on free ports in a temporary directory; ends when all is scanned
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT && trap 'exit 143' TERM && \
-	bin/perceptor-dev --data "$$dir" --temporal 127.0.0.1:0 --ui 127.0.0.1:0 --hub 127.0.0.1:0 --registry 127.0.0.1:0 --until-scanned $(ARGS)
+	bin/perceptor-dev --data "$$dir" --temporal 127.0.0.1:0 --ui 127.0.0.1:0 --hub 127.0.0.1:0 --registry 127.0.0.1:0 --api 127.0.0.1:0 --until-scanned $(ARGS)
 
 # Without its debugging information, which nobody reads and whose writing takes memory and time.
 bin/kube-apiserver-test: always

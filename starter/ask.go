@@ -100,7 +100,7 @@ func (s *Starter) ask(ctx context.Context, what, queue string, step, in, answer 
 		return fmt.Errorf("no worker on queue %q answered in time; is one running? %w", queue, err)
 	}
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
-		return errors.New(app.Message())
+		return RejectedError{app.Message()}
 	}
 	return err
 }

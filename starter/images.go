@@ -2,11 +2,13 @@ package starter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -52,22 +54,47 @@ func quote(value string) string {
 
 // Images lists images, newest first, at most limit; more says that there are others.
 func (s *Starter) Images(ctx context.Context, f ImageFilter, limit int) (rows []ImageRow, more bool, err error) {
-	var token []byte
+	var next []byte
 	for {
-		page, err := s.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-			Query: f.query(), PageSize: int32(min(limit-len(rows), 1000)), NextPageToken: token, //nolint:gosec // bounded by 1,000
-		})
+		page, token, err := s.ImagesPage(ctx, f, min(limit-len(rows), imagesPage), next)
 		if err != nil {
-			return nil, false, fmt.Errorf("list images: %w", err)
+			return nil, false, err
 		}
-		for _, each := range page.GetExecutions() {
-			rows = append(rows, imageRow(each.GetSearchAttributes().GetIndexedFields(), each.GetStartTime().AsTime()))
-		}
-		token = page.GetNextPageToken()
-		if len(token) == 0 || len(rows) >= limit {
-			return rows, len(token) > 0, nil
+		rows, next = append(rows, page...), token
+		if len(next) == 0 || len(rows) >= limit {
+			return rows, len(next) > 0, nil
 		}
 	}
+}
+
+// imagesPage is how many images the server lists at a time.
+const imagesPage = 1000
+
+// ImagesPage lists at most limit images, up to 1,000, newest first, from where next of the page before says; next is empty
+// on the last page. A next that is none gives ErrBadCursor.
+func (s *Starter) ImagesPage(ctx context.Context, f ImageFilter, limit int, after []byte) (rows []ImageRow, next []byte, err error) {
+	page, err := s.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Query: f.query(), PageSize: int32(min(limit, imagesPage)), NextPageToken: after, //nolint:gosec // bounded by 1,000
+	})
+	if invalid, is := errors.AsType[*serviceerror.InvalidArgument](err); is && len(after) > 0 {
+		return nil, nil, fmt.Errorf("list images: %w: %s", ErrBadCursor, invalid.Message)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("list images: %w", err)
+	}
+	for _, each := range page.GetExecutions() {
+		rows = append(rows, imageRow(each.GetSearchAttributes().GetIndexedFields(), each.GetStartTime().AsTime()))
+	}
+	return rows, page.GetNextPageToken(), nil
+}
+
+// CountImages counts what Images would list.
+func (s *Starter) CountImages(ctx context.Context, f ImageFilter) (int64, error) {
+	counted, err := s.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: f.query()})
+	if err != nil {
+		return 0, fmt.Errorf("count images: %w", err)
+	}
+	return counted.GetCount(), nil
 }
 
 func imageRow(fields map[string]*commonpb.Payload, since time.Time) ImageRow {

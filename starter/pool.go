@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -142,6 +143,26 @@ func (s *Starter) ResetLeases(ctx context.Context, reset workflows.LeaseReset) (
 	return answer, s.update(ctx, workflows.UpdateReset, reset, &answer)
 }
 
+// ProbeHub has a hub that is closed because it failed asked again now; it opens when it answers. A pause that the hub itself
+// asked for is kept.
+func (s *Starter) ProbeHub(ctx context.Context, hub string) error {
+	status, err := s.HubPool(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(status.Hubs, func(h workflows.HubStatus) bool { return h.Name == hub && !h.Removed }) {
+		return RejectedError{fmt.Sprintf("no hub is named %q", hub)}
+	}
+	err = s.temporal.SignalWorkflow(ctx, workflows.HubPoolID, "", workflows.SignalHubReport.Name, workflows.HubReport{Holder: "operator", Hub: hub})
+	if isNotFound(err) {
+		return ErrNoPool
+	}
+	if err != nil {
+		return fmt.Errorf("probe hub %s: %w", hub, err)
+	}
+	return nil
+}
+
 func (s *Starter) update(ctx context.Context, name string, in, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
 	defer cancel()
@@ -155,7 +176,7 @@ func (s *Starter) update(ctx context.Context, name string, in, answer any) error
 	var missing *serviceerror.NotFound
 	switch {
 	case errors.As(err, &app):
-		return errors.New(app.Message())
+		return RejectedError{app.Message()}
 	case errors.As(err, &missing):
 		return ErrNoPool
 	case err != nil:

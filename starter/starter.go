@@ -19,6 +19,12 @@ import (
 // ErrUnknownImage is the answer for an image nobody refers to, or has referred to for a while.
 var ErrUnknownImage = errors.New("no such image is known")
 
+// RejectedError is a workflow's or a step's own word on why it does not do what it was asked.
+type RejectedError struct{ Reason string }
+
+// Error is the reason.
+func (e RejectedError) Error() string { return e.Reason }
+
 // Starter speaks to the workflows. It is safe for concurrent use.
 type Starter struct {
 	temporal client.Client
@@ -26,6 +32,14 @@ type Starter struct {
 
 // New speaks through c.
 func New(c client.Client) *Starter { return &Starter{temporal: c} }
+
+// Ready says why the server cannot be reached; nil when it can.
+func (s *Starter) Ready(ctx context.Context) error {
+	if _, err := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		return fmt.Errorf("ask Temporal whether it serves: %w", err)
+	}
+	return nil
+}
 
 // Observe says that somebody refers to an image; its workflow is started when there is none.
 func (s *Starter) Observe(ctx context.Context, d image.Digest, o workflows.Observe) error {

@@ -49,7 +49,7 @@ func launch(t *testing.T, data string, more ...string) *process {
 	t.Helper()
 	args := append([]string{
 		"--data", data, "--temporal", "127.0.0.1:0", "--ui", "127.0.0.1:0", "--hub", "127.0.0.1:0", "--registry", "127.0.0.1:0",
-		"--no-samples", "--no-workers",
+		"--api", "127.0.0.1:0", "--no-samples", "--no-workers",
 	}, more...)
 	run := &process{Cmd: exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], args...), ended: make(chan struct{})}
 	run.Env = append(os.Environ(), asProgram+"=1")
@@ -146,7 +146,7 @@ func TestATakenPortNamesItsFlag(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, taken.Close()) }()
-	for _, flag := range []string{"--temporal", "--ui", "--hub", "--registry"} {
+	for _, flag := range []string{"--temporal", "--ui", "--hub", "--registry", "--api"} {
 		code, output := launch(t, t.TempDir(), flag, taken.Addr().String()).exit(t)
 		require.Equal(t, 1, code)
 		require.Contains(t, output, flag+" "+taken.Addr().String())
@@ -188,8 +188,9 @@ func requireServing(t *testing.T, data string, addresses devdir.Addresses) {
 	t.Helper()
 	requireGet(t, http.DefaultClient, "http://"+addresses.UI+"/api/v1/namespaces/default", "")
 	requireGet(t, http.DefaultClient, "http://"+addresses.Registry+"/v2/", "")
+	requireGet(t, http.DefaultClient, "http://"+addresses.API+"/readyz", "")
 
-	for _, name := range []string{"hub-token", "hub-password", "hub-ca.pem", "addresses.json"} {
+	for _, name := range []string{"api-tokens.json", "hub-token", "hub-password", "hub-ca.pem", "addresses.json"} {
 		info, err := os.Stat(filepath.Join(data, name))
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), name)

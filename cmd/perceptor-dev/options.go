@@ -13,7 +13,7 @@ import (
 )
 
 const longHelp = `perceptor-dev runs a Temporal server with its Web UI, the built-in hub, an image
-registry with samples, and Perceptor's workers, all in this one process and on
+registry with samples, Perceptor's workers and its REST API, all in this one process and on
 this one machine. What it learns is kept in one directory, so that it goes on
 where it stopped.
 
@@ -25,7 +25,7 @@ const examples = `  # start, scan the samples, stay up; Ctrl-C ends it
 
   # for a script: free ports, a directory of its own, ends when all is scanned
   perceptor-dev --data /tmp/dev --temporal 127.0.0.1:0 --ui 127.0.0.1:0 \
-      --hub 127.0.0.1:0 --registry 127.0.0.1:0 --until-scanned
+      --hub 127.0.0.1:0 --registry 127.0.0.1:0 --api 127.0.0.1:0 --until-scanned
 
   # only the servers: workers run elsewhere, against the printed addresses
   perceptor-dev --no-workers --no-samples`
@@ -34,6 +34,7 @@ const examples = `  # start, scan the samples, stay up; Ctrl-C ends it
 type options struct {
 	data                        string
 	temporal, ui, hub, registry string
+	api                         string
 	noSamples, noWorkers        bool
 	untilScanned                bool
 	hubScanTime, hubAcceptDelay time.Duration
@@ -47,6 +48,7 @@ func (o *options) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.ui, "ui", "127.0.0.1:8233", "address of Temporal's Web UI")
 	flags.StringVar(&o.hub, "hub", "127.0.0.1:8443", "address of the built-in hub")
 	flags.StringVar(&o.registry, "registry", "127.0.0.1:5005", "address of the image registry")
+	flags.StringVar(&o.api, "api", "127.0.0.1:3001", "address of the REST API")
 	flags.BoolVar(&o.noSamples, "no-samples", false, "make, push and scan no sample images")
 	flags.BoolVar(&o.noWorkers, "no-workers", false, "run no workers, and so scan nothing here")
 	flags.BoolVar(&o.untilScanned, "until-scanned", false, "end when every sample is scanned; exit code 0 means that all scans succeeded")

@@ -58,6 +58,9 @@ func (s *stack) work(ctx context.Context, out io.Writer) (totals, error) {
 	if err := s.dir.PublishAddresses(s.addresses()); err != nil {
 		return totals{}, err
 	}
+	if err := s.runPods(ctx, references); err != nil {
+		return totals{}, err
+	}
 	var done totals
 	if s.crew != nil && len(references) > 0 {
 		var err error

@@ -26,12 +26,13 @@ import (
 type stack struct {
 	options   options
 	dir       *datadir.Dir
-	listeners struct{ temporal, ui, hub, registry net.Listener }
+	listeners struct{ temporal, ui, hub, registry, api net.Listener }
 	temporal  *temporal.Server
 	ui        *loopback.Server
 	registry  *loopback.Server
 	hub       *hub
 	crew      *crew // nil without workers
+	api       *apiServer
 	// endRegistry ends what the registry does in the background.
 	endRegistry context.CancelFunc
 }
@@ -46,6 +47,7 @@ func (s *stack) hooks() []fx.Hook {
 		{OnStart: s.startRegistry, OnStop: s.stopRegistry},
 		{OnStart: s.startHub, OnStop: func(ctx context.Context) error { return s.hub.stop(ctx) }},
 		{OnStart: s.startCrew, OnStop: s.stopCrew},
+		{OnStart: s.startAPI, OnStop: func(ctx context.Context) error { return s.api.stop(ctx) }},
 	}
 }
 
@@ -78,6 +80,7 @@ func (s *stack) listen(ctx context.Context) error {
 		{"--ui", s.options.ui, &s.listeners.ui},
 		{"--hub", s.options.hub, &s.listeners.hub},
 		{"--registry", s.options.registry, &s.listeners.registry},
+		{"--api", s.options.api, &s.listeners.api},
 	} {
 		var err error
 		if *want.listener, err = loopback.Listen(ctx, want.flag, want.address); err != nil {
@@ -90,7 +93,7 @@ func (s *stack) listen(ctx context.Context) error {
 // unlisten gives up the addresses on which nothing was started.
 func (s *stack) unlisten(context.Context) error {
 	var errs error
-	for _, listener := range []net.Listener{s.listeners.temporal, s.listeners.ui, s.listeners.hub, s.listeners.registry} {
+	for _, listener := range []net.Listener{s.listeners.temporal, s.listeners.ui, s.listeners.hub, s.listeners.registry, s.listeners.api} {
 		if listener == nil {
 			continue
 		}
@@ -163,6 +166,11 @@ func (s *stack) startHub(ctx context.Context) (err error) {
 	return err
 }
 
+func (s *stack) startAPI(ctx context.Context) (err error) {
+	s.api, err = startAPI(ctx, s.dir, s.listeners.api, s.addresses())
+	return err
+}
+
 // addresses are where everything listens.
 func (s *stack) addresses() devdir.Addresses {
 	return devdir.Addresses{
@@ -170,5 +178,6 @@ func (s *stack) addresses() devdir.Addresses {
 		UI:       s.listeners.ui.Addr().String(),
 		Hub:      s.listeners.hub.Addr().String(),
 		Registry: s.listeners.registry.Addr().String(),
+		API:      s.listeners.api.Addr().String(),
 	}
 }

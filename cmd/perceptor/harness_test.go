@@ -115,7 +115,9 @@ func startDev(t testing.TB, args ...string) *dev {
 
 // onFreePorts are the arguments of a perceptor-dev that keeps its data in a directory and takes no port from anybody.
 func onFreePorts(directory string) []string {
-	return []string{"--data", directory, "--temporal", "127.0.0.1:0", "--ui", "127.0.0.1:0", "--hub", "127.0.0.1:0", "--registry", "127.0.0.1:0"}
+	return []string{
+		"--data", directory, "--temporal", "127.0.0.1:0", "--ui", "127.0.0.1:0", "--hub", "127.0.0.1:0", "--registry", "127.0.0.1:0", "--api", "127.0.0.1:0",
+	}
 }
 
 // startDevIn starts perceptor-dev on free ports with the data of a directory, and waits until everything is ready.

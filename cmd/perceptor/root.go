@@ -40,7 +40,7 @@ it is localhost:7233, where perceptor-dev listens. Everything else comes from --
 	flags.StringVar(&s.dev, "dev", os.Getenv("PERCEPTOR_DEV"), "data directory of a running perceptor-dev: takes its Temporal server and its hub (also PERCEPTOR_DEV)")
 	flags.String("log-level", "", "debug, info, warn or error")
 	root.AddCommand(
-		newWorker(&s), newSetup(&s), newScan(&s), newImages(&s), newPods(&s), newCluster(&s), newExplain(&s), newRescan(&s), newHub(&s),
+		newWorker(&s), newAPI(&s), newSetup(&s), newScan(&s), newImages(&s), newPods(&s), newCluster(&s), newExplain(&s), newRescan(&s), newHub(&s),
 		newPerceiver(&s), newVersion(),
 	)
 	return root
@@ -89,14 +89,27 @@ func logger(level string) (*slog.Logger, error) {
 
 // dial connects to Temporal as the temporal command does; --dev names the server of that perceptor-dev.
 func (s *shared) dial(l *slog.Logger) (client.Client, client.Options, error) {
+	options, err := s.connection(l)
+	if err != nil {
+		return nil, options, err
+	}
+	c, err := client.Dial(options)
+	if err != nil {
+		return nil, options, fmt.Errorf("connect to Temporal at %s: %w; is it running? make run starts one, TEMPORAL_ADDRESS names another", options.HostPort, err)
+	}
+	return c, options, nil
+}
+
+// connection says how Temporal is reached.
+func (s *shared) connection(l *slog.Logger) (client.Options, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
-		return nil, options, fmt.Errorf("connection to Temporal: %w", err)
+		return options, fmt.Errorf("connection to Temporal: %w", err)
 	}
 	if s.dev != "" {
 		_, addresses, err := s.running()
 		if err != nil {
-			return nil, options, err
+			return options, err
 		}
 		options.HostPort = addresses.Temporal
 	}
@@ -107,11 +120,7 @@ func (s *shared) dial(l *slog.Logger) (client.Client, client.Options, error) {
 	if options.Namespace == "" {
 		options.Namespace = client.DefaultNamespace
 	}
-	c, err := client.Dial(options)
-	if err != nil {
-		return nil, options, fmt.Errorf("connect to Temporal at %s: %w; is it running? make run starts one, TEMPORAL_ADDRESS names another", options.HostPort, err)
-	}
-	return c, options, nil
+	return options, nil
 }
 
 // withStarter runs a verb that asks the workflows.

@@ -16,6 +16,8 @@ type Config struct {
 	Scanner Scanner `mapstructure:"scanner"`
 	// Perceiver is this process's part as a perceiver.
 	Perceiver Perceiver `mapstructure:"perceiver"`
+	// API is this process's part as the REST API.
+	API API `mapstructure:"api"`
 	// Registries hold what is particular to a registry; others are spoken to with TLS.
 	Registries []Registry `mapstructure:"registries"`
 	// Credentials are what pulls may name.
@@ -85,6 +87,23 @@ type ScanClient struct {
 	UploadTimeout time.Duration `mapstructure:"upload-timeout"`
 }
 
+// API is the REST API.
+type API struct {
+	// Address is where it listens.
+	Address string `mapstructure:"address"`
+	// TokenFile holds the tokens that open it.
+	TokenFile string `mapstructure:"token-file"`
+	// CertFile and KeyFile are the certificate it shows; without them it speaks plain HTTP, on loopback alone unless
+	// PlainHTTP allows more.
+	CertFile  string `mapstructure:"cert-file"`
+	KeyFile   string `mapstructure:"key-file"`
+	PlainHTTP bool   `mapstructure:"plain-http"`
+	// Anonymous is the scope of requests without a token, for the cluster "default"; empty means that there are none.
+	Anonymous string `mapstructure:"anonymous"`
+	// Generation is current or old: the form in which the original's endpoints answer.
+	Generation string `mapstructure:"generation"`
+}
+
 // Registry is what is particular to one registry.
 type Registry struct {
 	// Host is as in references, such as "registry.example:5000".
@@ -150,6 +169,7 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 func Default() Config {
 	return Config{
 		LogLevel: "info",
+		API:      API{Address: "127.0.0.1:3001", Generation: "current"},
 		Scanner: Scanner{
 			Domain: "default", Berths: 4, CacheLimit: 20 << 30, MinFree: 1 << 30, Drain: 30 * time.Minute,
 			Client: ScanClient{Memory: 4 << 30, Scratch: 40 << 30, ListTimeout: time.Hour, UploadTimeout: 15 * time.Minute},

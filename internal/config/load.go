@@ -46,6 +46,13 @@ func Load(file string, flags *pflag.FlagSet) (Config, error) {
 var keys = map[string]string{
 	"log-level":                       "log-level",
 	"docker-config":                   "docker-config",
+	"api::address":                    "address",
+	"api::token-file":                 "token-file",
+	"api::cert-file":                  "cert-file",
+	"api::key-file":                   "key-file",
+	"api::plain-http":                 "plain-http",
+	"api::anonymous":                  "anonymous",
+	"api::generation":                 "generation",
 	"scanner::domain":                 "domain",
 	"scanner::directory":              "directory",
 	"scanner::berths":                 "berths",
@@ -110,6 +117,7 @@ func (c Config) Validate() error {
 	if c.Perceiver.SnapshotInterval < 0 || c.Perceiver.Kubernetes.Rate < 0 {
 		complain("perceiver: snapshot-interval and kubernetes rate must not be negative")
 	}
+	wrong = append(wrong, c.API.validate()...)
 	for i, r := range c.Registries {
 		if r.Host == "" {
 			complain("registries[%d]: host is missing", i)
@@ -148,6 +156,17 @@ func (h Hub) validate(i int) []error {
 	}
 	if (h.TokenFile == "") == (h.PasswordFile == "") {
 		complain("give either token-file, or username and password-file")
+	}
+	return wrong
+}
+
+func (a API) validate() []error {
+	var wrong []error
+	if (a.CertFile == "") != (a.KeyFile == "") {
+		wrong = append(wrong, errors.New("api: cert-file and key-file go together"))
+	}
+	if a.Generation != "current" && a.Generation != "old" {
+		wrong = append(wrong, fmt.Errorf("api: generation %q: want current or old", a.Generation))
 	}
 	return wrong
 }

@@ -22,12 +22,16 @@ const (
 	HubLimit = 2
 )
 
+// APITokens is the file of the tokens that open the API: one for each scope.
+const APITokens = "api-tokens.json"
+
 // Addresses is what perceptor-dev writes when everything is ready.
 type Addresses struct {
 	Temporal string `json:"temporal"`
 	UI       string `json:"ui"`
 	Hub      string `json:"hub"`
 	Registry string `json:"registry"`
+	API      string `json:"api"`
 }
 
 // Default is the data directory perceptor-dev uses unless told otherwise.

@@ -1,0 +1,84 @@
+package apibackend
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/perceptor/perceptor/internal/api"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/starter"
+)
+
+// Backend is what the API needs, through a starter.
+type Backend struct {
+	starter *starter.Starter
+}
+
+var _ api.Backend = (*Backend)(nil)
+
+// New speaks through s.
+func New(s *starter.Starter) *Backend { return &Backend{starter: s} }
+
+// Ready says why Temporal cannot be reached; nil when it can. A hub that is down makes nobody unready: what is reported
+// meanwhile is kept and scanned later.
+func (b *Backend) Ready(ctx context.Context) error {
+	if err := b.starter.Ready(ctx); err != nil {
+		return errors.Join(api.Failure{Class: image.Transient, Reason: "Temporal cannot be reached"}, err)
+	}
+	return nil
+}
+
+// Report hands a report over to the workflows.
+func (b *Backend) Report(ctx context.Context, r image.PodReport) error {
+	return explained(b.starter.Report(ctx, r))
+}
+
+// explained gives an error a class and a reason where a client may read them. Others keep theirs to the log.
+func explained(err error) error {
+	var already api.Failure
+	if err == nil || errors.As(err, &already) {
+		return err
+	}
+	var rejected starter.RejectedError
+	var refused *starter.RefusedError
+	var late *temporal.TimeoutError
+	var busy *serviceerror.ResourceExhausted
+	fail := func(class image.FailureClass, reason string) error {
+		return fmt.Errorf("%w (%w)", api.Failure{Class: class, Reason: reason}, err)
+	}
+	switch {
+	case errors.As(err, &rejected):
+		return fail(image.Invalid, rejected.Reason)
+	case errors.As(err, &refused):
+		return fail(image.Invalid, refused.Error())
+	case errors.Is(err, starter.ErrUnknownImage):
+		return fail(image.NotFound, starter.ErrUnknownImage.Error())
+	case errors.Is(err, starter.ErrUnknownCluster):
+		return fail(image.NotFound, starter.ErrUnknownCluster.Error())
+	case errors.Is(err, starter.ErrBadCursor):
+		return fail(image.Invalid, "the cursor is none of this list; begin without one")
+	case errors.Is(err, starter.ErrNoPool):
+		return fail(image.Transient, starter.ErrNoPool.Error())
+	case errors.As(err, &late):
+		return fail(image.Transient, "no worker answered in time; is one running?")
+	case errors.As(err, &busy):
+		return fail(image.Throttled, "Temporal is busy; send it again in a few seconds")
+	}
+	return err
+}
+
+// cursor and tokenOf turn a server's token into text and back.
+func cursor(token []byte) string { return base64.RawURLEncoding.EncodeToString(token) }
+
+func tokenOf(text string) ([]byte, error) {
+	token, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil, starter.ErrBadCursor
+	}
+	return token, nil
+}

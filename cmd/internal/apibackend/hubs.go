@@ -1,0 +1,61 @@
+package apibackend
+
+import (
+	"context"
+
+	"github.com/perceptor/perceptor/internal/api"
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// Hubs asks the pool of hubs.
+func (b *Backend) Hubs(ctx context.Context) (api.HubsView, error) {
+	status, err := b.starter.HubPool(ctx)
+	if err != nil {
+		return api.HubsView{}, explained(err)
+	}
+	view := api.HubsView{
+		Hubs: []api.Hub{}, Leases: []api.Lease{}, Waiters: []api.Waiter{},
+		ColdUntil: status.ColdUntil, ColdWaitsFor: status.ColdWaitsFor, Problem: status.Problem,
+	}
+	for _, h := range status.Hubs {
+		view.Hubs = append(view.Hubs, api.Hub(h))
+	}
+	for _, l := range status.Leases {
+		view.Leases = append(view.Leases, api.Lease{Digest: l.Digest, Hub: l.Hub, State: string(l.State), GrantedAt: l.GrantedAt})
+	}
+	for _, w := range status.Waiters {
+		view.Waiters = append(view.Waiters, api.Waiter{Digest: w.Digest, Since: w.Since, WaitsFor: w.WaitsFor})
+	}
+	return view, nil
+}
+
+// LimitHub changes how many scans a hub may have at a time.
+func (b *Backend) LimitHub(ctx context.Context, hub string, limit int) (api.Hub, error) {
+	return hubOf(b.starter.SetLimit(ctx, workflows.HubLimit{Hub: hub, Limit: limit}))
+}
+
+// PauseHub keeps new scans from a hub.
+func (b *Backend) PauseHub(ctx context.Context, hub string) (api.Hub, error) {
+	return hubOf(b.starter.Pause(ctx, hub))
+}
+
+// ResumeHub ends a pause.
+func (b *Backend) ResumeHub(ctx context.Context, hub string) (api.Hub, error) {
+	return hubOf(b.starter.Resume(ctx, hub))
+}
+
+// RetryHub has a closed hub asked again now.
+func (b *Backend) RetryHub(ctx context.Context, hub string) error {
+	return explained(b.starter.ProbeHub(ctx, hub))
+}
+
+// ResetLeases frees the lease of an image, or every stuck one.
+func (b *Backend) ResetLeases(ctx context.Context, d image.Digest) ([]image.Digest, error) {
+	answer, err := b.starter.ResetLeases(ctx, workflows.LeaseReset{Digest: d, Stuck: d == ""})
+	return answer.Freed, explained(err)
+}
+
+func hubOf(h workflows.HubStatus, err error) (api.Hub, error) {
+	return api.Hub(h), explained(err)
+}

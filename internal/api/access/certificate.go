@@ -1,0 +1,26 @@
+package access
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+)
+
+// ServerTLS is the configuration of a server that shows the certificate in these PEM files, and the new one once they
+// have changed. Halves that do not fit, as while they are being replaced, leave the certificate before them.
+func ServerTLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
+	current, err := watch([]string{certFile, keyFile}, func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read certificate %s with key %s: %w", certFile, keyFile, err)
+		}
+		return &pair, nil
+	}, log)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.get(), nil },
+	}, nil
+}

@@ -1,0 +1,80 @@
+package access
+
+import "fmt"
+
+// Scope is what a token is for.
+type Scope string
+
+// The scopes. An operator is a reader too; a perceiver reads only what concerns its own cluster.
+const (
+	// Perceiver reports pods and images of one cluster and reads their verdicts.
+	Perceiver Scope = "perceiver"
+	// Reader looks at everything and changes nothing.
+	Reader Scope = "reader"
+	// Operator also asks for scans, changes what hubs get, and forgets clusters.
+	Operator Scope = "operator"
+)
+
+// Scopes lists every scope.
+var Scopes = []Scope{Perceiver, Reader, Operator}
+
+// ParseScope reads a scope's name.
+func ParseScope(s string) (Scope, error) {
+	for _, each := range Scopes {
+		if s == string(each) {
+			return each, nil
+		}
+	}
+	return "", fmt.Errorf("scope %.40q: want perceiver, reader or operator", s)
+}
+
+// Clusters a grant may name.
+const (
+	// DefaultCluster is the cluster of a token that names none.
+	DefaultCluster = "default"
+	// EveryCluster is for readers and operators of all clusters.
+	EveryCluster = "*"
+)
+
+// Grant is what the holder of a token may do.
+type Grant struct {
+	// Name is what logs call the holder.
+	Name  string
+	Scope Scope
+	// Cluster is the only cluster the holder reports for or sees; EveryCluster is no restriction.
+	Cluster string
+}
+
+// May reports whether one of the scopes is granted.
+func (g Grant) May(scopes ...Scope) bool {
+	for _, wanted := range scopes {
+		if g.Scope == wanted || wanted == Reader && g.Scope == Operator {
+			return true
+		}
+	}
+	return false
+}
+
+// Sees reports whether the holder may see a cluster.
+func (g Grant) Sees(cluster string) bool { return g.Cluster == EveryCluster || g.Cluster == cluster }
+
+// Home is the cluster that is meant when a request names none.
+func (g Grant) Home() string {
+	if g.Cluster == EveryCluster {
+		return DefaultCluster
+	}
+	return g.Cluster
+}
+
+// Anonymous is what requests without a token may do when a scope is configured for them, nil when none is. An operator
+// has a name.
+func Anonymous(scope string) (*Grant, error) {
+	if scope == "" {
+		return nil, nil
+	}
+	parsed, err := ParseScope(scope)
+	if err != nil || parsed == Operator {
+		return nil, fmt.Errorf("scope %.40q: want perceiver or reader", scope)
+	}
+	return &Grant{Name: "anonymous", Scope: parsed, Cluster: DefaultCluster}, nil
+}
