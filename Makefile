@@ -49,7 +49,7 @@ in-each = @failed=0; for module in $1; do echo "$(notdir $(firstword $2)) $(word
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run demo kube-apiserver e2e-hub e2e-rolling check test bench bench-large clean always \
+.PHONY: help build run demo kube-apiserver e2e-hub e2e-kubernetes e2e-rolling check test bench bench-large clean always \
 	archtest format tidy vet lint workflowcheck test-heavy test-integration test-root
 
 help: ## list the targets
@@ -107,6 +107,9 @@ kube-apiserver: bin/kube-apiserver-test ## build the API server of Kubernetes fo
 
 e2e-hub: build ## 1,000 images, two hubs, four workers, kills, terminations and a hub in trouble: about 15 minutes (E2E_IMAGES, E2E_SEED)
 	$(call end-to-end,TestHubsInAStorm)
+
+e2e-kubernetes: build kube-apiserver ## 300 pods behind a real Kubernetes API server, everything killed in turn: about 10 minutes
+	$(call end-to-end,TestKubernetesEndToEnd)
 
 e2e-rolling: build ## 200 images while four scanners are restarted one after the other: about 4 minutes (E2E_IMAGES, E2E_SEED)
 	$(call end-to-end,TestRollingRestart)

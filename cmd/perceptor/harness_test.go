@@ -153,6 +153,7 @@ func (d *dev) trustHub(t testing.TB) {
 
 // stats is what the hub itself counted.
 type stats struct {
+	UploadsStarted  int            `json:"uploads_started"`
 	UploadsAccepted int            `json:"uploads_accepted"`
 	ScansSucceeded  int            `json:"scans_succeeded"`
 	InProgress      int            `json:"in_progress"`
