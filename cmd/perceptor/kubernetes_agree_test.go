@@ -23,8 +23,8 @@ var unscannable = map[string]struct{ image, id string }{
 	"nonsense": {"/No Such", ""},
 }
 
-// scanResults is the original's answer.
-type scanResults struct {
+// originalAnswer is the original's answer.
+type originalAnswer struct {
 	Pods []scannedPod
 }
 
@@ -90,7 +90,7 @@ func (w *world) compare(ctx context.Context, others []planned) {
 		return true
 	})
 	rows := w.podsByCommand()
-	var results scanResults
+	var results originalAnswer
 	require.NoError(t, w.askAPI(ctx, "/scanresults", &results))
 	scanned := map[string]scannedPod{}
 	for _, pod := range results.Pods {
