@@ -7,13 +7,16 @@ import (
 	"log/slog"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
 	"go.uber.org/fx"
 	"k8s.io/klog/v2"
 
+	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/config"
 	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/perceiver/kubernetes"
 	"github.com/perceptor/perceptor/starter"
+	"github.com/perceptor/perceptor/workflows"
 )
 
 // PerceiverSettings is all a perceiver's process needs.
@@ -71,8 +74,11 @@ func newKubernetes(s PerceiverSettings) (*kubernetes.Perceiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	st := starter.New(s.Client)
 	return kubernetes.New(kubernetes.Options{
-		Cluster: s.Config.Cluster, Client: cluster, Reporter: podReporter{starter: starter.New(s.Client), logger: s.Logger},
+		Cluster: s.Config.Cluster, Client: cluster, Reporter: podReporter{starter: st, logger: s.Logger},
+		Serve: func(ctx context.Context, w *kubernetes.Writer) { serveVerdicts(ctx, s, st, w) },
+		Form:  kubernetes.Form(k.Labels), Prefix: k.Prefix,
 		Selection: kubernetes.Selection{
 			Namespaces: k.Namespaces, ExcludedNamespaces: k.ExcludedNamespaces, NamespaceSelector: k.NamespaceSelector,
 			IgnoredImages: s.Config.IgnoredImages,
@@ -99,6 +105,23 @@ func watchKubernetes(life fx.Lifecycle, end fx.Shutdowner, p *kubernetes.Perceiv
 		stop()
 		<-done
 	}))
+}
+
+// verdictSlots is how many batches of pods are written to at a time. The rate of requests to the API server is the real bound.
+const verdictSlots = 8
+
+// serveVerdicts takes the batches of pods to be written to until ctx ends.
+func serveVerdicts(ctx context.Context, s PerceiverSettings, reader activities.JoinReader, writer activities.VerdictWriter) {
+	w := worker.New(s.Client, workflows.PerceiverQueue(s.Config.Cluster), worker.Options{
+		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: verdictSlots, WorkerStopTimeout: stopLight,
+	})
+	w.RegisterActivity(activities.NewPerceiverSteps(reader, writer))
+	if err := w.Start(); err != nil {
+		s.Logger.Error("verdicts cannot be written", "reason", err)
+		return
+	}
+	<-ctx.Done()
+	w.Stop()
 }
 
 // podReporter reports through the starter. Pods that cannot be taken are named in the log: saying them again would not help.

@@ -20,6 +20,10 @@ const kubernetesHelp = `Watch the pods of a Kubernetes cluster until SIGTERM: wh
 The cluster is that of --kubeconfig and --context, of KUBECONFIG, or the one this pod runs in. Pods that have ended and pods
 without a node are left out. A pod or a namespace with the annotation perceptor/ignore: "true" is left alone.
 
+Verdicts are written onto the pods as labels and annotations, in the keys of the original's perceivers (pod.overall-status,
+image0.vulnerabilities) or those of OpsSight, and a pod that turns out to be in violation gets an Event. A count stands
+there only where everything is scanned; until then the status is UNKNOWN.
+
 In patterns * is any run of characters and ? any one. Patterns of images are held against repository with registry, such as
 docker.io/library/redis, or, with a colon in them, against repository and tag.`
 
@@ -46,6 +50,8 @@ func newPerceiverKubernetes(s *shared) *cobra.Command {
 	flags.StringSlice("exclude-namespaces", nil, "patterns of namespaces to leave out")
 	flags.String("namespace-selector", "", "watch only namespaces with such labels, such as scan=yes,tier!=test")
 	flags.StringSlice("ignore-images", nil, "patterns of images to leave out (default: pause and the like)")
+	flags.String("labels", "", "the keys of labels and annotations: original, opssight or both (default both; one alone is half as much)")
+	flags.String("prefix", "", "what the original's keys begin with, such as perceptor.example/")
 	flags.Bool("observe-only", false, "write nothing to the cluster")
 	flags.Duration("snapshot-interval", 0, "how often everything is reported again (default 30m)")
 	flags.String("domain", "", "the set of scanners that reach the cluster's registries")

@@ -150,6 +150,9 @@ type Kubernetes struct {
 	Namespaces         []string `mapstructure:"namespaces"`
 	ExcludedNamespaces []string `mapstructure:"exclude-namespaces"`
 	NamespaceSelector  string   `mapstructure:"namespace-selector"`
+	// Labels are the keys in which verdicts are written: original, opssight or both. Prefix begins the original's.
+	Labels string `mapstructure:"labels"`
+	Prefix string `mapstructure:"prefix"`
 }
 
 // Bytes is a size, written like "20GiB" or as a plain number.
@@ -176,7 +179,7 @@ func Default() Config {
 		},
 		Perceiver: Perceiver{
 			Cluster: "default", SnapshotInterval: 30 * time.Minute, IgnoredImages: []string{"pause", "*/pause", "*/mirrored-pause"},
-			Kubernetes: Kubernetes{Rate: 50},
+			Kubernetes: Kubernetes{Rate: 50, Labels: "both"},
 		},
 	}
 }

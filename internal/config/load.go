@@ -76,6 +76,8 @@ var keys = map[string]string{
 	"perceiver::kubernetes::namespaces":         "namespaces",
 	"perceiver::kubernetes::exclude-namespaces": "exclude-namespaces",
 	"perceiver::kubernetes::namespace-selector": "namespace-selector",
+	"perceiver::kubernetes::labels":             "labels",
+	"perceiver::kubernetes::prefix":             "prefix",
 }
 
 func bind(v *viper.Viper, flags *pflag.FlagSet) error {

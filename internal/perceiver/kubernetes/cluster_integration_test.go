@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/kubetest"
@@ -84,4 +85,76 @@ func TestARealClusterIsReported(t *testing.T) {
 	require.Eventually(t, func() bool { return !known(web)() }, soon, 10*time.Millisecond)
 	require.NoError(t, c.DeleteNamespace(t.Context(), "shop"))
 	require.Eventually(t, func() bool { return !known(later)() }, soon, 10*time.Millisecond)
+}
+
+// onPod reads a pod's labels, annotations and owners of fields.
+func onPod(t *testing.T, c *kubetest.Cluster, namespace, name string) metav1.ObjectMeta {
+	t.Helper()
+	var pod struct {
+		Metadata metav1.ObjectMeta `json:"metadata"`
+	}
+	require.NoError(t, c.Get(t.Context(), "/api/v1/namespaces/"+namespace+"/pods/"+name, &pod))
+	return pod.Metadata
+}
+
+func TestARealClusterIsWrittenTo(t *testing.T) {
+	c := realCluster(t)
+	uid, err := c.AddPod(t.Context(), kubetest.Pod{
+		Namespace: "shop", Name: "web", Node: "arm", Labels: map[string]string{"app": "web", "pod.vulnerabilities": "7"},
+		Containers: []kubetest.Container{{Name: "web", Image: "registry.example/web:1"}},
+	})
+	require.NoError(t, err)
+	writers := make(chan *Writer, 1)
+	onCluster(t, Options{Cluster: "c", Reporter: newBoard(), Form: FormBoth, SnapshotInterval: time.Hour, Serve: func(ctx context.Context, w *Writer) {
+		writers <- w
+		<-ctx.Done()
+	}}, c.Kubeconfig)
+	w := <-writers
+	write := func(containers ...image.ContainerVerdict) image.WriteResult {
+		t.Helper()
+		row := image.Join("c", image.Pod{UID: uid, Namespace: "shop", Name: "web"}, containers)
+		result, err := w.Write(t.Context(), []image.PodVerdict{row})
+		require.NoError(t, err)
+		return result
+	}
+	clean, bad := verdictOn("registry.example/web:1", image.NotInViolation, 0, 1), verdictOn("registry.example/b:1", image.InViolation, 2, 5)
+	require.Equal(t, image.WriteResult{Written: 1}, write(clean, clean))
+	now := onPod(t, c, "shop", "web")
+	want := w.marker.of(image.Join("c", image.Pod{}, []image.ContainerVerdict{clean, clean}))
+	require.Equal(t, want, ownMarks(&now), "every key is ours, whoever had it before")
+	require.Equal(t, "web", now.Labels["app"])
+	require.Eventually(t, func() bool { w.lock.Lock(); defer w.lock.Unlock(); return len(w.sent) == 0 }, soon, 10*time.Millisecond)
+	require.Equal(t, image.WriteResult{Unchanged: 1}, write(clean, clean))
+	require.Equal(t, now.ResourceVersion, onPod(t, c, "shop", "web").ResourceVersion)
+
+	require.Equal(t, image.WriteResult{Written: 1}, write(bad))
+	now = onPod(t, c, "shop", "web")
+	require.NotContains(t, now.Labels, "image1")
+	require.NotContains(t, now.Annotations, "image1.quality.image.openshift.io")
+	require.Equal(t, "web", now.Labels["app"])
+	var events struct {
+		Items []struct {
+			Reason, Message string
+			InvolvedObject  struct{ UID string }
+		}
+	}
+	require.NoError(t, c.Get(t.Context(), "/api/v1/namespaces/shop/events", &events))
+	require.Len(t, events.Items, 1)
+	require.Equal(t, uid, events.Items[0].InvolvedObject.UID)
+	require.Equal(t, "PolicyViolation", events.Items[0].Reason)
+
+	// Another pod of the same name is not written to, not even before the cache has heard of it.
+	require.NoError(t, c.DeletePod(t.Context(), "shop", "web"))
+	_, err = c.AddPod(t.Context(), kubetest.Pod{Namespace: "shop", Name: "web", Node: "arm", Containers: []kubetest.Container{{Name: "web", Image: "registry.example/web:2"}}})
+	require.NoError(t, err)
+	row := image.Join("c", image.Pod{UID: uid, Namespace: "shop", Name: "web"}, []image.ContainerVerdict{clean})
+	became, err := w.apply(t.Context(), row, w.marker.of(row))
+	require.NoError(t, err)
+	require.Equal(t, gone, became)
+	require.Empty(t, onPod(t, c, "shop", "web").Labels)
+	require.NoError(t, c.DeletePod(t.Context(), "shop", "web"))
+	became, err = w.apply(t.Context(), row, w.marker.of(row))
+	require.NoError(t, err)
+	require.Equal(t, gone, became, "and nothing is made anew")
+	require.Len(t, write(clean).Gone, 1)
 }

@@ -18,8 +18,11 @@ type podEntry struct {
 	// hidden is set for what is never reported: it has ended, has not begun, has opted out, or its namespace is left out.
 	hidden bool
 	pod    image.Pod
-	// sum tells whether anything above differs from an earlier state.
+	// sum tells whether anything in pod differs from an earlier state.
 	sum uint64
+	// marks is the sum of the marks that stand on the pod now, and overall the status they say.
+	marks   uint64
+	overall image.OverallStatus
 }
 
 // nodeEntry is what is kept of a node.
@@ -45,6 +48,8 @@ func (w *watch) keepPod(object any) (any, error) {
 		return kept[*podEntry](object)
 	}
 	entry := &podEntry{ObjectMeta: keyOnly(&pod.ObjectMeta), node: shared(pod.Spec.NodeName)}
+	own := ownMarks(&pod.ObjectMeta)
+	entry.marks, entry.overall = own.sum(), w.marker.statusIn(own)
 	if !w.filter.allows(pod.Namespace) || ended(pod) || !begun(pod) || optedOut(pod.Annotations) {
 		entry.hidden = true
 		return entry, nil

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
-
 	"github.com/perceptor/perceptor/internal/image"
 )
 
@@ -19,13 +17,19 @@ const DefaultSnapshotInterval = 30 * time.Minute
 type Options struct {
 	// Cluster is what the cluster is called in reports.
 	Cluster string
-	Client  kubernetes.Interface
+	Client  Client
 	// Reporter takes the reports.
 	Reporter Reporter
 	// Selection says which pods and images are of interest.
 	Selection Selection
-	// ObserveOnly writes nothing onto pods.
+	// ObserveOnly writes nothing onto pods, and Serve is not called.
 	ObserveOnly bool
+	// Form and Prefix are the keys of the labels and annotations that are written. The original's keys begin with the prefix,
+	// which is empty or such as "perceptor.example/"; OpsSight's are as they are.
+	Form   Form
+	Prefix string
+	// Serve is called when the caches are filled, with what writes verdicts, and returns when its context ends.
+	Serve func(context.Context, *Writer)
 	// Domain is the set of scanners that reach the cluster's registries; empty means the default one.
 	Domain string
 	// PullSecrets has pods reported with the names of their pull secrets, for scanners that may read these.
@@ -39,20 +43,28 @@ type Options struct {
 type Perceiver struct {
 	options Options
 	filter  *Filter
+	marker  marker
 }
 
 // New refuses options that cannot work, all mistakes at once.
 func New(o Options) (*Perceiver, error) {
 	var wrong []error
-	if o.Cluster == "" {
-		wrong = append(wrong, errors.New("the cluster has no name"))
+	if err := image.CheckCluster(o.Cluster); err != nil {
+		wrong = append(wrong, err)
 	}
 	if o.SnapshotInterval < 0 {
 		wrong = append(wrong, fmt.Errorf("snapshot interval %s: want 0 or more", o.SnapshotInterval))
 	}
 	filter, err := NewFilter(o.Selection)
-	if err := errors.Join(append(wrong, err)...); err != nil {
-		return nil, fmt.Errorf("perceiver: %w", err)
+	if err != nil {
+		wrong = append(wrong, err)
+	}
+	marker, err := newMarker(o.Form, o.Prefix)
+	if err != nil {
+		wrong = append(wrong, err)
+	}
+	if len(wrong) > 0 {
+		return nil, fmt.Errorf("perceiver: %w", errors.Join(wrong...))
 	}
 	if o.SnapshotInterval == 0 {
 		o.SnapshotInterval = DefaultSnapshotInterval
@@ -60,17 +72,17 @@ func New(o Options) (*Perceiver, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Perceiver{options: o, filter: filter}, nil
+	return &Perceiver{options: o, filter: filter, marker: marker}, nil
 }
 
 // Run watches and reports until ctx ends, which is no error.
 func (p *Perceiver) Run(ctx context.Context) error {
 	o := p.options
-	changed := newDirty()
-	w, err := newWatch(o.Client, p.filter, o.PullSecrets, changed, o.Logger)
-	if err != nil {
+	w := &watch{filter: p.filter, pullSecrets: o.PullSecrets, marker: p.marker, dirty: newDirty(), logger: o.Logger}
+	if err := w.open(o.Client); err != nil {
 		return fmt.Errorf("perceiver: %w", err)
 	}
+	writer := newWriter(o.Client, w, o.Logger)
 	ctx, cancel := context.WithCancel(ctx)
 	watching := make(chan struct{})
 	go func() {
@@ -82,9 +94,17 @@ func (p *Perceiver) Run(ctx context.Context) error {
 		return nil // ctx has ended
 	}
 	o.Logger.Info("watching", "cluster", o.Cluster, "pods", len(w.uids()))
+	serving := make(chan struct{})
+	go func() {
+		defer close(serving)
+		if !o.ObserveOnly && o.Serve != nil {
+			o.Serve(ctx, writer)
+		}
+	}()
+	defer func() { <-serving }()
 	head := image.PodReport{
-		Cluster: o.Cluster, Domain: o.Domain, WriteBack: !o.ObserveOnly, Version: image.Version{Epoch: time.Now().UnixNano()},
+		Cluster: o.Cluster, Domain: o.Domain, WriteBack: !o.ObserveOnly && o.Serve != nil, Version: image.Version{Epoch: time.Now().UnixNano()},
 	}
-	newReports(o.Reporter, w, changed, head, o.SnapshotInterval, o.Logger).run(ctx)
+	newReports(o.Reporter, w, w.dirty, head, o.SnapshotInterval, o.Logger).run(ctx)
 	return nil
 }

@@ -43,7 +43,7 @@ type watched struct {
 func watchCluster(t *testing.T, client *fake.Clientset, s Selection) *watched {
 	t.Helper()
 	w := &watched{board: newBoard(), client: client, test: t}
-	perceiver, err := New(Options{Cluster: "c", Client: client, Reporter: w, Selection: s, SnapshotInterval: time.Hour})
+	perceiver, err := New(Options{Cluster: "c", Client: fakeClient{client}, Reporter: w, Selection: s, SnapshotInterval: time.Hour})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -99,7 +99,7 @@ func TestWhatRunsIsReported(t *testing.T) {
 	w.eventually("a/one", "b/two")
 	require.Equal(t, image.Platform{OS: "linux", Architecture: "arm64"}, w.get("uid-a-one").Platform)
 	require.Equal(t, "c", w.told()[0].Cluster)
-	require.True(t, w.told()[0].WriteBack)
+	require.False(t, w.told()[0].WriteBack, "nobody writes here")
 	require.InDelta(t, time.Now().UnixNano(), w.told()[0].Version.Epoch, float64(time.Hour))
 
 	waiting = waiting.DeepCopy()
@@ -217,7 +217,7 @@ func TestNodesAndNamespacesNeedNotBeReadable(t *testing.T) {
 
 func TestOptionsThatCannotWork(t *testing.T) {
 	_, err := New(Options{SnapshotInterval: -1, Selection: Selection{Namespaces: []string{""}}})
-	for _, mistake := range []string{"no name", "snapshot interval", "namespaces: pattern"} {
+	for _, mistake := range []string{"has no name", "snapshot interval", "namespaces: pattern"} {
 		require.ErrorContains(t, err, mistake)
 	}
 }
@@ -225,7 +225,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 func TestItStopsWhileTheCachesFill(t *testing.T) {
 	client := fake.NewClientset()
 	forbid(client, "pods")
-	perceiver, err := New(Options{Cluster: "c", Client: client, Reporter: newBoard()})
+	perceiver, err := New(Options{Cluster: "c", Client: fakeClient{client}, Reporter: newBoard()})
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()

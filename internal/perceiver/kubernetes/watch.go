@@ -11,8 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	apiwatch "k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/perceptor/perceptor/internal/image"
@@ -28,8 +26,11 @@ const (
 type watch struct {
 	filter      *Filter
 	pullSecrets bool
+	marker      marker
 	dirty       *dirty
-	logger      *slog.Logger
+	// marked is told of the marks that stand on a pod, each time it has changed; it may be nil.
+	marked func(uid string, marks uint64)
+	logger *slog.Logger
 
 	pods, nodes, namespaces *source
 }
@@ -42,23 +43,23 @@ type source struct {
 	refused atomic.Bool
 }
 
-func newWatch(client kubernetes.Interface, f *Filter, pullSecrets bool, d *dirty, logger *slog.Logger) (*watch, error) {
-	w := &watch{filter: f, pullSecrets: pullSecrets, dirty: d, logger: logger}
-	core := client.CoreV1()
-	var err error
+// open makes the informers; they begin to read with run.
+func (w *watch) open(client Client) error {
 	indexers := cache.Indexers{
 		cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
 		byNode:               indexer(func(p *podEntry) string { return p.node }),
 		byUID:                indexer(func(p *podEntry) string { return string(p.UID) }),
 	}
-	if w.pods, err = w.source("pods", &corev1.Pod{}, listerOf(client, core.Pods(metav1.NamespaceAll)), w.keepPod, w.podEvents(), indexers); err != nil {
-		return nil, err
+	var err error
+	w.pods, err = w.source(pods, &corev1.Pod{}, client.ListWatch(pods, metav1.NamespaceAll), w.keepPod, w.podEvents(), indexers)
+	if err != nil {
+		return err
 	}
-	if w.nodes, err = w.source("nodes", &corev1.Node{}, listerOf(client, core.Nodes()), keepNode, w.nodeEvents(), nil); err != nil {
-		return nil, err
+	if w.nodes, err = w.source(nodes, &corev1.Node{}, client.ListWatch(nodes, metav1.NamespaceAll), keepNode, w.nodeEvents(), nil); err != nil {
+		return err
 	}
-	w.namespaces, err = w.source("namespaces", &corev1.Namespace{}, listerOf(client, core.Namespaces()), w.keepNamespace, w.namespaceEvents(), nil)
-	return w, err
+	w.namespaces, err = w.source(namespaces, &corev1.Namespace{}, client.ListWatch(namespaces, metav1.NamespaceAll), w.keepNamespace, w.namespaceEvents(), nil)
+	return err
 }
 
 func indexer(value func(*podEntry) string) cache.IndexFunc {
@@ -68,20 +69,6 @@ func indexer(value func(*podEntry) string) cache.IndexFunc {
 		}
 		return nil, nil
 	}
-}
-
-// listWatcher is what the typed clients have in common.
-type listWatcher[L runtime.Object] interface {
-	List(ctx context.Context, o metav1.ListOptions) (L, error)
-	Watch(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error)
-}
-
-// listerOf lists and watches through a typed client, in the way that the cluster is able to.
-func listerOf[L runtime.Object](client kubernetes.Interface, c listWatcher[L]) cache.ListerWatcher {
-	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc:  func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return c.List(ctx, o) },
-		WatchFuncWithContext: c.Watch,
-	}, client)
 }
 
 func (w *watch) source(what string, of runtime.Object, from cache.ListerWatcher, keep cache.TransformFunc, on cache.ResourceEventHandler, by cache.Indexers,
@@ -155,9 +142,12 @@ func (w *watch) synced(ctx context.Context) error {
 // of the same name: then both are marked.
 func (w *watch) podEvents() cache.ResourceEventHandler {
 	return handler(func(before, after *podEntry) bool {
+		if w.marked != nil {
+			w.marked(string(after.UID), after.marks)
+		}
 		return before.sum != after.sum || before.hidden != after.hidden || before.node != after.node || before.UID != after.UID
-	}, func(pods ...*podEntry) {
-		for _, p := range pods {
+	}, func(changed ...*podEntry) {
+		for _, p := range changed {
 			w.dirty.mark(string(p.UID))
 		}
 	})
@@ -167,7 +157,7 @@ func (w *watch) podEvents() cache.ResourceEventHandler {
 // gone go on being of its platform.
 func (w *watch) nodeEvents() cache.ResourceEventHandler {
 	events := handler(func(before, after *nodeEntry) bool { return before.platform != after.platform },
-		func(nodes ...*nodeEntry) { w.markIndexed(byNode, nodes[0].Name) })
+		func(n ...*nodeEntry) { w.markIndexed(byNode, n[0].Name) })
 	events.DeleteFunc = nil
 	return events
 }
@@ -175,7 +165,7 @@ func (w *watch) nodeEvents() cache.ResourceEventHandler {
 // namespaceEvents marks the pods of namespaces that have opted in or out.
 func (w *watch) namespaceEvents() cache.ResourceEventHandler {
 	return handler(func(before, after *namespaceEntry) bool { return before.wanted != after.wanted },
-		func(namespaces ...*namespaceEntry) { w.markIndexed(cache.NamespaceIndex, namespaces[0].Name) })
+		func(n ...*namespaceEntry) { w.markIndexed(cache.NamespaceIndex, n[0].Name) })
 }
 
 func (w *watch) markIndexed(index, value string) {
@@ -187,9 +177,9 @@ func (w *watch) markIndexed(index, value string) {
 	w.dirty.mark(uidsOf(found)...)
 }
 
-func uidsOf(pods []any) []string {
-	uids := make([]string, 0, len(pods))
-	for _, each := range pods {
+func uidsOf(entries []any) []string {
+	uids := make([]string, 0, len(entries))
+	for _, each := range entries {
 		if p, ok := each.(*podEntry); ok {
 			uids = append(uids, string(p.UID))
 		}
@@ -219,14 +209,20 @@ func handler[T any](changed func(before, after T) bool, mark func(...T)) cache.R
 	}
 }
 
-// pod is what is to be reported of the pod with this UID now; false where there is none, or none of interest.
-func (w *watch) pod(uid string) (image.Pod, bool) {
+// entry is what is kept of the pod with this UID; false where there is none.
+func (w *watch) entry(uid string) (*podEntry, bool) {
 	found, err := w.pods.informer.GetIndexer().ByIndex(byUID, uid)
 	if err != nil || len(found) == 0 {
-		return image.Pod{}, false
+		return nil, false
 	}
 	entry, ok := found[0].(*podEntry)
-	if !ok || entry.hidden || !w.wantsNamespace(entry.Namespace) {
+	return entry, ok
+}
+
+// pod is what is to be reported of the pod with this UID now; false where there is none, or none of interest.
+func (w *watch) pod(uid string) (image.Pod, bool) {
+	entry, ok := w.entry(uid)
+	if !ok || !w.wants(entry) {
 		return image.Pod{}, false
 	}
 	pod := entry.pod
@@ -237,6 +233,9 @@ func (w *watch) pod(uid string) (image.Pod, bool) {
 	}
 	return pod, true
 }
+
+// wants reports whether a pod is of interest.
+func (w *watch) wants(p *podEntry) bool { return !p.hidden && w.wantsNamespace(p.Namespace) }
 
 // wantsNamespace is true for a namespace that is not known yet, unless it must be selected: pods may arrive before theirs.
 func (w *watch) wantsNamespace(name string) bool {

@@ -1,0 +1,68 @@
+package kubernetes
+
+import (
+	"context"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/cache"
+)
+
+// fakeClient is client-go's fake cluster as a Client.
+type fakeClient struct{ *fake.Clientset }
+
+// lists is what the typed clients have in common.
+type lists[L runtime.Object] interface {
+	List(ctx context.Context, o metav1.ListOptions) (L, error)
+	Watch(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error)
+}
+
+func listWatch[L runtime.Object](f fakeClient, of lists[L]) cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc:  func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return of.List(ctx, o) },
+		WatchFuncWithContext: of.Watch,
+	}, f.Clientset)
+}
+
+func (f fakeClient) ListWatch(resource, namespace string) cache.ListerWatcher {
+	switch core := f.CoreV1(); resource {
+	case pods:
+		return listWatch(f, core.Pods(namespace))
+	case nodes:
+		return listWatch(f, core.Nodes())
+	default:
+		return listWatch(f, core.Namespaces())
+	}
+}
+
+func (f fakeClient) Pod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
+	return f.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+}
+
+func (f fakeClient) ApplyPod(ctx context.Context, namespace, name string, configuration []byte) error {
+	force := true
+	_, err := f.CoreV1().Pods(namespace).Patch(ctx, name, types.ApplyPatchType, configuration, metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
+	return err
+}
+
+func (f fakeClient) CreateEvent(ctx context.Context, event *corev1.Event) error {
+	_, err := f.CoreV1().Events(event.Namespace).Create(ctx, event, metav1.CreateOptions{})
+	return err
+}
+
+func (f fakeClient) Lease(ctx context.Context, namespace, name string) (*coordinationv1.Lease, error) {
+	return f.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
+}
+
+func (f fakeClient) CreateLease(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
+	return f.CoordinationV1().Leases(lease.Namespace).Create(ctx, lease, metav1.CreateOptions{})
+}
+
+func (f fakeClient) UpdateLease(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
+	return f.CoordinationV1().Leases(lease.Namespace).Update(ctx, lease, metav1.UpdateOptions{})
+}

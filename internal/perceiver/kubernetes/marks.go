@@ -1,0 +1,110 @@
+package kubernetes
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+// Form is a set of keys in which verdicts are written.
+type Form string
+
+// The forms: the keys of the original's perceivers, those of OpsSight, or both.
+const (
+	FormOriginal Form = "original"
+	FormOpsSight Form = "opssight"
+	FormBoth     Form = "both"
+)
+
+// markedContainers is how many containers of a pod get marks of their own; the pod's are of all of them. It keeps
+// annotations far below the 256 KiB that an object may have.
+const markedContainers = 32
+
+// marks are the labels and annotations that say what is known of a pod.
+type marks struct {
+	labels, annotations map[string]string
+}
+
+// marker turns rows into marks.
+type marker struct {
+	form   Form
+	prefix string
+}
+
+// newMarker takes no form for both, and refuses what makes no valid keys.
+func newMarker(form Form, prefix string) (marker, error) {
+	if form == "" {
+		form = FormBoth
+	}
+	if !slices.Contains([]Form{FormOriginal, FormOpsSight, FormBoth}, form) {
+		return marker{}, fmt.Errorf("labels %q: want original, opssight or both", string(form))
+	}
+	m := marker{form: form, prefix: prefix}
+	longest := prefix + fmt.Sprintf("image%d.policy-violations", markedContainers-1)
+	if wrong := validation.IsQualifiedName(longest); len(wrong) > 0 {
+		return marker{}, fmt.Errorf("prefix %q does not begin a valid label, such as %q: %w", prefix, longest, errors.New(strings.Join(wrong, "; ")))
+	}
+	return m, nil
+}
+
+// of are the marks of a row. A count stands only where everything counted has a verdict: what is not scanned is never 0.
+func (m marker) of(row image.PodVerdict) marks {
+	all := marks{labels: map[string]string{}, annotations: map[string]string{}}
+	if m.form != FormOpsSight {
+		original{marks: all, prefix: m.prefix}.write(row)
+	}
+	if m.form != FormOriginal {
+		opsSight{all}.write(row)
+	}
+	return all
+}
+
+// statusIn is the overall status that marks say of a pod, in one form or the other; empty where they say none.
+func (m marker) statusIn(on marks) image.OverallStatus {
+	for _, key := range []string{m.prefix + overallStatus, opsSightPrefix + overallStatus} {
+		if status := on.labels[key]; status != "" {
+			return image.OverallStatus(shared(status))
+		}
+	}
+	return ""
+}
+
+// overallStatus is the end of the key of a pod's overall status, in both forms.
+const overallStatus = "pod.overall-status"
+
+// known reports whether every container of a row has a verdict.
+func known(row image.PodVerdict) bool {
+	return len(row.Containers) > 0 && !slices.ContainsFunc(row.Containers, func(c image.ContainerVerdict) bool { return !judged(c.Image) })
+}
+
+func judged(s image.Summary) bool {
+	return s.OverallStatus != "" && s.OverallStatus != image.OverallUnknown
+}
+
+// serious is what the original counts as vulnerabilities.
+func serious(c image.Counts) int { return c.Critical + c.High }
+
+func (m marks) empty() bool { return len(m.labels)+len(m.annotations) == 0 }
+
+// sum tells marks apart; it is 0 for none.
+func (m marks) sum() uint64 {
+	if m.empty() {
+		return 0
+	}
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, each := range []map[string]string{m.labels, m.annotations} {
+		for _, key := range slices.Sorted(maps.Keys(each)) {
+			_, _ = h.WriteString(key + "\x00" + each[key] + "\x00")
+		}
+		_ = h.WriteByte(1)
+	}
+	return h.Sum64()
+}

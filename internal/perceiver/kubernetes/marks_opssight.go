@@ -1,0 +1,99 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/perceptor/perceptor/internal/image"
+)
+
+const opsSightPrefix = "com.blackducksoftware."
+
+// opsSight writes the keys of OpsSight, whose annotations are in OpenShift's form for the security of containers.
+type opsSight struct{ marks }
+
+func (o opsSight) write(row image.PodVerdict) {
+	const pod = opsSightPrefix + "pod."
+	o.labels[opsSightPrefix+overallStatus] = statusOf(row.OverallStatus)
+	if known(row) {
+		o.counts(pod, row.PolicyViolations, serious(row.Vulnerabilities))
+		o.quality("quality.pod.openshift.io/", row.PolicyViolations, serious(row.Vulnerabilities), newest(row), "")
+	}
+	for i, c := range row.Containers[:min(len(row.Containers), markedContainers)] {
+		o.container(fmt.Sprintf("image%d", i), c)
+	}
+}
+
+func (o opsSight) container(number string, c image.ContainerVerdict) {
+	repository, label := repositoryOf(c.Reference), opsSightPrefix+number
+	name, url := dottedName(repository), link(c.Image.ComponentsURL)
+	o.labels[label], o.labels[label+".overall-status"] = shortName(repository), statusOf(c.Image.OverallStatus)
+	for key, value := range map[string]string{
+		".blackducksoftware.com": name, ".quality.image.openshift.io": name,
+		".blackducksoftware.com/hub-scanner-version": "", ".blackducksoftware.com/attestation-server-version": "",
+	} {
+		o.annotations[number+key] = value
+	}
+	if judged(c.Image) {
+		violations, vulnerabilities := c.Image.PolicyViolations, serious(c.Image.Vulnerabilities)
+		o.counts(label+".", violations, vulnerabilities)
+		o.annotations[number+".blackducksoftware.com/project-endpoint"] = url
+		o.quality(number+".quality.image.openshift.io/", violations, vulnerabilities, c.Image.JudgedAt, url)
+	}
+}
+
+func (o opsSight) counts(prefix string, violations, vulnerabilities int) {
+	o.labels[prefix+"policy-violations"] = strconv.Itoa(violations)
+	o.labels[prefix+"has-policy-violations"] = strconv.FormatBool(violations > 0)
+	o.labels[prefix+"vulnerabilities"] = strconv.Itoa(vulnerabilities)
+	o.labels[prefix+"has-vulnerabilities"] = strconv.FormatBool(vulnerabilities > 0)
+}
+
+// qualityInfo is OpenShift's form of an annotation about the security of a container.
+type qualityInfo struct {
+	Name           string           `json:"name"`
+	Description    string           `json:"description"`
+	Timestamp      string           `json:"timestamp"`
+	Reference      string           `json:"reference"`
+	ScannerVersion string           `json:"scannerVersion"`
+	Compliant      bool             `json:"compliant"`
+	Summary        []qualitySummary `json:"summary"`
+}
+
+type qualitySummary struct {
+	Label string `json:"label"`
+	// Data is a number in digits. OpsSight wrote the character with that number.
+	Data          string `json:"data"`
+	SeverityIndex int    `json:"severityIndex"`
+	Reference     string `json:"reference"`
+}
+
+// quality writes both kinds. Their time is that of the judgement: with that of the writing they would differ each time.
+func (o opsSight) quality(prefix string, violations, vulnerabilities int, at time.Time, reference string) {
+	for _, each := range []struct {
+		kind, description, label string
+		count                    int
+	}{
+		{"vulnerability.blackduck", "Vulnerability Info", "high", vulnerabilities},
+		{"policy.blackduck", "Policy Info", "important", violations},
+	} {
+		text, err := json.Marshal(qualityInfo{
+			Name: "BlackDucksoftware", Description: each.description, Timestamp: at.UTC().Format(time.RFC3339), Reference: reference,
+			Compliant: each.count == 0, Summary: []qualitySummary{{Label: each.label, Data: strconv.Itoa(each.count), SeverityIndex: 1}},
+		})
+		if err == nil { // it holds nothing that cannot be written
+			o.annotations[prefix+each.kind] = string(text)
+		}
+	}
+}
+
+// newest is the time of the newest judgement in a row.
+func newest(row image.PodVerdict) time.Time {
+	var at time.Time
+	for _, c := range row.Containers {
+		at = latest(at, c.Image.JudgedAt)
+	}
+	return at
+}
