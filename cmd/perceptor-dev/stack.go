@@ -120,7 +120,9 @@ func (s *stack) startTemporal(ctx context.Context) (err error) {
 
 // addAttributes adds what the namespace of an older build was not born with.
 func (s *stack) addAttributes(ctx context.Context) error {
-	connection, err := client.DialContext(ctx, client.Options{HostPort: s.temporal.Address(), Namespace: temporal.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	connection, err := client.DialContext(ctx, client.Options{
+		HostPort: s.temporal.Address(), Namespace: temporal.Namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
 	if err != nil {
 		return fmt.Errorf("connect to temporal: %w", err)
 	}
