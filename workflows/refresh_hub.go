@@ -168,7 +168,8 @@ func (r *refreshHub) done(c image.HubChange) {
 // forget drops what no window shows again.
 func (r *refreshHub) forget() {
 	oldest := r.state.Until.Add(-2 * refreshOverlap).UnixMilli()
-	for version, at := range r.state.Seen { //workflowcheck:ignore the order of deletions does not show
+	//workflowcheck:ignore the order of deletions does not show
+	for version, at := range r.state.Seen {
 		if at < oldest {
 			delete(r.state.Seen, version)
 		}
