@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ import (
 type refreshWorld struct {
 	activities.Hub
 	t *testing.T
+	// lock is for steps that run side by side.
+	lock sync.Mutex
 	// now is the hub's clock, changes what it lists, windows what it was asked.
 	now     time.Time
 	changes []image.HubChange
@@ -49,6 +52,8 @@ func newRefreshWorld(t *testing.T) *refreshWorld {
 }
 
 func (w *refreshWorld) Changes(_ context.Context, since, until time.Time) ([]image.HubChange, time.Time, error) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	w.windows = append(w.windows, activities.ReadChangesInput{Since: since, Until: until})
 	var shown []image.HubChange
 	for _, c := range w.changes {
@@ -60,11 +65,15 @@ func (w *refreshWorld) Changes(_ context.Context, since, until time.Time) ([]ima
 }
 
 func (w *refreshWorld) DigestsOf(_ context.Context, versionURL string) ([]image.Digest, error) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	w.found = append(w.found, versionURL)
 	return w.behind[versionURL], nil
 }
 
 func (w *refreshWorld) Verdict(_ context.Context, scan image.HubScan) (image.Verdict, error) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	w.read = append(w.read, scan.VersionURL)
 	if w.gone[scan.VersionURL] {
 		return image.Verdict{}, hubError{class: image.NotFound}
@@ -73,6 +82,8 @@ func (w *refreshWorld) Verdict(_ context.Context, scan image.HubScan) (image.Ver
 }
 
 func (w *refreshWorld) JudgedBy(_ context.Context, _ string, versions []string) ([]activities.JudgedImage, error) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	var found []activities.JudgedImage
 	for _, j := range w.judged {
 		for _, version := range versions {
@@ -85,6 +96,8 @@ func (w *refreshWorld) JudgedBy(_ context.Context, _ string, versions []string) 
 }
 
 func (w *refreshWorld) JudgedShare(_ context.Context, _, digits string) ([]activities.JudgedImage, error) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	var found []activities.JudgedImage
 	for _, j := range w.judged {
 		if strings.HasPrefix(j.Digest.Hex(), digits) {
@@ -95,6 +108,8 @@ func (w *refreshWorld) JudgedShare(_ context.Context, _, digits string) ([]activ
 }
 
 func (w *refreshWorld) Judge(_ context.Context, d image.Digest, v image.Verdict) (bool, error) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	w.told = append(w.told, d)
 	for i := range w.judged {
 		if w.judged[i].Digest == d {
@@ -106,6 +121,8 @@ func (w *refreshWorld) Judge(_ context.Context, d image.Digest, v image.Verdict)
 }
 
 func (w *refreshWorld) RescanLost(_ context.Context, d image.Digest, _, _ string) (bool, error) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	w.rescans = append(w.rescans, d)
 	return true, nil
 }
@@ -113,6 +130,8 @@ func (w *refreshWorld) RescanLost(_ context.Context, d image.Digest, _, _ string
 func (w *refreshWorld) Hubs(context.Context) ([]activities.HubState, error) { return nil, nil }
 
 func (w *refreshWorld) Signal(_ context.Context, _ string, value any) error {
+	w.lock.Lock()
+	defer w.lock.Unlock()
 	w.reports = append(w.reports, value.(workflows.HubReport))
 	return nil
 }

@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +32,8 @@ type ScanImageSuite struct {
 	testsuite.WorkflowTestSuite
 
 	env *testsuite.TestWorkflowEnvironment
+	// heard is for signals that arrive side by side.
+	heard sync.Mutex
 	// acquired, released and reported are what the scan told the pool; report is what it told its image.
 	acquired []workflows.Acquire
 	released []workflows.Release
@@ -92,6 +95,8 @@ func (s *ScanImageSuite) next() image.AttemptID {
 
 // pool takes a signal as HubPool would.
 func (s *ScanImageSuite) pool(in activities.SignalPoolInput) {
+	s.heard.Lock()
+	defer s.heard.Unlock()
 	switch in.Name {
 	case workflows.SignalAcquire.Name:
 		s.acquire(decode[workflows.Acquire](s, in))
