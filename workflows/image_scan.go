@@ -74,7 +74,8 @@ func (i *imageRun) scanInput() ScanImageInput {
 	s := i.state
 	in := ScanImageInput{
 		Digest: i.digest, Names: s.Names, Domain: s.Domain, Class: s.Class, Namespace: s.Namespace,
-		Rescan: s.Rescan != nil, AskAll: s.Unsure, Attempt: s.Failures + 1,
+		// Without a verdict there is nothing to scan again: what a failed scan left at a hub is taken up.
+		Rescan: s.Rescan != nil && len(s.Verdicts) > 0, AskAll: s.Unsure, Attempt: s.Failures + 1,
 		HubNames: image.DefaultHubNames(s.Names[0], i.digest),
 	}
 	if s.Rescan != nil && s.Rescan.Class.Urgency() < s.Class.Urgency() {
