@@ -55,14 +55,14 @@ func TestAddressesAreThereOnlyWhileItRuns(t *testing.T) {
 	require.NoFileExists(t, file)
 
 	require.NoError(t, dir.PublishAddresses(devdir.Addresses{
-		Temporal: "127.0.0.1:1", UI: "127.0.0.1:2", Hub: "127.0.0.1:3", Registry: "127.0.0.1:4",
+		Temporal: "127.0.0.1:1", UI: "127.0.0.1:2", Hub: "127.0.0.1:3", Registry: "127.0.0.1:4", API: "127.0.0.1:5",
 	}))
 	content, err := os.ReadFile(file)
 	require.NoError(t, err)
 	read, err := devdir.Read(path)
 	require.NoError(t, err, "the commands can read it")
 	require.Equal(t, "127.0.0.1:3", read.Hub)
-	require.JSONEq(t, `{"temporal":"127.0.0.1:1","ui":"127.0.0.1:2","hub":"127.0.0.1:3","registry":"127.0.0.1:4"}`, string(content))
+	require.JSONEq(t, `{"temporal":"127.0.0.1:1","ui":"127.0.0.1:2","hub":"127.0.0.1:3","registry":"127.0.0.1:4","api":"127.0.0.1:5"}`, string(content))
 
 	require.NoError(t, dir.Close())
 	require.NoFileExists(t, file)
