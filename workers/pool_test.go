@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,14 +17,15 @@ import (
 
 // fakePool answers with the errors it is given, then with one hub.
 type fakePool struct {
-	errs              []error
-	asked, configured int
-	hubs              []workflows.HubConfig
-	slow              time.Duration
+	errs       []error
+	asked      atomic.Int32
+	configured int
+	hubs       []workflows.HubConfig
+	slow       time.Duration
 }
 
 func (f *fakePool) Hubs(context.Context) ([]activities.HubState, error) {
-	f.asked++
+	f.asked.Add(1)
 	time.Sleep(f.slow)
 	if len(f.errs) > 0 {
 		err := f.errs[0]
@@ -53,11 +55,11 @@ func TestPoolIsAskedOnceForAllScansOfASecond(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, []activities.HubState{{Name: "one"}}, hubs)
 		}
-		require.Equal(t, 1, f.asked)
+		require.Equal(t, 1, int(f.asked.Load()))
 		time.Sleep(hubsFresh)
 		_, err := p.Hubs(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, 2, f.asked)
+		require.Equal(t, 2, int(f.asked.Load()))
 	})
 }
 
@@ -86,7 +88,7 @@ func TestSlowPoolHoldsUpNoScan(t *testing.T) {
 		hubs, err := p.Hubs(soon())
 		require.NoError(t, err)
 		require.Len(t, hubs, 1)
-		require.Equal(t, 1, f.asked, "the question went on without the one who gave up")
+		require.Equal(t, 1, int(f.asked.Load()), "the question went on without the one who gave up")
 		time.Sleep(hubsFresh)
 		asked := time.Now()
 		for range 3 {
@@ -94,7 +96,7 @@ func TestSlowPoolHoldsUpNoScan(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.LessOrEqual(t, time.Since(asked), 3*hubsPatience)
-		require.Equal(t, 2, f.asked)
+		require.Equal(t, 2, int(f.asked.Load()))
 		time.Sleep(f.slow)
 	})
 }

@@ -60,18 +60,10 @@ func newPerceiverKubernetes(s *shared) *cobra.Command {
 }
 
 func runPerceiverKubernetes(cmd *cobra.Command, s *shared) error {
-	c, err := s.load(cmd.Flags())
+	p, err := s.open(cmd.Flags())
 	if err != nil {
 		return err
 	}
-	l, err := logger(c.LogLevel)
-	if err != nil {
-		return err
-	}
-	connection, _, err := s.dial(l)
-	if err != nil {
-		return err
-	}
-	defer connection.Close()
-	return workers.RunKubernetes(cmd.Context(), workers.PerceiverSettings{Config: c.Perceiver, Client: connection, Version: version(), Logger: l})
+	defer p.client.Close()
+	return workers.RunKubernetes(cmd.Context(), workers.PerceiverSettings{Config: p.Perceiver, Client: p.client, Version: version(), Logger: p.log})
 }

@@ -46,6 +46,28 @@ it is localhost:7233, where perceptor-dev listens. Everything else comes from --
 	return root
 }
 
+// connected is what a verb that works by the whole configuration starts from.
+type connected struct {
+	config.Config
+	log     *slog.Logger
+	client  client.Client
+	options client.Options
+}
+
+// open reads the configuration and connects to Temporal. The caller closes the client.
+func (s *shared) open(flags *pflag.FlagSet) (connected, error) {
+	p := connected{}
+	var err error
+	if p.Config, err = s.load(flags); err != nil {
+		return p, err
+	}
+	if p.log, err = logger(p.LogLevel); err != nil {
+		return p, err
+	}
+	p.client, p.options, err = s.dial(p.log)
+	return p, err
+}
+
 // load reads the configuration; a running perceptor-dev adds its hub where none is configured.
 func (s *shared) load(flags *pflag.FlagSet) (config.Config, error) {
 	c, err := config.Load(s.configFile, flags)

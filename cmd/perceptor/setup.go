@@ -22,30 +22,22 @@ It is safe to repeat. A rate that was set by hand, such as an emergency stop, is
     perceptor setup --config /etc/perceptor.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := s.load(cmd.Flags())
+			p, err := s.open(cmd.Flags())
 			if err != nil {
 				return err
 			}
-			l, err := logger(c.LogLevel)
-			if err != nil {
+			defer p.client.Close()
+			st := starter.New(p.client)
+			if err := st.SetUp(cmd.Context(), p.options.Namespace, workers.HubConfigs(p.Config)); err != nil {
 				return err
 			}
-			connection, options, err := s.dial(l)
-			if err != nil {
+			if err := st.ConfigureRefresh(cmd.Context(), workers.RefreshPlans(p.Config)); err != nil {
 				return err
 			}
-			defer connection.Close()
-			st := starter.New(connection)
-			if err := st.SetUp(cmd.Context(), options.Namespace, workers.HubConfigs(c)); err != nil {
+			if err := workers.SetHubRates(cmd.Context(), st, p.options.Namespace, p.Config); err != nil {
 				return err
 			}
-			if err := st.ConfigureRefresh(cmd.Context(), workers.RefreshPlans(c)); err != nil {
-				return err
-			}
-			if err := workers.SetHubRates(cmd.Context(), st, options.Namespace, c); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "namespace %s at %s is ready, with %d hubs\n", options.Namespace, options.HostPort, len(c.Hubs))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "namespace %s at %s is ready, with %d hubs\n", p.options.Namespace, p.options.HostPort, len(p.Hubs))
 			return err
 		},
 	}

@@ -49,7 +49,8 @@ type storm struct {
 func TestHubsInAStorm(t *testing.T) {
 	b := startBench(t)
 	number := imagesWanted(t, 1000)
-	base := slow(b.seed, 500*time.Millisecond, 3*time.Second)
+	// Long enough that the leases are what the images wait for, not the processors of this machine.
+	base := slow(b.seed, 2*time.Second, 8*time.Second)
 	b.hubs = []*hubProcess{startHub(t, b, "three", 3, base), startHub(t, b, "five", 5, base)}
 	b.configure(t, quickly(time.Second))
 	b.pushImages(t, number)

@@ -49,30 +49,23 @@ then is found again at the next start with the same directory. A second signal e
 }
 
 func runWorker(cmd *cobra.Command, s *shared, roles string) error {
-	c, err := s.load(cmd.Flags())
+	parts, err := workers.ParseRoles(roles)
 	if err != nil {
 		return err
 	}
-	l, err := logger(c.LogLevel)
+	p, err := s.open(cmd.Flags())
 	if err != nil {
 		return err
 	}
-	settings := workers.Settings{Config: c, Logger: l}
-	if settings.Roles, err = workers.ParseRoles(roles); err != nil {
-		return err
-	}
-	if c.Scanner.Directory == "" && slices.Contains(settings.Roles, workers.RoleScan) {
-		if settings.Config.Scanner.Directory, err = s.freeDirectory(); err != nil {
+	defer p.client.Close()
+	if p.Scanner.Directory == "" && slices.Contains(parts, workers.RoleScan) {
+		if p.Scanner.Directory, err = s.freeDirectory(); err != nil {
 			return err
 		}
 	}
-	connection, options, err := s.dial(l)
-	if err != nil {
-		return err
-	}
-	defer connection.Close()
-	settings.Client, settings.Namespace = connection, options.Namespace
-	return workers.Run(cmd.Context(), settings)
+	return workers.Run(cmd.Context(), workers.Settings{
+		Config: p.Config, Logger: p.log, Roles: parts, Client: p.client, Namespace: p.options.Namespace,
+	})
 }
 
 // scannersAtMost bounds the search for a directory no other scanner on this machine uses.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -97,6 +98,13 @@ func (b *board) told() []image.PodReport {
 	return append([]image.PodReport(nil), b.reports...)
 }
 
+// knows is what whoever hears the reports knows of the pods.
+func (b *board) knows() map[string]image.Pod {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	return maps.Clone(b.known)
+}
+
 // inBubble runs reports over a board with a clock of its own.
 func inBubble(t *testing.T, b *board, test func(d *dirty)) {
 	t.Helper()
@@ -155,7 +163,7 @@ func TestChangesAreGathered(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(time.Second)
-		require.Equal(t, 100, len(b.known))
+		require.Equal(t, 100, len(b.knows()))
 		changes := b.told()[1:]
 		require.LessOrEqual(t, len(changes), 4, "one at once, then one for each half second")
 		require.LessOrEqual(t, b.at[1].Sub(began), 2*settleTime, "the first of them at once")
@@ -178,7 +186,7 @@ func TestTwoHundredChangesDoNotWait(t *testing.T) {
 		}
 		d.mark(names...)
 		synctest.Wait()
-		require.Equal(t, 2*gatherCount+2, len(b.known))
+		require.Equal(t, 2*gatherCount+2, len(b.knows()))
 		require.Equal(t, time.Duration(0), b.at[len(b.at)-1].Sub(began))
 		for _, r := range b.told() {
 			require.LessOrEqual(t, len(r.Pods)+len(r.Gone), gatherCount)
@@ -218,7 +226,7 @@ func TestPodsThatAreGone(t *testing.T) {
 		last := b.told()[len(b.told())-1]
 		require.Equal(t, []image.PodKey{{UID: "a", Namespace: "n", Name: "a"}}, last.Gone, "one that nobody heard of is not gone")
 		require.Empty(t, last.Pods)
-		require.Empty(t, b.known)
+		require.Empty(t, b.knows())
 	})
 }
 
@@ -260,9 +268,9 @@ func TestFailedReportsAreMadeAgainAndMerged(t *testing.T) {
 		require.Less(t, failed, 20, "it is not tried all the time")
 		b.refuseWith(nil)
 		time.Sleep(longestPause + longestPause/10 + time.Second)
-		require.Equal(t, 2, len(b.known))
-		require.Equal(t, "app:3", b.known["kept"].Containers[0].Reference)
-		require.Contains(t, b.known, "new")
+		require.Equal(t, 2, len(b.knows()))
+		require.Equal(t, "app:3", b.knows()["kept"].Containers[0].Reference)
+		require.Contains(t, b.knows(), "new")
 	})
 }
 
@@ -282,7 +290,7 @@ func TestOnePodThatCannotBeReportedHoldsUpNoOther(t *testing.T) {
 			b.set(d, fmt.Sprintf("p%d", i), "app:1")
 		}
 		time.Sleep(30 * time.Minute)
-		require.Equal(t, 300, len(b.known))
+		require.Equal(t, 300, len(b.knows()))
 	})
 }
 
@@ -303,7 +311,7 @@ func TestAFailedFirstSnapshotIsMadeAgain(t *testing.T) {
 			return nil
 		})
 		time.Sleep(5 * time.Minute)
-		require.Equal(t, 500, len(b.known), "what snapshots do not bring is reported by itself")
+		require.Equal(t, 500, len(b.knows()), "what snapshots do not bring is reported by itself")
 		b.refuseWith(nil)
 		time.Sleep(time.Minute)
 		last := b.told()[len(b.told())-1]
@@ -340,6 +348,6 @@ func TestAStormBecomesASnapshot(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Len(t, b.told(), 2)
 		require.True(t, b.told()[1].Snapshot)
-		require.Equal(t, dirtyAtMost+1, len(b.known))
+		require.Equal(t, dirtyAtMost+1, len(b.knows()))
 	})
 }
