@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,9 @@ var unscannable = map[string]struct{ image, id string }{
 	"vanished": {"/no/such:2", "/no/such@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
 	"nonsense": {"/No Such", ""},
 }
+
+// unscanned is what stands on a pod with an image that has no verdict.
+var unscanned = marks{image.OverallUnknown, -1, -1}
 
 // originalAnswer is the original's answer.
 type originalAnswer struct {
@@ -89,6 +93,11 @@ func (w *world) compare(ctx context.Context, others []planned) {
 		}
 		return true
 	})
+	eventually(t, time.Minute, "the mark on every pod that is not scanned", func() bool {
+		pods, err := w.podsInCluster(ctx)
+		require.NoError(t, err)
+		return !slices.ContainsFunc(others, func(p planned) bool { return marked(pods[p.key()]) != unscanned })
+	})
 	rows := w.podsByCommand()
 	var results originalAnswer
 	require.NoError(t, w.askAPI(ctx, "/scanresults", &results))
@@ -108,7 +117,7 @@ func (w *world) compare(ctx context.Context, others []planned) {
 			require.NotContains(t, scanned, key)
 			require.Equal(t, image.OverallUnknown, row.OverallStatus, key)
 			require.NotEmpty(t, reasonsOf(row), key)
-			require.Equal(t, marks{image.OverallUnknown, -1, -1}, marked(pod), key)
+			require.Equal(t, unscanned, marked(pod), key)
 			continue
 		}
 		bad := row.Vulnerabilities.Critical + row.Vulnerabilities.High
