@@ -83,7 +83,8 @@ func newKubernetes(s PerceiverSettings) (*kubernetes.Perceiver, error) {
 			Namespaces: k.Namespaces, ExcludedNamespaces: k.ExcludedNamespaces, NamespaceSelector: k.NamespaceSelector,
 			IgnoredImages: s.Config.IgnoredImages,
 		},
-		ObserveOnly: s.Config.ObserveOnly, Domain: s.Config.Domain, SnapshotInterval: s.Config.SnapshotInterval, Logger: s.Logger,
+		ObserveOnly: s.Config.ObserveOnly, Domain: s.Config.Domain, SnapshotInterval: s.Config.SnapshotInterval,
+		LeaderElect: k.LeaderElect, Logger: s.Logger,
 	})
 }
 

@@ -18,7 +18,7 @@ func newPerceiver(s *shared) *cobra.Command {
 const kubernetesHelp = `Watch the pods of a Kubernetes cluster until SIGTERM: what they run is reported, scanned and joined with its verdicts.
 
 The cluster is that of --kubeconfig and --context, of KUBECONFIG, or the one this pod runs in. Pods that have ended and pods
-without a node are left out. A pod or a namespace with the annotation perceptor/ignore: "true" is left alone.
+without a node are left out. Of several replicas with --leader-elect one works and the others stand by. A pod or a namespace with the annotation perceptor/ignore: "true" is left alone.
 
 Verdicts are written onto the pods as labels and annotations, in the keys of the original's perceivers (pod.overall-status,
 image0.vulnerabilities) or those of OpsSight, and a pod that turns out to be in violation gets an Event. A count stands
@@ -52,6 +52,7 @@ func newPerceiverKubernetes(s *shared) *cobra.Command {
 	flags.StringSlice("ignore-images", nil, "patterns of images to leave out (default: pause and the like)")
 	flags.String("labels", "", "the keys of labels and annotations: original, opssight or both (default both; one alone is half as much)")
 	flags.String("prefix", "", "what the original's keys begin with, such as perceptor.example/")
+	flags.Bool("leader-elect", false, "work only while holding the Lease perceptor-perceiver of this pod's namespace, for several replicas")
 	flags.Bool("observe-only", false, "write nothing to the cluster")
 	flags.Duration("snapshot-interval", 0, "how often everything is reported again (default 30m)")
 	flags.String("domain", "", "the set of scanners that reach the cluster's registries")

@@ -153,6 +153,8 @@ type Kubernetes struct {
 	// Labels are the keys in which verdicts are written: original, opssight or both. Prefix begins the original's.
 	Labels string `mapstructure:"labels"`
 	Prefix string `mapstructure:"prefix"`
+	// LeaderElect has one of several replicas work, the one that holds a Lease.
+	LeaderElect bool `mapstructure:"leader-elect"`
 }
 
 // Bytes is a size, written like "20GiB" or as a plain number.

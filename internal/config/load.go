@@ -78,6 +78,7 @@ var keys = map[string]string{
 	"perceiver::kubernetes::namespace-selector": "namespace-selector",
 	"perceiver::kubernetes::labels":             "labels",
 	"perceiver::kubernetes::prefix":             "prefix",
+	"perceiver::kubernetes::leader-elect":       "leader-elect",
 }
 
 func bind(v *viper.Viper, flags *pflag.FlagSet) error {

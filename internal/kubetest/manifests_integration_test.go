@@ -129,6 +129,8 @@ func TestRoles(t *testing.T) {
 		{"perceiver", "watch", "", "nodes", "", "", true},
 		{"perceiver", "watch", "", "namespaces", "", "", true},
 		{"perceiver", "create", "", "events", "", "shop", true},
+		{"perceiver", "update", "coordination.k8s.io", "leases", "perceptor-perceiver", "perceptor", true},
+		{"perceiver", "create", "coordination.k8s.io", "leases", "", "perceptor", true},
 		{"perceiver", "update", "coordination.k8s.io", "leases", "other", "kube-system", false},
 		{"perceiver", "update", "coordination.k8s.io", "leases", "other", "perceptor", false},
 		{"perceiver", "get", "", "secrets", "", "shop", false},

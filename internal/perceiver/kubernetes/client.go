@@ -3,14 +3,13 @@ package kubernetes
 import (
 	"context"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
+	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 )
@@ -22,8 +21,7 @@ const (
 	namespaces = "namespaces"
 )
 
-// Client is all that is asked of an API server. It is far less than client-go's clientset, which has every kind that
-// Kubernetes knows and would double the size of the program.
+// Client is all that is asked of an API server: what a role must allow can be read off it.
 type Client interface {
 	// ListWatch reads and follows a kind of objects; in all namespaces where none is named.
 	ListWatch(resource, namespace string) cache.ListerWatcher
@@ -31,36 +29,38 @@ type Client interface {
 	// ApplyPod applies metadata of a pod as fieldManager, keys of others included.
 	ApplyPod(ctx context.Context, namespace, name string, configuration []byte) error
 	CreateEvent(ctx context.Context, event *corev1.Event) error
-	Lease(ctx context.Context, namespace, name string) (*coordinationv1.Lease, error)
-	CreateLease(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error)
-	UpdateLease(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error)
+	// Leases are the locks by which several perceivers agree which of them works.
+	Leases() coordinationv1.LeasesGetter
+	// Namespace is the one this program lives in, or that of the kubeconfig's context.
+	Namespace() string
 }
 
 // client speaks to the two groups that are needed.
 type client struct {
-	core, coordination rest.Interface
+	core      rest.Interface
+	leases    coordinationv1.LeasesGetter
+	namespace string
 }
 
-func newClient(config *rest.Config) (*client, error) {
+func newClient(config *rest.Config, namespace string) (*client, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, coordinationv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return nil, err
-		}
+	if err := corev1.AddToScheme(scheme); err != nil {
+		return nil, err
 	}
-	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
-	group := func(path string, version schema.GroupVersion) (rest.Interface, error) {
-		c := rest.CopyConfig(config)
-		c.APIPath, c.GroupVersion, c.NegotiatedSerializer = path, &version, codecs
-		return rest.RESTClientFor(c)
-	}
-	core, err := group("/api", corev1.SchemeGroupVersion)
+	forCore := rest.CopyConfig(config)
+	forCore.APIPath, forCore.GroupVersion = "/api", &corev1.SchemeGroupVersion
+	forCore.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	core, err := rest.RESTClientFor(forCore)
 	if err != nil {
 		return nil, err
 	}
-	coordination, err := group("/apis", coordinationv1.SchemeGroupVersion)
-	return &client{core: core, coordination: coordination}, err
+	coordination, err := coordinationv1.NewForConfig(config)
+	return &client{core: core, leases: coordination, namespace: namespace}, err
 }
+
+func (c *client) Leases() coordinationv1.LeasesGetter { return c.leases }
+
+func (c *client) Namespace() string { return c.namespace }
 
 func (c *client) ListWatch(resource, namespace string) cache.ListerWatcher {
 	return cache.NewListWatchFromClient(c.core, resource, namespace, fields.Everything())
@@ -80,21 +80,4 @@ func (c *client) ApplyPod(ctx context.Context, namespace, name string, configura
 
 func (c *client) CreateEvent(ctx context.Context, event *corev1.Event) error {
 	return c.core.Post().Namespace(event.Namespace).Resource("events").Body(event).Do(ctx).Error()
-}
-
-const leases = "leases"
-
-func (c *client) Lease(ctx context.Context, namespace, name string) (*coordinationv1.Lease, error) {
-	lease := &coordinationv1.Lease{}
-	return lease, c.coordination.Get().Namespace(namespace).Resource(leases).Name(name).Do(ctx).Into(lease)
-}
-
-func (c *client) CreateLease(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
-	made := &coordinationv1.Lease{}
-	return made, c.coordination.Post().Namespace(lease.Namespace).Resource(leases).Body(lease).Do(ctx).Into(made)
-}
-
-func (c *client) UpdateLease(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
-	made := &coordinationv1.Lease{}
-	return made, c.coordination.Put().Namespace(lease.Namespace).Resource(leases).Name(lease.Name).Body(lease).Do(ctx).Into(made)
 }

@@ -61,7 +61,7 @@ func TestARealClusterIsReported(t *testing.T) {
 	}})
 
 	b := newBoard()
-	onCluster(t, Options{Cluster: "c", Reporter: b, SnapshotInterval: time.Hour}, c.Kubeconfig)
+	onCluster(t, Options{Cluster: "c", Reporter: b, SnapshotInterval: time.Hour, LeaderElect: true}, c.Kubeconfig)
 	known := func(uid string) func() bool {
 		return func() bool { b.lock.Lock(); defer b.lock.Unlock(); _, is := b.known[uid]; return is }
 	}

@@ -28,7 +28,8 @@ func Connect(c Connection) (Client, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = c.Kubeconfig
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: c.Context}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)
+	config, err := loader.ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes: %w; name a file with --kubeconfig, or run in a pod with a service account", err)
 	}
@@ -40,7 +41,11 @@ func Connect(c Connection) (Client, error) {
 	config.UserAgent = c.UserAgent
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	client, err := newClient(config)
+	namespace, _, err := loader.Namespace()
+	if err != nil {
+		return nil, fmt.Errorf("connect to Kubernetes: %w", err)
+	}
+	client, err := newClient(config, namespace)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kubernetes: %w", err)
 	}

@@ -3,13 +3,13 @@ package kubernetes
 import (
 	"context"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
+	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -55,14 +55,6 @@ func (f fakeClient) CreateEvent(ctx context.Context, event *corev1.Event) error 
 	return err
 }
 
-func (f fakeClient) Lease(ctx context.Context, namespace, name string) (*coordinationv1.Lease, error) {
-	return f.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
-}
+func (f fakeClient) Leases() coordinationv1.LeasesGetter { return f.CoordinationV1() }
 
-func (f fakeClient) CreateLease(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
-	return f.CoordinationV1().Leases(lease.Namespace).Create(ctx, lease, metav1.CreateOptions{})
-}
-
-func (f fakeClient) UpdateLease(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
-	return f.CoordinationV1().Leases(lease.Namespace).Update(ctx, lease, metav1.UpdateOptions{})
-}
+func (f fakeClient) Namespace() string { return "perceptor" }

@@ -36,7 +36,9 @@ type Options struct {
 	PullSecrets bool
 	// SnapshotInterval is how often everything is reported again; 0 means DefaultSnapshotInterval.
 	SnapshotInterval time.Duration
-	Logger           *slog.Logger
+	// LeaderElect has this perceiver work only while it holds the Lease of the cluster's perceivers.
+	LeaderElect bool
+	Logger      *slog.Logger
 }
 
 // Perceiver watches the pods of one cluster.
@@ -75,8 +77,16 @@ func New(o Options) (*Perceiver, error) {
 	return &Perceiver{options: o, filter: filter, marker: marker}, nil
 }
 
-// Run watches and reports until ctx ends, which is no error.
+// Run watches and reports until ctx ends, which is no error. With LeaderElect it does so whenever it leads.
 func (p *Perceiver) Run(ctx context.Context) error {
+	if p.options.LeaderElect {
+		return p.lead(ctx)
+	}
+	return p.work(ctx)
+}
+
+// work watches and reports until ctx ends.
+func (p *Perceiver) work(ctx context.Context) error {
 	o := p.options
 	w := &watch{filter: p.filter, pullSecrets: o.PullSecrets, marker: p.marker, dirty: newDirty(), logger: o.Logger}
 	if err := w.open(o.Client); err != nil {

@@ -88,6 +88,32 @@ func (w *watched) createPod(pod *corev1.Pod) {
 	require.NoError(w.test, err)
 }
 
+// TestOneOfTwoPerceiversReports: the other one takes over when it stops, under a later epoch.
+func TestOneOfTwoPerceiversReports(t *testing.T) {
+	cluster := fake.NewClientset(nodeOf("node", "arm64"), podOf("a", "one", "registry.example/app:1"))
+	candidate := func() (*board, context.CancelFunc, chan error) {
+		b := newBoard()
+		perceiver, err := New(Options{Cluster: "c", Client: fakeClient{cluster}, Reporter: b, SnapshotInterval: time.Hour, LeaderElect: true})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- perceiver.Run(ctx) }()
+		return b, cancel, ended
+	}
+	reports := func(b *board) func() bool { return func() bool { return len(b.knows()) == 1 } }
+	first, stopFirst, firstEnded := candidate()
+	require.Eventually(t, reports(first), soon, 10*time.Millisecond)
+	second, stopSecond, secondEnded := candidate()
+	time.Sleep(2 * renewEvery)
+	require.Empty(t, second.told(), "one reports, the other stands by")
+	stopFirst()
+	require.NoError(t, <-firstEnded)
+	require.Eventually(t, reports(second), leaseFor, 10*time.Millisecond, "a leader that stops in good order frees the Lease at once")
+	require.Greater(t, second.told()[0].Version.Epoch, first.told()[0].Version.Epoch)
+	stopSecond()
+	require.NoError(t, <-secondEnded)
+}
+
 func TestWhatRunsIsReported(t *testing.T) {
 	waiting := podOf("a", "waiting", "registry.example/app:1")
 	waiting.Spec.NodeName = ""

@@ -1,0 +1,77 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// LeaseName is the Lease, in the perceiver's own namespace, that the working one of several perceivers holds.
+const LeaseName = "perceptor-perceiver"
+
+// What Kubernetes' own components use: a dead leader is replaced within leaseFor, and one that cannot reach the API server
+// gives up before another may begin.
+const (
+	leaseFor   = 15 * time.Second
+	renewFor   = 10 * time.Second
+	renewEvery = 2 * time.Second
+)
+
+// lead works whenever this perceiver holds the Lease, until ctx ends. Two may believe for a moment that they lead; every term
+// has an epoch of its own, and what an older one still reports is passed over.
+func (p *Perceiver) lead(ctx context.Context) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("perceiver: name this candidate: %w", err)
+	}
+	lock := &resourcelock.LeaseLock{
+		LeaseMeta:  metav1.ObjectMeta{Namespace: p.options.Client.Namespace(), Name: LeaseName},
+		Client:     p.options.Client.Leases(),
+		LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + uuid.NewString()},
+	}
+	p.options.Logger.Info("standing by", "lease", lock.Describe(), "identity", lock.Identity())
+	for ctx.Err() == nil {
+		if err := p.term(ctx, lock); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// term waits for the Lease, works while it is held, and returns when that is over.
+func (p *Perceiver) term(ctx context.Context, lock resourcelock.Interface) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// The elector starts the work in a goroutine of its own; whoever has the lock knows that it is over or will not begin.
+	var working sync.Mutex
+	var failed error
+	work := func(ctx context.Context) {
+		working.Lock()
+		defer working.Unlock()
+		if ctx.Err() != nil {
+			return
+		}
+		p.options.Logger.Info("leading")
+		if failed = p.work(ctx); failed != nil {
+			cancel()
+		}
+	}
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock: lock, LeaseDuration: leaseFor, RenewDeadline: renewFor, RetryPeriod: renewEvery, ReleaseOnCancel: true, Name: LeaseName,
+		Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: work, OnStoppedLeading: func() {}},
+	})
+	if err != nil {
+		return fmt.Errorf("perceiver: leader election: %w", err)
+	}
+	elector.Run(ctx)
+	working.Lock()
+	defer working.Unlock()
+	return failed
+}
