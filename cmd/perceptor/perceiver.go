@@ -21,8 +21,8 @@ The cluster is that of --kubeconfig and --context, of KUBECONFIG, or the one thi
 without a node are left out. Of several replicas with --leader-elect one works and the others stand by. A pod or a namespace with the annotation perceptor/ignore: "true" is left alone.
 
 Verdicts are written onto the pods as labels and annotations, in the keys of the original's perceivers (pod.overall-status,
-image0.vulnerabilities) or those of OpsSight, and a pod that turns out to be in violation gets an Event. A count stands
-there only where everything is scanned; until then the status is UNKNOWN.
+image0.vulnerabilities) or those of OpsSight, and a pod that turns out to be in violation gets an Event. A pod is written to
+once everything it runs is scanned; if it then runs something that is not, its status is UNKNOWN and its counts are gone.
 
 In patterns * is any run of characters and ? any one. Patterns of images are held against repository with registry, such as
 docker.io/library/redis, or, with a colon in them, against repository and tag.`
