@@ -29,16 +29,32 @@ type Hub interface {
 	DigestsOf(ctx context.Context, versionURL string) ([]image.Digest, error)
 }
 
-// HubSteps are the steps on one hub's queue.
-type HubSteps struct {
-	hubs map[string]Hub
+// Hubs finds a hub by its configured name; which there are may change while steps run.
+type Hubs interface {
+	Hub(name string) (Hub, bool)
 }
 
-// NewHubSteps serves the given hubs, by their configured names.
-func NewHubSteps(hubs map[string]Hub) *HubSteps { return &HubSteps{hubs: hubs} }
+// HubMap is Hubs that do not change.
+type HubMap map[string]Hub
 
-func (s *HubSteps) hub(name string) (Hub, error) {
-	if h, ok := s.hubs[name]; ok {
+// Hub finds a hub.
+func (m HubMap) Hub(name string) (Hub, bool) {
+	h, ok := m[name]
+	return h, ok
+}
+
+// HubSteps are the steps on one hub's queue.
+type HubSteps struct {
+	hubs Hubs
+}
+
+// NewHubSteps serves the given hubs.
+func NewHubSteps(hubs Hubs) *HubSteps { return &HubSteps{hubs: hubs} }
+
+func (s *HubSteps) hub(name string) (Hub, error) { return hubOf(s.hubs, name) }
+
+func hubOf(hubs Hubs, name string) (Hub, error) {
+	if h, ok := hubs.Hub(name); ok {
 		return h, nil
 	}
 	return nil, unknownHubError{name}

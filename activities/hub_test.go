@@ -94,7 +94,7 @@ func TestLookUpTurnsAFailureThatStaysIntoAResult(t *testing.T) {
 		"passing, with a delay": {edgeError{class: image.Transient, after: time.Second}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			steps := activities.NewHubSteps(map[string]activities.Hub{"a": &stubHub{err: each.err}})
+			steps := activities.NewHubSteps(activities.HubMap{"a": &stubHub{err: each.err}})
 			value, err := environment(t, steps).ExecuteActivity(steps.LookUpScan, activities.LookUpScanInput{Hub: "a", Name: "x"})
 			if each.retry {
 				require.False(t, applicationError(t, err).NonRetryable())
@@ -110,7 +110,7 @@ func TestLookUpTurnsAFailureThatStaysIntoAResult(t *testing.T) {
 }
 
 func TestUnknownHubSaysWhatToDo(t *testing.T) {
-	steps := activities.NewHubSteps(nil)
+	steps := activities.NewHubSteps(activities.HubMap{})
 	_, err := environment(t, steps).ExecuteActivity(steps.LookUpScan, activities.LookUpScanInput{Hub: "b"})
 	require.ErrorContains(t, err, "give all workers the same hubs")
 	require.False(t, applicationError(t, err).NonRetryable(), "another worker may know it")
@@ -118,7 +118,7 @@ func TestUnknownHubSaysWhatToDo(t *testing.T) {
 
 func await(t *testing.T, h *stubHub, in activities.AwaitHubScanInput, before any) (activities.AwaitHubScanResult, error) {
 	t.Helper()
-	steps := activities.NewHubSteps(map[string]activities.Hub{"a": h})
+	steps := activities.NewHubSteps(activities.HubMap{"a": h})
 	env := environment(t, steps)
 	if before != nil {
 		env.SetHeartbeatDetails(before)

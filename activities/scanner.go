@@ -52,11 +52,11 @@ type ScannerSteps struct {
 	puller Puller
 	client ScanClient
 	berths Berths
-	hubs   map[string]Hub
+	hubs   Hubs
 }
 
 // NewScannerSteps serves one host.
-func NewScannerSteps(p Puller, c ScanClient, b Berths, hubs map[string]Hub) *ScannerSteps {
+func NewScannerSteps(p Puller, c ScanClient, b Berths, hubs Hubs) *ScannerSteps {
 	return &ScannerSteps{puller: p, client: c, berths: b, hubs: hubs}
 }
 

@@ -59,7 +59,7 @@ func newHost(t *testing.T, pull error) *host {
 	yard, err := berth.Open(t.TempDir(), "host-1", 2)
 	require.NoError(t, err)
 	h := &host{yard: yard, hub: &stubHub{found: image.HubScan{State: image.HubScanAbsent}}, client: &stubClient{}}
-	h.steps = activities.NewScannerSteps(stubPuller{err: pull}, h.client, yard, map[string]activities.Hub{"a": h.hub})
+	h.steps = activities.NewScannerSteps(stubPuller{err: pull}, h.client, yard, activities.HubMap{"a": h.hub})
 	return h
 }
 

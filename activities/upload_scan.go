@@ -34,9 +34,9 @@ type UploadScanResult struct {
 // UploadScan looks the scan up once more and, when the hub still does not know it, uploads the listing under the lease.
 // A failure of the hub is a result. The berth is free once the hub has taken the scan.
 func (s *ScannerSteps) UploadScan(ctx context.Context, in UploadScanInput) (UploadScanResult, error) {
-	h, ok := s.hubs[in.Hub]
-	if !ok {
-		return UploadScanResult{}, asApplicationError(unknownHubError{in.Hub})
+	h, err := hubOf(s.hubs, in.Hub)
+	if err != nil {
+		return UploadScanResult{}, asApplicationError(err)
 	}
 	beat := startPulse(ctx, Progress{Phase: "look up"})
 	defer beat.end()

@@ -9,31 +9,11 @@ import (
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/config"
-	"github.com/perceptor/perceptor/internal/hub/blackduck"
 	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/perceiver/kubernetes"
 	"github.com/perceptor/perceptor/internal/registry"
 	"github.com/perceptor/perceptor/internal/scanclient"
 )
-
-// callsAtMost is how many calls one step makes to a hub: the driver's own bound backs up the queue's, for servers whose
-// queues have several partitions.
-const callsAtMost = 3
-
-// newHubs makes the drivers of the configured hubs.
-func newHubs(c config.Config) (map[string]activities.Hub, error) {
-	hubs := map[string]activities.Hub{}
-	for _, h := range c.Hubs {
-		driver, err := blackduck.New(blackduck.Options{
-			Name: h.Name, URL: h.URL, TokenFile: h.TokenFile, Username: h.Username, PasswordFile: h.PasswordFile,
-			CAFile: h.CAFile, Insecure: h.Insecure, Generation: blackduck.Generation(h.Generation), RequestsPerSecond: callsAtMost * h.Rate,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("hub %s: %w", h.Name, err)
-		}
-		hubs[h.Name] = driver
-	}
-	return hubs, nil
-}
 
 // newRegistry makes the client of all registries.
 func newRegistry(c config.Config) (*registry.Client, error) {
@@ -52,6 +32,14 @@ func newRegistry(c config.Config) (*registry.Client, error) {
 		options.Credentials[each.Name] = registry.Credential{
 			Username: each.Username, PasswordFile: each.PasswordFile, DockerConfig: each.DockerConfig,
 		}
+	}
+	if c.Scanner.PullSecrets {
+		k := c.Perceiver.Kubernetes
+		cluster, err := kubernetes.Connect(kubernetes.Connection{Kubeconfig: k.Kubeconfig, Context: k.Context, Rate: k.Rate, UserAgent: "perceptor"})
+		if err != nil {
+			return nil, fmt.Errorf("pull secrets: %w", err)
+		}
+		options.PullSecrets = kubernetes.NewSecrets(cluster).Keychain
 	}
 	return registry.New(options)
 }

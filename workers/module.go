@@ -28,19 +28,22 @@ const hubSlots = 16
 func Module(s Settings) fx.Option {
 	options := []fx.Option{
 		fx.Supply(s, s.Config, s.Logger),
-		fx.Provide(func() client.Client { return s.Client }, starter.New, newHubs),
+		fx.Provide(func() client.Client { return s.Client }, starter.New, newLink),
 		fx.Invoke(configureHubs),
+	}
+	if s.speaksToHubs() {
+		options = append(options, fx.Provide(fx.Annotate(newDrivers, fx.As(fx.Self()), fx.As(new(activities.Hubs)))))
 	}
 	if s.plays(RoleWorkflows) {
 		options = append(options, fx.Invoke(serveWorkflows))
 	}
 	if s.plays(RoleHub) {
-		options = append(options, fx.Invoke(serveHubs))
+		options = append(options, fx.Provide(serveHubs), fx.Invoke(func(*hubQueues) {}))
 	}
 	if s.plays(RoleScan) {
 		options = append(options, scanModule())
 	}
-	return fx.Options(options...)
+	return fx.Options(append(options, fx.Invoke(followConfiguration))...)
 }
 
 // Run serves until ctx ends, then lets what is running finish as long as the settings allow.
@@ -74,14 +77,19 @@ func configureHubs(life fx.Lifecycle, settings Settings, s *starter.Starter, c c
 		if err := s.AddAttributes(ctx, settings.Namespace); err != nil {
 			settings.Logger.Warn("the search attributes could not be made sure of; run perceptor setup", "error", err)
 		}
-		if err := SetHubRates(ctx, s, settings.Namespace, c); err != nil {
-			return err
-		}
-		if err := s.ConfigureHubs(ctx, HubConfigs(c)); err != nil {
-			return err
-		}
-		return s.ConfigureRefresh(ctx, RefreshPlans(c))
+		return tellHubs(ctx, s, settings.Namespace, c)
 	}))
+}
+
+// tellHubs tells the server and the pool what is configured.
+func tellHubs(ctx context.Context, s *starter.Starter, namespace string, c config.Config) error {
+	if err := SetHubRates(ctx, s, namespace, c); err != nil {
+		return err
+	}
+	if err := s.ConfigureHubs(ctx, HubConfigs(c)); err != nil {
+		return err
+	}
+	return s.ConfigureRefresh(ctx, RefreshPlans(c))
 }
 
 // SetHubRates sets the configured rate of every hub's queue where nobody has set one by hand.
@@ -130,7 +138,7 @@ func appendWorker(life fx.Lifecycle, w worker.Worker) {
 const stickyWait = 2 * time.Second
 
 // serveWorkflows runs the stories and the steps that only speak to Temporal.
-func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, conf config.Config) {
+func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, link *pool) {
 	w := worker.New(c, workflows.TaskQueue, worker.Options{WorkerStopTimeout: stopLight, StickyScheduleToStartTimeout: stickyWait})
 	w.RegisterWorkflow(workflows.ScanImage)
 	w.RegisterWorkflow(workflows.Image)
@@ -138,27 +146,11 @@ func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, conf
 	w.RegisterWorkflow(workflows.Inventory)
 	w.RegisterWorkflow(workflows.Cluster)
 	w.RegisterWorkflow(workflows.RefreshHub)
-	w.RegisterActivity(activities.NewScanSteps(newPool(s, HubConfigs(conf)), s))
+	w.RegisterActivity(activities.NewScanSteps(link, s))
 	w.RegisterActivity(activities.NewPoolSteps(s, s))
 	w.RegisterActivity(activities.NewReportSteps(s))
 	w.RegisterActivity(activities.NewInventorySteps(s))
 	w.RegisterActivity(activities.NewRefreshSteps(s))
+	w.RegisterActivity(activities.NewRaiseSteps(s))
 	appendWorker(life, w)
-}
-
-// serveHubs makes the calls to every hub, and the probes on queues of their own.
-func serveHubs(life fx.Lifecycle, c client.Client, hubs map[string]activities.Hub) {
-	steps := activities.NewHubSteps(hubs)
-	for name := range hubs {
-		calls := worker.New(c, workflows.HubQueue(name), worker.Options{
-			DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hubSlots, WorkerStopTimeout: stopLight,
-		})
-		calls.RegisterActivity(steps)
-		appendWorker(life, calls)
-		probes := worker.New(c, workflows.HubControlQueue(name), worker.Options{
-			DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 1, WorkerStopTimeout: stopLight,
-		})
-		probes.RegisterActivity(steps.ProbeHub)
-		appendWorker(life, probes)
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/config"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -35,15 +36,30 @@ type poolLink interface {
 
 type pool struct {
 	link poolLink
-	hubs []workflows.HubConfig
 
 	flight singleflight.Group
 	lock   sync.Mutex
+	hubs   []workflows.HubConfig
 	known  []activities.HubState
 	told   time.Time
 }
 
 func newPool(link poolLink, hubs []workflows.HubConfig) *pool { return &pool{link: link, hubs: hubs} }
+
+func newLink(s *starter.Starter, c config.Config) *pool { return newPool(s, HubConfigs(c)) }
+
+// configure takes another list of hubs.
+func (p *pool) configure(hubs []workflows.HubConfig) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.hubs = hubs
+}
+
+func (p *pool) configured() []workflows.HubConfig {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return p.hubs
+}
 
 // Hubs asks the pool, unless it was asked a moment ago. All who ask share one question, which goes on when one of them
 // gives up.
@@ -86,7 +102,7 @@ func (p *pool) read() ([]activities.HubState, time.Duration) {
 func (p *pool) ask(ctx context.Context) ([]activities.HubState, error) {
 	hubs, err := p.link.Hubs(ctx)
 	if errors.Is(err, starter.ErrNoPool) {
-		if err = p.link.ConfigureHubs(ctx, p.hubs); err == nil {
+		if err = p.link.ConfigureHubs(ctx, p.configured()); err == nil {
 			hubs, err = p.link.Hubs(ctx)
 		}
 	}
@@ -100,5 +116,5 @@ func (p *pool) ask(ctx context.Context) ([]activities.HubState, error) {
 }
 
 func (p *pool) Signal(ctx context.Context, name string, value any) error {
-	return p.link.SignalPool(ctx, name, value, p.hubs)
+	return p.link.SignalPool(ctx, name, value, p.configured())
 }

@@ -40,7 +40,7 @@ func newYard(life fx.Lifecycle, c config.Config) (*berth.Yard, error) {
 	return yard, nil
 }
 
-func newScannerSteps(r *registry.Client, s *scanclient.Runner, y *berth.Yard, hubs map[string]activities.Hub) *activities.ScannerSteps {
+func newScannerSteps(r *registry.Client, s *scanclient.Runner, y *berth.Yard, hubs activities.Hubs) *activities.ScannerSteps {
 	return activities.NewScannerSteps(puller{r}, lister{s}, y, hubs)
 }
 

@@ -51,8 +51,14 @@ type Settings struct {
 	Client client.Client
 	// Namespace is the one the client is connected to.
 	Namespace string
-	Logger    *slog.Logger
+	// Reload is what the configuration says now; a worker looks every two seconds and takes another list of hubs while it
+	// runs. Nil where the configuration never changes.
+	Reload func() config.Config
+	Logger *slog.Logger
 }
+
+// speaksToHubs reports whether the process needs the hubs' drivers.
+func (s Settings) speaksToHubs() bool { return s.plays(RoleHub) || s.plays(RoleScan) }
 
 func (s Settings) plays(r Role) bool { return slices.Contains(s.Roles, r) }
 
@@ -68,7 +74,7 @@ func (s Settings) check() error {
 	if s.plays(RoleScan) && s.Config.Scanner.Directory == "" {
 		wrong = append(wrong, errors.New("scanner: directory is missing; it holds berths and layers"))
 	}
-	if (s.plays(RoleHub) || s.plays(RoleScan)) && len(s.Config.Hubs) == 0 {
+	if s.speaksToHubs() && len(s.Config.Hubs) == 0 {
 		wrong = append(wrong, errors.New("hubs: none configured; name at least one"))
 	}
 	return errors.Join(wrong...)

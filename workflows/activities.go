@@ -9,6 +9,7 @@ var (
 	perceiverSteps *activities.PerceiverSteps
 	registrySteps  *activities.RegistrySteps
 	poolSteps      *activities.PoolSteps
+	raiseSteps     *activities.RaiseSteps
 	refreshSteps   *activities.RefreshSteps
 	reportSteps    *activities.ReportSteps
 	scanSteps      *activities.ScanSteps

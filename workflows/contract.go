@@ -118,6 +118,9 @@ var (
 // SignalUnwanted tells a scan that nothing refers to its image any more.
 var SignalUnwanted = Signal[Unwanted]{Name: "unwanted", Description: "Nothing refers to the image any more: stop if the scan has not begun."}
 
+// SignalRaise tells an image, and by it the scan under way, that somebody more urgent waits.
+var SignalRaise = Signal[Raise]{Name: "raise", Description: "Somebody more urgent waits for this image: it is scanned before others, also when it waits already."}
+
 // Signals to Image.
 var (
 	// SignalObserve says that somebody refers to the image.

@@ -64,7 +64,7 @@ func newPoolEnv(t *testing.T) *poolEnv {
 	e.SetStartTime(poolStart)
 	e.SetTestTimeout(30 * time.Second)
 	e.RegisterActivity(activities.NewPoolSteps(e, e))
-	hubs := map[string]activities.Hub{}
+	hubs := activities.HubMap{}
 	for _, name := range []string{"hub-a", "hub-b", "hub-c"} {
 		hubs[name] = &playedHub{name: name, env: e}
 	}

@@ -63,6 +63,8 @@ type ScanUnderWay struct {
 	Rescan  bool      `json:"rescan,omitempty"`
 	// Checked is when the scan was last asked after, or began.
 	Checked time.Time `json:"checked"`
+	// Class is how urgent the scan knows itself to be; empty when the scan was running before this Image knew of it.
+	Class Class `json:"class,omitempty"`
 	// Unwanted is set once the scan was asked to stop because nothing refers to the image.
 	Unwanted bool `json:"unwanted,omitempty"`
 }
@@ -117,6 +119,8 @@ func (i *imageRun) run(ctx workflow.Context) error {
 			i.startScan(ctx)
 		case i.unwanted(ctx):
 			i.cancelScan(ctx)
+		case i.raised():
+			i.raiseScan(ctx)
 		case i.unpublished(ctx):
 			i.publish(ctx)
 		case i.unsure(ctx):

@@ -57,3 +57,10 @@ type Rescan struct {
 	Reason string `json:"reason,omitempty"`
 	Class  Class  `json:"class"`
 }
+
+// Raise makes an image, and its scan under way, as urgent as a class; what is as urgent already stays as it is.
+type Raise struct {
+	Class Class `json:"class"`
+	// Namespace is whose share of the backlog it counts in; empty leaves that as it is.
+	Namespace string `json:"namespace,omitempty"`
+}

@@ -41,7 +41,7 @@ func jitter(d image.Digest) int {
 func (i *imageRun) startScan(ctx workflow.Context) {
 	s := i.state
 	now := workflow.Now(ctx)
-	s.Scan = &ScanUnderWay{Started: now, Checked: now, Rescan: s.Rescan != nil}
+	s.Scan = &ScanUnderWay{Started: now, Checked: now, Rescan: s.Rescan != nil, Class: i.class()}
 	child := workflow.ExecuteChildWorkflow(scanOptions(ctx, i.digest, i.scanInput()), ScanImage, i.scanInput())
 	i.busy++
 	workflow.Go(ctx, func(ctx workflow.Context) {
@@ -54,7 +54,7 @@ func (i *imageRun) startScan(ctx workflow.Context) {
 		case err == nil:
 			s.Scan.Chain, i.child = run.RunID, child
 		case isAlreadyStarted(err):
-			s.Scan.Rescan, i.child = false, nil
+			s.Scan.Rescan, s.Scan.Class, i.child = false, "", nil
 		default:
 			i.logger.Warn("scan start", "error", err)
 			s.Scan = nil
@@ -73,13 +73,10 @@ func isAlreadyStarted(err error) bool {
 func (i *imageRun) scanInput() ScanImageInput {
 	s := i.state
 	in := ScanImageInput{
-		Digest: i.digest, Names: s.Names, Domain: s.Domain, Class: s.Class, Namespace: s.Namespace,
+		Digest: i.digest, Names: s.Names, Domain: s.Domain, Class: i.class(), Namespace: s.Namespace,
 		// Without a verdict there is nothing to scan again: what a failed scan left at a hub is taken up.
 		Rescan: s.Rescan != nil && len(s.Verdicts) > 0, AskAll: s.Unsure, Attempt: s.Failures + 1,
 		HubNames: image.DefaultHubNames(s.Names[0], i.digest),
-	}
-	if s.Rescan != nil && s.Rescan.Class.Urgency() < s.Class.Urgency() {
-		in.Class = s.Rescan.Class
 	}
 	if in.Domain == "" {
 		in.Domain = DefaultDomain

@@ -21,6 +21,7 @@ func (i *imageRun) listen(ctx workflow.Context, selector workflow.Selector) {
 	selector.AddReceive(SignalObserve.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(o Observe) { i.observe(o) }) })
 	selector.AddReceive(SignalForget.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(f Forget) { i.forget(f) }) })
 	selector.AddReceive(SignalRescan.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(r Rescan) { i.rescan(r) }) })
+	selector.AddReceive(SignalRaise.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(r Raise) { i.raise(r) }) })
 	selector.AddReceive(SignalJudged.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(j Judged) { i.judged(j) }) })
 	selector.AddReceive(SignalScanReport.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) {
 		receive(ctx, c, func(r activities.ScanReport) { i.takeReport(ctx, r) })
@@ -33,6 +34,7 @@ func (i *imageRun) drain(ctx workflow.Context) bool {
 	SignalObserve.Drain(ctx, func(o Observe) { some = true; i.observe(o) })
 	SignalForget.Drain(ctx, func(f Forget) { some = true; i.forget(f) })
 	SignalRescan.Drain(ctx, func(r Rescan) { some = true; i.rescan(r) })
+	SignalRaise.Drain(ctx, func(r Raise) { some = true; i.raise(r) })
 	SignalJudged.Drain(ctx, func(j Judged) { some = true; i.judged(j) })
 	SignalScanReport.Drain(ctx, func(r activities.ScanReport) { some = true; i.takeReport(ctx, r) })
 	return some

@@ -50,9 +50,11 @@ const (
 	scanCheck = 5 * time.Minute
 )
 
-// Priorities: everything that finishes a scan, and what a person asked for, goes before new work.
+// Priorities: everything that finishes a scan, and what a person asked for, goes before new work. On a hub's queue even
+// the first question for a person comes after what finishes a scan, since that frees a lease.
 const (
 	priorityFirst  = 1
+	prioritySoon   = 2
 	priorityNormal = 3
 )
 
@@ -141,8 +143,12 @@ func probeStep(ctx workflow.Context, hub, summary string) workflow.Context {
 }
 
 // hubLookUp is hubStep for the first question about an image: a hub that cannot be asked soon is asked after by way of the pool.
-func hubLookUp(ctx workflow.Context, hub, summary string) workflow.Context {
-	options := workflow.GetActivityOptions(hubStep(ctx, hub, summary, priorityNormal))
+func hubLookUp(ctx workflow.Context, hub, summary string, class Class) workflow.Context {
+	priority := priorityNormal
+	if class == ClassPerson {
+		priority = prioritySoon
+	}
+	options := workflow.GetActivityOptions(hubStep(ctx, hub, summary, priority))
 	options.ScheduleToStartTimeout = 30 * time.Second
 	return workflow.WithActivityOptions(ctx, options)
 }

@@ -156,7 +156,7 @@ func (w *refreshWorld) env() *testsuite.TestWorkflowEnvironment {
 	e := suite.NewTestWorkflowEnvironment()
 	e.SetTestTimeout(30 * time.Second)
 	e.RegisterWorkflow(workflows.RefreshHub)
-	e.RegisterActivity(activities.NewHubSteps(map[string]activities.Hub{"a": w}))
+	e.RegisterActivity(activities.NewHubSteps(activities.HubMap{"a": w}))
 	e.RegisterActivity(activities.NewRefreshSteps(w))
 	e.RegisterActivity(activities.NewScanSteps(w, nil))
 	return e

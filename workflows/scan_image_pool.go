@@ -55,6 +55,7 @@ func (p *poolLink) listen(ctx workflow.Context) {
 		selector.AddReceive(opens, func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(o HubOpen) { p.opened[o.Hub]++ }) })
 		selector.AddReceive(announces, func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(Announce) { p.announce(ctx) }) })
 		selector.AddReceive(SignalUnwanted.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(Unwanted) { p.scan.unwanted() }) })
+		selector.AddReceive(SignalRaise.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(r Raise) { p.scan.raise(ctx, r) }) })
 		selector.AddReceive(p.changed, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil) })
 		if p.timer != nil {
 			selector.AddFuture(p.timer, func(workflow.Future) {
@@ -269,6 +270,7 @@ func (p *poolLink) drain(ctx workflow.Context) {
 	SignalHubOpen.Drain(ctx, func(HubOpen) {})
 	SignalAnnounce.Drain(ctx, func(Announce) {})
 	SignalUnwanted.Drain(ctx, func(Unwanted) {})
+	SignalRaise.Drain(ctx, func(r Raise) { p.scan.become(r) })
 }
 
 // sendToPool tells the pool something in the background, until it has arrived.

@@ -81,7 +81,7 @@ func (s *scanImage) hubs(ctx workflow.Context) ([]activities.HubState, error) {
 }
 
 func (s *scanImage) askHub(ctx workflow.Context, hub string) workflow.Future {
-	ctx = hubLookUp(ctx, hub, "does "+hub+" know it")
+	ctx = hubLookUp(ctx, hub, "does "+hub+" know it", s.in.Class)
 	return workflow.ExecuteActivity(ctx, hubSteps.LookUpScan, activities.LookUpScanInput{Hub: hub, Name: s.in.HubNames.Scan})
 }
 
@@ -146,8 +146,7 @@ func (s *scanImage) pull(ctx workflow.Context) (Step, error) {
 	}
 	s.state.Pulls++
 	s.state.Place, s.state.Listed = nil, false
-	id := fmt.Sprintf("pull-%d", s.state.Pulls)
-	ctx = pullStep(ctx, s.in.Domain, id, "pull "+s.in.Names[0].Reference(), s.priority())
+	ctx = pullStep(ctx, s.in.Domain, pullID(s.state.Pulls), "pull "+s.in.Names[0].Reference(), s.priority())
 	var place activities.Place
 	err := workflow.ExecuteActivity(ctx, scannerSteps.PullImage, activities.PullImageInput{
 		Digest: s.in.Digest, Names: s.in.Names, Chain: s.state.Chain, Pull: s.state.Pulls,

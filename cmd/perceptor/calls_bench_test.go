@@ -73,7 +73,7 @@ func (b *bench) startCounted(t *testing.B, seen *calls) {
 	require.NoError(t, err)
 	conf.Hubs[0].Rate, conf.Scanner.Directory = callRate, b.scanner(0)
 	settings := workers.Settings{Config: conf, Roles: workers.AllRoles, Client: c, Namespace: client.DefaultNamespace, Logger: quiet}
-	app := fxtest.New(t, workers.Module(settings), fx.NopLogger, fx.Replace(map[string]activities.Hub{h.name: driver}))
+	app := fxtest.New(t, workers.Module(settings), fx.NopLogger, fx.Replace(fx.Annotate(activities.HubMap{h.name: driver}, fx.As(new(activities.Hubs)))))
 	app.RequireStart()
 	t.Cleanup(app.RequireStop)
 }

@@ -55,13 +55,41 @@ func writeHubs(cmd *cobra.Command, status workflows.HubPoolStatus) error {
 		t.AppendRow([]any{h.Name, h.Limit, h.InUse, h.Draining, h.Stuck, h.Waiting, hubState(h)})
 	}
 	t.Render()
+	for _, h := range status.Hubs {
+		if !h.ClosedSince.IsZero() {
+			p.line("closed  %s since %s: %s", h.Name, h.ClosedSince.Local().Format("15:04:05"), h.Reason)
+		}
+	}
 	for _, l := range status.Leases {
 		p.line("lease   %s %s %s since %s", l.Hub, l.State, l.Digest, l.GrantedAt.Local().Format("15:04:05"))
 	}
-	for _, w := range status.Waiters {
-		p.line("waiting %s for %s", w.Digest, w.WaitsFor)
-	}
+	writeWaiters(p, status.Waiters)
 	return p.err
+}
+
+// waitersShown is how many of those that wait for the same are listed; -o json has all.
+const waitersShown = 5
+
+// writeWaiters lists what waits, in the order in which it is granted, under what it waits for.
+func writeWaiters(p *printer, waiters []workflows.WaiterStatus) {
+	var reasons []string
+	by := map[string][]workflows.WaiterStatus{}
+	for _, w := range waiters {
+		if by[w.WaitsFor] == nil {
+			reasons = append(reasons, w.WaitsFor)
+		}
+		by[w.WaitsFor] = append(by[w.WaitsFor], w)
+	}
+	for _, reason := range reasons {
+		alike := by[reason]
+		p.line("waiting for %s:", reason)
+		for _, w := range alike[:min(len(alike), waitersShown)] {
+			p.line("        %s, %s, since %s", w.Digest, w.Class, w.Since.Local().Format("15:04:05"))
+		}
+		if more := len(alike) - waitersShown; more > 0 {
+			p.line("        and %d more", more)
+		}
+	}
 }
 
 func hubState(h workflows.HubStatus) string {
@@ -73,7 +101,7 @@ func hubState(h workflows.HubStatus) string {
 	case h.Paused:
 		return "paused"
 	case !h.ClosedSince.IsZero():
-		return fmt.Sprintf("closed: %s: %s; asked again at %s", h.Class, h.Reason, h.NextProbe.Local().Format("15:04:05"))
+		return fmt.Sprintf("closed: %s; asked again at %s", h.Class, h.NextProbe.Local().Format("15:04:05"))
 	default:
 		return "open"
 	}

@@ -56,6 +56,7 @@ func newPerceiverKubernetes(s *shared) *cobra.Command {
 	flags.Bool("observe-only", false, "write nothing to the cluster")
 	flags.Duration("snapshot-interval", 0, "how often everything is reported again (default 30m)")
 	flags.String("domain", "", "the set of scanners that reach the cluster's registries")
+	flags.Bool("pull-secrets", false, "report pods with the names of their pull secrets, for scanners with --pull-secrets")
 	flags.Float64("kubernetes-rate", 0, "requests per second to the API server at the most (default 50)")
 	return cmd
 }

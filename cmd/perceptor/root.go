@@ -14,6 +14,7 @@ import (
 
 	"github.com/perceptor/perceptor/cmd/internal/devdir"
 	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/internal/reload"
 	"github.com/perceptor/perceptor/starter"
 )
 
@@ -40,7 +41,7 @@ it is localhost:7233, where perceptor-dev listens. Everything else comes from --
 	flags.StringVar(&s.dev, "dev", os.Getenv("PERCEPTOR_DEV"), "data directory of a running perceptor-dev: takes its Temporal server and its hub (also PERCEPTOR_DEV)")
 	flags.String("log-level", "", "debug, info, warn or error")
 	root.AddCommand(
-		newWorker(&s), newAPI(&s), newSetup(&s), newScan(&s), newImages(&s), newPods(&s), newCluster(&s), newExplain(&s), newRescan(&s), newHub(&s),
+		newWorker(&s), newAPI(&s), newSetup(&s), newScan(&s), newImages(&s), newPods(&s), newCluster(&s), newExplain(&s), newRescan(&s), newRaise(&s), newHub(&s),
 		newPerceiver(&s), newVersion(),
 	)
 	return root
@@ -82,6 +83,15 @@ func (s *shared) load(flags *pflag.FlagSet) (config.Config, error) {
 		c.Hubs = []config.Hub{devdir.Hub(directory, addresses.Hub)}
 	}
 	return c, nil
+}
+
+// reloads gives what the configuration says now, file and flags; nil where there is no file.
+func (s *shared) reloads(flags *pflag.FlagSet, l *slog.Logger) (func() config.Config, error) {
+	if s.configFile == "" {
+		return nil, nil
+	}
+	files, err := reload.Watch([]string{s.configFile}, func() (config.Config, error) { return s.load(flags) }, l)
+	return files.Get, err
 }
 
 // running finds a perceptor-dev: the one named, or the one in the default directory if there is one.

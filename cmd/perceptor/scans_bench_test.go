@@ -87,7 +87,7 @@ func startQuickScans(b *testing.B, d *dev) *quickScans {
 	conf := config.Default()
 	conf.Hubs = []config.Hub{{Name: "instant", Limit: inFlight}}
 	conf.Scanner.Directory, conf.Scanner.Berths, conf.Scanner.Drain = b.TempDir(), slots, time.Second
-	hubs := map[string]activities.Hub{"instant": s.hub}
+	hubs := activities.HubMap{"instant": s.hub}
 	settings := workers.Settings{Config: conf, Roles: workers.AllRoles, Client: c, Namespace: client.DefaultNamespace, Logger: quiet}
 	app := fxtest.New(b, workers.Module(settings), fx.NopLogger, fx.Replace(hubs),
 		fx.Decorate(func(y *berth.Yard) *activities.ScannerSteps {

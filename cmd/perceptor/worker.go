@@ -21,7 +21,10 @@ func newWorker(s *shared) *cobra.Command {
 		Long: `Run a worker until SIGTERM or SIGINT.
 
 On the first signal a scanner takes no more images and lets those it has finish for --drain; what is still in a berth
-then is found again at the next start with the same directory. A second signal ends it at once.`,
+then is found again at the next start with the same directory. A second signal ends it at once.
+
+The list of hubs in --config is taken again within seconds of a change: hubs may be added, changed and removed while scans
+run. A hub that is removed gets no new scans; those it has are finished.`,
 		Example: `  # everything, against a perceptor-dev started with --no-workers
   perceptor worker --dev /tmp/dev
 
@@ -37,6 +40,7 @@ then is found again at the next start with the same directory. A second signal e
 	flags.String("cache-limit", "", "size of the layers kept, such as 20GiB")
 	flags.String("min-free", "", "how much of the disk a pull leaves free")
 	flags.Duration("drain", 0, "how long a stopping scanner lets its images finish (default 30m)")
+	flags.Bool("pull-secrets", false, "pull with the pull secrets of pods, read from the cluster by name")
 	flags.String("scan-client", "", "path of the scan client (default: perceptor-scan beside this program)")
 	flags.String("scan-memory", "", "memory of one scan client with its children")
 	flags.String("scan-scratch", "", "disk space of one scan client")
@@ -63,8 +67,12 @@ func runWorker(cmd *cobra.Command, s *shared, roles string) error {
 			return err
 		}
 	}
+	reloaded, err := s.reloads(cmd.Flags(), p.log)
+	if err != nil {
+		return err
+	}
 	return workers.Run(cmd.Context(), workers.Settings{
-		Config: p.Config, Logger: p.log, Roles: parts, Client: p.client, Namespace: p.options.Namespace,
+		Config: p.Config, Logger: p.log, Roles: parts, Client: p.client, Namespace: p.options.Namespace, Reload: reloaded,
 	})
 }
 

@@ -70,6 +70,8 @@ type Scanner struct {
 	MinFree Bytes `mapstructure:"min-free"`
 	// Drain is how long a stopping worker lets its berths finish.
 	Drain time.Duration `mapstructure:"drain"`
+	// PullSecrets lets this host read the pull secrets of pods from the cluster that the perceiver's settings name.
+	PullSecrets bool `mapstructure:"pull-secrets"`
 	// Client is the scan client.
 	Client ScanClient `mapstructure:"client"`
 }
@@ -155,6 +157,8 @@ type Kubernetes struct {
 	Prefix string `mapstructure:"prefix"`
 	// LeaderElect has one of several replicas work, the one that holds a Lease.
 	LeaderElect bool `mapstructure:"leader-elect"`
+	// PullSecrets has pods reported with the names of their pull secrets.
+	PullSecrets bool `mapstructure:"pull-secrets"`
 }
 
 // Bytes is a size, written like "20GiB" or as a plain number.

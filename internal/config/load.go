@@ -59,6 +59,7 @@ var keys = map[string]string{
 	"scanner::cache-limit":            "cache-limit",
 	"scanner::min-free":               "min-free",
 	"scanner::drain":                  "drain",
+	"scanner::pull-secrets":           "pull-secrets",
 	"scanner::client::command":        "scan-client",
 	"scanner::client::memory":         "scan-memory",
 	"scanner::client::scratch":        "scan-scratch",
@@ -79,6 +80,7 @@ var keys = map[string]string{
 	"perceiver::kubernetes::labels":             "labels",
 	"perceiver::kubernetes::prefix":             "prefix",
 	"perceiver::kubernetes::leader-elect":       "leader-elect",
+	"perceiver::kubernetes::pull-secrets":       "pull-secrets",
 }
 
 func bind(v *viper.Viper, flags *pflag.FlagSet) error {

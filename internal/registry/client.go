@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/perceptor/perceptor/internal/image"
@@ -24,6 +25,9 @@ type Options struct {
 	Hosts map[string]Host
 	// Credentials are the credentials that pulls may name.
 	Credentials map[string]Credential
+	// PullSecrets finds the logins behind a credential that Credentials does not have, such as one that names secrets of a
+	// cluster. An error with a FailureClass says by it whether asking again can help. Nil: there are no others.
+	PullSecrets func(ctx context.Context, credential string) (authn.Keychain, error)
 	// DockerConfig is a docker config file for pulls that name no credential. Empty means the file docker itself
 	// would use: DOCKER_CONFIG or the home directory, then podman's.
 	DockerConfig string

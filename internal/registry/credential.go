@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"github.com/docker/cli/cli/config/types"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/perceptor/perceptor/internal/image"
 )
 
 // Credential says where the secrets of a named credential lie. They are read at each pull, so that a rotated file
@@ -27,11 +30,7 @@ type Credential struct {
 // authenticator finds the login for a repository. Nobody in particular is a login too: the registry will say.
 func (c *Client) authenticator(ctx context.Context, repo name.Repository, credential string) (authn.Authenticator, error) {
 	if credential != "" {
-		named, ok := c.options.Credentials[credential]
-		if !ok {
-			return nil, faultf(badCredential, "there is no credential %q on this host", credential)
-		}
-		return named.authenticator(repo, fmt.Sprintf("the credential %q", credential))
+		return c.namedAuthenticator(ctx, repo, credential)
 	}
 	const source = "this host's docker configuration"
 	if c.options.DockerConfig != "" {
@@ -42,6 +41,24 @@ func (c *Client) authenticator(ctx context.Context, repo name.Repository, creden
 		return nil, unreadable(source, err)
 	}
 	return auth, nil
+}
+
+func (c *Client) namedAuthenticator(ctx context.Context, repo name.Repository, credential string) (authn.Authenticator, error) {
+	if named, ok := c.options.Credentials[credential]; ok {
+		return named.authenticator(repo, fmt.Sprintf("the credential %q", credential))
+	}
+	if c.options.PullSecrets == nil {
+		return nil, faultf(badCredential, "there is no credential %q on this host", credential)
+	}
+	keychain, err := c.options.PullSecrets(ctx, credential)
+	if err == nil {
+		return authn.Resolve(ctx, keychain, repo)
+	}
+	var classed interface{ FailureClass() image.FailureClass }
+	if errors.As(err, &classed) && !classed.FailureClass().Temporary() {
+		return nil, faultf(badCredential, "%s", err)
+	}
+	return nil, faultf(refused, "%s", err)
 }
 
 func (c Credential) authenticator(repo name.Repository, source string) (authn.Authenticator, error) {

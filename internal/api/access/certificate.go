@@ -4,12 +4,14 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+
+	"github.com/perceptor/perceptor/internal/reload"
 )
 
 // ServerTLS is the configuration of a server that shows the certificate in these PEM files, and the new one once they
 // have changed. Halves that do not fit, as while they are being replaced, leave the certificate before them.
 func ServerTLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
-	current, err := watch([]string{certFile, keyFile}, func() (*tls.Certificate, error) {
+	current, err := reload.Watch([]string{certFile, keyFile}, func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 		if err != nil {
 			return nil, fmt.Errorf("read certificate %s with key %s: %w", certFile, keyFile, err)
@@ -21,6 +23,6 @@ func ServerTLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) 
 	}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.get(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Get(), nil },
 	}, nil
 }

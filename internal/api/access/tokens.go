@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/perceptor/perceptor/internal/reload"
 )
 
 // shortestToken is below what any generator of tokens makes, and above what can be guessed online.
@@ -32,13 +34,13 @@ type entry struct {
 
 // Tokens are the tokens that are good now. It is safe for concurrent use.
 type Tokens struct {
-	current *watched[[]entry]
+	current *reload.Files[[]entry]
 }
 
 // OpenTokens reads a file of tokens, and reads it again whenever it has changed. A change that cannot be read is logged
 // and leaves the tokens as they were.
 func OpenTokens(path string, log *slog.Logger) (*Tokens, error) {
-	current, err := watch([]string{path}, func() ([]entry, error) { return readTokens(path) }, log)
+	current, err := reload.Watch([]string{path}, func() ([]entry, error) { return readTokens(path) }, log)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func (t *Tokens) Find(token string) (Grant, bool) {
 	sum := sha256.Sum256([]byte(token))
 	var found Grant
 	var is bool
-	for _, each := range t.current.get() {
+	for _, each := range t.current.Get() {
 		if subtle.ConstantTimeCompare(sum[:], each.sum[:]) == 1 {
 			found, is = each.grant, true
 		}

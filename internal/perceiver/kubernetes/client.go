@@ -29,6 +29,8 @@ type Client interface {
 	// ApplyPod applies metadata of a pod as fieldManager, keys of others included.
 	ApplyPod(ctx context.Context, namespace, name string, configuration []byte) error
 	CreateEvent(ctx context.Context, event *corev1.Event) error
+	// Secret is read for scanners alone, and only by its name.
+	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 	// Leases are the locks by which several perceivers agree which of them works.
 	Leases() coordinationv1.LeasesGetter
 	// Namespace is the one this program lives in, or that of the kubeconfig's context.
@@ -69,6 +71,11 @@ func (c *client) ListWatch(resource, namespace string) cache.ListerWatcher {
 func (c *client) Pod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
 	pod := &corev1.Pod{}
 	return pod, c.core.Get().Namespace(namespace).Resource(pods).Name(name).Do(ctx).Into(pod)
+}
+
+func (c *client) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	return secret, c.core.Get().Namespace(namespace).Resource("secrets").Name(name).Do(ctx).Into(secret)
 }
 
 func (c *client) ApplyPod(ctx context.Context, namespace, name string, configuration []byte) error {

@@ -4,9 +4,12 @@ package kubernetes
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -157,4 +160,31 @@ func TestARealClusterIsWrittenTo(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, gone, became, "and nothing is made anew")
 	require.Len(t, write(clean).Gone, 1)
+}
+
+func TestPullSecretsOfARealCluster(t *testing.T) {
+	c := realCluster(t)
+	manifest := filepath.Join(t.TempDir(), "secret.yaml")
+	require.NoError(t, os.WriteFile(manifest, []byte(`apiVersion: v1
+kind: Secret
+metadata: {name: ours, namespace: shop}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: '{"auths":{"registry.example":{"username":"robot","password":"s3cret"}}}'}
+`), 0o600))
+	objects, err := kubetest.ReadManifests(manifest)
+	require.NoError(t, err)
+	for _, object := range objects {
+		require.NoError(t, c.Apply(t.Context(), object))
+	}
+	client, err := Connect(Connection{Kubeconfig: c.Kubeconfig, UserAgent: "perceptor/test"})
+	require.NoError(t, err)
+	keychain, err := NewSecrets(client).Keychain(t.Context(), "kubernetes:shop/gone,ours")
+	require.NoError(t, err)
+	repository, err := name.NewRepository("registry.example/web")
+	require.NoError(t, err)
+	login, err := keychain.Resolve(repository)
+	require.NoError(t, err)
+	found, err := login.Authorization()
+	require.NoError(t, err)
+	require.Equal(t, "robot", found.Username)
 }

@@ -44,6 +44,10 @@ func (f fakeClient) Pod(ctx context.Context, namespace, name string) (*corev1.Po
 	return f.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
+func (f fakeClient) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
+	return f.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+}
+
 func (f fakeClient) ApplyPod(ctx context.Context, namespace, name string, configuration []byte) error {
 	force := true
 	_, err := f.CoreV1().Pods(namespace).Patch(ctx, name, types.ApplyPatchType, configuration, metav1.PatchOptions{FieldManager: fieldManager, Force: &force})

@@ -1,4 +1,4 @@
-package access
+package reload
 
 import (
 	"io/fs"
@@ -11,8 +11,8 @@ import (
 // lookAgain is how often a file is looked at, when it is used: a change takes effect within this time.
 const lookAgain = time.Second
 
-// watched is what was read from files, read again when one of them changes.
-type watched[T any] struct {
+// Files is what was read from files. It is safe for concurrent use.
+type Files[T any] struct {
 	paths []string
 	read  func() (T, error)
 	log   *slog.Logger
@@ -23,9 +23,9 @@ type watched[T any] struct {
 	looked time.Time
 }
 
-// watch reads the files for the first time; only that can fail.
-func watch[T any](paths []string, read func() (T, error), log *slog.Logger) (*watched[T], error) {
-	w := &watched[T]{paths: paths, read: read, log: log, looked: time.Now()}
+// Watch reads the files for the first time; only that can fail.
+func Watch[T any](paths []string, read func() (T, error), log *slog.Logger) (*Files[T], error) {
+	w := &Files[T]{paths: paths, read: read, log: log, looked: time.Now()}
 	// Looked at first: what changes while it is read is read again.
 	w.files = w.look()
 	var err error
@@ -33,8 +33,8 @@ func watch[T any](paths []string, read func() (T, error), log *slog.Logger) (*wa
 	return w, err
 }
 
-// get is what the files say. A change that cannot be read is logged, once, and the value before it stays.
-func (w *watched[T]) get() T {
+// Get is what the files say. A change that cannot be read is logged, once, and the value before it stays.
+func (w *Files[T]) Get() T {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	if time.Since(w.looked) < lookAgain {
@@ -57,7 +57,7 @@ func (w *watched[T]) get() T {
 }
 
 // look asks for the state of each file; nil for one that is not there.
-func (w *watched[T]) look() []fs.FileInfo {
+func (w *Files[T]) look() []fs.FileInfo {
 	files := make([]fs.FileInfo, len(w.paths))
 	for i, path := range w.paths {
 		if info, err := os.Stat(path); err == nil {

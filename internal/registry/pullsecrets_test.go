@@ -1,0 +1,64 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/registry"
+)
+
+// keychain has one login for each registry.
+type keychain map[string]authn.AuthConfig
+
+func (k keychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
+	return authn.FromConfig(k[r.RegistryStr()]), nil
+}
+
+// classed is an error that says whether asking again can help.
+type classed struct{ class image.FailureClass }
+
+func (c classed) Error() string                    { return "the cluster says " + string(c.class) }
+func (c classed) FailureClass() image.FailureClass { return c.class }
+
+func TestPullSecrets(t *testing.T) {
+	f := guarded(t, false)
+	digest := f.push(t, "app", "v1", imageOf(t, layerOf(1, 1000)))
+	var answer error
+	asked := ""
+	h := newHost(t, registry.Options{
+		Credentials: map[string]registry.Credential{"here": {Username: "robot", PasswordFile: "/no/such/file"}},
+		PullSecrets: func(_ context.Context, credential string) (authn.Keychain, error) {
+			asked = credential
+			return keychain{f.host(): {Username: "robot", Password: "s3cret"}}, answer
+		},
+	})
+	pull := func(credential string) error {
+		_, err := h.Pull(t.Context(), registry.PullRequest{
+			Digest: digest, Names: []image.Name{{Repository: f.host() + "/app", Tag: "v1", Credential: credential}}, Tar: h.tar(),
+		}, nil)
+		return err
+	}
+	require.NoError(t, pull("kubernetes:shop/ours"))
+	require.Equal(t, "kubernetes:shop/ours", asked)
+	asked = ""
+	require.ErrorContains(t, pull("here"), "its file does not exist")
+	require.Empty(t, asked, "what this host has is not asked for")
+	for _, each := range []struct {
+		err  error
+		want image.FailureClass
+	}{
+		{classed{image.Unauthorized}, image.Unauthorized},
+		{classed{image.Throttled}, image.Transient},
+		{errors.New("nobody answers"), image.Transient},
+	} {
+		answer = each.err
+		err := pull("kubernetes:shop/ours")
+		require.ErrorContains(t, err, each.err.Error())
+		require.Equal(t, each.want, classOf(t, err))
+	}
+}

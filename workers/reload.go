@@ -1,0 +1,130 @@
+package workers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"time"
+
+	"go.uber.org/fx"
+
+	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/starter"
+)
+
+// reloadEvery is how often a worker looks whether its configuration has changed.
+const reloadEvery = 2 * time.Second
+
+// reloader takes changes of the list of hubs while the worker runs.
+type reloader struct {
+	settings Settings
+	starter  *starter.Starter
+	link     *pool
+	// drivers and queues are nil where no part of this process speaks to hubs.
+	drivers *drivers
+	queues  *hubQueues
+	logger  *slog.Logger
+	// taken is what the worker goes by now.
+	taken config.Config
+}
+
+// follow looks at the configuration until ctx ends.
+func (r *reloader) follow(ctx context.Context) {
+	tick := time.NewTicker(reloadEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := r.look(ctx); err != nil && ctx.Err() == nil {
+				r.logger.Error("the new list of hubs is not taken yet", "error", err)
+			}
+		}
+	}
+}
+
+// look takes what has changed; what cannot be taken is tried again at the next look.
+func (r *reloader) look(ctx context.Context) error {
+	now := r.settings.Reload()
+	if reflect.DeepEqual(now, r.taken) {
+		return nil
+	}
+	if !slices.Equal(now.Hubs, r.taken.Hubs) {
+		if err := r.take(ctx, now); err != nil {
+			return err
+		}
+		r.logger.Info("the new list of hubs is taken", "hubs", names(now.Hubs))
+	}
+	hubs := r.taken
+	if hubs.Hubs = now.Hubs; !reflect.DeepEqual(now, hubs) {
+		r.logger.Warn("only the list of hubs is taken while a worker runs; restart it for the rest of the new configuration")
+	}
+	r.taken = now
+	return nil
+}
+
+// take makes this process ready for the hubs before anybody hears of them.
+func (r *reloader) take(ctx context.Context, now config.Config) error {
+	if r.drivers != nil {
+		if err := r.drivers.configure(now.Hubs); err != nil {
+			return err
+		}
+	}
+	if r.queues != nil {
+		if err := r.queues.serve(now.Hubs); err != nil {
+			return err
+		}
+	}
+	r.link.configure(HubConfigs(now))
+	ctx, cancel := context.WithTimeout(ctx, hubsLongest)
+	defer cancel()
+	if err := tellHubs(ctx, r.starter, r.settings.Namespace, now); err != nil {
+		return fmt.Errorf("tell of the hubs: %w", err)
+	}
+	return nil
+}
+
+func names(hubs []config.Hub) []string {
+	var all []string
+	for _, h := range hubs {
+		all = append(all, h.Name)
+	}
+	return all
+}
+
+// reloadParts are the parts of the process that a reload changes, as far as it has them.
+type reloadParts struct {
+	fx.In
+
+	Settings Settings
+	Config   config.Config
+	Starter  *starter.Starter
+	Link     *pool
+	Drivers  *drivers   `optional:"true"`
+	Queues   *hubQueues `optional:"true"`
+	Logger   *slog.Logger
+}
+
+// followConfiguration reloads for as long as the worker runs.
+func followConfiguration(life fx.Lifecycle, p reloadParts) {
+	if p.Settings.Reload == nil {
+		return
+	}
+	// The rest of the configuration has been completed since it was read.
+	taken := p.Settings.Reload()
+	taken.Hubs = p.Config.Hubs
+	r := &reloader{
+		settings: p.Settings, starter: p.Starter, link: p.Link, drivers: p.Drivers, queues: p.Queues, logger: p.Logger, taken: taken,
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	life.Append(fx.StartStopHook(func() {
+		go func() { defer close(done); r.follow(ctx) }()
+	}, func() {
+		stop()
+		<-done
+	}))
+}
