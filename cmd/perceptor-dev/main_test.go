@@ -171,6 +171,8 @@ func TestFlagsThatContradictAreRefused(t *testing.T) {
 		flags      []string
 	}{
 		{"nothing to wait for", "--until-scanned waits for samples", []string{"--until-scanned"}},
+		{"a cluster and nobody to watch it", "--kubeconfig has the workers", []string{"--kubeconfig", "x", "--no-workers"}},
+		{"a context of nothing", "--context and --write-back", []string{"--context", "x"}},
 		{"negative rate", "--registry-rate -1", []string{"--registry-rate", "-1"}},
 		{"negative scan time", "--hub-scan-time -1s", []string{"--hub-scan-time", "-1s"}},
 		{"negative delay", "--hub-accept-delay -1s", []string{"--hub-accept-delay", "-1s"}},

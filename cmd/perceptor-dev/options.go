@@ -27,6 +27,9 @@ const examples = `  # start, scan the samples, stay up; Ctrl-C ends it
   perceptor-dev --data /tmp/dev --temporal 127.0.0.1:0 --ui 127.0.0.1:0 \
       --hub 127.0.0.1:0 --registry 127.0.0.1:0 --api 127.0.0.1:0 --until-scanned
 
+  # what runs in a real cluster, which is only looked at
+  perceptor-dev --no-samples --kubeconfig ~/.kube/config --context prod
+
   # only the servers: workers run elsewhere, against the printed addresses
   perceptor-dev --no-workers --no-samples`
 
@@ -40,6 +43,9 @@ type options struct {
 	hubScanTime, hubAcceptDelay time.Duration
 	registryRate                int64
 	sampleBinaries              string
+	// kubeconfig and context name a cluster to watch; cluster is what it is called here.
+	kubeconfig, context, cluster string
+	writeBack                    bool
 }
 
 func (o *options) register(flags *pflag.FlagSet) {
@@ -55,6 +61,10 @@ func (o *options) register(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.hubScanTime, "hub-scan-time", 0, "how long the hub works at each scan at least")
 	flags.DurationVar(&o.hubAcceptDelay, "hub-accept-delay", 0, "how long the hub takes to accept an upload at least")
 	flags.Int64Var(&o.registryRate, "registry-rate", 0, "bytes per second that the registry sends at most, over all pulls together (0: no limit)")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "watch the Kubernetes cluster that this file names, too")
+	flags.StringVar(&o.context, "context", "", "context in that file")
+	flags.StringVar(&o.cluster, "cluster", "kubernetes", "what that cluster is called here")
+	flags.BoolVar(&o.writeBack, "write-back", false, "write verdicts onto the pods of that cluster")
 	flags.StringVar(&o.sampleBinaries, "sample-binaries", "", "directory of the sample programs (default: samples beside this program)")
 }
 
@@ -63,6 +73,10 @@ func (o *options) complete() error {
 	switch {
 	case o.untilScanned && (o.noSamples || o.noWorkers):
 		return errors.New("--until-scanned waits for samples to be scanned, so it goes with neither --no-samples nor --no-workers")
+	case o.kubeconfig != "" && o.noWorkers:
+		return errors.New("--kubeconfig has the workers of this process watch the cluster, so it does not go with --no-workers; run perceptor perceiver kubernetes beside them")
+	case o.kubeconfig == "" && (o.context != "" || o.writeBack):
+		return errors.New("--context and --write-back are about the cluster that --kubeconfig names")
 	case o.registryRate < 0:
 		return fmt.Errorf("--registry-rate %d: give the bytes per second, or 0 for no limit", o.registryRate)
 	case o.hubScanTime < 0:

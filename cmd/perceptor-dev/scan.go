@@ -35,7 +35,7 @@ type crew struct {
 }
 
 // startCrew runs every worker against the servers of this process.
-func startCrew(ctx context.Context, dir *datadir.Dir, addresses devdir.Addresses) (*crew, error) {
+func startCrew(ctx context.Context, dir *datadir.Dir, addresses devdir.Addresses, o options) (*crew, error) {
 	file, err := os.OpenFile(dir.File("workers.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open log of workers: %w", err)
@@ -47,8 +47,13 @@ func startCrew(ctx context.Context, dir *datadir.Dir, addresses devdir.Addresses
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect workers to temporal: %w", err), file.Close())
 	}
-	settings := workers.Settings{Config: configuration(dir, addresses), Roles: workers.AllRoles, Client: connection, Namespace: temporal.Namespace, Logger: logger}
-	crew := &crew{client: connection, app: fx.New(fx.NopLogger, workers.Module(settings)), log: file}
+	told := configuration(dir, addresses, o)
+	settings := workers.Settings{Config: told, Roles: workers.AllRoles, Client: connection, Namespace: temporal.Namespace, Logger: logger}
+	modules := []fx.Option{fx.NopLogger, workers.Module(settings)}
+	if o.kubeconfig != "" {
+		modules = append(modules, workers.KubernetesModule(workers.PerceiverSettings{Config: told.Perceiver, Client: connection, Version: "dev", Logger: logger}))
+	}
+	crew := &crew{client: connection, app: fx.New(modules...), log: file}
 	if err := crew.app.Start(ctx); err != nil {
 		connection.Close()
 		return nil, errors.Join(fmt.Errorf("start workers: %w", err), file.Close())
@@ -57,11 +62,13 @@ func startCrew(ctx context.Context, dir *datadir.Dir, addresses devdir.Addresses
 }
 
 // configuration is what the workers of this process are told.
-func configuration(dir *datadir.Dir, addresses devdir.Addresses) config.Config {
+func configuration(dir *datadir.Dir, addresses devdir.Addresses, o options) config.Config {
 	told := config.Default()
 	told.Hubs = []config.Hub{devdir.Hub(dir.Path(), addresses.Hub)}
 	told.Scanner.Directory = dir.File("scanner")
 	told.Scanner.Drain = crewDrain
+	told.Perceiver.Cluster, told.Perceiver.ObserveOnly = o.cluster, !o.writeBack
+	told.Perceiver.Kubernetes.Kubeconfig, told.Perceiver.Kubernetes.Context = o.kubeconfig, o.context
 	return told
 }
 

@@ -53,7 +53,7 @@ func (s *stack) hooks() []fx.Hook {
 
 func (s *stack) startCrew(ctx context.Context) (err error) {
 	if !s.options.noWorkers {
-		s.crew, err = startCrew(ctx, s.dir, s.addresses())
+		s.crew, err = startCrew(ctx, s.dir, s.addresses(), s.options)
 	}
 	return err
 }
