@@ -105,7 +105,7 @@ bin/kube-apiserver-test: always
 
 kube-apiserver: bin/kube-apiserver-test ## build the API server of Kubernetes for the tests that want a real one
 
-e2e-hub: build ## 1,000 images, two hubs, four workers, kills, terminations and a hub in trouble: about 15 minutes (E2E_IMAGES, E2E_SEED)
+e2e-hub: build ## 1,000 images, two hubs, four workers, kills, terminations and a hub in trouble: about 25 minutes (E2E_IMAGES, E2E_SEED)
 	$(call end-to-end,TestHubsInAStorm)
 
 e2e-kubernetes: build kube-apiserver ## 300 pods behind a real Kubernetes API server, everything killed in turn: about 10 minutes

@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e || bench
 
 package main_test
 
@@ -46,7 +46,7 @@ type stored struct {
 func (s stored) reference() string { return s.repository + ":" + s.tag }
 
 // storeImages puts that many images into a registry, every third an index of two platforms with different contents.
-func storeImages(t *testing.T, registry string, number int) []stored {
+func storeImages(t testing.TB, registry string, number int) []stored {
 	t.Helper()
 	var all []stored
 	for i := range number {
@@ -77,7 +77,7 @@ func storeImages(t *testing.T, registry string, number int) []stored {
 }
 
 // build makes the image of one platform and notes its digests.
-func (s stored) build(t *testing.T, content int, architecture string) v1.Image {
+func (s stored) build(t testing.TB, content int, architecture string) v1.Image {
 	t.Helper()
 	packed := pythonLayer(t, s.reference(), contents[content%len(contents)])
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(packed)), nil })
@@ -98,7 +98,7 @@ func (s stored) build(t *testing.T, content int, architecture string) v1.Image {
 }
 
 // pythonLayer is a layer with installed packages of Python and a file that makes it different from all others.
-func pythonLayer(t *testing.T, marker string, packages map[string]string) []byte {
+func pythonLayer(t testing.TB, marker string, packages map[string]string) []byte {
 	t.Helper()
 	files := map[string]string{"etc/marker": marker}
 	for name, version := range packages {
@@ -120,7 +120,7 @@ func pythonLayer(t *testing.T, marker string, packages map[string]string) []byte
 	return out.Bytes()
 }
 
-func digestOf(t *testing.T, made interface{ Digest() (v1.Hash, error) }) image.Digest {
+func digestOf(t testing.TB, made interface{ Digest() (v1.Hash, error) }) image.Digest {
 	t.Helper()
 	sum, err := made.Digest()
 	require.NoError(t, err)

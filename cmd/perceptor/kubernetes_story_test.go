@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e || bench
 
 package main_test
 
@@ -114,7 +114,7 @@ func (r report) line() string {
 }
 
 // agreed requires that every pod is joined and every image scanned exactly once.
-func (r report) agreed(t *testing.T, pods int) {
+func (r report) agreed(t testing.TB, pods int) {
 	t.Helper()
 	require.Equal(t, fmt.Sprintf("kubernetes e2e: %d pods joined, %d images, %d scans, 0 stale", pods, r.images, r.images), r.line())
 }

@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e || bench
 
 package main_test
 
@@ -28,7 +28,7 @@ const clusterName = "east"
 // world is a cluster, the servers Perceptor needs, and Perceptor's own processes, each of which can be killed.
 type world struct {
 	*dev
-	t *testing.T
+	t testing.TB
 	// kube is a real API server of Kubernetes.
 	kube *kubetest.Cluster
 	// logs holds what the processes said; it is kept when the test fails.
@@ -49,7 +49,7 @@ type world struct {
 var parts = []string{"perceiver", "api", "worker"}
 
 // startWorld starts everything but Perceptor's own processes.
-func startWorld(t *testing.T, images int) *world {
+func startWorld(t testing.TB, images int) *world {
 	t.Helper()
 	w := &world{t: t, running: map[string]*process{}, alive: map[string]planned{}}
 	var err error
@@ -74,7 +74,7 @@ func startWorld(t *testing.T, images int) *world {
 }
 
 // admitPerceiver gives the perceiver the rights that the manifests give it.
-func (w *world) admitPerceiver(t *testing.T) {
+func (w *world) admitPerceiver(t testing.TB) {
 	t.Helper()
 	for _, file := range []string{"00-namespace.yaml", "40-perceiver.yaml"} {
 		objects, err := kubetest.ReadManifests(filepath.Join("../../deploy/kubernetes", file))
@@ -89,7 +89,7 @@ func (w *world) admitPerceiver(t *testing.T) {
 }
 
 // writeTokens writes the API's tokens and gives the address it will listen at.
-func (w *world) writeTokens(t *testing.T) string {
+func (w *world) writeTokens(t testing.TB) string {
 	t.Helper()
 	w.reader = rand.Text()
 	text := fmt.Sprintf("tokens:\n- {name: checker, scope: reader, cluster: %s, token: %s}\n", clusterName, w.reader)

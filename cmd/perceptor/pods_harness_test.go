@@ -39,6 +39,13 @@ func (l *labels) of(uid string) image.PodVerdict {
 	return l.pods[uid]
 }
 
+// written is how many pods were written to.
+func (l *labels) written() int {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	return len(l.pods)
+}
+
 func (l *labels) count() int {
 	l.lock.Lock()
 	defer l.lock.Unlock()

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxtest"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/berth"
@@ -77,10 +78,12 @@ type quickScans struct {
 	started int
 }
 
-func startQuickScans(b *testing.B, d *dev) *quickScans {
+func startQuickScans(b *testing.B, d *dev, dial ...grpc.DialOption) *quickScans {
 	b.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	c, err := client.Dial(client.Options{HostPort: d.Temporal, Logger: log.NewStructuredLogger(quiet)})
+	c, err := client.Dial(client.Options{
+		HostPort: d.Temporal, Logger: log.NewStructuredLogger(quiet), ConnectionOptions: client.ConnectionOptions{DialOptions: dial},
+	})
 	require.NoError(b, err)
 	b.Cleanup(c.Close)
 	s := &quickScans{client: c, starter: starter.New(c), hub: newInstantHub()}

@@ -124,6 +124,9 @@ func (m *manyImages) image(i int) (v1.Image, error) {
 }
 
 func (m *manyImages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/v2/" {
+		return // yes, a registry
+	}
 	body, kind, err := m.find(r.URL.Path)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
