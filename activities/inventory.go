@@ -77,6 +77,8 @@ const tellAtOnce = 8
 // EnsureImages tells the workflows of images that a namespace runs them, and others that it does no more.
 func (s *InventorySteps) EnsureImages(ctx context.Context, in EnsureImagesInput) (EnsureImagesResult, error) {
 	result := EnsureImagesResult{Failed: map[image.Digest]string{}, Chains: map[image.Digest]string{}}
+	beat := startPulse(ctx, Progress{Phase: "tell images"})
+	defer beat.end()
 	var lock sync.Mutex
 	note := func(d image.Digest, chain string, err error) {
 		lock.Lock()

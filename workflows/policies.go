@@ -85,7 +85,7 @@ func registryStep(ctx workflow.Context, domain, summary string) workflow.Context
 		TaskQueue:              RegistryQueue(domain),
 		ScheduleToStartTimeout: time.Minute,
 		StartToCloseTimeout:    10 * time.Minute,
-		HeartbeatTimeout:       15 * time.Second,
+		HeartbeatTimeout:       batchHeartbeat,
 		Summary:                summary,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 3},
 	})
@@ -94,9 +94,12 @@ func registryStep(ctx workflow.Context, domain, summary string) workflow.Context
 // ensureStep is for a batch of signals to images: longer than a light step, because a storm of new images is when it matters.
 func ensureStep(ctx workflow.Context, summary string) workflow.Context {
 	options := workflow.GetActivityOptions(lightStep(ctx, summary))
-	options.StartToCloseTimeout = 5 * time.Minute
+	options.StartToCloseTimeout, options.HeartbeatTimeout = 5*time.Minute, batchHeartbeat
 	return workflow.WithActivityOptions(ctx, options)
 }
+
+// batchHeartbeat is when the worker of a batch counts as dead: everything else of its namespace waits for the batch.
+const batchHeartbeat = 15 * time.Second
 
 // writeStep is for a batch of pods. A perceiver that is away is noticed within a minute; the inventory itself tries again,
 // with what is known then.
@@ -105,6 +108,7 @@ func writeStep(ctx workflow.Context, cluster, summary string) workflow.Context {
 		TaskQueue:              PerceiverQueue(cluster),
 		ScheduleToStartTimeout: time.Minute,
 		StartToCloseTimeout:    2 * time.Minute,
+		HeartbeatTimeout:       batchHeartbeat,
 		Summary:                summary,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 2},
 	})
