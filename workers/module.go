@@ -43,7 +43,10 @@ func Module(s Settings) fx.Option {
 	if s.plays(RoleScan) {
 		options = append(options, scanModule())
 	}
-	return fx.Options(append(options, fx.Invoke(followConfiguration))...)
+	if s.Reload != nil {
+		options = append(options, fx.Invoke(followConfiguration))
+	}
+	return fx.Options(options...)
 }
 
 // Run serves until ctx ends, then lets what is running finish as long as the settings allow.

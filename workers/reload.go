@@ -110,9 +110,6 @@ type reloadParts struct {
 
 // followConfiguration reloads for as long as the worker runs.
 func followConfiguration(life fx.Lifecycle, p reloadParts) {
-	if p.Settings.Reload == nil {
-		return
-	}
 	// The rest of the configuration has been completed since it was read.
 	taken := p.Settings.Reload()
 	taken.Hubs = p.Config.Hubs

@@ -92,7 +92,7 @@ func startQuickScans(b *testing.B, d *dev, dial ...grpc.DialOption) *quickScans 
 	conf.Scanner.Directory, conf.Scanner.Berths, conf.Scanner.Drain = b.TempDir(), slots, time.Second
 	hubs := activities.HubMap{"instant": s.hub}
 	settings := workers.Settings{Config: conf, Roles: workers.AllRoles, Client: c, Namespace: client.DefaultNamespace, Logger: quiet}
-	app := fxtest.New(b, workers.Module(settings), fx.NopLogger, fx.Replace(hubs),
+	app := fxtest.New(b, workers.Module(settings), fx.NopLogger, fx.Replace(fx.Annotate(hubs, fx.As(new(activities.Hubs)))),
 		fx.Decorate(func(y *berth.Yard) *activities.ScannerSteps {
 			return activities.NewScannerSteps(noPull{}, s.hub, y, hubs)
 		}))
