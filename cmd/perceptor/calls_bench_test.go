@@ -65,7 +65,7 @@ func (b *bench) startCounted(t *testing.B, seen *calls) {
 	t.Cleanup(c.Close)
 	h := b.hubs[0]
 	driver, err := blackduck.New(blackduck.Options{
-		Name: h.name, URL: "https://" + h.address, TokenFile: filepath.Join(h.directory, "hub-token"), Transport: seen,
+		Name: h.name, URL: "https://" + h.address, TokenFile: filepath.Join(h.directory, "hub-token"), CAFile: filepath.Join(h.directory, "hub-ca.pem"), Transport: seen,
 	})
 	require.NoError(t, err)
 	b.configure(t, scanners{drain: time.Second, berths: 16, list: time.Millisecond, most: time.Millisecond})
