@@ -65,7 +65,10 @@ func (d *dev) grants(t testing.TB) []held {
 // stepTimes is one step of a scan.
 type stepTimes struct {
 	scheduled, started, ended time.Time
-	result                    *commonpb.Payloads
+	attempts                  int32
+	// before is why the attempt before the last came to no end.
+	before string
+	result *commonpb.Payloads
 }
 
 // steps reads the steps of an image's scan that came to an end, by their names; of a step that was repeated, the last.
@@ -79,9 +82,10 @@ func (d *dev) steps(t testing.TB, digest image.Digest) map[string]stepTimes {
 			names[event.GetEventId()] = event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName()
 			begun[event.GetEventId()] = stepTimes{scheduled: at}
 		case enumspb.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-			id := event.GetActivityTaskStartedEventAttributes().GetScheduledEventId()
+			start := event.GetActivityTaskStartedEventAttributes()
+			id := start.GetScheduledEventId()
 			s := begun[id]
-			s.started = at
+			s.started, s.attempts, s.before = at, start.GetAttempt(), start.GetLastFailure().GetMessage()
 			begun[id] = s
 		case enumspb.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
 			done := event.GetActivityTaskCompletedEventAttributes()

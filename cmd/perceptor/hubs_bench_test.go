@@ -127,6 +127,11 @@ func (b *bench) idleLeases(t *testing.B, all []held, h *hubProcess, until time.T
 		idle = append(idle, lease.release.Sub(lease.granted)-scan.UpdatedAt.Sub(scan.StartedAt))
 		toHub = append(toHub, scan.StartedAt.Sub(lease.granted))
 		toNotice = append(toNotice, noticed.Sub(scan.UpdatedAt))
+		if late := noticed.Sub(scan.UpdatedAt); late > 5*time.Second {
+			step := b.steps(t, digest)["AwaitHubScan"]
+			t.Logf("%s: done %s before it was noticed, at the start of attempt %d, %s after the step's, %s before its end; the attempt before: %s", digest,
+				late, step.attempts, step.started.Sub(step.scheduled), step.ended.Sub(step.started), step.before)
+		}
 		toRelease = append(toRelease, lease.release.Sub(noticed))
 	}
 	var parts []string
