@@ -4,10 +4,14 @@ package main_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/workflows"
@@ -31,22 +35,44 @@ func TestRaisedImageGoesFirst(t *testing.T) {
 	said := d.perceptor(t, "raise", string(raised))
 	require.Zero(t, said.code, said.stderr)
 	require.Equal(t, string(raised)+" goes first\n", said.stdout)
-	eventually(t, time.Minute, "the pull to have its new priority", func() bool {
-		described, err := d.client.DescribeWorkflowExecution(t.Context(), workflows.ScanImageID(raised), "")
-		require.NoError(t, err)
-		for _, step := range described.GetPendingActivities() {
-			if step.GetActivityId() == "pull-1" {
-				return step.GetPriority().GetPriorityKey() == 1
-			}
-		}
-		return false
+	eventually(t, time.Minute, "the pull to be alone before all others in the queue", func() bool {
+		described, err := d.client.WorkflowService().DescribeTaskQueue(t.Context(), &workflowservice.DescribeTaskQueueRequest{
+			Namespace: "default", TaskQueue: &taskqueuepb.TaskQueue{Name: workflows.PullQueue(workflows.DefaultDomain)},
+			TaskQueueType: enumspb.TASK_QUEUE_TYPE_ACTIVITY, ReportStats: true,
+		})
+		return err == nil && described.GetStatsByPriorityKey()[1].GetApproximateBacklogCount() == 1
 	})
 	d.worker(t, 1, "--roles", "scan", "--berths", "1")
-	first := d.complete(t, raised, 2*time.Minute).Verdicts[0].ScanStarted
-	for _, digest := range waiting[:len(waiting)-1] {
-		require.True(t, first.Before(d.complete(t, digest, 2*time.Minute).Verdicts[0].ScanStarted), digest)
+	started := map[image.Digest]time.Time{}
+	for _, digest := range waiting {
+		d.complete(t, digest, 2*time.Minute)
+		started[digest] = d.pulledAt(t, digest)
 	}
+	slices.SortFunc(waiting, func(a, b image.Digest) int { return started[a].Compare(started[b]) })
+	for _, digest := range waiting {
+		t.Logf("%s pulled at %s", digest, started[digest].Format(time.StampMilli))
+	}
+	require.Equal(t, raised, waiting[0])
 	unknown := d.perceptor(t, "raise", "sha256:"+fmt.Sprintf("%064d", 7))
 	require.Equal(t, exitTrouble, unknown.code)
 	require.Contains(t, unknown.stderr, "no such image is known")
+}
+
+// pulledAt is when a scanner began to pull an image.
+func (d *dev) pulledAt(t *testing.T, digest image.Digest) time.Time {
+	t.Helper()
+	history := d.client.GetWorkflowHistory(t.Context(), workflows.ScanImageID(digest), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	var pull int64
+	for history.HasNext() {
+		event, err := history.Next()
+		require.NoError(t, err)
+		if event.GetActivityTaskScheduledEventAttributes().GetActivityId() == "pull-1" {
+			pull = event.GetEventId()
+		}
+		if start := event.GetActivityTaskStartedEventAttributes(); pull != 0 && start.GetScheduledEventId() == pull {
+			return event.GetEventTime().AsTime()
+		}
+	}
+	require.Fail(t, "never pulled", "%s", digest)
+	return time.Time{}
 }
