@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/perceptor/perceptor/internal/perceiver/kubernetes"
 )
@@ -96,15 +97,15 @@ func watchMarks(b *testing.B, kubeconfig string) *markTimes {
 	client, err := kubernetes.Connect(kubernetes.Connection{Kubeconfig: kubeconfig, UserAgent: "bench"})
 	require.NoError(b, err)
 	m := &markTimes{times: map[string]time.Time{}}
-	source := client.ListWatch("pods", "")
-	list, err := source.List(metav1.ListOptions{})
+	source := cache.ToListerWatcherWithContext(client.ListWatch("pods", ""))
+	list, err := source.ListWithContext(b.Context(), metav1.ListOptions{})
 	require.NoError(b, err)
 	pods, ok := list.(*corev1.PodList)
 	require.True(b, ok)
 	for _, pod := range pods.Items {
 		m.note(&pod)
 	}
-	events, err := source.Watch(metav1.ListOptions{ResourceVersion: pods.ResourceVersion})
+	events, err := source.WatchWithContext(b.Context(), metav1.ListOptions{ResourceVersion: pods.ResourceVersion})
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(b.Context())
 	b.Cleanup(func() { cancel(); events.Stop() })

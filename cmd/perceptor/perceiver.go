@@ -18,7 +18,8 @@ func newPerceiver(s *shared) *cobra.Command {
 const kubernetesHelp = `Watch the pods of a Kubernetes cluster until SIGTERM: what they run is reported, scanned and joined with its verdicts.
 
 The cluster is that of --kubeconfig and --context, of KUBECONFIG, or the one this pod runs in. Pods that have ended and pods
-without a node are left out. Of several replicas with --leader-elect one works and the others stand by. A pod or a namespace with the annotation perceptor/ignore: "true" is left alone.
+without a node are left out. A pod or a namespace with the annotation perceptor/ignore: "true" is left alone. Of several
+replicas with --leader-elect one works and the others stand by.
 
 Verdicts are written onto the pods as labels and annotations, in the keys of the original's perceivers (pod.overall-status,
 image0.vulnerabilities) or those of OpsSight, and a pod that turns out to be in violation gets an Event. A pod is written to

@@ -53,7 +53,7 @@ func TestPullSecretsAreFoundByTheNameOfAReport(t *testing.T) {
 func TestPullSecretsThatCannotBeRead(t *testing.T) {
 	client := fake.NewClientset(pullSecret("shop", "broken", `{"auths":"hunter2"}`))
 	var answer error
-	client.PrependReactor("get", "secrets", func(a clienttesting.Action) (bool, runtime.Object, error) {
+	client.PrependReactor("get", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return answer != nil, nil, answer
 	})
 	secrets := NewSecrets(fakeClient{client})
