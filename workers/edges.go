@@ -34,8 +34,7 @@ func newRegistry(c config.Config) (*registry.Client, error) {
 		}
 	}
 	if c.Scanner.PullSecrets {
-		k := c.Perceiver.Kubernetes
-		cluster, err := kubernetes.Connect(kubernetes.Connection{Kubeconfig: k.Kubeconfig, Context: k.Context, Rate: k.Rate, UserAgent: "perceptor"})
+		cluster, err := connectCluster(c.Perceiver.Kubernetes, "perceptor")
 		if err != nil {
 			return nil, fmt.Errorf("pull secrets: %w", err)
 		}

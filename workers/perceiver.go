@@ -68,9 +68,7 @@ func newKubernetes(s PerceiverSettings) (*kubernetes.Perceiver, error) {
 	// Kubernetes' client logs by a logger of its own, one for the whole process.
 	klog.SetSlogLogger(s.Logger)
 	k := s.Config.Kubernetes
-	cluster, err := kubernetes.Connect(kubernetes.Connection{
-		Kubeconfig: k.Kubeconfig, Context: k.Context, Rate: k.Rate, UserAgent: "perceptor/" + s.Version,
-	})
+	cluster, err := connectCluster(k, "perceptor/"+s.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +84,11 @@ func newKubernetes(s PerceiverSettings) (*kubernetes.Perceiver, error) {
 		ObserveOnly: s.Config.ObserveOnly, Domain: s.Config.Domain, SnapshotInterval: s.Config.SnapshotInterval,
 		LeaderElect: k.LeaderElect, PullSecrets: k.PullSecrets, Logger: s.Logger,
 	})
+}
+
+// connectCluster is a client of the cluster that the configuration names.
+func connectCluster(k config.Kubernetes, userAgent string) (kubernetes.Client, error) {
+	return kubernetes.Connect(kubernetes.Connection{Kubeconfig: k.Kubeconfig, Context: k.Context, Rate: k.Rate, UserAgent: userAgent})
 }
 
 // watchKubernetes watches as long as the process lives.

@@ -4,9 +4,7 @@ package main_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -89,24 +87,7 @@ func (w *world) rows(ctx context.Context) ([]image.PodVerdict, error) {
 
 // askAPI reads a JSON answer of Perceptor's API.
 func (w *world) askAPI(ctx context.Context, path string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.api+path, nil)
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Authorization", "Bearer "+w.reader)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: the API answered %d: %s", path, response.StatusCode, text)
-	}
-	return json.Unmarshal(text, into)
+	return askJSON(ctx, http.DefaultClient, http.MethodGet, "http://"+w.api+path, "Bearer "+w.reader, into)
 }
 
 // expected is what must be said of a pod.

@@ -87,12 +87,17 @@ func (r *hubReader) get(ctx context.Context, at string, into any) error {
 }
 
 func (r *hubReader) ask(ctx context.Context, method, at, authorization string, into any) error {
+	return askJSON(ctx, r.hub, method, at, authorization, into)
+}
+
+// askJSON reads the JSON answer to a request.
+func askJSON(ctx context.Context, client *http.Client, method, at, authorization string, into any) error {
 	request, err := http.NewRequestWithContext(ctx, method, at, nil)
 	if err != nil {
 		return err
 	}
 	request.Header.Set("Authorization", authorization)
-	response, err := r.hub.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
@@ -102,7 +107,7 @@ func (r *hubReader) ask(ctx context.Context, method, at, authorization string, i
 		return err
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s: the hub answered %d: %s", method, at, response.StatusCode, text)
+		return fmt.Errorf("%s %s answered %d: %s", method, at, response.StatusCode, text)
 	}
 	return json.Unmarshal(text, into)
 }

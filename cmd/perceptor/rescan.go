@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -18,24 +19,31 @@ func newRescan(s *shared) *cobra.Command {
 		Example: "  perceptor rescan --reason 'new scan client' sha256:...",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStarter(func(st *starter.Starter) error {
-				for _, text := range args {
-					d, err := digestOf(cmd.Context(), st, domain, text)
-					if err != nil {
-						return fmt.Errorf("%s: %w", text, err)
-					}
-					if err := st.Rescan(cmd.Context(), d, workflows.Rescan{Reason: reason, Class: workflows.ClassPerson}); err != nil {
-						return err
-					}
-					if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s will be scanned again\n", d); err != nil {
-						return err
-					}
-				}
-				return nil
+			return s.forImages(cmd, domain, args, "will be scanned again", func(st *starter.Starter, d image.Digest) error {
+				return st.Rescan(cmd.Context(), d, workflows.Rescan{Reason: reason, Class: workflows.ClassPerson})
 			})
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever looks at the image")
 	cmd.Flags().StringVar(&domain, "domain", workflows.DefaultDomain, "the set of scanners that resolves references")
 	return cmd
+}
+
+// forImages does something with each image that was named, and says what becomes of it; the first failure ends it.
+func (s *shared) forImages(cmd *cobra.Command, domain string, names []string, becomes string, do func(*starter.Starter, image.Digest) error) error {
+	return s.withStarter(func(st *starter.Starter) error {
+		for _, text := range names {
+			d, err := digestOf(cmd.Context(), st, domain, text)
+			if err != nil {
+				return fmt.Errorf("%s: %w", text, err)
+			}
+			if err := do(st, d); err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", d, becomes); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
