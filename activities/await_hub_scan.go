@@ -42,6 +42,10 @@ type hubWait struct {
 	Failures int `json:"failures,omitempty"`
 }
 
+// noteEvery is for how long polls that hear nothing new leave nothing for the next one: a beat costs the server as much as
+// the poll. So much of the time that the hub answered is forgotten where the poll after them fails.
+const noteEvery = 5 * time.Second
+
 // inProgress is the type of the error that means "ask again later"; it is no failure.
 const inProgress = "in-progress"
 
@@ -82,7 +86,7 @@ func (w hubWait) noAnswer(ctx context.Context, err error) (AwaitHubScanResult, e
 }
 
 func (w hubWait) answered(ctx context.Context, scan image.HubScan, in AwaitHubScanInput) (AwaitHubScanResult, error) {
-	now := time.Now()
+	now, before := time.Now(), w
 	if !w.LastAnswer.IsZero() && now.After(w.LastAnswer) {
 		w.Answered += now.Sub(w.LastAnswer)
 	}
@@ -90,11 +94,18 @@ func (w hubWait) answered(ctx context.Context, scan image.HubScan, in AwaitHubSc
 	if w.Answered > in.Longest {
 		return AwaitHubScanResult{Scan: scan, Stuck: true, Answered: w.Answered}, nil
 	}
-	activity.RecordHeartbeat(ctx, w)
+	if w.news(before) {
+		activity.RecordHeartbeat(ctx, w)
+	}
 	return AwaitHubScanResult{}, temporal.NewApplicationErrorWithOptions(
 		fmt.Sprintf("hub %s is at it: %s", in.Scan.Hub, scan.Detail), inProgress,
 		temporal.ApplicationErrorOptions{
 			NextRetryDelay: pollDelay(now.Sub(in.Since)),
 			Category:       temporal.ApplicationErrorCategoryBenign,
 		})
+}
+
+// news reports whether the next poll must know of this one.
+func (w hubWait) news(before hubWait) bool {
+	return w.Hub != before.Hub || w.Failures != before.Failures || w.LastAnswer.Sub(before.LastAnswer) >= noteEvery
 }

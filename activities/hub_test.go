@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
@@ -161,6 +163,42 @@ func TestAwaitCountsOnlyTimeInWhichTheHubAnswered(t *testing.T) {
 	silent := map[string]any{"answered": time.Hour, "failures": 1}
 	_, err = await(t, h, activities.AwaitHubScanInput{Since: time.Now(), Longest: 2 * time.Hour}, silent)
 	require.ErrorContains(t, err, "is at it", "the time since a failure does not count")
+}
+
+// TestAwaitNotesOnlyWhatTheNextPollMustKnow: polls come several times a second, and a note costs the server a write.
+func TestAwaitNotesOnlyWhatTheNextPollMustKnow(t *testing.T) {
+	h := &stubHub{state: image.HubScan{State: image.HubScanInProgress, Detail: "MATCHING"}}
+	for name, each := range map[string]struct {
+		before map[string]any
+		noted  bool
+	}{
+		"the first answer":         {nil, true},
+		"the same a moment later":  {map[string]any{"hub": "MATCHING", "lastAnswer": time.Now().Add(-time.Second)}, false},
+		"the same much later":      {map[string]any{"hub": "MATCHING", "lastAnswer": time.Now().Add(-6 * time.Second)}, true},
+		"another state":            {map[string]any{"hub": "UPLOADED", "lastAnswer": time.Now().Add(-time.Second)}, true},
+		"an answer after failures": {map[string]any{"hub": "MATCHING", "failures": 1}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			steps := activities.NewHubSteps(activities.HubMap{"a": h})
+			env := environment(t, steps)
+			if each.before != nil {
+				env.SetHeartbeatDetails(each.before)
+			}
+			notes := make(chan struct{}, 8)
+			env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { notes <- struct{}{} })
+			_, err := env.ExecuteActivity(steps.AwaitHubScan, activities.AwaitHubScanInput{Scan: image.HubScan{Hub: "a"}, Since: time.Now(), Longest: time.Hour})
+			require.ErrorContains(t, err, "is at it")
+			if each.noted {
+				select {
+				case <-notes:
+				case <-time.After(10 * time.Second):
+					t.Error("the next poll would not know of it")
+				}
+			} else {
+				require.Empty(t, notes)
+			}
+		})
+	}
 }
 
 func TestAwaitReturnsTroubleAfterTwoRetries(t *testing.T) {

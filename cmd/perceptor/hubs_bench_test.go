@@ -52,6 +52,7 @@ func (b *bench) reportLeases(t *testing.B, number int) {
 	t.Helper()
 	all := b.leases(t)
 	require.Len(t, all, number)
+	b.tellLeases(t)
 	for _, h := range b.hubs {
 		// While there are more images without a lease than berths, images wait in the backlog.
 		last := all[number-backlogHosts*backlogBerths].granted
