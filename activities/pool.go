@@ -26,10 +26,13 @@ type Holders interface {
 type PoolSteps struct {
 	holders Holders
 	queues  Queues
+	scans   Scans
 }
 
-// NewPoolSteps asks h about holders, and stops and opens the hubs' queues through q.
-func NewPoolSteps(h Holders, q Queues) *PoolSteps { return &PoolSteps{holders: h, queues: q} }
+// NewPoolSteps asks h about holders, stops and opens the hubs' queues through q, and speaks to scans through s.
+func NewPoolSteps(h Holders, q Queues, s Scans) *PoolSteps {
+	return &PoolSteps{holders: h, queues: q, scans: s}
+}
 
 // CheckHoldersInput names the holders to ask about.
 type CheckHoldersInput struct {

@@ -26,6 +26,14 @@ func (s *Starter) IsOpen(ctx context.Context, h activities.Holder) (bool, error)
 	return h.Chain == "" || info.GetFirstRunId() == h.Chain, nil
 }
 
+// SignalScan sends a signal to the newest run of a scan.
+func (s *Starter) SignalScan(ctx context.Context, workflowID, name string, value any) error {
+	if err := s.temporal.SignalWorkflow(ctx, workflowID, "", name, value); err != nil {
+		return fmt.Errorf("signal %s: %w", workflowID, err)
+	}
+	return nil
+}
+
 // openScans is answered from visibility, which lags a little: the pool, which lost its state, also waits for holders to
 // announce themselves.
 const openScans = `WorkflowType = "ScanImage" AND ExecutionStatus = "Running"`

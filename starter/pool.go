@@ -76,6 +76,7 @@ func (s *Starter) executePool(ctx context.Context, in workflows.HubPoolInput, re
 		WorkflowIDReusePolicy:                    reuse,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            "the pool of hubs: who may scan where",
+		Priority:                                 temporal.Priority{PriorityKey: workflows.PoolPriority},
 	}, workflows.HubPool, in)
 	if err != nil {
 		return fmt.Errorf("start the pool of hubs: %w", err)

@@ -150,7 +150,7 @@ func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, link
 	w.RegisterWorkflow(workflows.Cluster)
 	w.RegisterWorkflow(workflows.RefreshHub)
 	w.RegisterActivity(activities.NewScanSteps(link, s))
-	w.RegisterActivity(activities.NewPoolSteps(s, s))
+	w.RegisterActivity(activities.NewPoolSteps(s, s, s))
 	w.RegisterActivity(activities.NewReportSteps(s))
 	w.RegisterActivity(activities.NewInventorySteps(s))
 	w.RegisterActivity(activities.NewRefreshSteps(s))

@@ -11,9 +11,6 @@ import (
 	"github.com/perceptor/perceptor/internal/lease"
 )
 
-// maxOutgoing bounds the signals under way at a time; the server refuses a workflow with more than 2,000.
-const maxOutgoing = 500
-
 // HubPoolInput starts a HubPool.
 type HubPoolInput struct {
 	// Fresh is set by a starter that knows that no scan can hold anything: the pool then grants at once.
@@ -43,8 +40,8 @@ type hubPool struct {
 	// steps is the context of every activity: cancelled before the run ends, since each question can be asked again.
 	steps       workflow.Context
 	cancelSteps workflow.CancelFunc
-	// sent and asked are the signals and the activities under way.
-	sent  []sentSignal
+	// sent and asked are what is on its way to scans, and the activities under way.
+	sent  []outgoing
 	asked []askedStep
 	// announce are the open scans a cold pool still has to ask what they hold.
 	announce []lease.Holder
@@ -59,12 +56,6 @@ type hubPool struct {
 	stopTimer workflow.CancelFunc
 	// changed is set by updates.
 	changed bool
-}
-
-// sentSignal is an outgoing signal whose delivery is not known yet.
-type sentSignal struct {
-	future workflow.Future
-	chain  string
 }
 
 // askedStep is an activity under way and what to do with its answer.
@@ -173,15 +164,15 @@ func (p *hubPool) act(ctx workflow.Context) {
 	p.checkHolders(now)
 	p.askHubs(now)
 	p.tellWaiting(ctx)
+	var grants []lease.Grant
 	for _, answers := range []func(int) []lease.Grant{
 		func(most int) []lease.Grant { return p.Book.GrantNext(now, most) },
 		func(most int) []lease.Grant { return p.Book.Resend(now, most) },
 		p.Book.Redirect,
 	} {
-		for _, g := range answers(p.room()) {
-			p.sendGrant(ctx, g)
-		}
+		grants = append(grants, answers(p.room()-len(grants))...)
 	}
+	p.sendGrants(ctx, grants)
 }
 
 // setTimer makes sure that a timer fires when the next thing is due. One that fires earlier is left alone, unless nothing

@@ -196,7 +196,7 @@ func (p *hubPool) tellWaiting(ctx workflow.Context) {
 	for i := range p.Health {
 		h := &p.Health[i]
 		for !h.closed() && len(h.Waiting) > 0 && p.room() > 0 {
-			p.sent = append(p.sent, sentSignal{future: SignalHubOpen.SendTo(ctx, h.Waiting[0], HubOpen{Hub: h.Hub})})
+			p.sendSignal(SignalHubOpen.SendTo(ctx, h.Waiting[0], HubOpen{Hub: h.Hub}), "")
 			h.Waiting = h.Waiting[1:]
 		}
 	}

@@ -25,7 +25,7 @@ func (p *hubPool) listen(ctx workflow.Context) {
 	for len(p.announce) > 0 && p.room() > 0 {
 		h := p.announce[0]
 		p.announce = p.announce[1:]
-		p.sent = append(p.sent, sentSignal{future: SignalAnnounce.SendTo(ctx, h.Name, Announce{}), chain: h.Chain})
+		p.sendSignal(SignalAnnounce.SendTo(ctx, h.Name, Announce{}), h.Chain)
 	}
 }
 

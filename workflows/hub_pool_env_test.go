@@ -63,7 +63,7 @@ func newPoolEnv(t *testing.T) *poolEnv {
 	}
 	e.SetStartTime(poolStart)
 	e.SetTestTimeout(30 * time.Second)
-	e.RegisterActivity(activities.NewPoolSteps(e, e))
+	e.RegisterActivity(activities.NewPoolSteps(e, e, e))
 	hubs := activities.HubMap{}
 	for _, name := range []string{"hub-a", "hub-b", "hub-c"} {
 		hubs[name] = &playedHub{name: name, env: e}
@@ -88,6 +88,11 @@ func (e *poolEnv) deliver(to, name string, value any) error {
 		return &temporal.UnknownExternalWorkflowExecutionError{}
 	}
 	return nil
+}
+
+// SignalScan is how the pool speaks to scans by a step.
+func (e *poolEnv) SignalScan(_ context.Context, to, name string, value any) error {
+	return e.deliver(to, name, value)
 }
 
 // since is the time since the pool began.

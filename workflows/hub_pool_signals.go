@@ -61,36 +61,3 @@ func bookHubs(hubs []HubConfig) []lease.Config {
 	}
 	return configs
 }
-
-// room is how many more signals may be under way.
-func (p *hubPool) room() int { return max(maxOutgoing-len(p.sent), 0) }
-
-func (p *hubPool) sendGrant(ctx workflow.Context, g lease.Grant) {
-	grant := Grant{Chain: g.Chain, Hub: g.Hub, Attempt: g.Attempt, WaitFor: g.WaitFor}
-	p.sent = append(p.sent, sentSignal{future: SignalGrant.SendTo(ctx, g.Holder, grant), chain: g.Chain})
-}
-
-// delivered reports whether the fate of every signal sent is known.
-func (p *hubPool) delivered() bool {
-	for _, s := range p.sent {
-		if !s.future.IsReady() {
-			return false
-		}
-	}
-	return true
-}
-
-// takeDeliveries drops what has arrived. Whoever could not be reached may have ended; the server is asked.
-func (p *hubPool) takeDeliveries(ctx workflow.Context) {
-	sent := p.sent
-	p.sent = nil
-	for _, s := range sent {
-		if !s.future.IsReady() {
-			p.sent = append(p.sent, s)
-			continue
-		}
-		if err := s.future.Get(ctx, nil); err != nil && s.chain != "" {
-			p.Book.Suspect(s.chain)
-		}
-	}
-}

@@ -94,6 +94,7 @@ func scanOptions(ctx workflow.Context, d image.Digest, in ScanImageInput) workfl
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary:         "scan " + in.Names[0].Reference(),
+		Priority:              temporal.Priority{PriorityKey: scanPriority},
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			AttributeDigest.ValueSet(Keyword(string(d))),
 			AttributeRepository.ValueSet(Keyword(in.Names[0].Repository)),

@@ -58,6 +58,14 @@ const (
 	priorityNormal = 3
 )
 
+// Priorities of whole workflows, for their own tasks. All wait for the pool; what is under way comes to an end, and frees a
+// lease, before more is begun: so a thousand new images do not hold up the scans of the first.
+const (
+	PoolPriority  = priorityFirst
+	scanPriority  = priorityNormal
+	ImagePriority = 4
+)
+
 // lightStep is for steps that only speak to Temporal: fast, repeatable, retried until they succeed.
 func lightStep(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
@@ -75,6 +83,15 @@ func localStep(ctx workflow.Context, summary string) workflow.Context {
 		StartToCloseTimeout:    5 * time.Second,
 		Summary:                summary,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second},
+	})
+}
+
+// tellStep is for what scans are told by the pool, which waits for it: it is short, and what failed is sent again later.
+func tellStep(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: 5 * time.Second,
+		Summary:             summary,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
 	})
 }
 

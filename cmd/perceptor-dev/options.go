@@ -43,6 +43,7 @@ type options struct {
 	hubScanTime, hubAcceptDelay time.Duration
 	registryRate                int64
 	sampleBinaries              string
+	temporalSettings            string
 	// kubeconfig and context name a cluster to watch; cluster is what it is called here.
 	kubeconfig, context, cluster string
 	writeBack                    bool
@@ -65,6 +66,7 @@ func (o *options) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.context, "context", "", "context in that file")
 	flags.StringVar(&o.cluster, "cluster", "kubernetes", "what that cluster is called here")
 	flags.BoolVar(&o.writeBack, "write-back", false, "write verdicts onto the pods of that cluster")
+	flags.StringVar(&o.temporalSettings, "temporal-settings", "", "YAML file of settings of the Temporal server, in its format for dynamic configuration")
 	flags.StringVar(&o.sampleBinaries, "sample-binaries", "", "directory of the sample programs (default: samples beside this program)")
 }
 

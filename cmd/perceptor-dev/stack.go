@@ -110,6 +110,7 @@ func (s *stack) startTemporal(ctx context.Context) (err error) {
 		Version:          s.dir.File("temporal.version"),
 		Log:              s.dir.File("temporal.log"),
 		Listener:         s.listeners.temporal,
+		Settings:         s.options.temporalSettings,
 		SearchAttributes: starter.SearchAttributes(),
 	})
 	if err != nil {

@@ -45,8 +45,8 @@ type pushed struct {
 	digest    image.Digest
 }
 
-// startBench starts all but the hubs and the workers. The directory is kept when the test fails.
-func startBench(t testing.TB) *bench {
+// startBench starts all but the hubs and the workers, perceptor-dev with these arguments. The directory is kept when the test fails.
+func startBench(t testing.TB, args ...string) *bench {
 	t.Helper()
 	directory, err := os.MkdirTemp("", "perceptor-e2e-")
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func startBench(t testing.TB) *bench {
 			_ = os.RemoveAll(directory)
 		}
 	})
-	b.dev = startDev(t)
+	b.dev = startDev(t, args...)
 	return b
 }
 
@@ -147,8 +147,8 @@ func (b *bench) configure(t testing.TB, s scanners) {
 	var text strings.Builder
 	text.WriteString("hubs:\n")
 	for _, h := range b.hubs {
-		fmt.Fprintf(&text, "- {name: %s, url: 'https://%s', limit: %d, token-file: %s/hub-token, ca-file: %s/hub-ca.pem}\n",
-			h.name, h.address, h.limit, h.directory, h.directory)
+		fmt.Fprintf(&text, "- {name: %s, url: 'https://%s', limit: %d, rate: %g, token-file: %s/hub-token, ca-file: %s/hub-ca.pem}\n",
+			h.name, h.address, h.limit, h.rate, h.directory, h.directory)
 	}
 	fmt.Fprintf(&text, "scanner:\n  drain: %s\n  berths: %d\n  client: {command: %s}\n", s.drain, s.berths, b.sleepingClient(t, s))
 	b.config = filepath.Join(b.directory, "perceptor.yaml")

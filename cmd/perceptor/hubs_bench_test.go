@@ -5,6 +5,8 @@ package main_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,21 +22,37 @@ const (
 	hubLeast, hubMost   = 2 * time.Second, 15 * time.Second
 	listLeast, listMost = time.Second, 5 * time.Second
 	backlogBound        = 15 * time.Minute
+	// backlogRate is the rate of each hub's queue in steps per second.
+	backlogRate = 200
 	// backlogHosts scanners with backlogBerths each list faster than the hubs scan.
 	backlogHosts, backlogBerths = 2, 20
 )
 
-var backlogLimits = []int{1, 5, 20}
+// stockTimers are the server's own settings for timers.
+const stockTimers = "history.timerProcessorMaxTimeShift:\n- value: 1s\nhistory.queueReaderStuckCriticalAttempts:\n- value: 3\n"
 
-// BenchmarkBacklog scans 600 images through three hubs with limits of 1, 5 and 20, which share one backlog, and reports for
-// each of them: leases_L is the part of the limit that is out while work waits, idle_L is for how long a lease is out while
-// the hub does not work on its scan: the way to the upload, the upload, and from the hub's end to the release.
+// BenchmarkBacklog scans images through hubs with limits of 1 and 5 that share one backlog, and through one with a limit of
+// 20, which once more has a server with its own settings for timers. Of each hub, leases_L is the part of the limit that is
+// out while work waits, s_idle_L is for how long a lease is out while the hub does not work on its scan: the way to the
+// upload, the upload, and from the hub's end to the release.
 func BenchmarkBacklog(b *testing.B) {
-	e := startBench(b)
-	for _, limit := range backlogLimits {
-		e.hubs = append(e.hubs, startHub(b, e, fmt.Sprintf("limit-%d", limit), limit, slow(e.seed, hubLeast, hubMost)))
+	b.Run("few", func(b *testing.B) { backlog(b, 300, []int{1, 5}) })
+	b.Run("many", func(b *testing.B) { backlog(b, 300, []int{20}) })
+	b.Run("stock", func(b *testing.B) {
+		settings := filepath.Join(b.TempDir(), "stock.yaml")
+		require.NoError(b, os.WriteFile(settings, []byte(stockTimers), 0o600))
+		backlog(b, 300, []int{20}, "--temporal-settings", settings)
+	})
+}
+
+func backlog(b *testing.B, images int, limits []int, args ...string) {
+	e := startBench(b, args...)
+	for _, limit := range limits {
+		h := startHub(b, e, fmt.Sprintf("limit-%d", limit), limit, slow(e.seed, hubLeast, hubMost))
+		h.rate = backlogRate
+		e.hubs = append(e.hubs, h)
 	}
-	number := imagesWanted(b, 600)
+	number := imagesWanted(b, images)
 	e.configure(b, scanners{drain: time.Second, berths: backlogBerths, list: listLeast, most: listMost})
 	e.pushImages(b, number)
 	for b.Loop() {

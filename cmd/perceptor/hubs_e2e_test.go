@@ -27,8 +27,10 @@ import (
 // hubProcess is a built-in hub in a process of its own, and what reads it from outside.
 type hubProcess struct {
 	*process
-	name      string
-	limit     int
+	name  string
+	limit int
+	// rate is that of its queue in steps per second; 0 bounds nothing.
+	rate      float64
 	directory string
 	address   string
 	token     string

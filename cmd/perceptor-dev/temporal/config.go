@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"time"
 
-	"go.temporal.io/server/chasm/lib/activity"
 	"go.temporal.io/server/common/cluster"
 	"go.temporal.io/server/common/config"
-	"go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
 	"go.temporal.io/server/common/primitives"
 
@@ -20,10 +17,6 @@ import (
 const (
 	clusterName = "active"
 	store       = "sqlite"
-	// timeShift is by how much a timer may fire too late.
-	timeShift = 100 * time.Millisecond
-	// queueReads is how often a second each queue of the server's own tasks may be read.
-	queueReads = 200
 )
 
 // layout is a server's configuration and the address of each of its services.
@@ -103,33 +96,5 @@ func sqlConfig(database string) *config.SQL {
 			"journal_mode": "wal",
 			"synchronous":  "normal",
 		},
-	}
-}
-
-// dynamicConfig holds what the server lets us tune.
-func dynamicConfig() dynamicconfig.StaticClient {
-	return dynamicconfig.StaticClient{
-		// Scans share one priority level and divide it by fairness key.
-		dynamicconfig.MatchingUseNewMatcher.Key():  true,
-		dynamicconfig.MatchingEnableFairness.Key(): true,
-		// Order and rate of a queue hold per partition, so there is one.
-		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
-		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
-		// The server's own second would stretch every shorter retry delay to one.
-		dynamicconfig.TimerProcessorMaxTimeShift.Key(): timeShift,
-		// A timer queue that is read for the third time in one second counts as stuck there, and what is due in that second
-		// is left to a slow reader, for ten seconds and more. A shorter shift reads more often: it is no sign of anything then.
-		dynamicconfig.QueueReaderStuckCriticalAttempts.Key(): 3 * int(time.Second/timeShift),
-		// The one shard does the work of many: 20 reads a second would be its bound.
-		dynamicconfig.TimerProcessorMaxPollRPS.Key():    queueReads,
-		dynamicconfig.TransferProcessorMaxPollRPS.Key(): queueReads,
-		// The default of 10 per second is met by one open browser tab and a script.
-		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 200,
-		// The server would ask its makers whether it is up to date.
-		dynamicconfig.EnableServerVersionCheck.Key(): false,
-		// Activities of their own, without a workflow.
-		activity.Enabled.Key(): true,
-		// Commands on those: options, pause, reset. Activities of a workflow have no such switch.
-		activity.EnableStandaloneActivityOperatorCommands.Key(): true,
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/config"
+	"go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/primitives"
@@ -30,6 +31,7 @@ type Options struct {
 	Version  string       // the file that remembers which server made Database
 	Log      string       // the file that gets warnings and errors
 	Listener net.Listener // the address to serve; Start closes it and hands its port to the server
+	Settings string       // a file of settings in the server's format for dynamic configuration; may be empty
 	// SearchAttributes are those that the namespace is born with.
 	SearchAttributes map[string]enumspb.IndexedValueType
 }
@@ -44,6 +46,10 @@ type Server struct {
 // Start makes the database where it is missing, starts the server and returns
 // when it answers. A database of another server version gives a *VersionError.
 func Start(ctx context.Context, options Options) (*Server, error) {
+	settings, err := tuned(options.Settings)
+	if err != nil {
+		return nil, errors.Join(err, options.Listener.Close())
+	}
 	address := options.Listener.Addr().String()
 	// The server opens its listeners itself and takes no ready ones. The address
 	// was held until now so that a busy one is found before anything starts.
@@ -62,7 +68,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 		return nil, err
 	}
 	server := &Server{address: address, logFile: logFile}
-	if server.inner, err = newServer(layout, logger); err != nil {
+	if server.inner, err = newServer(layout, settings, logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("assemble temporal server: %w", err), logFile.Close())
 	}
 	if err := server.inner.Start(); err != nil {
@@ -74,7 +80,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	return server, nil
 }
 
-func newServer(layout layout, logger log.Logger) (temporal.Server, error) {
+func newServer(layout layout, settings dynamicconfig.Client, logger log.Logger) (temporal.Server, error) {
 	hosts := map[primitives.ServiceName]static.Hosts{}
 	for service, host := range layout.hosts {
 		hosts[service] = static.SingleLocalHost(host)
@@ -85,7 +91,7 @@ func newServer(layout layout, logger log.Logger) (temporal.Server, error) {
 		// Known hosts spare the gossip between services and its ports.
 		temporal.WithStaticHosts(hosts),
 		temporal.WithLogger(logger),
-		temporal.WithDynamicConfigClient(dynamicConfig()),
+		temporal.WithDynamicConfigClient(settings),
 		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return authorization.NewNoopClaimMapper() }),
 	)

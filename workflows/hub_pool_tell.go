@@ -1,0 +1,98 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/lease"
+)
+
+// maxOutgoing bounds the signals under way at a time; the server refuses a workflow with more than 2,000.
+const maxOutgoing = 500
+
+// outgoing is something on its way to scans. Once the future is ready, unreached names the chains that it did not reach.
+type outgoing struct {
+	future    workflow.Future
+	unreached func(ctx workflow.Context) []string
+}
+
+// room is how many more signals may be under way.
+func (p *hubPool) room() int { return max(maxOutgoing-len(p.sent), 0) }
+
+// sendGrants tells scans what they were granted. One local step tells them all: it costs the pool one event, and a signal
+// that the server delivers from one workflow to the other waits a second and longer for a pool that is busy.
+func (p *hubPool) sendGrants(ctx workflow.Context, grants []lease.Grant) {
+	if len(grants) == 0 {
+		return
+	}
+	byStep := workflow.GetVersion(ctx, "grants-are-told-by-a-step", workflow.DefaultVersion, 1) > workflow.DefaultVersion
+	var signals []activities.ScanSignal
+	for _, g := range grants {
+		grant := Grant{Chain: g.Chain, Hub: g.Hub, Attempt: g.Attempt, WaitFor: g.WaitFor}
+		if !byStep {
+			p.sendSignal(SignalGrant.SendTo(ctx, g.Holder, grant), g.Chain)
+			continue
+		}
+		signals = append(signals, activities.ScanSignal{
+			Scan: activities.Holder{WorkflowID: g.Holder, Chain: g.Chain}, Name: SignalGrant.Name, Value: grant,
+		})
+	}
+	if byStep {
+		p.tell(ctx, signals)
+	}
+}
+
+func (p *hubPool) tell(ctx workflow.Context, signals []activities.ScanSignal) {
+	step := tellStep(ctx, fmt.Sprintf("tell %d scans what they were granted", len(signals)))
+	future := workflow.ExecuteLocalActivity(step, poolSteps.TellScans, activities.TellScansInput{Signals: signals})
+	p.sent = append(p.sent, outgoing{future: future, unreached: func(ctx workflow.Context) []string {
+		var result activities.TellScansResult
+		var chains []string
+		if err := future.Get(ctx, &result); err != nil {
+			for _, signal := range signals {
+				chains = append(chains, signal.Scan.Chain)
+			}
+		}
+		for _, scan := range result.Unreached {
+			chains = append(chains, scan.Chain)
+		}
+		return chains
+	}})
+}
+
+// sendSignal notes a signal from the pool to one scan; the chain may be unknown.
+func (p *hubPool) sendSignal(future workflow.Future, chain string) {
+	p.sent = append(p.sent, outgoing{future: future, unreached: func(ctx workflow.Context) []string {
+		if err := future.Get(ctx, nil); err != nil && chain != "" {
+			return []string{chain}
+		}
+		return nil
+	}})
+}
+
+// delivered reports whether the fate of all that was sent is known.
+func (p *hubPool) delivered() bool {
+	for _, s := range p.sent {
+		if !s.future.IsReady() {
+			return false
+		}
+	}
+	return true
+}
+
+// takeDeliveries drops what has arrived. Whoever could not be reached may have ended; the server is asked.
+func (p *hubPool) takeDeliveries(ctx workflow.Context) {
+	sent := p.sent
+	p.sent = nil
+	for _, s := range sent {
+		if !s.future.IsReady() {
+			p.sent = append(p.sent, s)
+			continue
+		}
+		for _, chain := range s.unreached(ctx) {
+			p.Book.Suspect(chain)
+		}
+	}
+}
