@@ -2,24 +2,41 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"sync"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"golang.org/x/sync/errgroup"
 )
 
 // Scans are the scans that run, as the pool of hubs speaks to them.
 type Scans interface {
-	// SignalScan sends a signal to the newest run of a scan; an error says that there is none, or that nobody knows.
-	SignalScan(ctx context.Context, workflowID, name string, value any) error
+	// SignalScan sends a signal to the newest run of a scan; it reports false when there is none.
+	SignalScan(ctx context.Context, workflowID, name string, value any) (bool, error)
 }
 
 // ScanSignal is one signal from the pool of hubs to a scan.
 type ScanSignal struct {
 	Scan Holder `json:"scan"`
 	Name string `json:"name"`
-	// Value is the signal's content, of the type the signal carries: a local step gets it as it was handed over.
+	// Value is the signal's content; the step sends on what it reads, a json.RawMessage.
 	Value any `json:"value"`
+}
+
+// UnmarshalJSON leaves the content as it was written: only the scan knows its type.
+func (s *ScanSignal) UnmarshalJSON(text []byte) error {
+	var written struct {
+		Scan  Holder          `json:"scan"`
+		Name  string          `json:"name"`
+		Value json.RawMessage `json:"value"`
+	}
+	if err := json.Unmarshal(text, &written); err != nil {
+		return fmt.Errorf("read a signal to a scan: %w", err)
+	}
+	s.Scan, s.Name, s.Value = written.Scan, written.Name, written.Value
+	return nil
 }
 
 // TellScansInput is what scans are to be told.
@@ -27,38 +44,41 @@ type TellScansInput struct {
 	Signals []ScanSignal `json:"signals"`
 }
 
-// TellScansResult is what they were told, for whoever reads the pool's history, and which of them were not reached.
+// TellScansResult names those who were not told: Gone have ended, Missed gave no answer in time.
 type TellScansResult struct {
-	Told      []ScanSignal `json:"told,omitempty"`
-	Unreached []Holder     `json:"unreached,omitempty"`
+	Gone   []Holder `json:"gone,omitempty"`
+	Missed []Holder `json:"missed,omitempty"`
 }
 
-// The pool decides nothing while it tells scans what it has decided: grantsAtOnce of them are told at a time, and what takes
-// longer than grantsWithin is given up, since a grant is sent again until it is confirmed.
+// TellAtMost is how many scans one step tells, so that it ends within its time when none of them answers: scansAtOnce at a
+// time, each within scanWithin.
 const (
-	grantsAtOnce = 8
-	grantsWithin = 3 * time.Second
+	TellAtMost  = 64
+	scansAtOnce = 16
+	scanWithin  = 2 * time.Second
 )
 
-// TellScans sends signals to scans. It never fails: the pool looks after those that were not reached.
+// TellScans sends signals to scans. It never fails: who was not told is told again, or looked after.
 func (s *PoolSteps) TellScans(ctx context.Context, in TellScansInput) (TellScansResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, grantsWithin)
-	defer cancel()
 	var (
 		group  errgroup.Group
 		lock   sync.Mutex
 		result TellScansResult
 	)
-	group.SetLimit(grantsAtOnce)
+	group.SetLimit(scansAtOnce)
 	for _, signal := range in.Signals {
 		group.Go(func() error {
-			err := s.scans.SignalScan(ctx, signal.Scan.WorkflowID, signal.Name, signal.Value)
+			ctx, cancel := context.WithTimeout(ctx, scanWithin)
+			defer cancel()
+			found, err := s.scans.SignalScan(ctx, signal.Scan.WorkflowID, signal.Name, signal.Value)
 			lock.Lock()
 			defer lock.Unlock()
-			if err != nil {
-				result.Unreached = append(result.Unreached, signal.Scan)
-			} else {
-				result.Told = append(result.Told, signal)
+			switch {
+			case err != nil:
+				activity.GetLogger(ctx).Warn("scan not told", "scan", signal.Scan.WorkflowID, "signal", signal.Name, "error", err)
+				result.Missed = append(result.Missed, signal.Scan)
+			case !found:
+				result.Gone = append(result.Gone, signal.Scan)
 			}
 			return nil
 		})

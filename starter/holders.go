@@ -26,12 +26,16 @@ func (s *Starter) IsOpen(ctx context.Context, h activities.Holder) (bool, error)
 	return h.Chain == "" || info.GetFirstRunId() == h.Chain, nil
 }
 
-// SignalScan sends a signal to the newest run of a scan.
-func (s *Starter) SignalScan(ctx context.Context, workflowID, name string, value any) error {
-	if err := s.temporal.SignalWorkflow(ctx, workflowID, "", name, value); err != nil {
-		return fmt.Errorf("signal %s: %w", workflowID, err)
+// SignalScan sends a signal to the newest run of a scan; it reports false when none is open.
+func (s *Starter) SignalScan(ctx context.Context, workflowID, name string, value any) (bool, error) {
+	err := s.temporal.SignalWorkflow(ctx, workflowID, "", name, value)
+	if isNotFound(err) {
+		return false, nil
 	}
-	return nil
+	if err != nil {
+		return false, fmt.Errorf("signal %s: %w", workflowID, err)
+	}
+	return true, nil
 }
 
 // openScans is answered from visibility, which lags a little: the pool, which lost its state, also waits for holders to

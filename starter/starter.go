@@ -81,7 +81,6 @@ func (s *Starter) signalImage(ctx context.Context, d image.Digest, shown image.N
 		TaskQueue:             workflows.TaskQueue,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary:         "image " + shown.Reference(),
-		Priority:              temporal.Priority{PriorityKey: workflows.ImagePriority},
 		TypedSearchAttributes: attributes,
 	}, workflows.Image, workflows.ImageInput{Digest: d})
 	return err

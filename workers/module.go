@@ -140,8 +140,14 @@ func appendWorker(life fx.Lifecycle, w worker.Worker) {
 // are too long. Much shorter would have busy workers read histories again, and be busier.
 const stickyWait = 2 * time.Second
 
+// cachedWorkflows is how many workflows a process keeps in memory between their tasks, of all of its workers together. Each
+// takes some 75 KiB, so that the SDK's 10,000 are more than what a worker's container may have. Those that wait for days are
+// read again when it is their turn; their histories are short.
+const cachedWorkflows = 2000
+
 // serveWorkflows runs the stories and the steps that only speak to Temporal.
 func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, link *pool) {
+	worker.SetStickyWorkflowCacheSize(cachedWorkflows)
 	w := worker.New(c, workflows.TaskQueue, worker.Options{WorkerStopTimeout: stopLight, StickyScheduleToStartTimeout: stickyWait})
 	w.RegisterWorkflow(workflows.ScanImage)
 	w.RegisterWorkflow(workflows.Image)

@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -91,8 +92,12 @@ func (e *poolEnv) deliver(to, name string, value any) error {
 }
 
 // SignalScan is how the pool speaks to scans by a step.
-func (e *poolEnv) SignalScan(_ context.Context, to, name string, value any) error {
-	return e.deliver(to, name, value)
+func (e *poolEnv) SignalScan(_ context.Context, to, name string, value any) (bool, error) {
+	var grant workflows.Grant
+	if err := json.Unmarshal(value.(json.RawMessage), &grant); err != nil {
+		return false, err
+	}
+	return e.deliver(to, name, grant) == nil, nil
 }
 
 // since is the time since the pool began.

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -21,41 +22,49 @@ type outgoing struct {
 // room is how many more signals may be under way.
 func (p *hubPool) room() int { return max(maxOutgoing-len(p.sent), 0) }
 
-// sendGrants tells scans what they were granted. One local step tells them all: it costs the pool one event, and a signal
-// that the server delivers from one workflow to the other waits a second and longer for a pool that is busy.
+// sendGrants tells scans what they were granted, by steps that are part of the same decision: the server has it before anybody
+// hears of it, so that no scan uploads under a lease of which the pool does not know.
 func (p *hubPool) sendGrants(ctx workflow.Context, grants []lease.Grant) {
 	if len(grants) == 0 {
 		return
 	}
 	byStep := workflow.GetVersion(ctx, "grants-are-told-by-a-step", workflow.DefaultVersion, 1) > workflow.DefaultVersion
-	var signals []activities.ScanSignal
-	for _, g := range grants {
-		grant := Grant{Chain: g.Chain, Hub: g.Hub, Attempt: g.Attempt, WaitFor: g.WaitFor}
-		if !byStep {
-			p.sendSignal(SignalGrant.SendTo(ctx, g.Holder, grant), g.Chain)
+	for batch := range slices.Chunk(grants, activities.TellAtMost) {
+		if byStep {
+			p.tell(ctx, batch)
 			continue
 		}
-		signals = append(signals, activities.ScanSignal{
-			Scan: activities.Holder{WorkflowID: g.Holder, Chain: g.Chain}, Name: SignalGrant.Name, Value: grant,
-		})
-	}
-	if byStep {
-		p.tell(ctx, signals)
+		for _, g := range batch {
+			p.sendSignal(SignalGrant.SendTo(ctx, g.Holder, grantOf(g)), g.Chain)
+		}
 	}
 }
 
-func (p *hubPool) tell(ctx workflow.Context, signals []activities.ScanSignal) {
+func grantOf(g lease.Grant) Grant {
+	return Grant{Chain: g.Chain, Hub: g.Hub, Attempt: g.Attempt, WaitFor: g.WaitFor}
+}
+
+// tell has one step tell a batch of scans. Those that have ended are looked after; those that were missed are told again.
+func (p *hubPool) tell(ctx workflow.Context, grants []lease.Grant) {
+	var signals []activities.ScanSignal
+	for _, g := range grants {
+		signals = append(signals, activities.ScanSignal{
+			Scan: activities.Holder{WorkflowID: g.Holder, Chain: g.Chain}, Name: SignalGrant.Name, Value: grantOf(g),
+		})
+	}
 	step := tellStep(ctx, fmt.Sprintf("tell %d scans what they were granted", len(signals)))
-	future := workflow.ExecuteLocalActivity(step, poolSteps.TellScans, activities.TellScansInput{Signals: signals})
+	future := workflow.ExecuteActivity(step, poolSteps.TellScans, activities.TellScansInput{Signals: signals})
 	p.sent = append(p.sent, outgoing{future: future, unreached: func(ctx workflow.Context) []string {
 		var result activities.TellScansResult
-		var chains []string
 		if err := future.Get(ctx, &result); err != nil {
+			// Nobody knows which of them were told before the worker died.
+			result.Gone = nil
 			for _, signal := range signals {
-				chains = append(chains, signal.Scan.Chain)
+				result.Gone = append(result.Gone, signal.Scan)
 			}
 		}
-		for _, scan := range result.Unreached {
+		var chains []string
+		for _, scan := range result.Gone {
 			chains = append(chains, scan.Chain)
 		}
 		return chains

@@ -58,12 +58,12 @@ const (
 	priorityNormal = 3
 )
 
-// Priorities of whole workflows, for their own tasks. All wait for the pool; what is under way comes to an end, and frees a
-// lease, before more is begun: so a thousand new images do not hold up the scans of the first.
+// Priorities of whole workflows, for their own tasks and for steps that have no other. All wait for the pool; what is under way
+// comes to an end, and frees a lease, before more is begun: so a thousand new images do not hold up the scans of the first.
+// Every other workflow is priorityNormal, the server's own.
 const (
-	PoolPriority  = priorityFirst
-	scanPriority  = priorityNormal
-	ImagePriority = 4
+	PoolPriority = priorityFirst
+	scanPriority = prioritySoon
 )
 
 // lightStep is for steps that only speak to Temporal: fast, repeatable, retried until they succeed.
@@ -86,12 +86,16 @@ func localStep(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// tellStep is for what scans are told by the pool, which waits for it: it is short, and what failed is sent again later.
+// tellStep is for what the pool tells scans. The worker that decided takes it up itself where it has room; what it misses, the
+// pool sends again in its own rhythm.
 func tellStep(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		StartToCloseTimeout: 5 * time.Second,
-		Summary:             summary,
-		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              TaskQueue,
+		ScheduleToCloseTimeout: 30 * time.Second,
+		StartToCloseTimeout:    10 * time.Second,
+		Summary:                summary,
+		Priority:               temporal.Priority{PriorityKey: priorityFirst},
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
 	})
 }
 

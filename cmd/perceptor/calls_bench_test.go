@@ -56,6 +56,44 @@ func BenchmarkHubCalls(b *testing.B) {
 	e.reportCalls(b, seen, float64(number))
 }
 
+// idleTime is what stands for an idle hour, after idleSettle for what the last scans leave to do.
+const (
+	idleSettle = 90 * time.Second
+	idleTime   = 5 * time.Minute
+)
+
+// BenchmarkIdle lets a hub alone when all its images are scanned, and reports what Perceptor still asks it in an hour: what has
+// changed, and nothing else.
+func BenchmarkIdle(b *testing.B) {
+	e := startBench(b)
+	e.hubs = []*hubProcess{startHub(b, e, "idle", 8, slow(e.seed, time.Second, 3*time.Second))}
+	number := imagesWanted(b, 20)
+	e.configure(b, quickly(time.Second))
+	e.pushImages(b, number)
+	e.startWorkers(b, 2)
+	e.observeAll(b)
+	ctx, cancel := context.WithTimeout(b.Context(), backlogBound)
+	e.awaitComplete(ctx, b, number)
+	cancel()
+	for b.Loop() {
+		time.Sleep(idleSettle)
+		before, err := e.hubs[0].stats(b.Context())
+		require.NoError(b, err)
+		time.Sleep(idleTime)
+		after, err := e.hubs[0].stats(b.Context())
+		require.NoError(b, err)
+		hours := idleTime.Hours()
+		for class, requests := range after.Requests {
+			asked := float64(requests - before.Requests[class])
+			b.ReportMetric(asked/hours, string(class)+"/h")
+			if class != "refresh" && class != "login" && asked > 0 {
+				b.Errorf("%.0f requests of class %s while nothing was to be done", asked, class)
+			}
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
 // startCounted runs a worker in this process whose driver of the hub notes each request.
 func (b *bench) startCounted(t *testing.B, seen *calls) {
 	t.Helper()

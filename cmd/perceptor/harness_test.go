@@ -211,9 +211,9 @@ func (d *dev) push(t testing.TB, repository string, size int64) (string, image.D
 // observe asks for an image's scan as a person would.
 func (d *dev) observe(t testing.TB, reference string, digest image.Digest) {
 	t.Helper()
-	repository, tag, _ := strings.Cut(strings.TrimPrefix(reference, d.Registry), ":")
+	colon := strings.LastIndex(reference, ":")
 	require.NoError(t, d.starter.Observe(t.Context(), digest, workflows.Observe{
-		Names: []image.Name{{Repository: d.Registry + repository, Tag: tag}}, Class: workflows.ClassPod, Domain: workflows.DefaultDomain,
+		Names: []image.Name{{Repository: reference[:colon], Tag: reference[colon+1:]}}, Class: workflows.ClassPod, Domain: workflows.DefaultDomain,
 		Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "test", Version: image.Version{Epoch: time.Now().UnixNano()}, Until: time.Now().Add(time.Hour)},
 	}))
 }

@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"testing"
@@ -41,17 +42,16 @@ func (d *dev) grants(t testing.TB) []held {
 		attempt image.AttemptID
 	}
 	all := map[key]held{}
-	var decided time.Time
 	for _, event := range d.events(t, workflows.HubPoolID) {
 		at := event.GetEventTime().AsTime()
-		if event.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_STARTED {
-			decided = at
-		}
-		for _, told := range toldScans(t, event) {
-			g := told.Value
-			k := key{g.Chain, g.Attempt}
-			if _, again := all[k]; !again && !g.WaitFor {
-				all[k] = held{holder: told.Scan.WorkflowID, hub: g.Hub, attempt: g.Attempt, granted: decided}
+		if step := event.GetActivityTaskScheduledEventAttributes(); step.GetActivityType().GetName() == "TellScans" {
+			for _, signal := range payload[activities.TellScansInput](t, step.GetInput()).Signals {
+				var g workflows.Grant
+				require.NoError(t, json.Unmarshal(signal.Value.(json.RawMessage), &g))
+				k := key{g.Chain, g.Attempt}
+				if _, again := all[k]; !again && !g.WaitFor {
+					all[k] = held{holder: signal.Scan.WorkflowID, hub: g.Hub, attempt: g.Attempt, granted: at}
+				}
 			}
 		}
 		if got := event.GetWorkflowExecutionSignaledEventAttributes(); got.GetSignalName() == workflows.SignalRelease.Name {
@@ -64,24 +64,6 @@ func (d *dev) grants(t testing.TB) []held {
 		}
 	}
 	return slices.SortedFunc(maps.Values(all), func(a, b held) int { return a.granted.Compare(b.granted) })
-}
-
-// toldScan is a grant as the pool's history shows it.
-type toldScan struct {
-	Scan  activities.Holder `json:"scan"`
-	Value workflows.Grant   `json:"value"`
-}
-
-// toldScans reads the grants out of the event of a local step.
-func toldScans(t testing.TB, event *historypb.HistoryEvent) []toldScan {
-	t.Helper()
-	details := event.GetMarkerRecordedEventAttributes().GetDetails()
-	if details["data"] == nil || payload[struct{ ActivityType string }](t, details["data"]).ActivityType != "TellScans" || details["result"] == nil {
-		return nil
-	}
-	return payload[struct {
-		Told []toldScan `json:"told"`
-	}](t, details["result"]).Told
 }
 
 // stepTimes is one step of a scan.

@@ -28,8 +28,13 @@ const (
 	backlogHosts, backlogBerths = 2, 20
 )
 
-// stockTimers are the server's own settings for timers.
-const stockTimers = "history.timerProcessorMaxTimeShift:\n- value: 1s\nhistory.queueReaderStuckCriticalAttempts:\n- value: 3\n"
+// stockTimers are the server's own settings for its queues of timers and other tasks.
+const stockTimers = `
+history.timerProcessorMaxTimeShift: [{value: 1s}]
+history.queueReaderStuckCriticalAttempts: [{value: 3}]
+history.timerProcessorMaxPollRPS: [{value: 20}]
+history.transferProcessorMaxPollRPS: [{value: 20}]
+`
 
 // BenchmarkBacklog scans images through hubs with limits of 1 and 5 that share one backlog, and through one with a limit of
 // 20, which once more has a server with its own settings for timers. Of each hub, leases_L is the part of the limit that is

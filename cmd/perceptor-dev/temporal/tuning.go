@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"go.temporal.io/server/chasm/lib/activity"
@@ -33,9 +34,17 @@ func tuned(path string) (dynamicconfig.StaticClient, error) {
 		return nil, fmt.Errorf("settings of temporal server in %s: %w", path, err)
 	}
 	for key, values := range loaded.Map {
+		// What is set for some queues only leaves all others as they are tuned.
+		if own, ok := settings[key]; ok && !slices.ContainsFunc(values, isForAll) {
+			values = append(values, dynamicconfig.ConstrainedValue{Value: own})
+		}
 		settings[key] = values
 	}
 	return settings, nil
+}
+
+func isForAll(v dynamicconfig.ConstrainedValue) bool {
+	return v.Constraints == dynamicconfig.Constraints{}
 }
 
 // tuning is what the server lets us tune.

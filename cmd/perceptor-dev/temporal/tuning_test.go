@@ -1,4 +1,4 @@
-package temporal_test
+package temporal
 
 import (
 	"os"
@@ -6,39 +6,48 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/perceptor/perceptor/cmd/perceptor-dev/loopback"
-	"github.com/perceptor/perceptor/cmd/perceptor-dev/temporal"
+	"go.temporal.io/server/common/dynamicconfig"
 )
 
-func startWith(t *testing.T, settings string) (*temporal.Server, error) {
+func tunedBy(t *testing.T, settings string) (dynamicconfig.StaticClient, error) {
 	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "settings.yaml")
+	path := filepath.Join(t.TempDir(), "settings.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(settings), 0o600))
-	listener, err := loopback.Listen(t.Context(), "--temporal", "127.0.0.1:0")
-	require.NoError(t, err)
-	return temporal.Start(t.Context(), temporal.Options{
-		Database: filepath.Join(dir, "temporal.db"), Version: filepath.Join(dir, "temporal.version"), Log: filepath.Join(dir, "temporal.log"),
-		Listener: listener, SearchAttributes: attributes, Settings: path,
-	})
+	return tuned(path)
 }
 
-func TestSettingsOfTheServerAreTaken(t *testing.T) {
-	server, err := startWith(t, "history.timerProcessorMaxTimeShift:\n- value: 1s\n")
+func TestSettingsOfTheServerGoBeforeOurs(t *testing.T) {
+	shift := dynamicconfig.TimerProcessorMaxTimeShift.Key()
+	settings, err := tunedBy(t, "history.timerProcessorMaxTimeShift: [{value: 1s}]\n")
 	require.NoError(t, err)
-	require.NoError(t, server.Stop())
+	require.Equal(t, "1s", settings.GetValue(shift)[0].Value)
+	require.Equal(t, tuning().GetValue(dynamicconfig.MatchingUseNewMatcher.Key()), settings.GetValue(dynamicconfig.MatchingUseNewMatcher.Key()))
+	ours, err := tuned("")
+	require.NoError(t, err)
+	require.Equal(t, timeShift, ours.GetValue(shift)[0].Value)
+}
+
+func TestSettingsForOneQueueLeaveTheOthersAsTheyAre(t *testing.T) {
+	settings, err := tunedBy(t, "matching.numTaskqueueReadPartitions: [{value: 4, constraints: {taskQueueName: one}}]\n")
+	require.NoError(t, err)
+	values := settings.GetValue(dynamicconfig.MatchingNumTaskqueueReadPartitions.Key())
+	require.Len(t, values, 2)
+	require.Equal(t, "one", values[0].Constraints.TaskQueueName)
+	require.Equal(t, 1, values[1].Value)
+	require.Empty(t, values[1].Constraints)
 }
 
 func TestSettingsThatTheServerDoesNotKnowAreRefused(t *testing.T) {
 	for name, settings := range map[string]string{
-		"unknown":  "history.noSuchSetting:\n- value: 1\n",
+		"unknown":  "history.noSuchSetting: [{value: 1}]\n",
 		"no value": "history.timerProcessorMaxTimeShift: 1s\n",
 		"no YAML":  "{",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := startWith(t, settings)
+			_, err := tunedBy(t, settings)
 			require.ErrorContains(t, err, "settings.yaml")
 		})
 	}
+	_, err := tuned("no-such-file")
+	require.ErrorContains(t, err, "no-such-file")
 }
