@@ -214,3 +214,31 @@ func TestPoolContinuesAsNewWithoutLosingAnything(t *testing.T) {
 	require.Len(t, last.State.Book.Leases, 3)
 	require.Equal(t, chainOf(5), last.State.Book.Waiters[0].Chain)
 }
+
+// TestPoolMovesOnOnlyWhenItsSignalsHaveArrived: the server drops a signal whose sender has closed.
+func TestPoolMovesOnOnlyWhenItsSignalsHaveArrived(t *testing.T) {
+	t.Parallel()
+	e := newPoolEnv(t)
+	e.open[holderOf(1)] = chainOf(1)
+	waited := false
+	e.react = func(o outgoing) error {
+		require.Equal(t, workflows.SignalAnnounce.Name, o.name)
+		arrived := make(chan struct{})
+		e.at(0, func() { e.SetContinueAsNewSuggested(true) })
+		e.at(0, func() {
+			e.acquire(2, workflows.ClassPod, "hub-a")
+			e.at(0, func() {
+				waited = true
+				close(arrived)
+			})
+		})
+		<-arrived
+		return nil
+	}
+	cold := fresh(1)
+	cold.Fresh = false
+	next := e.run(cold, time.Hour)
+	require.True(t, waited, "the run ended while an announcement was under way")
+	require.NotNil(t, next.State.Book.Cold)
+	require.Len(t, next.State.Book.Waiters, 1)
+}
