@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -97,8 +98,15 @@ func (e *poolEnv) SignalScan(_ context.Context, to, name string, value any) (boo
 	if err := json.Unmarshal(value.(json.RawMessage), &grant); err != nil {
 		return false, err
 	}
-	return e.deliver(to, name, grant) == nil, nil
+	err := e.deliver(to, name, grant)
+	if errors.Is(err, errMissed) {
+		return false, err
+	}
+	return err == nil, nil
 }
+
+// errMissed is what react says for a scan that cannot be told just now.
+var errMissed = errors.New("no answer")
 
 // since is the time since the pool began.
 func (e *poolEnv) since() time.Duration { return e.Now().Sub(poolStart) }

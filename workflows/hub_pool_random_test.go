@@ -128,7 +128,10 @@ func (c *crowd) take(to string, g workflows.Grant) {
 	case s == nil || s.closed || g.WaitFor:
 	case s.waiting && s.newest.Less(g.Attempt):
 		s.waiting, s.grant, s.newest = false, &g, g.Attempt
-		c.signal(workflows.SignalConfirm.Name, workflows.Confirm{Chain: g.Chain, Attempt: g.Attempt}, false)
+		if s.n%2 == 0 {
+			// One of an earlier build, which does not know that it is known to have it.
+			c.signal(workflows.SignalConfirm.Name, workflows.Confirm{Chain: g.Chain, Attempt: g.Attempt}, false)
+		}
 		c.upload(s)
 	case s.grant != nil && s.grant.Attempt == g.Attempt:
 		c.signal(workflows.SignalConfirm.Name, workflows.Confirm{Chain: g.Chain, Attempt: g.Attempt}, false)

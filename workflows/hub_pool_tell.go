@@ -13,10 +13,10 @@ import (
 // maxOutgoing bounds the signals under way at a time; the server refuses a workflow with more than 2,000.
 const maxOutgoing = 500
 
-// outgoing is something on its way to scans. Once the future is ready, unreached names the chains that it did not reach.
+// outgoing is something on its way to scans, and what to do once its fate is known.
 type outgoing struct {
-	future    workflow.Future
-	unreached func(ctx workflow.Context) []string
+	future workflow.Future
+	take   func(ctx workflow.Context)
 }
 
 // room is how many more signals may be under way.
@@ -44,7 +44,8 @@ func grantOf(g lease.Grant) Grant {
 	return Grant{Chain: g.Chain, Hub: g.Hub, Attempt: g.Attempt, WaitFor: g.WaitFor}
 }
 
-// tell has one step tell a batch of scans. Those that have ended are looked after; those that were missed are told again.
+// tell has one step tell a batch of scans. A grant that a scan was told is in its history, and so is held; a scan that has
+// ended is looked after; one that was missed is told again when it is time.
 func (p *hubPool) tell(ctx workflow.Context, grants []lease.Grant) {
 	var signals []activities.ScanSignal
 	for _, g := range grants {
@@ -54,30 +55,29 @@ func (p *hubPool) tell(ctx workflow.Context, grants []lease.Grant) {
 	}
 	step := tellStep(ctx, fmt.Sprintf("tell %d scans what they were granted", len(signals)))
 	future := workflow.ExecuteActivity(step, poolSteps.TellScans, activities.TellScansInput{Signals: signals})
-	p.sent = append(p.sent, outgoing{future: future, unreached: func(ctx workflow.Context) []string {
-		var result activities.TellScansResult
-		if err := future.Get(ctx, &result); err != nil {
-			// Nobody knows which of them were told before the worker died.
-			result.Gone = nil
-			for _, signal := range signals {
-				result.Gone = append(result.Gone, signal.Scan)
-			}
+	p.sent = append(p.sent, outgoing{future: future, take: func(ctx workflow.Context) { p.told(ctx, future, grants) }})
+}
+
+func (p *hubPool) told(ctx workflow.Context, step workflow.Future, grants []lease.Grant) {
+	var result activities.TellScansResult
+	err := step.Get(ctx, &result)
+	for _, g := range grants {
+		scan := activities.Holder{WorkflowID: g.Holder, Chain: g.Chain}
+		switch {
+		case err != nil || slices.Contains(result.Gone, scan):
+			p.Book.Suspect(g.Chain)
+		case !g.WaitFor && !slices.Contains(result.Missed, scan):
+			p.Book.Confirm(g.Chain, g.Attempt, workflow.Now(ctx).UTC())
 		}
-		var chains []string
-		for _, scan := range result.Gone {
-			chains = append(chains, scan.Chain)
-		}
-		return chains
-	}})
+	}
 }
 
 // sendSignal notes a signal from the pool to one scan; the chain may be unknown.
 func (p *hubPool) sendSignal(future workflow.Future, chain string) {
-	p.sent = append(p.sent, outgoing{future: future, unreached: func(ctx workflow.Context) []string {
+	p.sent = append(p.sent, outgoing{future: future, take: func(ctx workflow.Context) {
 		if err := future.Get(ctx, nil); err != nil && chain != "" {
-			return []string{chain}
+			p.Book.Suspect(chain)
 		}
-		return nil
 	}})
 }
 
@@ -91,7 +91,7 @@ func (p *hubPool) delivered() bool {
 	return true
 }
 
-// takeDeliveries drops what has arrived. Whoever could not be reached may have ended; the server is asked.
+// takeDeliveries takes note of what has arrived. Whoever could not be reached may have ended; the server is asked.
 func (p *hubPool) takeDeliveries(ctx workflow.Context) {
 	sent := p.sent
 	p.sent = nil
@@ -100,8 +100,6 @@ func (p *hubPool) takeDeliveries(ctx workflow.Context) {
 			p.sent = append(p.sent, s)
 			continue
 		}
-		for _, chain := range s.unreached(ctx) {
-			p.Book.Suspect(chain)
-		}
+		s.take(ctx)
 	}
 }

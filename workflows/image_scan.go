@@ -76,7 +76,7 @@ func (i *imageRun) scanInput() ScanImageInput {
 		Digest: i.digest, Names: s.Names, Domain: s.Domain, Class: i.class(), Namespace: s.Namespace,
 		// Without a verdict there is nothing to scan again: what a failed scan left at a hub is taken up.
 		Rescan: s.Rescan != nil && len(s.Verdicts) > 0, AskAll: s.Unsure, Attempt: s.Failures + 1,
-		HubNames: image.DefaultHubNames(s.Names[0], i.digest),
+		HubNames: image.DefaultHubNames(s.Names[0], i.digest), Told: true,
 	}
 	if in.Domain == "" {
 		in.Domain = DefaultDomain

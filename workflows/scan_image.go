@@ -27,6 +27,8 @@ type ScanImageInput struct {
 	// AskAll is set when an earlier scan may have left something at a hub of which nobody was told: a hub that cannot be
 	// asked now is then waited for, since an upload to another would be the second.
 	AskAll bool `json:"askAll,omitempty"`
+	// Told says that the pool knows by itself which grants have arrived; a scan of an earlier build confirms each.
+	Told bool `json:"told,omitempty"`
 	// Attempt counts the scans of this image since its last success, from 1.
 	Attempt int `json:"attempt"`
 	// State is set when the scan goes on in a new run.

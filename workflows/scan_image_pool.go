@@ -103,8 +103,8 @@ func (p *poolLink) setTimer(ctx workflow.Context) {
 
 func (p *poolLink) wake() { p.changed.SendAsync(struct{}{}) }
 
-// take handles one grant: new, repeated or late. Only a grant newer than every one before is a lease; an older one that
-// arrives again was given back, and the pool has not heard so yet.
+// take handles one grant: new, repeated or late. A repeated one is confirmed, for the pool does not know that it arrived. Only a
+// grant newer than every one before is a lease; an older one that arrives again was given back, and the pool has not heard so yet.
 func (p *poolLink) take(ctx workflow.Context, g Grant) {
 	state := p.scan.state
 	switch {
@@ -118,7 +118,9 @@ func (p *poolLink) take(ctx workflow.Context, g Grant) {
 		p.confirm(ctx, g)
 	case p.wanted && state.Newest.Less(g.Attempt):
 		p.wanted, p.granted, state.Newest = false, &g, g.Attempt
-		p.confirm(ctx, g)
+		if !p.scan.in.Told {
+			p.confirm(ctx, g)
+		}
 	case !p.wanted && p.granted == nil && state.Lease == nil:
 		p.sendRelease(ctx, &g, p.gaveUp && !state.Newest.Less(g.Attempt))
 	}

@@ -40,6 +40,8 @@ type ScanImageSuite struct {
 	troubles []workflows.HubReport
 	report   *activities.ScanReport
 	granted  int64
+	// confirmed counts the grants of which the scan said that they have arrived.
+	confirmed int
 	// hubless is how often the pool does not say which hubs there are.
 	hubless int
 	// announced counts the announcements of a lease held.
@@ -61,7 +63,7 @@ var (
 func (s *ScanImageSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
 	s.env.SetTestTimeout(20 * time.Second)
-	s.acquired, s.released, s.troubles, s.report, s.granted, s.announced = nil, nil, nil, nil, 0, 0
+	s.acquired, s.released, s.troubles, s.report, s.granted, s.announced, s.confirmed = nil, nil, nil, nil, 0, 0, 0
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
 		return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: s.next()}
 	}
@@ -100,6 +102,8 @@ func (s *ScanImageSuite) pool(in activities.SignalPoolInput) {
 	switch in.Name {
 	case workflows.SignalAcquire.Name:
 		s.acquire(decode[workflows.Acquire](s, in))
+	case workflows.SignalConfirm.Name:
+		s.confirmed++
 	case workflows.SignalRelease.Name:
 		s.released = append(s.released, decode[workflows.Release](s, in))
 	case workflows.SignalHubReport.Name:
@@ -132,7 +136,7 @@ func (s *ScanImageSuite) input() workflows.ScanImageInput {
 	name := image.Name{Repository: "registry.example/team/app", Tag: "1"}
 	return workflows.ScanImageInput{
 		Digest: digest, Names: []image.Name{name}, HubNames: image.DefaultHubNames(name, digest),
-		Domain: workflows.DefaultDomain, Class: workflows.ClassPod, Attempt: 1,
+		Domain: workflows.DefaultDomain, Class: workflows.ClassPod, Attempt: 1, Told: true,
 	}
 }
 
@@ -454,6 +458,43 @@ func (s *ScanImageSuite) TestGrantThatWasGivenBackIsNotTakenAgain() {
 	}
 	s.Require().NoError(s.run())
 	s.completed()
+}
+
+// TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrived: it sends only such a grant again. A scan of an earlier build
+// confirms each.
+func (s *ScanImageSuite) TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrived() {
+	for name, each := range map[string]struct {
+		told      bool
+		again     bool
+		confirmed int
+	}{
+		"told":             {told: true},
+		"told twice":       {told: true, again: true, confirmed: 1},
+		"an earlier build": {confirmed: 1},
+	} {
+		s.Run(name, func() {
+			s.SetupTest()
+			s.lookUp(image.HubScanAbsent)
+			s.pulls().Once()
+			s.lists().Once()
+			s.uploads().After(time.Minute).Once()
+			s.awaits().Once()
+			s.judges().Once()
+			s.grant = func(a workflows.Acquire) *workflows.Grant {
+				g := workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: first}
+				if each.again {
+					s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalGrant.Name, g) }, 10*time.Second)
+				}
+				return &g
+			}
+			in := s.input()
+			in.Told = each.told
+			s.env.ExecuteWorkflow(workflows.ScanImage, in)
+			s.Require().NoError(s.env.GetWorkflowError())
+			s.completed()
+			s.Equal(each.confirmed, s.confirmed)
+		})
+	}
 }
 
 func (s *ScanImageSuite) TestScanThatHoldsNothingSaysSoToAPoolThatAsks() {
