@@ -98,7 +98,7 @@ var (
 var (
 	// SignalAcquire asks the pool for a lease, or tells a pool again of a lease held.
 	SignalAcquire = Signal[Acquire]{Name: "acquire", Description: "A scan asks for a lease, or announces again the one it holds."}
-	// SignalConfirm says that a grant has arrived; until then the pool sends it again.
+	// SignalConfirm says that a grant has arrived of which the pool does not know that; until then it sends it again.
 	SignalConfirm = Signal[Confirm]{Name: "confirm", Description: "A scan confirms that its grant has arrived."}
 	// SignalRelease gives a lease back, or leaves the queue of waiters.
 	SignalRelease = Signal[Release]{Name: "release", Description: "A scan gives its lease back because the hub is done with it, or no longer wants one."}
