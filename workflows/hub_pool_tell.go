@@ -44,8 +44,8 @@ func grantOf(g lease.Grant) Grant {
 	return Grant{Chain: g.Chain, Hub: g.Hub, Attempt: g.Attempt, WaitFor: g.WaitFor}
 }
 
-// tell has one step tell a batch of scans. A grant that a scan was told is in its history, and so is held; a scan that has
-// ended is looked after; one that was missed is told again when it is time.
+// tell has one step tell a batch of scans. A grant that a scan was told is in its history, and need not be sent again soon; a scan
+// that has ended is looked after; one that was missed is told again when it is time, or when it asks again.
 func (p *hubPool) tell(ctx workflow.Context, grants []lease.Grant) {
 	var signals []activities.ScanSignal
 	for _, g := range grants {
@@ -67,7 +67,7 @@ func (p *hubPool) told(ctx workflow.Context, step workflow.Future, grants []leas
 		case err != nil || slices.Contains(result.Gone, scan):
 			p.Book.Suspect(g.Chain)
 		case !g.WaitFor && !slices.Contains(result.Missed, scan):
-			p.Book.Confirm(g.Chain, g.Attempt, workflow.Now(ctx).UTC())
+			p.Book.Told(g.Chain, g.Attempt, workflow.Now(ctx).UTC())
 		}
 	}
 }

@@ -13,6 +13,10 @@ import (
 // lease waits until the pool names a hub. A hub that is already at this image, for a scan that was lost, is looked at
 // instead: what it has is taken.
 func (s *scanImage) lease(ctx workflow.Context) (Step, error) {
+	if s.state.Lease != nil {
+		// It came while the run before this one ended.
+		return StepUpload, nil
+	}
 	grant, err := s.pool.acquire(ctx)
 	if err != nil {
 		return "", err

@@ -38,7 +38,7 @@ func newPoolLink(ctx workflow.Context, s *scanImage) *poolLink {
 	// What the pool says must also be heard while the scan cleans up after a cancellation.
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	workflow.Go(ctx, p.listen)
-	if s.in.State != nil {
+	if s.in.State != nil && (s.in.State.Step != StepLease || s.in.State.Lease != nil) {
 		// A request to announce may have been the last thing the run before received.
 		p.announce(ctx)
 	}
@@ -138,7 +138,8 @@ func (p *poolLink) holds(g Grant) bool {
 
 // acquire asks for a lease and waits for an answer: a lease, or the hub that is at this image already.
 func (p *poolLink) acquire(ctx workflow.Context) (Grant, error) {
-	if !p.wanted {
+	// The lease may have come while the scan looked at a hub that was at its image already.
+	if !p.wanted && p.granted == nil {
 		p.wanted, p.granted, p.asked = true, nil, workflow.Now(ctx)
 		p.announce(ctx)
 		p.wake()
@@ -262,8 +263,11 @@ func (p *poolLink) settle(ctx workflow.Context) error {
 	return workflow.Await(ctx, func() bool { return p.sending == 0 })
 }
 
-// drain takes the signals that have arrived but not been read, before the next run.
+// drain takes the signals that have arrived but not been read, before the next run, and the lease that has come since.
 func (p *poolLink) drain(ctx workflow.Context) {
+	if p.granted != nil && !p.granted.WaitFor {
+		p.scan.state.Lease, p.granted = p.granted, nil
+	}
 	SignalGrant.Drain(ctx, func(g Grant) {
 		if g.Chain == p.scan.state.Chain && !g.WaitFor && p.wanted && p.scan.state.Newest.Less(g.Attempt) {
 			p.wanted, p.scan.state.Lease, p.scan.state.Newest = false, &g, g.Attempt

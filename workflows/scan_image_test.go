@@ -460,6 +460,27 @@ func (s *ScanImageSuite) TestGrantThatWasGivenBackIsNotTakenAgain() {
 	s.completed()
 }
 
+// TestLeaseThatComesDuringALookAtAnotherHubIsTaken: nobody would ever give it back.
+func (s *ScanImageSuite) TestLeaseThatComesDuringALookAtAnotherHubIsTaken() {
+	absent := activities.LookUpScanResult{Scan: image.HubScan{Hub: someHub, State: image.HubScanAbsent}}
+	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).Return(absent, nil).Once()
+	s.pulls().Once()
+	s.lists().Once()
+	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).Return(absent, nil).After(time.Minute).Once()
+	s.uploads().Once()
+	s.awaits().Once()
+	s.judges().Once()
+	s.grant = func(a workflows.Acquire) *workflows.Grant {
+		s.env.RegisterDelayedCallback(func() {
+			s.env.SignalWorkflow(workflows.SignalGrant.Name, workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: first})
+		}, 10*time.Second)
+		return &workflows.Grant{Chain: a.Chain, Hub: someHub, WaitFor: true}
+	}
+	s.Require().NoError(s.run())
+	s.completed()
+	s.Len(s.acquired, 1)
+}
+
 // TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrived: it sends only such a grant again. A scan of an earlier build
 // confirms each.
 func (s *ScanImageSuite) TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrived() {

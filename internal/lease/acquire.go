@@ -162,6 +162,14 @@ func (b *Book) Confirm(chain string, attempt image.AttemptID, now time.Time) {
 	}
 }
 
+// Told notes that the grant of this attempt is in its holder's history. It is sent again much later only, and is not yet held:
+// a holder that works under a grant of another book does not take it.
+func (b *Book) Told(chain string, attempt image.AttemptID, now time.Time) {
+	if l := b.Lease(chain); l != nil && !l.draining() && l.State == Granted && l.Attempt == attempt {
+		l.Due = now.Add(longestResend)
+	}
+}
+
 // Returned is a lease given back. What it says beyond chain and attempt lets a book that lost its state write the lease down.
 type Returned struct {
 	Chain  string

@@ -130,6 +130,28 @@ func TestUnconfirmedGrantsAreSentAgainEverMoreSeldom(t *testing.T) {
 	require.Empty(t, b.Resend(now.Add(time.Hour), 1))
 }
 
+// TestAGrantThatWasToldIsNotHeldYet: its holder may work under one of another book, which then counts.
+func TestAGrantThatWasToldIsNotHeldYet(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, Config{Name: "a", Limit: 1}, Config{Name: "b", Limit: 1})
+	b.Acquire(ask(1, 0), startOfTime)
+	grants := b.GrantNext(startOfTime, 1)
+	require.Len(t, grants, 1)
+	b.Told("c1", image.AttemptID{}, startOfTime)
+	require.Equal(t, startOfTime.Add(firstResend), b.NextWake(), "told of another attempt")
+	b.Told("c1", grants[0].Attempt, startOfTime)
+	require.Equal(t, startOfTime.Add(longestResend), b.NextWake())
+	other := "a"
+	if grants[0].Hub == other {
+		other = "b"
+	}
+	held := ask(1, 0)
+	held.Held = &Announced{Hub: other, Attempt: image.AttemptID{Millis: 1}}
+	b.Acquire(held, startOfTime.Add(time.Second))
+	require.Equal(t, other, b.Lease("c1").Hub)
+	require.Equal(t, Held, b.Lease("c1").State)
+}
+
 func TestAnImageAtWorkIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	b := newBook(t, Config{Name: "a", Limit: 2})
