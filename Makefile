@@ -169,15 +169,15 @@ test-root: ## the root's tests, with the race detector where there is a C compil
 		$(GO) test -timeout 20m ./...; \
 	fi
 
-bench: build ## measure; the README's table comes from here
+bench: build ## measure; the README's table comes from here: about an hour and a half
 	$(call benchmarks-of,.)
 	$(call benchmarks-of,cmd/perceptor-scan)
 	$(call benchmarks-of,cmd/perceptor-dev)
 
-bench-large: build ## 100,000 images that wait: takes long (BENCH_WAITING=N make bench for another number)
-	BENCH_WAITING=100000 $(GO) test -tags bench -run '^$$' -bench '^BenchmarkWaiting$$' -timeout 180m ./cmd/perceptor
+bench-large: build ## 100,000 images that wait: takes hours (BENCH_WAITING=N make bench for another number)
+	BENCH_WAITING=100000 $(GO) test -tags bench -run '^$$' -bench '^BenchmarkWaiting$$' -timeout 360m ./cmd/perceptor
 
-benchmarks-of = $(if $(call having,$1,^func Benchmark),cd $1 && $(GO) test -tags bench -run '^$$' -bench . -timeout 60m $(call having,$1,^func Benchmark))
+benchmarks-of = $(if $(call having,$1,^func Benchmark),cd $1 && $(GO) test -tags bench -run '^$$' -bench . -timeout 180m $(call having,$1,^func Benchmark))
 
 clean: ## remove bin/
 	rm -rf bin

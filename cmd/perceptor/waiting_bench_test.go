@@ -35,7 +35,7 @@ import (
 const (
 	// waitingLimit is how many scans are in flight while the others wait.
 	waitingLimit = 5
-	waitingBound = 150 * time.Minute
+	waitingBound = 330 * time.Minute
 	// observers ask for scans at the same time, as perceivers of several clusters do.
 	observers = 16
 )
