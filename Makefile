@@ -169,7 +169,7 @@ test-root: ## the root's tests, with the race detector where there is a C compil
 		$(GO) test -timeout 20m ./...; \
 	fi
 
-bench: build ## measure; the README's table comes from here: about an hour and a half
+bench: build ## measure; the README's table comes from here: takes over an hour
 	$(call benchmarks-of,.)
 	$(call benchmarks-of,cmd/perceptor-scan)
 	$(call benchmarks-of,cmd/perceptor-dev)

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/log"
@@ -41,8 +42,8 @@ type hubPool struct {
 	steps       workflow.Context
 	cancelSteps workflow.CancelFunc
 	// sent and asked are what is on its way to scans, and the activities under way.
-	sent  []outgoing
-	asked []askedStep
+	sent  []underWay
+	asked []underWay
 	// announce are the open scans a cold pool still has to ask what they hold.
 	announce []lease.Holder
 	// checking, listing and probing keep one question of a kind from being asked twice at a time.
@@ -58,10 +59,25 @@ type hubPool struct {
 	changed bool
 }
 
-// askedStep is an activity under way and what to do with its answer.
-type askedStep struct {
+// underWay is something whose end is not known yet, and what to do once it is.
+type underWay struct {
 	future workflow.Future
 	take   func(ctx workflow.Context)
+}
+
+func (u underWay) ready() bool { return u.future.IsReady() }
+
+// takeReady takes what has come to its end out of a list, to which that may add.
+func takeReady(ctx workflow.Context, list *[]underWay) {
+	all := *list
+	*list = nil
+	for _, u := range all {
+		if u.ready() {
+			u.take(ctx)
+		} else {
+			*list = append(*list, u)
+		}
+	}
 }
 
 // HubPool shares out every hub's capacity. It takes everything that has arrived, lets the book of leases decide, sends
@@ -121,17 +137,7 @@ func (p *hubPool) stirred() bool {
 			return true
 		}
 	}
-	for _, s := range p.sent {
-		if s.future.IsReady() {
-			return true
-		}
-	}
-	for _, a := range p.asked {
-		if a.future.IsReady() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.sent, underWay.ready) || slices.ContainsFunc(p.asked, underWay.ready)
 }
 
 // take brings everything that has arrived into the state.
@@ -141,16 +147,8 @@ func (p *hubPool) take(ctx workflow.Context) {
 		p.timer = nil
 	}
 	p.takeSignals(ctx)
-	p.takeDeliveries(ctx)
-	asked := p.asked
-	p.asked = nil
-	for _, a := range asked {
-		if a.future.IsReady() {
-			a.take(ctx)
-		} else {
-			p.asked = append(p.asked, a)
-		}
-	}
+	takeReady(ctx, &p.sent)
+	takeReady(ctx, &p.asked)
 }
 
 // act starts and sends whatever the state asks for now.
@@ -227,7 +225,7 @@ func (p *hubPool) moveOn(ctx workflow.Context) error {
 		if err := workflow.Await(ctx, settled); err != nil {
 			return p.end(ctx, err)
 		}
-		p.takeDeliveries(ctx)
+		takeReady(ctx, &p.sent)
 		p.takeSignals(ctx)
 		if len(p.sent) == 0 {
 			return workflow.NewContinueAsNewError(ctx, HubPool, HubPoolInput{State: p.HubPoolState})

@@ -31,7 +31,7 @@ func (p *hubPool) listen(ctx workflow.Context) {
 
 // ask notes an activity under way.
 func (p *hubPool) ask(future workflow.Future, take func(workflow.Context, workflow.Future)) {
-	p.asked = append(p.asked, askedStep{future: future, take: func(ctx workflow.Context) { take(ctx, future) }})
+	p.asked = append(p.asked, underWay{future: future, take: func(ctx workflow.Context) { take(ctx, future) }})
 }
 
 func (p *hubPool) takeHolders(ctx workflow.Context, f workflow.Future) {

@@ -183,6 +183,17 @@ func (e hubError) RetryAfter() time.Duration        { return e.after }
 // at lets something happen some time after the start.
 func (e *poolEnv) at(after time.Duration, do func()) { e.RegisterDelayedCallback(do, after) }
 
+// untilTooLong keeps something that the pool has sent under way until the run has become too long and a request has arrived.
+func (e *poolEnv) untilTooLong(request func()) {
+	arrived := make(chan struct{})
+	e.at(0, func() { e.SetContinueAsNewSuggested(true) })
+	e.at(0, func() {
+		request()
+		e.at(0, func() { close(arrived) })
+	})
+	<-arrived
+}
+
 // locked changes what the test plays.
 func (e *poolEnv) locked(do func()) {
 	e.mu.Lock()

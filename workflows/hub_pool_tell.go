@@ -13,12 +13,6 @@ import (
 // maxOutgoing bounds the signals under way at a time; the server refuses a workflow with more than 2,000.
 const maxOutgoing = 500
 
-// outgoing is something on its way to scans, and what to do once its fate is known.
-type outgoing struct {
-	future workflow.Future
-	take   func(ctx workflow.Context)
-}
-
 // room is how many more signals may be under way.
 func (p *hubPool) room() int { return max(maxOutgoing-len(p.sent), 0) }
 
@@ -55,7 +49,7 @@ func (p *hubPool) tell(ctx workflow.Context, grants []lease.Grant) {
 	}
 	step := tellStep(ctx, fmt.Sprintf("tell %d scans what they were granted", len(signals)))
 	future := workflow.ExecuteActivity(step, poolSteps.TellScans, activities.TellScansInput{Signals: signals})
-	p.sent = append(p.sent, outgoing{future: future, take: func(ctx workflow.Context) { p.told(ctx, future, grants) }})
+	p.sent = append(p.sent, underWay{future: future, take: func(ctx workflow.Context) { p.told(ctx, future, grants) }})
 }
 
 func (p *hubPool) told(ctx workflow.Context, step workflow.Future, grants []lease.Grant) {
@@ -72,9 +66,10 @@ func (p *hubPool) told(ctx workflow.Context, step workflow.Future, grants []leas
 	}
 }
 
-// sendSignal notes a signal from the pool to one scan; the chain may be unknown.
+// sendSignal notes a signal from the pool to one scan, of which the chain may be unknown. Whoever could not be reached may have
+// ended; the server is asked.
 func (p *hubPool) sendSignal(future workflow.Future, chain string) {
-	p.sent = append(p.sent, outgoing{future: future, take: func(ctx workflow.Context) {
+	p.sent = append(p.sent, underWay{future: future, take: func(ctx workflow.Context) {
 		if err := future.Get(ctx, nil); err != nil && chain != "" {
 			p.Book.Suspect(chain)
 		}
@@ -83,23 +78,5 @@ func (p *hubPool) sendSignal(future workflow.Future, chain string) {
 
 // delivered reports whether the fate of all that was sent is known.
 func (p *hubPool) delivered() bool {
-	for _, s := range p.sent {
-		if !s.future.IsReady() {
-			return false
-		}
-	}
-	return true
-}
-
-// takeDeliveries takes note of what has arrived. Whoever could not be reached may have ended; the server is asked.
-func (p *hubPool) takeDeliveries(ctx workflow.Context) {
-	sent := p.sent
-	p.sent = nil
-	for _, s := range sent {
-		if !s.future.IsReady() {
-			p.sent = append(p.sent, s)
-			continue
-		}
-		s.take(ctx)
-	}
+	return !slices.ContainsFunc(p.sent, func(u underWay) bool { return !u.ready() })
 }

@@ -166,17 +166,8 @@ func TestPoolContinuesAsNewWithoutLosingAnything(t *testing.T) {
 		if o.to != holderOf(3) {
 			return nil
 		}
-		// While this grant is on its way the run gets too long, and a request arrives.
-		delivered := make(chan struct{})
-		e.at(0, func() { e.SetContinueAsNewSuggested(true) })
-		e.at(0, func() {
-			e.acquire(5, workflows.ClassSweep, "hub-a")
-			e.at(0, func() {
-				waited = true
-				close(delivered)
-			})
-		})
-		<-delivered
+		e.untilTooLong(func() { e.acquire(5, workflows.ClassSweep, "hub-a") })
+		waited = true
 		return nil
 	}
 	e.at(time.Second, func() {
@@ -227,16 +218,8 @@ func TestPoolMovesOnOnlyWhenItsSignalsHaveArrived(t *testing.T) {
 	waited := false
 	e.react = func(o outgoing) error {
 		require.Equal(t, workflows.SignalAnnounce.Name, o.name)
-		arrived := make(chan struct{})
-		e.at(0, func() { e.SetContinueAsNewSuggested(true) })
-		e.at(0, func() {
-			e.acquire(2, workflows.ClassPod, "hub-a")
-			e.at(0, func() {
-				waited = true
-				close(arrived)
-			})
-		})
-		<-arrived
+		e.untilTooLong(func() { e.acquire(2, workflows.ClassPod, "hub-a") })
+		waited = true
 		return nil
 	}
 	cold := fresh(1)
