@@ -8,12 +8,12 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // AwaitHubScanInput names a scan that a hub works on.
 type AwaitHubScanInput struct {
-	Scan image.HubScan `json:"scan"`
+	Scan model.HubScan `json:"scan"`
 	// Since is when the wait began, for the rhythm of polling.
 	Since time.Time `json:"since"`
 	// Answered is how long the hub had answered "in progress" in earlier steps.
@@ -24,7 +24,7 @@ type AwaitHubScanInput struct {
 
 // AwaitHubScanResult is the scan once the hub is done with it; otherwise Trouble, or Stuck.
 type AwaitHubScanResult struct {
-	Scan    image.HubScan `json:"scan"`
+	Scan    model.HubScan `json:"scan"`
 	Trouble *HubTrouble   `json:"trouble,omitempty"`
 	// Stuck says that the hub answered "in progress" for longer than allowed.
 	Stuck    bool          `json:"stuck,omitempty"`
@@ -69,7 +69,7 @@ func (s *HubSteps) AwaitHubScan(ctx context.Context, in AwaitHubScanInput) (Awai
 	if err != nil {
 		return wait.noAnswer(ctx, err)
 	}
-	if scan.State != image.HubScanInProgress {
+	if scan.State != model.HubScanInProgress {
 		return AwaitHubScanResult{Scan: scan, Answered: wait.Answered}, nil
 	}
 	return wait.answered(ctx, scan, in)
@@ -85,7 +85,7 @@ func (w hubWait) noAnswer(ctx context.Context, err error) (AwaitHubScanResult, e
 	return AwaitHubScanResult{Trouble: trouble, Answered: w.Answered}, retry
 }
 
-func (w hubWait) answered(ctx context.Context, scan image.HubScan, in AwaitHubScanInput) (AwaitHubScanResult, error) {
+func (w hubWait) answered(ctx context.Context, scan model.HubScan, in AwaitHubScanInput) (AwaitHubScanResult, error) {
 	now, before := time.Now(), w
 	if !w.LastAnswer.IsZero() && now.After(w.LastAnswer) {
 		w.Answered += now.Sub(w.LastAnswer)

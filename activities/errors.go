@@ -6,22 +6,22 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // classified is what every edge's typed error offers.
 type classified interface {
 	error
-	FailureClass() image.FailureClass
+	FailureClass() model.FailureClass
 	RetryAfter() time.Duration
 }
 
 // ClassOf is the class an edge gave the error; an error nobody classified is transient, because only a known cause may end a scan.
-func ClassOf(err error) (image.FailureClass, time.Duration) {
+func ClassOf(err error) (model.FailureClass, time.Duration) {
 	if c, ok := errors.AsType[classified](err); ok {
 		return c.FailureClass(), c.RetryAfter()
 	}
-	return image.Transient, 0
+	return model.Transient, 0
 }
 
 // asApplicationError turns an edge's error into one the server understands: the class becomes the error's type, a
@@ -38,16 +38,16 @@ func asApplicationError(err error) error {
 }
 
 // FailureOf reads the class and the reason back out of an activity's error, in a workflow.
-func FailureOf(err error) (image.FailureClass, string) {
+func FailureOf(err error) (model.FailureClass, string) {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
-		class := image.FailureClass(app.Type())
+		class := model.FailureClass(app.Type())
 		if !class.Known() {
-			class = image.Transient // the SDK names an error that nobody classified by its Go type
+			class = model.Transient // the SDK names an error that nobody classified by its Go type
 		}
 		return class, app.Message()
 	}
 	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok {
-		return image.Transient, "no answer in time (" + timeout.TimeoutType().String() + ")"
+		return model.Transient, "no answer in time (" + timeout.TimeoutType().String() + ")"
 	}
-	return image.Transient, err.Error()
+	return model.Transient, err.Error()
 }

@@ -8,19 +8,19 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func TestFailureOf(t *testing.T) {
 	for name, row := range map[string]struct {
 		err    error
-		class  image.FailureClass
+		class  model.FailureClass
 		reason string
 	}{
-		"classified":                 {temporal.NewApplicationError("no such manifest", string(image.NotFound)), image.NotFound, "no such manifest"},
-		"named by its Go type":       {temporal.NewApplicationError("list hubs: no answer", "wrapError"), image.Transient, "list hubs: no answer"},
-		"without a type":             {temporal.NewApplicationError("broken", ""), image.Transient, "broken"},
-		"of the workflow's own kind": {errors.New("odd"), image.Transient, "odd"},
+		"classified":                 {temporal.NewApplicationError("no such manifest", string(model.NotFound)), model.NotFound, "no such manifest"},
+		"named by its Go type":       {temporal.NewApplicationError("list hubs: no answer", "wrapError"), model.Transient, "list hubs: no answer"},
+		"without a type":             {temporal.NewApplicationError("broken", ""), model.Transient, "broken"},
+		"of the workflow's own kind": {errors.New("odd"), model.Transient, "odd"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			class, reason := activities.FailureOf(row.err)

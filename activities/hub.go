@@ -5,28 +5,28 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Hub is what the steps need of one hub. internal/hub/blackduck satisfies it.
 type Hub interface {
 	// FindScan looks a scan up by its exact name; a scan the hub does not know is an answer, not an error.
-	FindScan(ctx context.Context, name string) (image.HubScan, error)
+	FindScan(ctx context.Context, name string) (model.HubScan, error)
 	// ScanState asks again about a scan found or uploaded before.
-	ScanState(ctx context.Context, scan image.HubScan) (image.HubScan, error)
+	ScanState(ctx context.Context, scan model.HubScan) (model.HubScan, error)
 	// Verdict reads the judgement of a complete scan.
-	Verdict(ctx context.Context, scan image.HubScan) (image.Verdict, error)
+	Verdict(ctx context.Context, scan model.HubScan) (model.Verdict, error)
 	// Findings reads one page of the findings of a project version.
-	Findings(ctx context.Context, versionURL string, offset, limit int) (image.FindingsPage, error)
+	Findings(ctx context.Context, versionURL string, offset, limit int) (model.FindingsPage, error)
 	// Ready is the cheapest call that shows whether the hub works.
 	Ready(ctx context.Context) error
 	// UploadTarget says where a scan client uploads and as whom.
-	UploadTarget(ctx context.Context) (image.UploadTarget, error)
+	UploadTarget(ctx context.Context) (model.UploadTarget, error)
 	// Changes reads what happened at the hub between two times, and the hub's time when it answered. A hub that does not
 	// tell answers with an error of class unsupported.
-	Changes(ctx context.Context, since, until time.Time) ([]image.HubChange, time.Time, error)
+	Changes(ctx context.Context, since, until time.Time) ([]model.HubChange, time.Time, error)
 	// DigestsOf lists the images whose scans are behind a project version, in one call; class not-found when it is gone.
-	DigestsOf(ctx context.Context, versionURL string) ([]image.Digest, error)
+	DigestsOf(ctx context.Context, versionURL string) ([]model.Digest, error)
 }
 
 // Hubs finds a hub by its configured name; which there are may change while steps run.
@@ -68,14 +68,14 @@ func (e unknownHubError) Error() string {
 }
 
 // FailureClass is transient, since another worker may know the hub.
-func (e unknownHubError) FailureClass() image.FailureClass { return image.Transient }
+func (e unknownHubError) FailureClass() model.FailureClass { return model.Transient }
 
 // RetryAfter leaves the delay to the retry policy.
 func (e unknownHubError) RetryAfter() time.Duration { return 0 }
 
 // HubTrouble is a failure of a hub returned as a result, so that the workflow sees it and can tell the pool.
 type HubTrouble struct {
-	Class      image.FailureClass `json:"class"`
+	Class      model.FailureClass `json:"class"`
 	Reason     string             `json:"reason"`
 	RetryAfter time.Duration      `json:"retryAfter,omitempty"`
 	// Answered is how long the hub had answered "in progress" before, carried from one AwaitHubScan to the next.

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // slowHub answers no sooner than its step has beaten.
@@ -27,19 +27,19 @@ func (h *slowHub) wait(ctx context.Context) {
 	}
 }
 
-func (h *slowHub) FindScan(ctx context.Context, _ string) (image.HubScan, error) {
+func (h *slowHub) FindScan(ctx context.Context, _ string) (model.HubScan, error) {
 	h.wait(ctx)
-	return image.HubScan{}, ctx.Err()
+	return model.HubScan{}, ctx.Err()
 }
 
-func (h *slowHub) ScanState(ctx context.Context, _ image.HubScan) (image.HubScan, error) {
+func (h *slowHub) ScanState(ctx context.Context, _ model.HubScan) (model.HubScan, error) {
 	h.wait(ctx)
-	return image.HubScan{State: image.HubScanComplete}, ctx.Err()
+	return model.HubScan{State: model.HubScanComplete}, ctx.Err()
 }
 
-func (h *slowHub) Verdict(ctx context.Context, _ image.HubScan) (image.Verdict, error) {
+func (h *slowHub) Verdict(ctx context.Context, _ model.HubScan) (model.Verdict, error) {
 	h.wait(ctx)
-	return image.Verdict{}, ctx.Err()
+	return model.Verdict{}, ctx.Err()
 }
 
 // TestStepsBeatWhileTheirHubIsSlow: else a dead worker is not told from a slow hub for minutes.
@@ -54,7 +54,7 @@ func TestStepsBeatWhileTheirHubIsSlow(t *testing.T) {
 			return err
 		},
 		"verdict": func(env *testsuite.TestActivityEnvironment, s *activities.HubSteps) error {
-			_, err := env.ExecuteActivity(s.FetchVerdict, activities.FetchVerdictInput{Scan: image.HubScan{Hub: "a"}})
+			_, err := env.ExecuteActivity(s.FetchVerdict, activities.FetchVerdictInput{Scan: model.HubScan{Hub: "a"}})
 			return err
 		},
 	} {
@@ -84,7 +84,7 @@ func TestABeatWhileAwaitingKeepsWhatWasWaited(t *testing.T) {
 			h.beaten <- struct{}{}
 		}
 	})
-	_, err := env.ExecuteActivity(steps.AwaitHubScan, activities.AwaitHubScanInput{Scan: image.HubScan{Hub: "a"}, Longest: time.Hour})
+	_, err := env.ExecuteActivity(steps.AwaitHubScan, activities.AwaitHubScanInput{Scan: model.HubScan{Hub: "a"}, Longest: time.Hour})
 	require.NoError(t, err)
 	require.Equal(t, "MATCHING", beat.Hub)
 	require.Equal(t, time.Minute, beat.Answered)

@@ -13,56 +13,56 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // edgeError is a typed error as every edge has one.
 type edgeError struct {
-	class   image.FailureClass
+	class   model.FailureClass
 	after   time.Duration
 	refused bool
 }
 
 func (e edgeError) Error() string                    { return "the edge said " + string(e.class) }
-func (e edgeError) FailureClass() image.FailureClass { return e.class }
+func (e edgeError) FailureClass() model.FailureClass { return e.class }
 func (e edgeError) RetryAfter() time.Duration        { return e.after }
 func (e edgeError) SurelyRefused() bool              { return e.refused }
 
 // stubHub answers as its fields say.
 type stubHub struct {
-	found, state image.HubScan
+	found, state model.HubScan
 	err          error
 	asked        int
-	changes      []image.HubChange
-	digests      []image.Digest
+	changes      []model.HubChange
+	digests      []model.Digest
 }
 
-func (h *stubHub) FindScan(context.Context, string) (image.HubScan, error) {
+func (h *stubHub) FindScan(context.Context, string) (model.HubScan, error) {
 	h.asked++
 	return h.found, h.err
 }
 
-func (h *stubHub) ScanState(context.Context, image.HubScan) (image.HubScan, error) {
+func (h *stubHub) ScanState(context.Context, model.HubScan) (model.HubScan, error) {
 	return h.state, h.err
 }
 
-func (h *stubHub) Verdict(context.Context, image.HubScan) (image.Verdict, error) {
-	return image.Verdict{OverallStatus: image.NotInViolation}, h.err
+func (h *stubHub) Verdict(context.Context, model.HubScan) (model.Verdict, error) {
+	return model.Verdict{OverallStatus: model.NotInViolation}, h.err
 }
 
-func (h *stubHub) Findings(context.Context, string, int, int) (image.FindingsPage, error) {
-	return image.FindingsPage{Total: 1}, h.err
+func (h *stubHub) Findings(context.Context, string, int, int) (model.FindingsPage, error) {
+	return model.FindingsPage{Total: 1}, h.err
 }
 func (h *stubHub) Ready(context.Context) error { return h.err }
-func (h *stubHub) UploadTarget(context.Context) (image.UploadTarget, error) {
-	return image.UploadTarget{Hub: "a", Token: "t0ken"}, h.err
+func (h *stubHub) UploadTarget(context.Context) (model.UploadTarget, error) {
+	return model.UploadTarget{Hub: "a", Token: "t0ken"}, h.err
 }
 
-func (h *stubHub) Changes(context.Context, time.Time, time.Time) ([]image.HubChange, time.Time, error) {
+func (h *stubHub) Changes(context.Context, time.Time, time.Time) ([]model.HubChange, time.Time, error) {
 	return h.changes, hubTime, h.err
 }
 
-func (h *stubHub) DigestsOf(context.Context, string) ([]image.Digest, error) {
+func (h *stubHub) DigestsOf(context.Context, string) ([]model.Digest, error) {
 	return h.digests, h.err
 }
 
@@ -89,11 +89,11 @@ func TestLookUpTurnsAFailureThatStaysIntoAResult(t *testing.T) {
 		err   error
 		retry bool
 	}{
-		"passing, first time":   {edgeError{class: image.Transient}, true},
-		"asked to stay away":    {edgeError{class: image.Throttled, after: time.Minute}, false},
-		"needs an operator":     {edgeError{class: image.Unauthorized}, false},
+		"passing, first time":   {edgeError{class: model.Transient}, true},
+		"asked to stay away":    {edgeError{class: model.Throttled, after: time.Minute}, false},
+		"needs an operator":     {edgeError{class: model.Unauthorized}, false},
 		"nobody classified it":  {errors.New("odd"), true},
-		"passing, with a delay": {edgeError{class: image.Transient, after: time.Second}, false},
+		"passing, with a delay": {edgeError{class: model.Transient, after: time.Second}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			steps := activities.NewHubSteps(activities.HubMap{"a": &stubHub{err: each.err}})
@@ -136,7 +136,7 @@ func await(t *testing.T, h *stubHub, in activities.AwaitHubScanInput, before any
 }
 
 func TestAwaitAsksAgainLaterWhileTheHubIsAtIt(t *testing.T) {
-	h := &stubHub{state: image.HubScan{State: image.HubScanInProgress, Detail: "MATCHING"}}
+	h := &stubHub{state: model.HubScan{State: model.HubScanInProgress, Detail: "MATCHING"}}
 	for name, each := range map[string]struct{ waited, delay time.Duration }{
 		"at the start quickly":     {0, 250 * time.Millisecond},
 		"after minutes seldom":     {10 * time.Minute, 12 * time.Second},
@@ -153,7 +153,7 @@ func TestAwaitAsksAgainLaterWhileTheHubIsAtIt(t *testing.T) {
 }
 
 func TestAwaitCountsOnlyTimeInWhichTheHubAnswered(t *testing.T) {
-	h := &stubHub{state: image.HubScan{State: image.HubScanInProgress, Detail: "MATCHING"}}
+	h := &stubHub{state: model.HubScan{State: model.HubScanInProgress, Detail: "MATCHING"}}
 	longAgo := map[string]any{"answered": time.Hour, "lastAnswer": time.Now().Add(-2 * time.Hour)}
 	result, err := await(t, h, activities.AwaitHubScanInput{Since: time.Now(), Longest: 2 * time.Hour}, longAgo)
 	require.NoError(t, err)
@@ -167,7 +167,7 @@ func TestAwaitCountsOnlyTimeInWhichTheHubAnswered(t *testing.T) {
 
 // TestAwaitNotesOnlyWhatTheNextPollMustKnow: polls come several times a second, and a note costs the server a write.
 func TestAwaitNotesOnlyWhatTheNextPollMustKnow(t *testing.T) {
-	h := &stubHub{state: image.HubScan{State: image.HubScanInProgress, Detail: "MATCHING"}}
+	h := &stubHub{state: model.HubScan{State: model.HubScanInProgress, Detail: "MATCHING"}}
 	for name, each := range map[string]struct {
 		before map[string]any
 		noted  bool
@@ -186,7 +186,7 @@ func TestAwaitNotesOnlyWhatTheNextPollMustKnow(t *testing.T) {
 			}
 			notes := make(chan struct{}, 8)
 			env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { notes <- struct{}{} })
-			_, err := env.ExecuteActivity(steps.AwaitHubScan, activities.AwaitHubScanInput{Scan: image.HubScan{Hub: "a"}, Since: time.Now(), Longest: time.Hour})
+			_, err := env.ExecuteActivity(steps.AwaitHubScan, activities.AwaitHubScanInput{Scan: model.HubScan{Hub: "a"}, Since: time.Now(), Longest: time.Hour})
 			require.ErrorContains(t, err, "is at it")
 			if each.noted {
 				select {
@@ -202,34 +202,34 @@ func TestAwaitNotesOnlyWhatTheNextPollMustKnow(t *testing.T) {
 }
 
 func TestAwaitReturnsTroubleAfterTwoRetries(t *testing.T) {
-	h := &stubHub{err: edgeError{class: image.Transient}}
+	h := &stubHub{err: edgeError{class: model.Transient}}
 	_, err := await(t, h, activities.AwaitHubScanInput{}, map[string]any{"failures": 1})
 	require.Error(t, err, "the second failure is tried again")
 	result, err := await(t, h, activities.AwaitHubScanInput{}, map[string]any{"failures": 2, "answered": time.Minute})
 	require.NoError(t, err)
-	require.Equal(t, image.Transient, result.Trouble.Class)
+	require.Equal(t, model.Transient, result.Trouble.Class)
 	require.Equal(t, time.Minute, result.Trouble.Answered)
 }
 
 func TestCountsDecidesWhetherAnUploadIsNeeded(t *testing.T) {
-	scan := func(state image.HubScanState, id string) image.HubScan {
-		return image.HubScan{State: state, ScanID: id}
+	scan := func(state model.HubScanState, id string) model.HubScan {
+		return model.HubScan{State: state, ScanID: id}
 	}
-	require.True(t, activities.Counts(scan(image.HubScanInProgress, "1"), "1"))
-	require.True(t, activities.Counts(scan(image.HubScanComplete, "1"), ""))
-	require.True(t, activities.Counts(scan(image.HubScanComplete, "2"), "1"))
-	require.False(t, activities.Counts(scan(image.HubScanComplete, "1"), "1"), "the scan a rescan is to replace")
-	require.False(t, activities.Counts(scan(image.HubScanFailed, "2"), "1"))
-	require.False(t, activities.Counts(scan(image.HubScanAbsent, ""), ""))
+	require.True(t, activities.Counts(scan(model.HubScanInProgress, "1"), "1"))
+	require.True(t, activities.Counts(scan(model.HubScanComplete, "1"), ""))
+	require.True(t, activities.Counts(scan(model.HubScanComplete, "2"), "1"))
+	require.False(t, activities.Counts(scan(model.HubScanComplete, "1"), "1"), "the scan a rescan is to replace")
+	require.False(t, activities.Counts(scan(model.HubScanFailed, "2"), "1"))
+	require.False(t, activities.Counts(scan(model.HubScanAbsent, ""), ""))
 }
 
 func TestBerthKeys(t *testing.T) {
-	key := activities.BerthKey{Digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", Chain: "01a2-b", Pull: 2, Attempt: 3}
-	again, err := activities.ParseBerthKey(key.String())
+	key := activities.WorkspaceKey{Digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", Chain: "01a2-b", Pull: 2, Attempt: 3}
+	again, err := activities.ParseWorkspaceKey(key.String())
 	require.NoError(t, err)
 	require.Equal(t, key, again)
 	for _, wrong := range []string{"", "a.b.1.2", key.Digest.Hex() + ".c.x.1", key.Digest.Hex() + ".c.1"} {
-		_, err := activities.ParseBerthKey(wrong)
+		_, err := activities.ParseWorkspaceKey(wrong)
 		require.Error(t, err, wrong)
 	}
 }
@@ -237,8 +237,8 @@ func TestBerthKeys(t *testing.T) {
 func FuzzParseBerthKey(f *testing.F) {
 	f.Add("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.chain.1.1")
 	f.Fuzz(func(t *testing.T, text string) {
-		if key, err := activities.ParseBerthKey(text); err == nil {
-			_, err := activities.ParseBerthKey(key.String())
+		if key, err := activities.ParseWorkspaceKey(text); err == nil {
+			_, err := activities.ParseWorkspaceKey(key.String())
 			require.NoError(t, err)
 		}
 	})

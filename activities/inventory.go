@@ -7,7 +7,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Inventories reaches the workflows around the join: inventories, clusters and images.
@@ -16,13 +16,13 @@ type Inventories interface {
 	ObserveImage(ctx context.Context, in EnsureImagesInput, e EnsureImage) error
 	// CheckImage gives the first run id of an image's workflow, empty when there is none, and reports whether it shows what
 	// the inventory knows of it.
-	CheckImage(ctx context.Context, known image.Summary) (chain string, same bool, err error)
+	CheckImage(ctx context.Context, known model.Summary) (chain string, same bool, err error)
 	// ForgetImage tells an image that a namespace does not run it any more.
-	ForgetImage(ctx context.Context, in EnsureImagesInput, d image.Digest) error
+	ForgetImage(ctx context.Context, in EnsureImagesInput, d model.Digest) error
 	// TellSummary tells an inventory what is known of an image. Open is false when there is no such inventory.
-	TellSummary(ctx context.Context, inventory string, s image.Summary) (open bool, err error)
+	NotifyInventory(ctx context.Context, inventory string, s model.Summary) (open bool, err error)
 	// TellCluster tells a cluster the counts of a namespace; its workflow is started unless the namespace ended.
-	TellCluster(ctx context.Context, s NamespaceSeen) error
+	NotifyCluster(ctx context.Context, s NamespaceSeen) error
 	// EmptyNamespace tells an inventory that nothing older than a version is left in its namespace, or to end. Open is
 	// false when there is no such inventory.
 	EmptyNamespace(ctx context.Context, cluster string, n EmptyNamespace, forget bool) (open bool, err error)
@@ -41,23 +41,23 @@ type EnsureImagesInput struct {
 	Cluster   string `json:"cluster"`
 	Namespace string `json:"namespace"`
 	// Version orders what this namespace says to an image; Until is when its reference ends unless it is repeated.
-	Version image.Version `json:"version"`
+	Version model.Version `json:"version"`
 	Until   time.Time     `json:"until"`
 	// Class and Domain are those of a scan, should one be needed.
-	Class  string `json:"class"`
-	Domain string `json:"domain"`
+	Priority string `json:"priority"`
+	Domain   string `json:"domain"`
 
 	Images []EnsureImage  `json:"images,omitempty"`
-	Forget []image.Digest `json:"forget,omitempty"`
+	Forget []model.Digest `json:"forget,omitempty"`
 }
 
 // EnsureImage is one image of a namespace.
 type EnsureImage struct {
-	Names    []image.Name    `json:"names"`
-	Platform image.Platform  `json:"platform,omitzero"`
-	HubNames *image.HubNames `json:"hubNames,omitempty"`
+	Names    []model.Name    `json:"names"`
+	Platform model.Platform  `json:"platform,omitzero"`
+	HubNames *model.HubNames `json:"hubNames,omitempty"`
 	// Known is what the namespace knows of it; its digest names the image.
-	Known image.Summary `json:"known"`
+	Known model.Summary `json:"known"`
 	// Check says that the image need only be told if it is gone, is another than the Chain that was told, or shows something
 	// else than what is known.
 	Check bool   `json:"check,omitempty"`
@@ -66,9 +66,9 @@ type EnsureImage struct {
 
 // EnsureImagesResult names the images that could not be told, each with why; the others were.
 type EnsureImagesResult struct {
-	Failed map[image.Digest]string `json:"failed,omitempty"`
+	Failed map[model.Digest]string `json:"failed,omitempty"`
 	// Chains are the first run ids of the images that were found as they should be.
-	Chains map[image.Digest]string `json:"chains,omitempty"`
+	Chains map[model.Digest]string `json:"chains,omitempty"`
 }
 
 // tellAtOnce is how many workflows one step speaks to at a time.
@@ -76,11 +76,11 @@ const tellAtOnce = 8
 
 // EnsureImages tells the workflows of images that a namespace runs them, and others that it does no more.
 func (s *InventorySteps) EnsureImages(ctx context.Context, in EnsureImagesInput) (EnsureImagesResult, error) {
-	result := EnsureImagesResult{Failed: map[image.Digest]string{}, Chains: map[image.Digest]string{}}
+	result := EnsureImagesResult{Failed: map[model.Digest]string{}, Chains: map[model.Digest]string{}}
 	beat := startPulse(ctx, Progress{Phase: "tell images"})
 	defer beat.end()
 	var lock sync.Mutex
-	note := func(d image.Digest, chain string, err error) {
+	note := func(d model.Digest, chain string, err error) {
 		lock.Lock()
 		defer lock.Unlock()
 		switch {
@@ -94,7 +94,7 @@ func (s *InventorySteps) EnsureImages(ctx context.Context, in EnsureImagesInput)
 		chain, err := s.ensure(ctx, in, e)
 		note(e.Known.Digest, chain, err)
 	})
-	each(in.Forget, func(d image.Digest) { note(d, "", s.inventories.ForgetImage(ctx, in, d)) })
+	each(in.Forget, func(d model.Digest) { note(d, "", s.inventories.ForgetImage(ctx, in, d)) })
 	if len(result.Failed) > 0 {
 		activity.GetLogger(ctx).Warn("images not told", "count", len(result.Failed))
 	}
@@ -131,7 +131,7 @@ func each[T any](things []T, do func(T)) {
 
 // PublishSummaryInput is what is known of an image, and the ids of the inventories to be told.
 type PublishSummaryInput struct {
-	Summary image.Summary `json:"summary"`
+	Summary model.Summary `json:"summary"`
 	To      []string      `json:"to"`
 }
 
@@ -146,7 +146,7 @@ func (s *InventorySteps) PublishSummary(ctx context.Context, in PublishSummaryIn
 	var result PublishSummaryResult
 	var lock sync.Mutex
 	each(in.To, func(id string) {
-		open, err := s.inventories.TellSummary(ctx, id, in.Summary)
+		open, err := s.inventories.NotifyInventory(ctx, id, in.Summary)
 		lock.Lock()
 		defer lock.Unlock()
 		switch {

@@ -11,15 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // joinWorld stands in for the workflows around the join.
 type joinWorld struct {
 	lock sync.Mutex
 	// chains are the images that run, odd those that show something else than is known; broken ones cannot be reached.
-	chains      map[image.Digest]string
-	odd, broken map[image.Digest]bool
+	chains      map[model.Digest]string
+	odd, broken map[model.Digest]bool
 	// open are the inventories that run; what begins with "broken" cannot be reached.
 	open               []string
 	observed, told     []string
@@ -38,7 +38,7 @@ func (w *joinWorld) ObserveImage(_ context.Context, in EnsureImagesInput, e Ensu
 	return nil
 }
 
-func (w *joinWorld) CheckImage(_ context.Context, known image.Summary) (string, bool, error) {
+func (w *joinWorld) CheckImage(_ context.Context, known model.Summary) (string, bool, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	if w.broken[known.Digest] {
@@ -47,14 +47,14 @@ func (w *joinWorld) CheckImage(_ context.Context, known image.Summary) (string, 
 	return w.chains[known.Digest], w.chains[known.Digest] != "" && !w.odd[known.Digest], nil
 }
 
-func (w *joinWorld) ForgetImage(_ context.Context, _ EnsureImagesInput, d image.Digest) error {
+func (w *joinWorld) ForgetImage(_ context.Context, _ EnsureImagesInput, d model.Digest) error {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	w.forgotten = append(w.forgotten, string(d))
 	return nil
 }
 
-func (w *joinWorld) TellSummary(_ context.Context, inventory string, _ image.Summary) (bool, error) {
+func (w *joinWorld) NotifyInventory(_ context.Context, inventory string, _ model.Summary) (bool, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	if strings.HasPrefix(inventory, "broken") {
@@ -64,7 +64,7 @@ func (w *joinWorld) TellSummary(_ context.Context, inventory string, _ image.Sum
 	return slices.Contains(w.open, inventory), nil
 }
 
-func (w *joinWorld) TellCluster(_ context.Context, s NamespaceSeen) error {
+func (w *joinWorld) NotifyCluster(_ context.Context, s NamespaceSeen) error {
 	w.told = append(w.told, s.Cluster)
 	return nil
 }
@@ -88,21 +88,21 @@ func inventoryStep[In, Out any](t *testing.T, step func(context.Context, In) (Ou
 
 func TestImagesAreToldUnlessTheyAreAsTheyShouldBe(t *testing.T) {
 	w := &joinWorld{
-		chains: map[image.Digest]string{"fine": "f", "first": "1", "other": "new", "odd": "o"},
-		odd:    map[image.Digest]bool{"odd": true}, broken: map[image.Digest]bool{"broken": true, "out": true},
+		chains: map[model.Digest]string{"fine": "f", "first": "1", "other": "new", "odd": "o"},
+		odd:    map[model.Digest]bool{"odd": true}, broken: map[model.Digest]bool{"broken": true, "out": true},
 	}
-	run := func(d image.Digest, check bool, chain string) EnsureImage {
-		return EnsureImage{Known: image.Unscanned(d), Check: check, Chain: chain}
+	run := func(d model.Digest, check bool, chain string) EnsureImage {
+		return EnsureImage{Known: model.Unscanned(d), Check: check, Chain: chain}
 	}
 	in := EnsureImagesInput{Cluster: "c", Namespace: "n", Images: []EnsureImage{
 		run("new", false, ""), run("fine", true, "f"), run("first", true, ""), run("other", true, "old"), run("odd", true, "o"), run("gone", true, "g"),
 		run("broken", false, ""), run("out", true, ""),
-	}, Forget: []image.Digest{"past"}}
+	}, Forget: []model.Digest{"past"}}
 	result := inventoryStep(t, NewInventorySteps(w).EnsureImages, in)
 	slices.Sort(w.observed)
 	require.Equal(t, []string{"c/n gone", "c/n new", "c/n odd", "c/n other"}, w.observed)
-	require.Equal(t, map[image.Digest]string{"fine": "f", "first": "1"}, result.Chains)
-	require.Equal(t, map[image.Digest]string{"broken": "down", "out": "down"}, result.Failed)
+	require.Equal(t, map[model.Digest]string{"fine": "f", "first": "1"}, result.Chains)
+	require.Equal(t, map[model.Digest]string{"broken": "down", "out": "down"}, result.Failed)
 	require.Equal(t, []string{"past"}, w.forgotten)
 }
 

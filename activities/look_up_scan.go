@@ -6,7 +6,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // quickRetries is how often the server repeats a call to a hub that failed in passing before the failure becomes a result.
@@ -20,7 +20,7 @@ type LookUpScanInput struct {
 
 // LookUpScanResult is what the hub knows, or why it could not say.
 type LookUpScanResult struct {
-	Scan    image.HubScan `json:"scan"`
+	Scan    model.HubScan `json:"scan"`
 	Trouble *HubTrouble   `json:"trouble,omitempty"`
 }
 
@@ -42,12 +42,12 @@ func (s *HubSteps) LookUpScan(ctx context.Context, in LookUpScanInput) (LookUpSc
 
 // FetchVerdictInput names a complete scan.
 type FetchVerdictInput struct {
-	Scan image.HubScan `json:"scan"`
+	Scan model.HubScan `json:"scan"`
 }
 
 // FetchVerdictResult is the judgement, or why it could not be read.
 type FetchVerdictResult struct {
-	Verdict image.Verdict `json:"verdict"`
+	Verdict model.Verdict `json:"verdict"`
 	Trouble *HubTrouble   `json:"trouble,omitempty"`
 }
 
@@ -78,10 +78,10 @@ type FetchFindingsInput struct {
 }
 
 // FetchFindings reads one page of findings for somebody who asked; no workflow carries them.
-func (s *HubSteps) FetchFindings(ctx context.Context, in FetchFindingsInput) (image.FindingsPage, error) {
+func (s *HubSteps) FetchFindings(ctx context.Context, in FetchFindingsInput) (model.FindingsPage, error) {
 	h, err := s.hub(in.Hub)
 	if err != nil {
-		return image.FindingsPage{}, asApplicationError(err)
+		return model.FindingsPage{}, asApplicationError(err)
 	}
 	page, err := h.Findings(ctx, in.VersionURL, in.Offset, in.Limit)
 	return page, asApplicationError(err)
@@ -94,7 +94,7 @@ func troubleOrRetry(ctx context.Context, err error, failures int) (*HubTrouble, 
 		return nil, ctx.Err()
 	}
 	trouble := troubleOf(err)
-	if trouble.Class == image.Transient && trouble.RetryAfter == 0 && failures <= quickRetries {
+	if trouble.Class == model.Transient && trouble.RetryAfter == 0 && failures <= quickRetries {
 		return nil, asApplicationError(err)
 	}
 	return trouble, nil

@@ -3,7 +3,7 @@ package activities
 import (
 	"context"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // NamespaceSeen are the counts of one namespace, told by its Inventory to its Cluster.
@@ -17,22 +17,22 @@ type NamespaceSeen struct {
 	Violations int `json:"violations"`
 	// Refused is how many pods there are beyond what an inventory can hold.
 	Refused int           `json:"refused,omitempty"`
-	Version image.Version `json:"version"`
+	Version model.Version `json:"version"`
 	// Snapshot is the version of the last complete snapshot of the namespace.
-	Snapshot image.Version `json:"snapshot,omitzero"`
+	Snapshot model.Version `json:"snapshot,omitzero"`
 	// Ended says that the inventory is empty and closes.
 	Ended bool `json:"ended,omitempty"`
 }
 
 // TellCluster tells a cluster the counts of one of its namespaces.
-func (s *InventorySteps) TellCluster(ctx context.Context, seen NamespaceSeen) error {
-	return asApplicationError(s.inventories.TellCluster(ctx, seen))
+func (s *InventorySteps) NotifyCluster(ctx context.Context, seen NamespaceSeen) error {
+	return asApplicationError(s.inventories.NotifyCluster(ctx, seen))
 }
 
 // EmptyNamespace is a namespace that a snapshot of this version did not name.
 type EmptyNamespace struct {
 	Name    string        `json:"name"`
-	Version image.Version `json:"version"`
+	Version model.Version `json:"version"`
 }
 
 // EmptyNamespacesInput are namespaces to be emptied.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Holder is a ScanImage as the pool of hubs knows it.
@@ -103,7 +103,7 @@ type CheckHubScanInput struct {
 
 // CheckHubScanResult is what the hub knows, or why it could not say.
 type CheckHubScanResult struct {
-	Scan    image.HubScan `json:"scan"`
+	Scan    model.HubScan `json:"scan"`
 	Trouble *HubTrouble   `json:"trouble,omitempty"`
 }
 

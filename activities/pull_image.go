@@ -5,25 +5,25 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // PullImageInput says what to pull.
 type PullImageInput struct {
-	Digest image.Digest `json:"digest"`
+	Digest model.Digest `json:"digest"`
 	// Names are tried in order.
-	Names []image.Name `json:"names"`
+	Names []model.Name `json:"names"`
 	// Chain and Pull name the berth: the first run id of the scan, and how many times it has pulled.
 	Chain string `json:"chain"`
 	Pull  int    `json:"pull"`
 }
 
 // PullImage takes a berth on this host and pulls the image into it. It answers with the place, so that the next steps run here.
-func (s *ScannerSteps) PullImage(ctx context.Context, in PullImageInput) (Place, error) {
-	key := BerthKey{Digest: in.Digest, Chain: in.Chain, Pull: in.Pull, Attempt: int(activity.GetInfo(ctx).Attempt)}.String()
+func (s *ScannerSteps) PullImage(ctx context.Context, in PullImageInput) (Workspace, error) {
+	key := WorkspaceKey{Digest: in.Digest, Chain: in.Chain, Pull: in.Pull, Attempt: int(activity.GetInfo(ctx).Attempt)}.String()
 	directory, settled, err := s.berths.Take(key)
 	if err != nil {
-		return Place{}, asApplicationError(err)
+		return Workspace{}, asApplicationError(err)
 	}
 	defer settled()
 	beat := startPulse(ctx, Progress{Phase: "pull"})
@@ -35,9 +35,9 @@ func (s *ScannerSteps) PullImage(ctx context.Context, in PullImageInput) (Place,
 		err = s.berths.Keep(key)
 	}
 	if err != nil {
-		return Place{}, s.abandon(ctx, key, err)
+		return Workspace{}, s.abandon(ctx, key, err)
 	}
-	return Place{Host: s.berths.Host(), Berth: key, Name: pulled.Name, Bytes: pulled.Bytes, Size: pulled.Size}, nil
+	return Workspace{Host: s.berths.Host(), Berth: key, Name: pulled.Name, Bytes: pulled.Bytes, Size: pulled.Size}, nil
 }
 
 // abandon frees the berth of a step that failed for good and answers for the failure.

@@ -8,7 +8,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // changesAtMost bounds one answer: 5,000 changes are about a mebibyte, half of what an answer may have.
@@ -24,7 +24,7 @@ type ReadChangesInput struct {
 // ReadChangesResult is what happened in the window, or why the hub did not say.
 type ReadChangesResult struct {
 	// Changes has one for each version, the newest, oldest first.
-	Changes []image.HubChange `json:"changes,omitempty"`
+	Changes []model.HubChange `json:"changes,omitempty"`
 	// Until is the hub's time up to which the answer is complete.
 	Until time.Time `json:"until"`
 	// Now is the hub's time when it answered.
@@ -56,22 +56,22 @@ func (s *HubSteps) ReadChanges(ctx context.Context, in ReadChangesInput) (ReadCh
 }
 
 // newestOfEach keeps one change for each version. That a version is gone outweighs whatever else happened to it.
-func newestOfEach(changes []image.HubChange) []image.HubChange {
-	newest := map[string]image.HubChange{}
+func newestOfEach(changes []model.HubChange) []model.HubChange {
+	newest := map[string]model.HubChange{}
 	for _, c := range changes {
 		was, known := newest[c.VersionURL]
 		switch {
 		case !known:
 			newest[c.VersionURL] = c
-		case c.Kind == image.HubChangeRemoved, was.Kind != image.HubChangeRemoved && c.At.After(was.At):
+		case c.Kind == model.HubChangeRemoved, was.Kind != model.HubChangeRemoved && c.At.After(was.At):
 			newest[c.VersionURL] = c
 		}
 	}
-	kept := make([]image.HubChange, 0, len(newest))
+	kept := make([]model.HubChange, 0, len(newest))
 	for _, c := range newest {
 		kept = append(kept, c)
 	}
-	slices.SortFunc(kept, func(a, b image.HubChange) int {
+	slices.SortFunc(kept, func(a, b model.HubChange) int {
 		if order := a.At.Compare(b.At); order != 0 {
 			return order
 		}
@@ -81,7 +81,7 @@ func newestOfEach(changes []image.HubChange) []image.HubChange {
 }
 
 // bounded cuts the answer at a time, so that the next window goes on there.
-func bounded(changes []image.HubChange, until, now time.Time) ReadChangesResult {
+func bounded(changes []model.HubChange, until, now time.Time) ReadChangesResult {
 	result := ReadChangesResult{Changes: changes, Until: until, Now: now}
 	if now.Before(until) {
 		result.Until = now
@@ -90,7 +90,7 @@ func bounded(changes []image.HubChange, until, now time.Time) ReadChangesResult 
 		return result
 	}
 	cut := changes[changesAtMost].At
-	result.Changes = slices.DeleteFunc(changes, func(c image.HubChange) bool { return !c.At.Before(cut) })
+	result.Changes = slices.DeleteFunc(changes, func(c model.HubChange) bool { return !c.At.Before(cut) })
 	if len(result.Changes) == 0 {
 		result.TooMany = true
 		return result
@@ -107,7 +107,7 @@ type FindImagesInput struct {
 
 // FindImagesResult are the images behind it; none when it is gone.
 type FindImagesResult struct {
-	Digests []image.Digest `json:"digests,omitempty"`
+	Digests []model.Digest `json:"digests,omitempty"`
 	Trouble *HubTrouble    `json:"trouble,omitempty"`
 }
 
@@ -124,7 +124,7 @@ func (s *HubSteps) FindImages(ctx context.Context, in FindImagesInput) (FindImag
 		return FindImagesResult{Digests: digests}, nil
 	}
 	trouble, retry := troubleOrRetry(ctx, err, int(activity.GetInfo(ctx).Attempt))
-	if trouble != nil && trouble.Class == image.NotFound {
+	if trouble != nil && trouble.Class == model.NotFound {
 		return FindImagesResult{}, nil
 	}
 	return FindImagesResult{Trouble: trouble}, retry

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func readChanges(t *testing.T, h *stubHub, until time.Time) activities.ReadChangesResult {
@@ -24,16 +24,16 @@ func readChanges(t *testing.T, h *stubHub, until time.Time) activities.ReadChang
 func at(ago time.Duration) time.Time { return hubTime.Add(-ago) }
 
 func TestOfSeveralChangesOfAVersionTheNewestCountsOrThatItIsGone(t *testing.T) {
-	h := &stubHub{changes: []image.HubChange{
-		{VersionURL: "v/1", Kind: image.HubChangePolicy, At: at(3 * time.Minute)},
-		{VersionURL: "v/1", Kind: image.HubChangeVulnerability, At: at(time.Minute)},
-		{VersionURL: "v/2", Kind: image.HubChangeRemoved, At: at(4 * time.Minute)},
-		{VersionURL: "v/2", Kind: image.HubChangeBOM, At: at(2 * time.Minute)},
+	h := &stubHub{changes: []model.HubChange{
+		{VersionURL: "v/1", Kind: model.HubChangePolicy, At: at(3 * time.Minute)},
+		{VersionURL: "v/1", Kind: model.HubChangeVulnerability, At: at(time.Minute)},
+		{VersionURL: "v/2", Kind: model.HubChangeRemoved, At: at(4 * time.Minute)},
+		{VersionURL: "v/2", Kind: model.HubChangeBOM, At: at(2 * time.Minute)},
 	}}
 	result := readChanges(t, h, hubTime.Add(time.Hour))
-	require.Equal(t, []image.HubChange{
-		{VersionURL: "v/2", Kind: image.HubChangeRemoved, At: at(4 * time.Minute)},
-		{VersionURL: "v/1", Kind: image.HubChangeVulnerability, At: at(time.Minute)},
+	require.Equal(t, []model.HubChange{
+		{VersionURL: "v/2", Kind: model.HubChangeRemoved, At: at(4 * time.Minute)},
+		{VersionURL: "v/1", Kind: model.HubChangeVulnerability, At: at(time.Minute)},
 	}, result.Changes)
 	require.Equal(t, hubTime, result.Until, "nothing is known of what comes later")
 }
@@ -41,7 +41,7 @@ func TestOfSeveralChangesOfAVersionTheNewestCountsOrThatItIsGone(t *testing.T) {
 func TestAnAnswerThatIsTooLongIsCutAtATime(t *testing.T) {
 	h := &stubHub{}
 	for i := range 6000 {
-		h.changes = append(h.changes, image.HubChange{VersionURL: fmt.Sprint("v/", i), Kind: image.HubChangeBOM, At: at(time.Duration(6000-i) * time.Millisecond)})
+		h.changes = append(h.changes, model.HubChange{VersionURL: fmt.Sprint("v/", i), Kind: model.HubChangeBOM, At: at(time.Duration(6000-i) * time.Millisecond)})
 	}
 	result := readChanges(t, h, hubTime)
 	require.Len(t, result.Changes, 5000)
@@ -55,12 +55,12 @@ func TestAnAnswerThatIsTooLongIsCutAtATime(t *testing.T) {
 }
 
 func TestAHubThatKeepsNoListOfChangesSaysWhy(t *testing.T) {
-	for _, class := range []image.FailureClass{image.Unsupported, image.NotFound, image.Unauthorized} {
+	for _, class := range []model.FailureClass{model.Unsupported, model.NotFound, model.Unauthorized} {
 		result := readChanges(t, &stubHub{err: edgeError{class: class}}, hubTime)
 		require.Nil(t, result.Trouble)
 		require.Equal(t, "the edge said "+string(class), result.NoList)
 	}
-	result := readChanges(t, &stubHub{err: edgeError{class: image.Throttled, after: time.Minute}}, hubTime)
+	result := readChanges(t, &stubHub{err: edgeError{class: model.Throttled, after: time.Minute}}, hubTime)
 	require.Equal(t, time.Minute, result.Trouble.RetryAfter)
 }
 
@@ -73,7 +73,7 @@ func TestNobodyIsBehindAVersionThatIsGone(t *testing.T) {
 		require.NoError(t, value.Get(&result))
 		return result
 	}
-	require.Equal(t, activities.FindImagesResult{Digests: []image.Digest{"d"}}, find(&stubHub{digests: []image.Digest{"d"}}))
-	require.Equal(t, activities.FindImagesResult{}, find(&stubHub{err: edgeError{class: image.NotFound}}))
-	require.Equal(t, image.Unauthorized, find(&stubHub{err: edgeError{class: image.Unauthorized}}).Trouble.Class)
+	require.Equal(t, activities.FindImagesResult{Digests: []model.Digest{"d"}}, find(&stubHub{digests: []model.Digest{"d"}}))
+	require.Equal(t, activities.FindImagesResult{}, find(&stubHub{err: edgeError{class: model.NotFound}}))
+	require.Equal(t, model.Unauthorized, find(&stubHub{err: edgeError{class: model.Unauthorized}}).Trouble.Class)
 }

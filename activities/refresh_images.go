@@ -4,14 +4,14 @@ import (
 	"context"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // JudgedImage is an image and the verdict it has, as the list of images shows it: a moment old, good enough to decide
 // which hub's answers are worth reading again.
 type JudgedImage struct {
-	Digest image.Digest `json:"digest"`
-	// Version is the image.VersionKey of its verdict.
+	Digest model.Digest `json:"digest"`
+	// Version is the model.VersionKey of its verdict.
 	Version string `json:"version"`
 	// AsOf is the hub's time up to which the verdict holds.
 	AsOf time.Time `json:"asOf"`
@@ -24,9 +24,9 @@ type Images interface {
 	// JudgedShare lists the images with a verdict of the hub whose digests begin with the two hexadecimal digits.
 	JudgedShare(ctx context.Context, hub, digits string) ([]JudgedImage, error)
 	// Judge tells an image that a hub judges it otherwise now; false when no such image is known.
-	Judge(ctx context.Context, d image.Digest, v image.Verdict) (bool, error)
+	Judge(ctx context.Context, d model.Digest, v model.Verdict) (bool, error)
 	// RescanLost asks for a new scan when the image still shows a verdict that the hub no longer has.
-	RescanLost(ctx context.Context, d image.Digest, hub, version string) (bool, error)
+	RescanLost(ctx context.Context, d model.Digest, hub, version string) (bool, error)
 }
 
 // RefreshSteps are the steps of a refresh that only speak to the images' workflows.
@@ -60,23 +60,23 @@ func (s *RefreshSteps) ListJudged(ctx context.Context, in ListJudgedInput) (List
 }
 
 // TellJudgedInput is a hub's newer verdict on some images, or that it has none any more.
-type TellJudgedInput struct {
-	Digests []image.Digest `json:"digests"`
+type NotifyJudgedInput struct {
+	Digests []model.Digest `json:"digests"`
 	// Verdict is nil when the hub has deleted the version.
-	Verdict *image.Verdict `json:"verdict,omitempty"`
+	Verdict *model.Verdict `json:"verdict,omitempty"`
 	Hub     string         `json:"hub"`
-	// Version is the image.VersionKey that was read, or is gone.
+	// Version is the model.VersionKey that was read, or is gone.
 	Version string `json:"version"`
 }
 
 // TellJudgedResult counts the images that took it; others are not known any more.
-type TellJudgedResult struct {
+type NotifyJudgedResult struct {
 	Told int `json:"told"`
 }
 
 // TellJudged brings images what a hub says of them now.
-func (s *RefreshSteps) TellJudged(ctx context.Context, in TellJudgedInput) (TellJudgedResult, error) {
-	var result TellJudgedResult
+func (s *RefreshSteps) NotifyJudged(ctx context.Context, in NotifyJudgedInput) (NotifyJudgedResult, error) {
+	var result NotifyJudgedResult
 	for _, d := range in.Digests {
 		tell := func() (bool, error) { return s.images.RescanLost(ctx, d, in.Hub, in.Version) }
 		if in.Verdict != nil {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // ScanOutcome is how a scan ended.
@@ -19,16 +19,16 @@ const (
 
 // ScanReport is the outcome of one ScanImage, told to its Image.
 type ScanReport struct {
-	Digest image.Digest `json:"digest"`
+	Digest model.Digest `json:"digest"`
 	// Chain is the first run id of the ScanImage.
 	Chain   string      `json:"chain"`
 	Outcome ScanOutcome `json:"outcome"`
 	// Started is when the scan began; a report of an older scan never overwrites a newer one's.
 	Started time.Time `json:"started"`
 	// Verdict is set when the scan completed.
-	Verdict *image.Verdict `json:"verdict,omitempty"`
+	Verdict *model.Verdict `json:"verdict,omitempty"`
 	// Failure is set when it failed.
-	Failure *image.Failure `json:"failure,omitempty"`
+	Failure *model.Failure `json:"failure,omitempty"`
 }
 
 // Reporter brings a report to the image it is about, starting the Image workflow if there is none.

@@ -7,19 +7,19 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Resolver turns a reference into the manifest of one platform.
 type Resolver interface {
-	Resolve(ctx context.Context, reference string, platform image.Platform, credential string) (ResolvedImage, error)
+	Resolve(ctx context.Context, reference string, platform model.Platform, credential string) (ResolvedImage, error)
 }
 
 // ResolvedImage is the manifest a reference leads to.
 type ResolvedImage struct {
-	Digest   image.Digest   `json:"digest"`
-	Name     image.Name     `json:"name"`
-	Platform image.Platform `json:"platform"`
+	Digest   model.Digest   `json:"digest"`
+	Name     model.Name     `json:"name"`
+	Platform model.Platform `json:"platform"`
 	// Size is the sum of the compressed layers in bytes.
 	Size int64 `json:"size,omitempty"`
 }
@@ -40,7 +40,7 @@ type ResolveRequest struct {
 	// Reference is any form a person or a runtime writes: tag, index digest or manifest digest.
 	Reference string `json:"reference"`
 	// Platform picks the manifest out of an index; empty means the worker's own.
-	Platform image.Platform `json:"platform"`
+	Platform model.Platform `json:"platform"`
 	// Credential is a credential's name.
 	Credential string `json:"credential,omitempty"`
 }
@@ -86,7 +86,7 @@ func (s *RegistrySteps) ResolveImages(ctx context.Context, in ResolveImagesInput
 func (s *RegistrySteps) resolve(ctx context.Context, r ResolveRequest) Resolution {
 	platform := r.Platform
 	if platform.Architecture == "" {
-		platform = image.Platform{OS: "linux", Architecture: runtime.GOARCH}
+		platform = model.Platform{OS: "linux", Architecture: runtime.GOARCH}
 	}
 	r.Platform = platform
 	found, err := s.resolved.resolve(ctx, r, func() (ResolvedImage, error) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // resolvedAtMost is how many resolutions a process remembers; each has a few hundred bytes.
@@ -48,7 +48,7 @@ func pinned(reference string) bool {
 	if !found {
 		return false
 	}
-	_, err := image.ParseDigest(digest)
+	_, err := model.ParseDigest(digest)
 	return err == nil
 }
 

@@ -13,11 +13,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func question(n int) ResolveRequest {
-	return ResolveRequest{Reference: fmt.Sprintf("registry.example/app@sha256:%064x", n), Platform: image.Platform{OS: "linux", Architecture: "amd64"}}
+	return ResolveRequest{Reference: fmt.Sprintf("registry.example/app@sha256:%064x", n), Platform: model.Platform{OS: "linux", Architecture: "amd64"}}
 }
 
 func TestPinnedReferenceIsAskedForOnce(t *testing.T) {

@@ -10,16 +10,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/berth"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/workspace"
+	"github.com/perceptor/perceptor/model"
 )
 
-const someDigest = image.Digest("sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+const someDigest = model.Digest("sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
 
 // stubPuller writes a tar, or fails.
 type stubPuller struct{ err error }
 
-func (p stubPuller) Pull(_ context.Context, names []image.Name, _ image.Digest, tar string, progress func(done, total int64)) (activities.PulledImage, error) {
+func (p stubPuller) Pull(_ context.Context, names []model.Name, _ model.Digest, tar string, progress func(done, total int64)) (activities.PulledImage, error) {
 	progress(1, 2)
 	if p.err != nil {
 		return activities.PulledImage{}, errors.Join(p.err, os.WriteFile(tar+".partial", nil, 0o600))
@@ -33,7 +33,7 @@ type stubClient struct {
 	uploads            int
 }
 
-func (c *stubClient) List(_ context.Context, _, document, _ string, _ image.HubNames, progress func(phase string, done, total int64)) (int, error) {
+func (c *stubClient) GenerateSBOM(_ context.Context, _, document, _ string, _ model.HubNames, progress func(phase string, done, total int64)) (int, error) {
 	progress("catalogue", 1, 2)
 	if c.listErr != nil {
 		return 0, c.listErr
@@ -41,14 +41,14 @@ func (c *stubClient) List(_ context.Context, _, document, _ string, _ image.HubN
 	return 3, os.WriteFile(document, []byte("{}"), 0o600)
 }
 
-func (c *stubClient) Upload(context.Context, string, image.UploadTarget, image.HubNames, image.AttemptID, func(phase string, done, total int64)) (string, error) {
+func (c *stubClient) Upload(context.Context, string, model.UploadTarget, model.HubNames, model.AttemptID, func(phase string, done, total int64)) (string, error) {
 	c.uploads++
 	return "scan-1", c.uploadErr
 }
 
 // host is one scanner host with everything around it made small.
 type host struct {
-	yard   *berth.Yard
+	pool   *workspace.Pool
 	hub    *stubHub
 	client *stubClient
 	steps  *activities.ScannerSteps
@@ -56,29 +56,29 @@ type host struct {
 
 func newHost(t *testing.T, pull error) *host {
 	t.Helper()
-	yard, err := berth.Open(t.TempDir(), "host-1", 2)
+	pool, err := workspace.Open(t.TempDir(), "host-1", 2)
 	require.NoError(t, err)
-	h := &host{yard: yard, hub: &stubHub{found: image.HubScan{State: image.HubScanAbsent}}, client: &stubClient{}}
-	h.steps = activities.NewScannerSteps(stubPuller{err: pull}, h.client, yard, activities.HubMap{"a": h.hub})
+	h := &host{pool: pool, hub: &stubHub{found: model.HubScan{State: model.HubScanAbsent}}, client: &stubClient{}}
+	h.steps = activities.NewScannerSteps(stubPuller{err: pull}, h.client, pool, activities.HubMap{"a": h.hub})
 	return h
 }
 
-func (h *host) pull(t *testing.T) (activities.Place, error) {
+func (h *host) pull(t *testing.T) (activities.Workspace, error) {
 	t.Helper()
 	value, err := environment(t, h.steps).ExecuteActivity(h.steps.PullImage, activities.PullImageInput{
-		Digest: someDigest, Names: []image.Name{{Repository: "r", Tag: "1"}}, Chain: "chain", Pull: 1,
+		Digest: someDigest, Names: []model.Name{{Repository: "r", Tag: "1"}}, Chain: "chain", Pull: 1,
 	})
 	if err != nil {
-		return activities.Place{}, err
+		return activities.Workspace{}, err
 	}
-	var place activities.Place
-	require.NoError(t, value.Get(&place))
-	return place, nil
+	var workspace activities.Workspace
+	require.NoError(t, value.Get(&workspace))
+	return workspace, nil
 }
 
-func (h *host) upload(t *testing.T, place activities.Place) (activities.UploadScanResult, error) {
+func (h *host) upload(t *testing.T, workspace activities.Workspace) (activities.UploadScanResult, error) {
 	t.Helper()
-	value, err := environment(t, h.steps).ExecuteActivity(h.steps.UploadScan, activities.UploadScanInput{Place: place, Hub: "a", Names: image.HubNames{Scan: "x"}})
+	value, err := environment(t, h.steps).ExecuteActivity(h.steps.UploadScan, activities.UploadScanInput{Workspace: workspace, Hub: "a", Names: model.HubNames{Scan: "x"}})
 	if err != nil {
 		return activities.UploadScanResult{}, err
 	}
@@ -89,78 +89,78 @@ func (h *host) upload(t *testing.T, place activities.Place) (activities.UploadSc
 
 func TestBerthIsHeldFromPullToUpload(t *testing.T) {
 	h := newHost(t, nil)
-	place, err := h.pull(t)
+	workspace, err := h.pull(t)
 	require.NoError(t, err)
-	require.Equal(t, "host-1", place.Host)
-	require.Len(t, h.yard.List(), 1)
-	directory, found := h.yard.Find(place.Berth)
+	require.Equal(t, "host-1", workspace.Host)
+	require.Len(t, h.pool.List(), 1)
+	directory, found := h.pool.Find(workspace.Berth)
 	require.True(t, found)
 
-	_, err = environment(t, h.steps).ExecuteActivity(h.steps.RunScanClient, activities.RunScanClientInput{Place: place})
+	_, err = environment(t, h.steps).ExecuteActivity(h.steps.GenerateSBOM, activities.GenerateSBOMInput{Workspace: workspace})
 	require.NoError(t, err)
 	require.NoFileExists(t, filepath.Join(directory, "image.tar"), "the tar is not needed any more")
-	require.Len(t, h.yard.List(), 1)
+	require.Len(t, h.pool.List(), 1)
 
-	result, err := h.upload(t, place)
+	result, err := h.upload(t, workspace)
 	require.NoError(t, err)
 	require.Nil(t, result.Trouble)
 	require.Equal(t, "scan-1", result.Scan.ScanID)
-	require.Empty(t, h.yard.List())
+	require.Empty(t, h.pool.List())
 }
 
 func TestFailedPullLeavesNothing(t *testing.T) {
-	h := newHost(t, edgeError{class: image.NotFound})
+	h := newHost(t, edgeError{class: model.NotFound})
 	_, err := h.pull(t)
 	app := applicationError(t, err)
-	require.Equal(t, string(image.NotFound), app.Type())
+	require.Equal(t, string(model.NotFound), app.Type())
 	require.True(t, app.NonRetryable())
-	require.Empty(t, h.yard.List())
+	require.Empty(t, h.pool.List())
 }
 
 func TestListingThatFailsForGoodFreesTheBerth(t *testing.T) {
-	for class, kept := range map[image.FailureClass]int{image.Invalid: 0, image.Transient: 1} {
+	for class, kept := range map[model.FailureClass]int{model.Invalid: 0, model.Transient: 1} {
 		h := newHost(t, nil)
-		place, err := h.pull(t)
+		workspace, err := h.pull(t)
 		require.NoError(t, err)
 		h.client.listErr = edgeError{class: class}
-		_, err = environment(t, h.steps).ExecuteActivity(h.steps.RunScanClient, activities.RunScanClientInput{Place: place})
+		_, err = environment(t, h.steps).ExecuteActivity(h.steps.GenerateSBOM, activities.GenerateSBOMInput{Workspace: workspace})
 		require.Equal(t, !class.Temporary(), applicationError(t, err).NonRetryable())
-		require.Len(t, h.yard.List(), kept, "%s", class)
+		require.Len(t, h.pool.List(), kept, "%s", class)
 	}
 }
 
 func TestStepsOnABerthThatIsGoneSaySo(t *testing.T) {
 	h := newHost(t, nil)
-	gone := activities.Place{Host: "host-1", Berth: "gone"}
-	_, err := environment(t, h.steps).ExecuteActivity(h.steps.RunScanClient, activities.RunScanClientInput{Place: gone})
-	require.Equal(t, string(activities.BerthGone), applicationError(t, err).Type())
+	gone := activities.Workspace{Host: "host-1", Berth: "gone"}
+	_, err := environment(t, h.steps).ExecuteActivity(h.steps.GenerateSBOM, activities.GenerateSBOMInput{Workspace: gone})
+	require.Equal(t, string(activities.WorkspaceGone), applicationError(t, err).Type())
 	_, err = h.upload(t, gone)
-	require.Equal(t, string(activities.BerthGone), applicationError(t, err).Type())
+	require.Equal(t, string(activities.WorkspaceGone), applicationError(t, err).Type())
 }
 
 func TestUploadLooksOnceMoreUnderTheLease(t *testing.T) {
 	h := newHost(t, nil)
-	place, err := h.pull(t)
+	workspace, err := h.pull(t)
 	require.NoError(t, err)
-	h.hub.found = image.HubScan{State: image.HubScanInProgress, ScanID: "theirs"}
-	result, err := h.upload(t, place)
+	h.hub.found = model.HubScan{State: model.HubScanInProgress, ScanID: "theirs"}
+	result, err := h.upload(t, workspace)
 	require.NoError(t, err)
 	require.True(t, result.Found)
 	require.Equal(t, "theirs", result.Scan.ScanID)
 	require.Zero(t, h.client.uploads)
-	require.Empty(t, h.yard.List())
+	require.Empty(t, h.pool.List())
 }
 
 func TestUploadFailureIsAResultThatSaysWhetherTheHubTookIt(t *testing.T) {
 	for _, refused := range []bool{true, false} {
 		h := newHost(t, nil)
-		place, err := h.pull(t)
+		workspace, err := h.pull(t)
 		require.NoError(t, err)
-		h.client.uploadErr = edgeError{class: image.Throttled, refused: refused}
-		result, err := h.upload(t, place)
+		h.client.uploadErr = edgeError{class: model.Throttled, refused: refused}
+		result, err := h.upload(t, workspace)
 		require.NoError(t, err)
-		require.Equal(t, image.Throttled, result.Trouble.Class)
+		require.Equal(t, model.Throttled, result.Trouble.Class)
 		require.Equal(t, refused, result.Refused)
-		require.Len(t, h.yard.List(), 1, "the listing is kept for the next try")
+		require.Len(t, h.pool.List(), 1, "the listing is kept for the next try")
 	}
 }

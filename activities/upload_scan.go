@@ -7,22 +7,22 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // UploadScanInput says what to upload, where, and as which attempt.
 type UploadScanInput struct {
-	Place   Place           `json:"place"`
-	Hub     string          `json:"hub"`
-	Names   image.HubNames  `json:"names"`
-	Attempt image.AttemptID `json:"attempt"`
+	Workspace Workspace       `json:"workspace"`
+	Hub       string          `json:"hub"`
+	Names     model.HubNames  `json:"names"`
+	Attempt   model.AttemptID `json:"attempt"`
 	// Previous is the hub's id of the complete scan that is to be replaced; empty when any complete scan will do.
 	Previous string `json:"previous,omitempty"`
 }
 
 // UploadScanResult is the scan at the hub, or why there is none.
 type UploadScanResult struct {
-	Scan image.HubScan `json:"scan"`
+	Scan model.HubScan `json:"scan"`
 	// Found is set when the hub had the scan already, so nothing was uploaded.
 	Found bool `json:"found,omitempty"`
 	// Trouble is set when the upload did not go well.
@@ -45,22 +45,22 @@ func (s *ScannerSteps) UploadScan(ctx context.Context, in UploadScanInput) (Uplo
 		return UploadScanResult{Trouble: troubleOf(err), Refused: true}, ctx.Err()
 	}
 	if Counts(known, in.Previous) {
-		s.leave(ctx, in.Place.Berth)
+		s.releaseWorkspace(ctx, in.Workspace.Berth)
 		return UploadScanResult{Scan: known, Found: true}, nil
 	}
-	directory, found := s.berths.Find(in.Place.Berth)
+	directory, found := s.berths.Find(in.Workspace.Berth)
 	if !found {
-		return UploadScanResult{}, asApplicationError(berthGoneError{in.Place})
+		return UploadScanResult{}, asApplicationError(workspaceGoneError{in.Workspace})
 	}
 	return s.upload(ctx, h, directory, in, beat)
 }
 
 // Counts reports whether a scan the hub knows makes an upload needless: it is at it, or has done it since.
-func Counts(scan image.HubScan, previous string) bool {
+func Counts(scan model.HubScan, previous string) bool {
 	switch scan.State {
-	case image.HubScanInProgress:
+	case model.HubScanInProgress:
 		return true
-	case image.HubScanComplete:
+	case model.HubScanComplete:
 		return previous == "" || scan.ScanID != previous
 	default:
 		return false
@@ -72,20 +72,20 @@ func (s *ScannerSteps) upload(ctx context.Context, h Hub, directory string, in U
 	if err != nil {
 		return UploadScanResult{Trouble: troubleOf(err), Refused: true}, ctx.Err()
 	}
-	id, err := s.client.Upload(ctx, documentIn(directory), target, in.Names, in.Attempt,
+	id, err := s.client.Upload(ctx, sbomIn(directory), target, in.Names, in.Attempt,
 		func(phase string, done, total int64) { beat.show(Progress{Phase: phase, Done: done, Total: total}) })
 	if err != nil {
 		return UploadScanResult{Trouble: troubleOf(err), Refused: surelyRefused(err)}, ctx.Err()
 	}
-	s.leave(ctx, in.Place.Berth)
+	s.releaseWorkspace(ctx, in.Workspace.Berth)
 	now := time.Now().UTC()
-	return UploadScanResult{Scan: image.HubScan{
-		Hub: in.Hub, Name: in.Names.Scan, State: image.HubScanInProgress, ScanID: id, StartedAt: now, UpdatedAt: now,
+	return UploadScanResult{Scan: model.HubScan{
+		Hub: in.Hub, Name: in.Names.Scan, State: model.HubScanInProgress, ScanID: id, StartedAt: now, UpdatedAt: now,
 	}}, nil
 }
 
 // leave frees the berth; the host's sweeper does it later if this fails.
-func (s *ScannerSteps) leave(ctx context.Context, key string) {
+func (s *ScannerSteps) releaseWorkspace(ctx context.Context, key string) {
 	if err := s.berths.Free(key); err != nil {
 		activity.GetLogger(ctx).Warn("berth free", "berth", key, "error", err)
 	}

@@ -3,7 +3,7 @@ package activities
 import (
 	"context"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // WriteVerdictsInput names pods whose verdicts are to be written onto them. It carries no verdict: the newest is read
@@ -16,13 +16,13 @@ type WriteVerdictsInput struct {
 
 // JoinReader reads the rows of some pods as they are known now.
 type JoinReader interface {
-	Rows(ctx context.Context, cluster, namespace string, uids []string) ([]image.PodVerdict, error)
+	Rows(ctx context.Context, cluster, namespace string, uids []string) ([]model.PodVerdict, error)
 }
 
 // VerdictWriter writes rows onto the pods of one cluster. A pod that cannot be written fails alone; an error says that
 // none could be.
 type VerdictWriter interface {
-	Write(ctx context.Context, rows []image.PodVerdict) (image.WriteResult, error)
+	Write(ctx context.Context, rows []model.PodVerdict) (model.WriteResult, error)
 }
 
 // PerceiverSteps are the steps that run beside a perceiver, in its cluster.
@@ -37,12 +37,12 @@ func NewPerceiverSteps(r JoinReader, w VerdictWriter) *PerceiverSteps {
 }
 
 // WriteVerdicts brings what is known now onto the pods named.
-func (s *PerceiverSteps) WriteVerdicts(ctx context.Context, in WriteVerdictsInput) (image.WriteResult, error) {
+func (s *PerceiverSteps) WriteVerdicts(ctx context.Context, in WriteVerdictsInput) (model.WriteResult, error) {
 	beat := startPulse(ctx, Progress{Phase: "write onto pods"})
 	defer beat.end()
 	rows, err := s.reader.Rows(ctx, in.Cluster, in.Namespace, in.UIDs)
 	if err != nil {
-		return image.WriteResult{}, asApplicationError(err)
+		return model.WriteResult{}, asApplicationError(err)
 	}
 	result, err := s.writer.Write(ctx, rows)
 	return result, asApplicationError(err)

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -48,9 +48,9 @@ const (
 
 // Findings reads the findings behind a verdict from its hub, at most 20,000, worst page by page in the hub's order. Total
 // is how many there are.
-func (s *Starter) Findings(ctx context.Context, v image.Verdict) (findings []image.Finding, total int, err error) {
+func (s *Starter) Findings(ctx context.Context, v model.Verdict) (findings []model.Finding, total int, err error) {
 	for {
-		var page image.FindingsPage
+		var page model.FindingsPage
 		in := activities.FetchFindingsInput{Hub: v.Hub, VersionURL: v.VersionURL, Offset: len(findings), Limit: findingsPage}
 		if err := s.askHub(ctx, v.Hub, "findings", hubSteps.FetchFindings, in, &page); err != nil {
 			return nil, 0, fmt.Errorf("read findings from hub %s: %w", v.Hub, err)
@@ -73,8 +73,8 @@ func (s *Starter) askHub(ctx context.Context, hub, what string, step, in, answer
 		return err
 	}
 	for _, h := range status.Hubs {
-		if h.Name == hub && !h.ClosedSince.IsZero() {
-			return fmt.Errorf("the hub has not answered since %s (%s) and is asked again at %s", h.ClosedSince.Local().Format(time.TimeOnly),
+		if h.Name == hub && !h.TrippedSince.IsZero() {
+			return fmt.Errorf("the hub has not answered since %s (%s) and is asked again at %s", h.TrippedSince.Local().Format(time.TimeOnly),
 				h.Reason, h.NextProbe.Local().Format(time.TimeOnly))
 		}
 	}

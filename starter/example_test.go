@@ -8,7 +8,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -27,22 +27,22 @@ func ExampleStarter_Report() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	version := image.Version{Epoch: epoch}
-	next := func() image.Version { version.Counter++; return version }
+	version := model.Version{Epoch: epoch}
+	next := func() model.Version { version.Counter++; return version }
 
-	web := image.Pod{
-		UID: "7a1c", Namespace: "shop", Name: "web-1", Platform: image.Platform{OS: "linux", Architecture: "arm64"},
-		Containers: []image.Container{{Name: "web", Reference: "registry.example/shop/web:7"}},
+	web := model.Pod{
+		UID: "7a1c", Namespace: "shop", Name: "web-1", Platform: model.Platform{OS: "linux", Architecture: "arm64"},
+		Containers: []model.Container{{Name: "web", Reference: "registry.example/shop/web:7"}},
 	}
-	everything := image.PodReport{Cluster: "my-cluster", Version: next(), Snapshot: true, Pods: []image.Pod{web}}
+	everything := model.PodReport{Cluster: "my-cluster", Version: next(), Snapshot: true, Pods: []model.Pod{web}}
 	if err := s.Report(ctx, everything); err != nil {
 		log.Fatal(err)
 	}
 
 	// The container has started: now its digest is known. Another pod has ended.
 	web.Containers[0].Digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	changes := image.PodReport{
-		Cluster: "my-cluster", Version: next(), Pods: []image.Pod{web}, Gone: []image.PodKey{{UID: "11fe", Namespace: "shop", Name: "web-0"}},
+	changes := model.PodReport{
+		Cluster: "my-cluster", Version: next(), Pods: []model.Pod{web}, Gone: []model.PodKey{{UID: "11fe", Namespace: "shop", Name: "web-0"}},
 	}
 	err = s.Report(ctx, changes)
 	if refused, ok := errors.AsType[*starter.RefusedError](err); ok {
@@ -62,7 +62,7 @@ func ExampleStarter_Join() {
 	defer temporal.Close()
 	s := starter.New(temporal)
 
-	filter := starter.JoinFilter{Cluster: "my-cluster", OverallStatus: image.InViolation}
+	filter := starter.JoinFilter{Cluster: "my-cluster", OverallStatus: model.InViolation}
 	for {
 		page, err := s.Join(ctx, filter)
 		if err != nil {
@@ -96,7 +96,7 @@ func ExampleStarter_Rescan() {
 		log.Fatal(err)
 	}
 	fmt.Println(view.Status, view.OverallStatus, view.Failure)
-	if err := s.Rescan(ctx, view.Digest, workflows.Rescan{Reason: "new base image", Class: workflows.ClassPerson}); err != nil {
+	if err := s.Rescan(ctx, view.Digest, workflows.Rescan{Reason: "new base image", Priority: workflows.PriorityInteractive}); err != nil {
 		log.Fatal(err)
 	}
 }

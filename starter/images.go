@@ -13,25 +13,25 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
 // ImageRow is one image in a list. Lists come from visibility, which lags a little behind; they are for browsing.
 type ImageRow struct {
-	Digest        image.Digest        `json:"digest"`
+	Digest        model.Digest        `json:"digest"`
 	Repository    string              `json:"repository"`
 	Hub           string              `json:"hub,omitempty"`
-	Status        image.ScanStatus    `json:"status"`
-	OverallStatus image.OverallStatus `json:"overallStatus"`
+	Status        model.ScanStatus    `json:"status"`
+	OverallStatus model.OverallStatus `json:"overallStatus"`
 	Since         time.Time           `json:"since"`
 }
 
 // ImageFilter narrows a list; empty fields do not.
 type ImageFilter struct {
 	Repository    string
-	Status        image.ScanStatus
-	OverallStatus image.OverallStatus
+	Status        model.ScanStatus
+	OverallStatus model.OverallStatus
 }
 
 // query is the filter in the server's language. Values are quoted, so that none can become a condition of its own.

@@ -7,7 +7,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -21,14 +21,14 @@ func reference(in activities.EnsureImagesInput) workflows.Reference {
 // ObserveImage tells an image that a namespace runs it; its workflow is started when there is none.
 func (s *Starter) ObserveImage(ctx context.Context, in activities.EnsureImagesInput, e activities.EnsureImage) error {
 	return s.Observe(ctx, e.Known.Digest, workflows.Observe{
-		Names: e.Names, Platform: e.Platform, Reference: reference(in), Class: workflows.Class(in.Class),
+		Names: e.Names, Platform: e.Platform, Reference: reference(in), Priority: workflows.Priority(in.Priority),
 		Namespace: workflows.ReferrerID(in.Cluster, in.Namespace), Domain: in.Domain, HubNames: e.HubNames, Known: e.Known.Version,
 	})
 }
 
 // CheckImage gives the first run id of a running image and reports whether it shows what is known of it. The server answers
 // that by itself, so it costs no workflow anything.
-func (s *Starter) CheckImage(ctx context.Context, known image.Summary) (chain string, same bool, err error) {
+func (s *Starter) CheckImage(ctx context.Context, known model.Summary) (chain string, same bool, err error) {
 	described, err := s.temporal.DescribeWorkflowExecution(ctx, workflows.ImageID(known.Digest), "")
 	if isNotFound(err) {
 		return "", false, nil
@@ -45,7 +45,7 @@ func (s *Starter) CheckImage(ctx context.Context, known image.Summary) (chain st
 }
 
 // ForgetImage tells an image that a namespace does not run it any more. One that is gone need not know.
-func (s *Starter) ForgetImage(ctx context.Context, in activities.EnsureImagesInput, d image.Digest) error {
+func (s *Starter) ForgetImage(ctx context.Context, in activities.EnsureImagesInput, d model.Digest) error {
 	err := s.temporal.SignalWorkflow(ctx, workflows.ImageID(d), "", workflows.SignalForget.Name, workflows.Forget{Reference: reference(in)})
 	if err != nil && !isNotFound(err) {
 		return fmt.Errorf("forget image %s: %w", d, err)
@@ -54,7 +54,7 @@ func (s *Starter) ForgetImage(ctx context.Context, in activities.EnsureImagesInp
 }
 
 // TellSummary tells the inventory of a referrer what is known of an image; open is false when there is none.
-func (s *Starter) TellSummary(ctx context.Context, referrer string, summary image.Summary) (open bool, err error) {
+func (s *Starter) NotifyInventory(ctx context.Context, referrer string, summary model.Summary) (open bool, err error) {
 	err = s.temporal.SignalWorkflow(ctx, workflows.InventoryOf(referrer), "", workflows.SignalSummary.Name, summary)
 	if isNotFound(err) {
 		return false, nil
@@ -67,7 +67,7 @@ func (s *Starter) TellSummary(ctx context.Context, referrer string, summary imag
 
 // TellCluster tells a cluster the counts of a namespace. Its workflow is started when there is none, unless the namespace
 // has ended.
-func (s *Starter) TellCluster(ctx context.Context, seen activities.NamespaceSeen) error {
+func (s *Starter) NotifyCluster(ctx context.Context, seen activities.NamespaceSeen) error {
 	if !seen.Ended {
 		return s.signalCluster(ctx, seen.Cluster, workflows.SignalNamespace.Name, seen)
 	}

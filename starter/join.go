@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -18,8 +18,8 @@ type JoinFilter struct {
 	Cluster   string
 	Namespace string
 	// Status and OverallStatus are those of pods.
-	Status        image.ScanStatus
-	OverallStatus image.OverallStatus
+	Status        model.ScanStatus
+	OverallStatus model.OverallStatus
 	// Image is a part of a container's reference, or a digest.
 	Image string
 	// UIDs are the pods asked for.
@@ -32,7 +32,7 @@ type JoinFilter struct {
 
 // JoinPage is one page of the join, in the order of clusters, namespaces, names and UIDs.
 type JoinPage struct {
-	Rows []image.PodVerdict `json:"rows"`
+	Rows []model.PodVerdict `json:"rows"`
 	// Next is the After of the next page; empty when this is the last.
 	Next string `json:"next,omitempty"`
 	// Refused is how many pods the namespaces read for this page have beyond what their inventories can hold.
@@ -50,13 +50,13 @@ const (
 var ErrBadCursor = errors.New("not a cursor of this list")
 
 // place is where a page goes on: after a row of a namespace.
-type place struct {
+type position struct {
 	Cluster   string `json:"c"`
 	Namespace string `json:"n"`
 	After     string `json:"a,omitempty"`
 }
 
-func (p place) String() string {
+func (p position) String() string {
 	text, err := json.Marshal(p)
 	if err != nil {
 		return ""
@@ -64,8 +64,8 @@ func (p place) String() string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-func parsePlace(cursor string) (place, error) {
-	var p place
+func parseCursor(cursor string) (position, error) {
+	var p position
 	if cursor == "" {
 		return p, nil
 	}
@@ -82,7 +82,7 @@ func parsePlace(cursor string) (place, error) {
 // Join reads a page of pods and what is known of the images they run. A pod is in no page while it is added or removed
 // between two of them; every row is as new as its inventory.
 func (s *Starter) Join(ctx context.Context, f JoinFilter) (JoinPage, error) {
-	from, err := parsePlace(f.After)
+	from, err := parseCursor(f.After)
 	if err != nil {
 		return JoinPage{}, fmt.Errorf("read pods: %w", err)
 	}
@@ -94,7 +94,7 @@ func (s *Starter) Join(ctx context.Context, f JoinFilter) (JoinPage, error) {
 	if err != nil {
 		return JoinPage{}, fmt.Errorf("read pods: %w", err)
 	}
-	page := JoinPage{Rows: []image.PodVerdict{}}
+	page := JoinPage{Rows: []model.PodVerdict{}}
 	for _, cluster := range clusters {
 		namespaces, err := s.namespacesOf(ctx, f, cluster, from)
 		if err != nil {
@@ -109,7 +109,7 @@ func (s *Starter) Join(ctx context.Context, f JoinFilter) (JoinPage, error) {
 }
 
 // clustersOf are the clusters that a page goes through.
-func (s *Starter) clustersOf(ctx context.Context, f JoinFilter, from place) ([]string, error) {
+func (s *Starter) clustersOf(ctx context.Context, f JoinFilter, from position) ([]string, error) {
 	all := []string{f.Cluster}
 	if f.Cluster == "" {
 		var err error
@@ -128,7 +128,7 @@ func (s *Starter) clustersOf(ctx context.Context, f JoinFilter, from place) ([]s
 
 // namespacesOf are the namespaces of a cluster that a page goes through. A cluster that has gone meanwhile has none; one that
 // was asked for by its name is unknown.
-func (s *Starter) namespacesOf(ctx context.Context, f JoinFilter, cluster string, from place) ([]workflows.NamespaceSeen, error) {
+func (s *Starter) namespacesOf(ctx context.Context, f JoinFilter, cluster string, from position) ([]workflows.NamespaceSeen, error) {
 	view, err := s.Cluster(ctx, cluster)
 	if f.Cluster == "" && errors.Is(err, ErrUnknownCluster) {
 		return nil, nil
@@ -156,7 +156,7 @@ type joinReader struct {
 }
 
 // read goes through namespaces, asking some at a time, until the page is full.
-func (r joinReader) read(ctx context.Context, namespaces []workflows.NamespaceSeen, from place) (full bool, err error) {
+func (r joinReader) read(ctx context.Context, namespaces []workflows.NamespaceSeen, from position) (full bool, err error) {
 	for len(namespaces) > 0 {
 		answers, err := r.askSome(ctx, r.some(namespaces), from)
 		if err != nil {
@@ -169,7 +169,7 @@ func (r joinReader) read(ctx context.Context, namespaces []workflows.NamespaceSe
 			}
 			if answer.Next != "" {
 				// The namespace has more than one answer holds: go on within it, and ask those behind it again.
-				from = place{Cluster: seen.Cluster, Namespace: seen.Namespace, After: answer.Next}
+				from = position{Cluster: seen.Cluster, Namespace: seen.Namespace, After: answer.Next}
 				break
 			}
 			namespaces = namespaces[1:]
@@ -179,7 +179,7 @@ func (r joinReader) read(ctx context.Context, namespaces []workflows.NamespaceSe
 }
 
 // askSome reads one answer of each of some namespaces, in their order.
-func (r joinReader) askSome(ctx context.Context, some []workflows.NamespaceSeen, from place) ([]workflows.JoinPage, error) {
+func (r joinReader) askSome(ctx context.Context, some []workflows.NamespaceSeen, from position) ([]workflows.JoinPage, error) {
 	answers := make([]workflows.JoinPage, len(some))
 	group, groupContext := errgroup.WithContext(ctx)
 	for i, seen := range some {
@@ -223,7 +223,7 @@ func (r joinReader) ask(ctx context.Context, seen workflows.NamespaceSeen, after
 func (r joinReader) add(seen workflows.NamespaceSeen, answer workflows.JoinPage) bool {
 	room := r.limit - len(r.page.Rows)
 	r.page.Refused += answer.Refused
-	at := place{Cluster: seen.Cluster, Namespace: seen.Namespace, After: answer.Next}
+	at := position{Cluster: seen.Cluster, Namespace: seen.Namespace, After: answer.Next}
 	switch {
 	case len(answer.Rows) > room && room == 0:
 		at.After = ""
@@ -239,8 +239,8 @@ func (r joinReader) add(seen workflows.NamespaceSeen, answer workflows.JoinPage)
 }
 
 // Rows reads the rows of some pods of a namespace, for the step that writes them; pods that are not known have none.
-func (s *Starter) Rows(ctx context.Context, cluster, namespace string, uids []string) ([]image.PodVerdict, error) {
-	var rows []image.PodVerdict
+func (s *Starter) Rows(ctx context.Context, cluster, namespace string, uids []string) ([]model.PodVerdict, error) {
+	var rows []model.PodVerdict
 	if len(uids) == 0 {
 		return nil, nil
 	}

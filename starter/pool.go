@@ -109,7 +109,7 @@ func (s *Starter) Hubs(ctx context.Context) ([]activities.HubState, error) {
 		switch {
 		case h.Paused:
 			state.Unavailable = "paused by an operator"
-		case !h.ClosedSince.IsZero():
+		case !h.TrippedSince.IsZero():
 			state.Unavailable = "closed: " + h.Reason
 		}
 		hubs = append(hubs, state)

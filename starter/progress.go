@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -32,7 +32,7 @@ type Doing struct {
 }
 
 // Doing asks the server what the newest scan of an image is doing; the zero value when none is open.
-func (s *Starter) Doing(ctx context.Context, d image.Digest) (Doing, error) {
+func (s *Starter) Doing(ctx context.Context, d model.Digest) (Doing, error) {
 	described, err := s.temporal.DescribeWorkflowExecution(ctx, workflows.ScanImageID(d), "")
 	if isNotFound(err) {
 		return Doing{}, nil

@@ -13,7 +13,7 @@ import (
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -107,7 +107,7 @@ func (s *Starter) writeHubRate(ctx context.Context, namespace, hub string, limit
 // noRates is the answer of a server that keeps no rates, or not for us.
 type noRates struct{ error }
 
-func (noRates) FailureClass() image.FailureClass { return image.Unsupported }
+func (noRates) FailureClass() model.FailureClass { return model.Unsupported }
 func (noRates) RetryAfter() time.Duration        { return 0 }
 func (e noRates) Unwrap() error                  { return e.error }
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -35,9 +35,9 @@ func (s *Starter) Refresh(ctx context.Context, view workflows.ImageView) (workfl
 	return fresh, nil
 }
 
-func (s *Starter) judgeAgain(ctx context.Context, old image.Verdict) (image.Verdict, error) {
+func (s *Starter) judgeAgain(ctx context.Context, old model.Verdict) (model.Verdict, error) {
 	var read activities.FetchVerdictResult
-	in := activities.FetchVerdictInput{Scan: image.HubScan{Hub: old.Hub, VersionURL: old.VersionURL, State: image.HubScanComplete}}
+	in := activities.FetchVerdictInput{Scan: model.HubScan{Hub: old.Hub, VersionURL: old.VersionURL, State: model.HubScanComplete}}
 	if err := s.askHub(ctx, old.Hub, "verdict", hubSteps.FetchVerdict, in, &read); err != nil {
 		return old, err
 	}

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -29,7 +29,7 @@ func (s *Starter) JudgedBy(ctx context.Context, hub string, versions []string) (
 
 // JudgedShare lists the images whose verdict is a hub's and whose digests begin with some hexadecimal digits.
 func (s *Starter) JudgedShare(ctx context.Context, hub, digits string) ([]activities.JudgedImage, error) {
-	return s.judged(ctx, hub, fmt.Sprintf("%s STARTS_WITH %s", workflows.AttributeDigest.GetName(), quote(image.DigestPrefix+digits)))
+	return s.judged(ctx, hub, fmt.Sprintf("%s STARTS_WITH %s", workflows.AttributeDigest.GetName(), quote(model.DigestPrefix+digits)))
 }
 
 func (s *Starter) judged(ctx context.Context, hub, condition string) ([]activities.JudgedImage, error) {
@@ -59,7 +59,7 @@ func judgedImage(fields map[string]*commonpb.Payload) activities.JudgedImage {
 }
 
 // Judge tells an image that a hub judges it otherwise now; false when no such image is known.
-func (s *Starter) Judge(ctx context.Context, d image.Digest, v image.Verdict) (bool, error) {
+func (s *Starter) Judge(ctx context.Context, d model.Digest, v model.Verdict) (bool, error) {
 	err := s.temporal.SignalWorkflow(ctx, workflows.ImageID(d), "", workflows.SignalJudged.Name, workflows.Judged{Verdict: v})
 	if isNotFound(err) {
 		return false, nil
@@ -68,7 +68,7 @@ func (s *Starter) Judge(ctx context.Context, d image.Digest, v image.Verdict) (b
 }
 
 // RescanLost asks for a new scan when the image still shows a verdict that the hub no longer has, and no scan is under way.
-func (s *Starter) RescanLost(ctx context.Context, d image.Digest, hub, version string) (bool, error) {
+func (s *Starter) RescanLost(ctx context.Context, d model.Digest, hub, version string) (bool, error) {
 	view, err := s.Image(ctx, d)
 	if errors.Is(err, ErrUnknownImage) {
 		return false, nil
@@ -76,13 +76,13 @@ func (s *Starter) RescanLost(ctx context.Context, d image.Digest, hub, version s
 	if err != nil {
 		return false, err
 	}
-	shown := slices.ContainsFunc(view.Verdicts, func(v image.Verdict) bool {
-		return v.Hub == hub && image.VersionKey(v.VersionURL) == version
+	shown := slices.ContainsFunc(view.Verdicts, func(v model.Verdict) bool {
+		return v.Hub == hub && model.VersionKey(v.VersionURL) == version
 	})
 	if !shown || view.Scanning {
 		return false, nil
 	}
-	err = s.Rescan(ctx, d, workflows.Rescan{Reason: "hub " + hub + " no longer has its verdict", Class: workflows.ClassSweep})
+	err = s.Rescan(ctx, d, workflows.Rescan{Reason: "hub " + hub + " no longer has its verdict", Priority: workflows.PriorityBackground})
 	if errors.Is(err, ErrUnknownImage) {
 		return false, nil
 	}

@@ -15,7 +15,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -33,7 +33,7 @@ type RefusedError struct {
 
 // RefusedPod is a pod that cannot be taken.
 type RefusedPod struct {
-	Key    image.PodKey
+	Key    model.PodKey
 	Reason string
 }
 
@@ -55,12 +55,12 @@ func (e *RefusedError) Error() string {
 var lastSent atomic.Int64
 
 // now is a version newer than every one this process gave out before.
-func now() image.Version {
+func now() model.Version {
 	for {
 		last := lastSent.Load()
 		next := max(time.Now().UnixNano(), last+1)
 		if lastSent.CompareAndSwap(last, next) {
-			return image.Version{Epoch: next}
+			return model.Version{Epoch: next}
 		}
 	}
 }
@@ -68,11 +68,11 @@ func now() image.Version {
 // Report brings what a perceiver says of a cluster to its inventories. What is answered without an error is not lost; a
 // report that failed may be sent again, with the same version, and so may one that did not. A *RefusedError says that
 // some pods cannot be taken; sending them again does not help.
-func (s *Starter) Report(ctx context.Context, r image.PodReport) error {
-	if err := image.CheckCluster(r.Cluster); err != nil {
+func (s *Starter) Report(ctx context.Context, r model.PodReport) error {
+	if err := model.CheckCluster(r.Cluster); err != nil {
 		return fmt.Errorf("report pods: %w", err)
 	}
-	if r.Version == (image.Version{}) {
+	if r.Version == (model.Version{}) {
 		r.Version = now()
 	}
 	split := splitReport(r)
@@ -102,9 +102,9 @@ func (s *Starter) sendPart(ctx context.Context, snapshot bool, part workflows.Sn
 	return s.signalInventory(ctx, part.Cluster, part.Namespace, workflows.SignalPods.Name, part.PodsChanged)
 }
 
-func (s *Starter) endSnapshot(ctx context.Context, r image.PodReport, split *reportSplit) error {
+func (s *Starter) endSnapshot(ctx context.Context, r model.PodReport, split *reportSplit) error {
 	end := workflows.SnapshotEnd{
-		Cluster: r.Cluster, Version: r.Version, Covers: r.Covers, WriteBack: r.WriteBack, Domain: r.Domain, Namespaces: map[string]int{},
+		Cluster: r.Cluster, Version: r.Version, Scope: r.Scope, WriteBack: r.WriteBack, Domain: r.Domain, Namespaces: map[string]int{},
 	}
 	for name, n := range split.namespaces {
 		end.Namespaces[name] = n.count
@@ -149,7 +149,7 @@ func (s *Starter) signalCluster(ctx context.Context, cluster, signal string, val
 
 // reportSplit is a report by namespaces.
 type reportSplit struct {
-	report     image.PodReport
+	report     model.PodReport
 	namespaces map[string]*namespaceReport
 	refused    []RefusedPod
 }
@@ -160,7 +160,7 @@ type namespaceReport struct {
 	count  int
 }
 
-func splitReport(r image.PodReport) *reportSplit {
+func splitReport(r model.PodReport) *reportSplit {
 	split := &reportSplit{report: r, namespaces: map[string]*namespaceReport{}}
 	for _, p := range r.Pods {
 		split.pod(p)
@@ -173,7 +173,7 @@ func splitReport(r image.PodReport) *reportSplit {
 	return split
 }
 
-func (s *reportSplit) pod(p image.Pod) {
+func (s *reportSplit) pod(p model.Pod) {
 	key := p.Key()
 	p.UID, p.Namespace = key.UID, key.Namespace
 	size, err := sizeOf(p, p.Namespace, p.Bare, p.Check)
@@ -187,7 +187,7 @@ func (s *reportSplit) pod(p image.Pod) {
 	chunk.Pods = append(chunk.Pods, p)
 }
 
-func (s *reportSplit) gone(key image.PodKey) {
+func (s *reportSplit) gone(key model.PodKey) {
 	named := func() error {
 		if key.UID == "" && key.Name == "" {
 			return errors.New("a pod that has ended has neither UID nor name")
@@ -208,7 +208,7 @@ func sizeOf(value any, namespace string, bare bool, check func() error) (int, er
 	if namespace == workflows.BareImages && !bare {
 		return 0, fmt.Errorf("namespace %q is kept for images that run in no pod", namespace)
 	}
-	if err := errors.Join(image.CheckNamespace(namespace), check()); err != nil {
+	if err := errors.Join(model.CheckNamespace(namespace), check()); err != nil {
 		return 0, err
 	}
 	text, err := json.Marshal(value)
@@ -226,7 +226,7 @@ func (s *reportSplit) namespace(name string) *namespaceReport {
 }
 
 // chunk is where the next so many bytes belong.
-func (n *namespaceReport) chunk(r image.PodReport, namespace string, size int) *workflows.PodsChanged {
+func (n *namespaceReport) chunk(r model.PodReport, namespace string, size int) *workflows.PodsChanged {
 	if len(n.chunks) == 0 || n.bytes+size > partBytes {
 		n.chunks = append(n.chunks, workflows.PodsChanged{
 			Cluster: r.Cluster, Namespace: namespace, Version: r.Version, WriteBack: r.WriteBack, Domain: r.Domain,

@@ -8,21 +8,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
-func somePod(namespace, name string) image.Pod {
-	return image.Pod{UID: "uid-" + name, Namespace: namespace, Name: name, Containers: []image.Container{{Name: "c", Reference: "registry.example/app:1"}}}
+func somePod(namespace, name string) model.Pod {
+	return model.Pod{UID: "uid-" + name, Namespace: namespace, Name: name, Containers: []model.Container{{Name: "c", Reference: "registry.example/app:1"}}}
 }
 
 func TestReportIsSplitByNamespaceAndSize(t *testing.T) {
-	r := image.PodReport{Cluster: "c", Version: image.Version{Epoch: 1}, WriteBack: true, Domain: "d"}
+	r := model.PodReport{Cluster: "c", Version: model.Version{Epoch: 1}, WriteBack: true, Domain: "d"}
 	for i := range 3000 {
 		r.Pods = append(r.Pods, somePod("big", fmt.Sprintf("pod-%04d", i)))
 	}
-	r.Pods = append(r.Pods, somePod("small", "one"), image.Pod{Bare: true, Containers: []image.Container{{Reference: "registry.example/bare:1"}}})
-	r.Gone = []image.PodKey{{Namespace: "third", Name: "gone"}}
+	r.Pods = append(r.Pods, somePod("small", "one"), model.Pod{Bare: true, Containers: []model.Container{{Reference: "registry.example/bare:1"}}})
+	r.Gone = []model.PodKey{{Namespace: "third", Name: "gone"}}
 	seen := map[string]int{}
 	for _, part := range splitReport(r).parts() {
 		text, err := json.Marshal(part)
@@ -43,12 +43,12 @@ func TestBadPodsAreRefusedAndTheOthersTaken(t *testing.T) {
 	long := somePod("n", "long")
 	long.Containers[0].Reference = strings.Repeat("x", 2000)
 	many := somePod("n", "many")
-	many.Containers = make([]image.Container, 10_000)
+	many.Containers = make([]model.Container, 10_000)
 	odd := somePod("n", "odd")
-	odd.Containers[0].Digest = "sha256:" + image.Digest(strings.Repeat("a", 63))
-	split := splitReport(image.PodReport{Cluster: "c", Pods: []image.Pod{
+	odd.Containers[0].Digest = "sha256:" + model.Digest(strings.Repeat("a", 63))
+	split := splitReport(model.PodReport{Cluster: "c", Pods: []model.Pod{
 		long, many, odd, somePod("n", "a\x00b"), somePod("a/b", "slash"), somePod(workflows.BareImages, "sly"), somePod("n", "good"),
-	}, Gone: []image.PodKey{{Namespace: "n"}}})
+	}, Gone: []model.PodKey{{Namespace: "n"}}})
 	require.Len(t, split.refused, 7)
 	parts := split.parts()
 	require.Len(t, parts, 1)
@@ -67,10 +67,10 @@ func TestVersionsOfAProcessGrow(t *testing.T) {
 }
 
 func TestCursorIsReadBackAndNothingElseIs(t *testing.T) {
-	at := place{Cluster: "c", Namespace: "n", After: "name\nuid"}
-	read, err := parsePlace(at.String())
+	at := position{Cluster: "c", Namespace: "n", After: "name\nuid"}
+	read, err := parseCursor(at.String())
 	require.NoError(t, err)
 	require.Equal(t, at, read)
-	_, err = parsePlace("?")
+	_, err = parseCursor("?")
 	require.ErrorIs(t, err, ErrBadCursor)
 }

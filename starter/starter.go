@@ -12,7 +12,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -42,7 +42,7 @@ func (s *Starter) Ready(ctx context.Context) error {
 }
 
 // Observe says that somebody refers to an image; its workflow is started when there is none.
-func (s *Starter) Observe(ctx context.Context, d image.Digest, o workflows.Observe) error {
+func (s *Starter) Observe(ctx context.Context, d model.Digest, o workflows.Observe) error {
 	if len(o.Names) == 0 {
 		return fmt.Errorf("observe %s: at least one name is needed to pull it by", d)
 	}
@@ -53,7 +53,7 @@ func (s *Starter) Observe(ctx context.Context, d image.Digest, o workflows.Obser
 }
 
 // Rescan asks for a new scan of an image that somebody refers to.
-func (s *Starter) Rescan(ctx context.Context, d image.Digest, r workflows.Rescan) error {
+func (s *Starter) Rescan(ctx context.Context, d model.Digest, r workflows.Rescan) error {
 	err := s.temporal.SignalWorkflow(ctx, workflows.ImageID(d), "", workflows.SignalRescan.Name, r)
 	if isNotFound(err) {
 		return fmt.Errorf("rescan %s: %w", d, ErrUnknownImage)
@@ -67,14 +67,14 @@ func (s *Starter) Rescan(ctx context.Context, d image.Digest, r workflows.Rescan
 // ReportScan brings a scan's outcome to its image.
 func (s *Starter) ReportScan(ctx context.Context, r activities.ScanReport) error {
 	attributes := temporal.NewSearchAttributes(workflows.AttributeDigest.ValueSet(workflows.Keyword(string(r.Digest))))
-	if err := s.signalImage(ctx, r.Digest, image.Name{Repository: string(r.Digest)}, attributes, workflows.SignalScanReport.Name, r); err != nil {
+	if err := s.signalImage(ctx, r.Digest, model.Name{Repository: string(r.Digest)}, attributes, workflows.SignalScanReport.Name, r); err != nil {
 		return fmt.Errorf("report the scan of %s: %w", r.Digest, err)
 	}
 	return nil
 }
 
 // signalImage signals an image, which is started with the attributes given when it is not there.
-func (s *Starter) signalImage(ctx context.Context, d image.Digest, shown image.Name, attributes temporal.SearchAttributes, signal string, value any) error {
+func (s *Starter) signalImage(ctx context.Context, d model.Digest, shown model.Name, attributes temporal.SearchAttributes, signal string, value any) error {
 	id := workflows.ImageID(d)
 	_, err := s.temporal.SignalWithStartWorkflow(ctx, id, signal, value, client.StartWorkflowOptions{
 		ID:                    id,
@@ -87,23 +87,23 @@ func (s *Starter) signalImage(ctx context.Context, d image.Digest, shown image.N
 }
 
 // Image asks an image's workflow what is known; ErrUnknownImage when there is none.
-func (s *Starter) Image(ctx context.Context, d image.Digest) (workflows.ImageView, error) {
+func (s *Starter) Image(ctx context.Context, d model.Digest) (workflows.ImageView, error) {
 	var view workflows.ImageView
 	err := s.query(ctx, workflows.ImageID(d), workflows.QueryStatus, &view)
 	return view, err
 }
 
 // Scan asks an image's newest scan how far it is; ErrUnknownImage when there was none.
-func (s *Starter) Scan(ctx context.Context, d image.Digest) (workflows.ScanView, error) {
+func (s *Starter) Scan(ctx context.Context, d model.Digest) (workflows.ScanView, error) {
 	var view workflows.ScanView
 	err := s.query(ctx, workflows.ScanImageID(d), workflows.QueryStatus, &view)
 	return view, err
 }
 
 // Place asks an image's newest scan where its image lies; ErrUnknownImage when there was none.
-func (s *Starter) Place(ctx context.Context, d image.Digest) (workflows.PlaceView, error) {
-	var view workflows.PlaceView
-	err := s.query(ctx, workflows.ScanImageID(d), workflows.QueryPlace, &view)
+func (s *Starter) Workspace(ctx context.Context, d model.Digest) (workflows.WorkspaceView, error) {
+	var view workflows.WorkspaceView
+	err := s.query(ctx, workflows.ScanImageID(d), workflows.QueryWorkspace, &view)
 	return view, err
 }
 

@@ -11,11 +11,11 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func TestFilterCannotBecomeAConditionOfItsOwn(t *testing.T) {
-	f := ImageFilter{Repository: `x" OR WorkflowType = "HubPool`, Status: image.StatusFailed}
+	f := ImageFilter{Repository: `x" OR WorkflowType = "HubPool`, Status: model.StatusFailed}
 	want := `WorkflowType = "Image" AND ExecutionStatus = "Running" AND PerceptorRepository = "x\" OR WorkflowType = \"HubPool"` +
 		` AND PerceptorScanStatus = "Failed"`
 	require.Equal(t, want, f.query())

@@ -9,10 +9,10 @@ import (
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/config"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/perceiver/kubernetes"
 	"github.com/perceptor/perceptor/internal/registry"
 	"github.com/perceptor/perceptor/internal/scanclient"
+	"github.com/perceptor/perceptor/model"
 )
 
 // newRegistry makes the client of all registries.
@@ -46,13 +46,13 @@ func newRegistry(c config.Config) (*registry.Client, error) {
 // puller is the registry client as PullImage and ResolveImages see it.
 type puller struct{ *registry.Client }
 
-func (p puller) Pull(ctx context.Context, names []image.Name, d image.Digest, tar string, progress func(done, total int64)) (activities.PulledImage, error) {
+func (p puller) Pull(ctx context.Context, names []model.Name, d model.Digest, tar string, progress func(done, total int64)) (activities.PulledImage, error) {
 	pulled, err := p.Client.Pull(ctx, registry.PullRequest{Digest: d, Names: names, Tar: tar},
 		func(at registry.Progress) { progress(at.Done, at.Total) })
 	return activities.PulledImage{Name: pulled.Name, Bytes: pulled.Bytes, Size: pulled.Size}, err
 }
 
-func (p puller) Resolve(ctx context.Context, reference string, platform image.Platform, credential string) (activities.ResolvedImage, error) {
+func (p puller) Resolve(ctx context.Context, reference string, platform model.Platform, credential string) (activities.ResolvedImage, error) {
 	found, err := p.Client.Resolve(ctx, reference, platform, credential)
 	return activities.ResolvedImage{Digest: found.Digest, Name: found.Name, Platform: found.Platform, Size: found.Size}, err
 }
@@ -94,16 +94,16 @@ func scanCommand(configured string) (string, error) {
 }
 
 // lister is the scan client's runner as the steps see it.
-type lister struct{ *scanclient.Runner }
+type sbomClient struct{ *scanclient.Runner }
 
-func (l lister) List(ctx context.Context, tar, document, scratch string, names image.HubNames, progress func(phase string, done, total int64)) (int, error) {
-	listing, err := l.Runner.List(ctx, scanclient.ListRequest{
+func (l sbomClient) GenerateSBOM(ctx context.Context, tar, document, scratch string, names model.HubNames, progress func(phase string, done, total int64)) (int, error) {
+	listing, err := l.Runner.GenerateSBOM(ctx, scanclient.ListRequest{
 		Tar: tar, Document: document, Scratch: scratch, Name: names.Project, Version: names.Version,
 	}, func(p scanclient.Progress) { progress(p.Phase, p.Done, p.Total) })
 	return listing.Components, err
 }
 
-func (l lister) Upload(ctx context.Context, document string, target image.UploadTarget, names image.HubNames, attempt image.AttemptID,
+func (l sbomClient) Upload(ctx context.Context, document string, target model.UploadTarget, names model.HubNames, attempt model.AttemptID,
 	progress func(phase string, done, total int64),
 ) (string, error) {
 	uploaded, err := l.Runner.Upload(ctx, scanclient.UploadRequest{Document: document, Target: target, Names: names, Attempt: attempt},

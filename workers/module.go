@@ -80,12 +80,12 @@ func configureHubs(life fx.Lifecycle, settings Settings, s *starter.Starter, c c
 		if err := s.AddAttributes(ctx, settings.Namespace); err != nil {
 			settings.Logger.Warn("the search attributes could not be made sure of; run perceptor setup", "error", err)
 		}
-		return tellHubs(ctx, s, settings.Namespace, c)
+		return configurePool(ctx, s, settings.Namespace, c)
 	}))
 }
 
 // tellHubs tells the server and the pool what is configured.
-func tellHubs(ctx context.Context, s *starter.Starter, namespace string, c config.Config) error {
+func configurePool(ctx context.Context, s *starter.Starter, namespace string, c config.Config) error {
 	if err := SetHubRates(ctx, s, namespace, c); err != nil {
 		return err
 	}
@@ -160,6 +160,6 @@ func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, link
 	w.RegisterActivity(activities.NewReportSteps(s))
 	w.RegisterActivity(activities.NewInventorySteps(s))
 	w.RegisterActivity(activities.NewRefreshSteps(s))
-	w.RegisterActivity(activities.NewRaiseSteps(s))
+	w.RegisterActivity(activities.NewPrioritizeSteps(s))
 	appendWorker(life, w)
 }

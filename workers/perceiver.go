@@ -13,8 +13,8 @@ import (
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/config"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/perceiver/kubernetes"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -134,7 +134,7 @@ type podReporter struct {
 	logger  *slog.Logger
 }
 
-func (r podReporter) Report(ctx context.Context, report image.PodReport) error {
+func (r podReporter) Report(ctx context.Context, report model.PodReport) error {
 	err := r.starter.Report(ctx, report)
 	if refused := (*starter.RefusedError)(nil); errors.As(err, &refused) {
 		r.logger.Warn("pods were refused", "reason", refused)

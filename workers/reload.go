@@ -81,7 +81,7 @@ func (r *reloader) take(ctx context.Context, now config.Config) error {
 	r.link.configure(HubConfigs(now))
 	ctx, cancel := context.WithTimeout(ctx, hubsLongest)
 	defer cancel()
-	if err := tellHubs(ctx, r.starter, r.settings.Namespace, now); err != nil {
+	if err := configurePool(ctx, r.starter, r.settings.Namespace, now); err != nil {
 		return fmt.Errorf("tell of the hubs: %w", err)
 	}
 	return nil

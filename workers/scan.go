@@ -11,10 +11,10 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/berth"
 	"github.com/perceptor/perceptor/internal/config"
 	"github.com/perceptor/perceptor/internal/registry"
 	"github.com/perceptor/perceptor/internal/scanclient"
+	"github.com/perceptor/perceptor/internal/workspace"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -22,26 +22,26 @@ import (
 // scanModule makes this process a scanner host.
 func scanModule() fx.Option {
 	return fx.Options(
-		fx.Provide(newYard, newRegistry, newScanClient, newScannerSteps),
+		fx.Provide(newWorkspaces, newRegistry, newScanClient, newScannerSteps),
 		fx.Invoke(serveRegistry, servePulls),
 	)
 }
 
-func newYard(life fx.Lifecycle, c config.Config) (*berth.Yard, error) {
+func newWorkspaces(life fx.Lifecycle, c config.Config) (*workspace.Pool, error) {
 	host, err := Host(c.Scanner.Directory)
 	if err != nil {
 		return nil, err
 	}
-	yard, err := berth.Open(c.Scanner.Directory, host, c.Scanner.Berths)
+	pool, err := workspace.Open(c.Scanner.Directory, host, c.Scanner.Berths)
 	if err != nil {
 		return nil, err
 	}
-	life.Append(fx.StopHook(yard.Close))
-	return yard, nil
+	life.Append(fx.StopHook(pool.Close))
+	return pool, nil
 }
 
-func newScannerSteps(r *registry.Client, s *scanclient.Runner, y *berth.Yard, hubs activities.Hubs) *activities.ScannerSteps {
-	return activities.NewScannerSteps(puller{r}, lister{s}, y, hubs)
+func newScannerSteps(r *registry.Client, s *scanclient.Runner, y *workspace.Pool, hubs activities.Hubs) *activities.ScannerSteps {
+	return activities.NewScannerSteps(puller{r}, sbomClient{s}, y, hubs)
 }
 
 // serveRegistry answers short questions to the registries this host reaches.
@@ -56,7 +56,7 @@ func serveRegistry(life fx.Lifecycle, c client.Client, conf config.Config, r *re
 // scanner is the pulling and the host's own queue of one scanner host, with the order in which they stop.
 type scanner struct {
 	pulls, steps worker.Worker
-	yard         *berth.Yard
+	pool         *workspace.Pool
 	sweeper      sweeper
 	drain        time.Duration
 	logger       *slog.Logger
@@ -64,10 +64,10 @@ type scanner struct {
 }
 
 // servePulls takes images out of the backlog of the domain, and serves the later steps of those it has taken.
-func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, yard *berth.Yard, steps *activities.ScannerSteps, s *starter.Starter, logger *slog.Logger) error {
-	tuner, err := berthTuner(yard)
+func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, pool *workspace.Pool, steps *activities.ScannerSteps, s *starter.Starter, logger *slog.Logger) error {
+	tuner, err := workspaceTuner(pool)
 	if err != nil {
-		return fmt.Errorf("slots of %s: %w", yard.Host(), err)
+		return fmt.Errorf("slots of %s: %w", pool.Host(), err)
 	}
 	drain := max(conf.Scanner.Drain, time.Second)
 	pulls := worker.New(c, workflows.PullQueue(conf.Scanner.Domain), worker.Options{
@@ -75,14 +75,14 @@ func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, yard *be
 	})
 	pulls.RegisterActivity(steps.PullImage)
 	// Twice the berths: a step may still be returning when the berth it freed is taken again.
-	own := worker.New(c, workflows.HostQueue(yard.Host()), worker.Options{
-		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2 * yard.Size(), WorkerStopTimeout: stopLight,
+	own := worker.New(c, workflows.HostQueue(pool.Host()), worker.Options{
+		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2 * pool.Size(), WorkerStopTimeout: stopLight,
 	})
-	own.RegisterActivity(steps.RunScanClient)
+	own.RegisterActivity(steps.GenerateSBOM)
 	own.RegisterActivity(steps.UploadScan)
 	host := &scanner{
-		pulls: pulls, steps: own, yard: yard, drain: conf.Scanner.Drain, logger: logger,
-		sweeper: sweeper{yard: yard, place: s.Place, logger: logger},
+		pulls: pulls, steps: own, pool: pool, drain: conf.Scanner.Drain, logger: logger,
+		sweeper: sweeper{pool: pool, place: s.Workspace, logger: logger},
 	}
 	life.Append(fx.StartStopHook(host.start, host.stop))
 	return nil
@@ -90,15 +90,15 @@ func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, yard *be
 
 func (s *scanner) start() error {
 	if err := s.steps.Start(); err != nil {
-		return fmt.Errorf("queue of host %s: %w", s.yard.Host(), err)
+		return fmt.Errorf("queue of host %s: %w", s.pool.Host(), err)
 	}
 	if err := s.pulls.Start(); err != nil {
-		return fmt.Errorf("pulls of host %s: %w", s.yard.Host(), err)
+		return fmt.Errorf("pulls of host %s: %w", s.pool.Host(), err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stopSweeping = stop
 	go s.sweeper.run(ctx)
-	s.logger.Info("scanner ready", "host", s.yard.Host(), "berths", s.yard.Size(), "kept", len(s.yard.List()))
+	s.logger.Info("scanner ready", "host", s.pool.Host(), "berths", s.pool.Size(), "kept", len(s.pool.List()))
 	return nil
 }
 
@@ -110,12 +110,12 @@ const drainLook = 100 * time.Millisecond
 func (s *scanner) stop(ctx context.Context) {
 	deadline := time.Now().Add(s.drain)
 	s.pulls.Stop()
-	for time.Now().Before(deadline) && ctx.Err() == nil && len(s.yard.List()) > 0 {
+	for time.Now().Before(deadline) && ctx.Err() == nil && len(s.pool.List()) > 0 {
 		time.Sleep(drainLook)
 	}
 	s.stopSweeping()
 	s.steps.Stop()
-	if left := len(s.yard.List()); left > 0 {
-		s.logger.Warn("berths left", "host", s.yard.Host(), "count", left)
+	if left := len(s.pool.List()); left > 0 {
+		s.logger.Warn("berths left", "host", s.pool.Host(), "count", left)
 	}
 }

@@ -5,48 +5,48 @@ import (
 
 	"go.temporal.io/sdk/worker"
 
-	"github.com/perceptor/perceptor/internal/berth"
+	"github.com/perceptor/perceptor/internal/workspace"
 )
 
 // berthSlots lets a worker fetch a pull only while there is a berth for it: the slot is reserved before the poll, and the
 // step turns the reservation into the berth.
-type berthSlots struct{ yard *berth.Yard }
+type workspaceSlots struct{ pool *workspace.Pool }
 
 // used marks a permit whose task was started: its reservation belongs to the step.
 type used struct{ started bool }
 
-func (b berthSlots) ReserveSlot(ctx context.Context, _ worker.SlotReservationInfo) (*worker.SlotPermit, error) {
-	if err := b.yard.Reserve(ctx); err != nil {
+func (b workspaceSlots) ReserveSlot(ctx context.Context, _ worker.SlotReservationInfo) (*worker.SlotPermit, error) {
+	if err := b.pool.Reserve(ctx); err != nil {
 		return nil, err
 	}
 	return &worker.SlotPermit{UserData: &used{}}, nil
 }
 
-func (b berthSlots) TryReserveSlot(worker.SlotReservationInfo) *worker.SlotPermit {
-	if !b.yard.TryReserve() {
+func (b workspaceSlots) TryReserveSlot(worker.SlotReservationInfo) *worker.SlotPermit {
+	if !b.pool.TryReserve() {
 		return nil
 	}
 	return &worker.SlotPermit{UserData: &used{}}
 }
 
-func (b berthSlots) MarkSlotUsed(info worker.SlotMarkUsedInfo) {
+func (b workspaceSlots) MarkSlotUsed(info worker.SlotMarkUsedInfo) {
 	if u, ok := info.Permit().UserData.(*used); ok {
 		u.started = true
 	}
 }
 
-func (b berthSlots) ReleaseSlot(info worker.SlotReleaseInfo) {
+func (b workspaceSlots) ReleaseSlot(info worker.SlotReleaseInfo) {
 	if u, ok := info.Permit().UserData.(*used); ok && !u.started {
-		b.yard.Cancel()
+		b.pool.Cancel()
 	}
 }
 
-func (b berthSlots) MaxSlots() int { return b.yard.Size() }
+func (b workspaceSlots) MaxSlots() int { return b.pool.Size() }
 
 // otherSlots is for the kinds of tasks a pull worker does not serve; the SDK wants a supplier for each.
 const otherSlots = 2
 
-func berthTuner(yard *berth.Yard) (worker.WorkerTuner, error) {
+func workspaceTuner(pool *workspace.Pool) (worker.WorkerTuner, error) {
 	var others []worker.SlotSupplier
 	for range 4 {
 		fixed, err := worker.NewFixedSizeSlotSupplier(otherSlots)
@@ -56,7 +56,7 @@ func berthTuner(yard *berth.Yard) (worker.WorkerTuner, error) {
 		others = append(others, fixed)
 	}
 	return worker.NewCompositeTuner(worker.CompositeTunerOptions{
-		ActivitySlotSupplier: berthSlots{yard}, WorkflowSlotSupplier: others[0], LocalActivitySlotSupplier: others[1],
+		ActivitySlotSupplier: workspaceSlots{pool}, WorkflowSlotSupplier: others[0], LocalActivitySlotSupplier: others[1],
 		NexusSlotSupplier: others[2], SessionActivitySlotSupplier: others[3],
 	})
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/berth"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/workspace"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -23,8 +23,8 @@ const (
 // sweeper frees the berths of this host that no scan wants any more: those of scans that were terminated, that went on
 // elsewhere, or that ended without a word.
 type sweeper struct {
-	yard   *berth.Yard
-	place  func(ctx context.Context, d image.Digest) (workflows.PlaceView, error)
+	pool   *workspace.Pool
+	place  func(ctx context.Context, d model.Digest) (workflows.WorkspaceView, error)
 	logger *slog.Logger
 }
 
@@ -42,20 +42,20 @@ func (s sweeper) run(ctx context.Context) {
 }
 
 func (s sweeper) sweep(ctx context.Context) {
-	for _, held := range s.yard.List() {
+	for _, held := range s.pool.List() {
 		if held.Busy || s.wanted(ctx, held) {
 			continue
 		}
 		s.logger.Info("berth swept", "berth", held.Key)
-		if err := s.yard.Free(held.Key); err != nil {
+		if err := s.pool.Free(held.Key); err != nil {
 			s.logger.Warn("berth free", "berth", held.Key, "error", err)
 		}
 	}
 }
 
 // wanted asks the scan the berth was taken for. Without an answer the berth is kept: nothing that may be in use is freed.
-func (s sweeper) wanted(ctx context.Context, held berth.Held) bool {
-	key, err := activities.ParseBerthKey(held.Key)
+func (s sweeper) wanted(ctx context.Context, held workspace.Held) bool {
+	key, err := activities.ParseWorkspaceKey(held.Key)
 	if err != nil {
 		return false
 	}
@@ -71,6 +71,6 @@ func (s sweeper) wanted(ctx context.Context, held berth.Held) bool {
 	case view.Undecided:
 		return time.Since(held.Since) < undecidedFor
 	default:
-		return view.Host == s.yard.Host() && view.Berth == held.Key
+		return view.Host == s.pool.Host() && view.Berth == held.Key
 	}
 }

@@ -9,44 +9,44 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/berth"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/workspace"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
 
-var key = activities.BerthKey{
+var key = activities.WorkspaceKey{
 	Digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", Chain: "chain-1", Pull: 1, Attempt: 1,
 }.String()
 
 func TestSweeperFreesOnlyWhatNoScanWants(t *testing.T) {
 	for name, each := range map[string]struct {
-		view workflows.PlaceView
+		view workflows.WorkspaceView
 		err  error
 		kept bool
 	}{
-		"lies here":             {view: workflows.PlaceView{Chain: "chain-1", Host: "host-1", Berth: key}, kept: true},
-		"pulling again":         {view: workflows.PlaceView{Chain: "chain-1", Undecided: true}, kept: true},
+		"lies here":             {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-1", Berth: key}, kept: true},
+		"pulling again":         {view: workflows.WorkspaceView{Chain: "chain-1", Undecided: true}, kept: true},
 		"no answer":             {err: errors.New("no worker"), kept: true},
-		"lies elsewhere":        {view: workflows.PlaceView{Chain: "chain-1", Host: "host-2", Berth: "other"}},
-		"lies in another berth": {view: workflows.PlaceView{Chain: "chain-1", Host: "host-1", Berth: "other"}},
-		"needs no berth":        {view: workflows.PlaceView{Chain: "chain-1"}},
-		"another scan":          {view: workflows.PlaceView{Chain: "chain-2", Undecided: true}},
+		"lies elsewhere":        {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-2", Berth: "other"}},
+		"lies in another berth": {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-1", Berth: "other"}},
+		"needs no berth":        {view: workflows.WorkspaceView{Chain: "chain-1"}},
+		"another scan":          {view: workflows.WorkspaceView{Chain: "chain-2", Undecided: true}},
 		"no scan":               {err: starter.ErrUnknownImage},
 	} {
 		t.Run(name, func(t *testing.T) {
-			yard, err := berth.Open(t.TempDir(), "host-1", 1)
+			pool, err := workspace.Open(t.TempDir(), "host-1", 1)
 			require.NoError(t, err)
-			_, settled, err := yard.Take(key)
+			_, settled, err := pool.Take(key)
 			require.NoError(t, err)
-			s := sweeper{yard: yard, logger: slog.New(slog.DiscardHandler), place: func(context.Context, image.Digest) (workflows.PlaceView, error) {
+			s := sweeper{pool: pool, logger: slog.New(slog.DiscardHandler), place: func(context.Context, model.Digest) (workflows.WorkspaceView, error) {
 				return each.view, each.err
 			}}
 			s.sweep(t.Context())
-			require.Len(t, yard.List(), 1, "a berth in the hands of a step is not touched")
+			require.Len(t, pool.List(), 1, "a berth in the hands of a step is not touched")
 			settled()
 			s.sweep(t.Context())
-			require.Equal(t, each.kept, len(yard.List()) == 1)
+			require.Equal(t, each.kept, len(pool.List()) == 1)
 		})
 	}
 }

@@ -4,14 +4,14 @@ import "github.com/perceptor/perceptor/activities"
 
 // Nil pointers by which the workflows name their steps; only the method's name is used.
 var (
-	hubSteps       *activities.HubSteps
-	inventorySteps *activities.InventorySteps
-	perceiverSteps *activities.PerceiverSteps
-	registrySteps  *activities.RegistrySteps
-	poolSteps      *activities.PoolSteps
-	raiseSteps     *activities.RaiseSteps
-	refreshSteps   *activities.RefreshSteps
-	reportSteps    *activities.ReportSteps
-	scanSteps      *activities.ScanSteps
-	scannerSteps   *activities.ScannerSteps
+	hubSteps        *activities.HubSteps
+	inventorySteps  *activities.InventorySteps
+	perceiverSteps  *activities.PerceiverSteps
+	registrySteps   *activities.RegistrySteps
+	poolSteps       *activities.PoolSteps
+	prioritizeSteps *activities.PrioritizeSteps
+	refreshSteps    *activities.RefreshSteps
+	reportSteps     *activities.ReportSteps
+	scanSteps       *activities.ScanSteps
+	scannerSteps    *activities.ScannerSteps
 )

@@ -8,7 +8,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // attributeLimit keeps a keyword within the 255 characters of the SQL stores' columns; the server terminates a
@@ -54,12 +54,12 @@ var imageAttributes = []temporal.SearchAttributeKeyKeyword{
 
 // ObservedAttributes are what an Image is started with by whoever observes it: it is about to be in the queue, and need
 // not write so itself. An image whose scan does not begin says otherwise at once.
-func ObservedAttributes(d image.Digest, n image.Name) temporal.SearchAttributes {
+func ObservedAttributes(d model.Digest, n model.Name) temporal.SearchAttributes {
 	return temporal.NewSearchAttributes(
 		AttributeDigest.ValueSet(Keyword(string(d))),
 		AttributeRepository.ValueSet(Keyword(n.Repository)),
-		AttributeScanStatus.ValueSet(Keyword(string(image.StatusInQueue))),
-		AttributeOverallStatus.ValueSet(Keyword(string(image.OverallUnknown))),
+		AttributeScanStatus.ValueSet(Keyword(string(model.StatusInQueue))),
+		AttributeOverallStatus.ValueSet(Keyword(string(model.OverallUnknown))),
 	)
 }
 

@@ -7,8 +7,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
 )
 
 // ClusterInput starts a Cluster, or carries it into its next run.
@@ -21,8 +21,8 @@ type ClusterInput struct {
 type ClusterState struct {
 	Namespaces map[string]*ClusterNamespace `json:"namespaces,omitempty"`
 	// Pods and Images are the versions of the last complete snapshots of either kind; SnapshotAt is when the newer one came.
-	Pods       image.Version `json:"pods,omitzero"`
-	Images     image.Version `json:"images,omitzero"`
+	Pods       model.Version `json:"pods,omitzero"`
+	Images     model.Version `json:"images,omitzero"`
 	SnapshotAt time.Time     `json:"snapshotAt,omitzero"`
 	// Seen is when anything was last heard.
 	Seen time.Time `json:"seen,omitzero"`
@@ -71,21 +71,21 @@ func Cluster(ctx workflow.Context, in ClusterInput) error {
 // run takes what has arrived, does what is due, and waits for the next event.
 func (c *clusterRun) run(ctx workflow.Context) error {
 	for {
-		c.drain(ctx)
+		c.receivePending(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case c.emptying == nil && c.state.Forget && len(c.state.Namespaces) == 0:
-			if !c.drain(ctx) {
+			if !c.receivePending(ctx) {
 				return nil
 			}
-		case c.emptying == nil && c.worn(ctx):
-			if !c.drain(ctx) {
+		case c.emptying == nil && c.shouldContinueAsNew(ctx):
+			if !c.receivePending(ctx) {
 				return workflow.NewContinueAsNewError(ctx, Cluster, ClusterInput{Cluster: c.cluster, State: inventory.Packed[ClusterState]{Value: c.state}})
 			}
 		default:
 			c.empty(ctx)
-			c.show(ctx)
+			c.updateDetails(ctx)
 			if err := c.wait(ctx); err != nil {
 				return err
 			}
@@ -94,7 +94,7 @@ func (c *clusterRun) run(ctx workflow.Context) error {
 }
 
 // worn reports whether it is time for a new run.
-func (c *clusterRun) worn(ctx workflow.Context) bool {
+func (c *clusterRun) shouldContinueAsNew(ctx workflow.Context) bool {
 	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() || workflow.Now(ctx).Sub(c.began) >= quietRun
 }
 

@@ -5,8 +5,8 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
 )
 
 // listen wakes the selector at every signal; drain then takes all of them.
@@ -23,16 +23,16 @@ func (c *clusterRun) listen(ctx workflow.Context, selector workflow.Selector) {
 }
 
 // drain takes every signal that has arrived and reports whether there was one.
-func (c *clusterRun) drain(ctx workflow.Context) bool {
+func (c *clusterRun) receivePending(ctx workflow.Context) bool {
 	some := false
-	SignalNamespace.Drain(ctx, func(s NamespaceSeen) { some = true; c.namespace(ctx, s) })
-	SignalSnapshotEnd.Drain(ctx, func(e SnapshotEnd) { some = true; c.snapshotEnd(ctx, e) })
-	SignalForgetCluster.Drain(ctx, func(ForgetCluster) { some = true; c.state.Forget = true })
+	SignalNamespace.ReceivePending(ctx, func(s NamespaceSeen) { some = true; c.namespace(ctx, s) })
+	SignalSnapshotEnd.ReceivePending(ctx, func(e SnapshotEnd) { some = true; c.snapshotEnd(ctx, e) })
+	SignalForgetCluster.ReceivePending(ctx, func(ForgetCluster) { some = true; c.state.Forget = true })
 	return some
 }
 
 // snapshotOf is the version of the last complete snapshot that a namespace would be named in.
-func (c *clusterRun) snapshotOf(namespace string) image.Version {
+func (c *clusterRun) snapshotOf(namespace string) model.Version {
 	if namespace == BareImages {
 		return c.state.Images
 	}
@@ -68,8 +68,8 @@ func (c *clusterRun) snapshotEnd(ctx workflow.Context, e SnapshotEnd) {
 		c.state.Forget, c.state.Namespaces = false, map[string]*ClusterNamespace{}
 	}
 	c.state.Seen = workflow.Now(ctx)
-	pods := e.Covers != image.CoversImages && c.state.Pods.Before(e.Version)
-	images := e.Covers != image.CoversPods && c.state.Images.Before(e.Version)
+	pods := e.Scope != model.ScopeImages && c.state.Pods.Before(e.Version)
+	images := e.Scope != model.ScopePods && c.state.Images.Before(e.Version)
 	if pods {
 		c.state.Pods = e.Version
 	}
@@ -133,7 +133,7 @@ func (c *clusterRun) view(q ClusterQuery) ClusterView {
 }
 
 // show writes the counts to the workflow's page in Web UI.
-func (c *clusterRun) show(ctx workflow.Context) {
+func (c *clusterRun) updateDetails(ctx workflow.Context) {
 	var pods, unscanned, violations, refused int
 	for _, name := range workflow.DeterministicKeys(c.state.Namespaces) {
 		seen := c.state.Namespaces[name].Seen

@@ -10,7 +10,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -52,14 +52,14 @@ func (s *ClusterSuite) SetupTest() {
 func (s *ClusterSuite) seen(after time.Duration, counter int64, namespace string, pods int) {
 	s.env.RegisterDelayedCallback(func() {
 		s.env.SignalWorkflow(workflows.SignalNamespace.Name, workflows.NamespaceSeen{
-			Cluster: "c", Namespace: namespace, Pods: pods, Version: image.Version{Epoch: 1, Counter: counter}, Ended: pods < 0,
+			Cluster: "c", Namespace: namespace, Pods: pods, Version: model.Version{Epoch: 1, Counter: counter}, Ended: pods < 0,
 		})
 	}, after)
 }
 
-func (s *ClusterSuite) end(after time.Duration, counter int64, covers image.Coverage, namespaces ...string) {
+func (s *ClusterSuite) end(after time.Duration, counter int64, scope model.SnapshotScope, namespaces ...string) {
 	s.env.RegisterDelayedCallback(func() {
-		e := workflows.SnapshotEnd{Cluster: "c", Version: image.Version{Epoch: 1, Counter: counter}, Covers: covers, Namespaces: map[string]int{}}
+		e := workflows.SnapshotEnd{Cluster: "c", Version: model.Version{Epoch: 1, Counter: counter}, Scope: scope, Namespaces: map[string]int{}}
 		for _, name := range namespaces {
 			e.Namespaces[name] = 1
 		}
@@ -100,38 +100,38 @@ func (s *ClusterSuite) TestSnapshotEmptiesWhatItDoesNotName() {
 	s.seen(0, 1, "gone", 2)
 	s.seen(0, 1, "closed", 2)
 	s.closed["closed"] = true
-	s.end(time.Minute, 5, image.CoversAll, "kept", "new")
+	s.end(time.Minute, 5, model.ScopeAll, "kept", "new")
 	s.view(2*time.Minute, func(v workflows.ClusterView) {
 		s.Equal([]string{"gone", "kept", "new"}, spaces(v), "without an inventory, a namespace is nothing")
 		s.Equal(int64(5), v.Snapshot.Counter)
 	})
 	s.seen(3*time.Minute, 2, "gone", 0)
-	s.end(4*time.Minute, 6, image.CoversAll, "kept", "new")
-	s.end(5*time.Minute, 4, image.CoversAll)
+	s.end(4*time.Minute, 6, model.ScopeAll, "kept", "new")
+	s.end(5*time.Minute, 4, model.ScopeAll)
 	s.seen(6*time.Minute, 3, "gone", -1)
 	s.view(7*time.Minute, func(v workflows.ClusterView) { s.Equal([]string{"kept", "new"}, spaces(v)) })
 	s.run(8 * time.Minute)
-	s.Equal([]activities.EmptyNamespace{{Name: "closed", Version: image.Version{Epoch: 1, Counter: 5}}, {Name: "gone", Version: image.Version{Epoch: 1, Counter: 5}}}, s.emptied[:2])
+	s.Equal([]activities.EmptyNamespace{{Name: "closed", Version: model.Version{Epoch: 1, Counter: 5}}, {Name: "gone", Version: model.Version{Epoch: 1, Counter: 5}}}, s.emptied[:2])
 	s.Equal(2, s.forgot)
 }
 
 func (s *ClusterSuite) TestNamespaceOfAnEarlierIncarnationIsEmptiedWhenItIsHeardOf() {
-	s.end(0, 5, image.CoversAll, "named")
+	s.end(0, 5, model.ScopeAll, "named")
 	s.seen(time.Minute, 1, "named", 1)
 	s.seen(time.Minute, 1, "ghost", 4)
 	s.run(2 * time.Minute)
-	s.Equal([]activities.EmptyNamespace{{Name: "ghost", Version: image.Version{Epoch: 1, Counter: 5}}}, s.emptied[:1])
+	s.Equal([]activities.EmptyNamespace{{Name: "ghost", Version: model.Version{Epoch: 1, Counter: 5}}}, s.emptied[:1])
 }
 
 func (s *ClusterSuite) TestSnapshotOfPodsLeavesBareImagesAlone() {
 	s.seen(0, 1, workflows.BareImages, 3)
 	s.seen(0, 1, "n", 3)
-	s.end(time.Minute, 5, image.CoversPods, "n")
-	s.end(2*time.Minute, 6, image.CoversImages, workflows.BareImages)
+	s.end(time.Minute, 5, model.ScopePods, "n")
+	s.end(2*time.Minute, 6, model.ScopeImages, workflows.BareImages)
 	s.view(3*time.Minute, func(workflows.ClusterView) { s.Empty(s.emptied) })
-	s.end(4*time.Minute, 7, image.CoversImages)
+	s.end(4*time.Minute, 7, model.ScopeImages)
 	s.view(5*time.Minute, func(workflows.ClusterView) {
-		s.Equal([]activities.EmptyNamespace{{Name: workflows.BareImages, Version: image.Version{Epoch: 1, Counter: 7}}}, s.emptied)
+		s.Equal([]activities.EmptyNamespace{{Name: workflows.BareImages, Version: model.Version{Epoch: 1, Counter: 7}}}, s.emptied)
 	})
 	s.run(6 * time.Minute)
 }

@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // TaskQueue carries every workflow and the light steps that only speak to Temporal.
@@ -45,7 +45,7 @@ const (
 )
 
 // BareImages is the namespace of a cluster's images that were reported by themselves.
-const BareImages = image.BareImages
+const BareImages = model.BareImages
 
 // InventoryID is the workflow id of the join of one namespace.
 func InventoryID(cluster, namespace string) string {
@@ -65,15 +65,15 @@ func ClusterID(cluster string) string { return clusterPrefix + cluster }
 func ClusterOf(workflowID string) string { return strings.TrimPrefix(workflowID, clusterPrefix) }
 
 // ScanImageID is the workflow id of the scan of an image: the id is what keeps a second scan from starting.
-func ScanImageID(d image.Digest) string { return scanImagePrefix + string(d) }
+func ScanImageID(d model.Digest) string { return scanImagePrefix + string(d) }
 
 // ImageID is the workflow id of an image.
-func ImageID(d image.Digest) string { return imagePrefix + string(d) }
+func ImageID(d model.Digest) string { return imagePrefix + string(d) }
 
 // DigestOf is the inverse of ScanImageID and ImageID.
-func DigestOf(workflowID string) (image.Digest, error) {
+func DigestOf(workflowID string) (model.Digest, error) {
 	id := strings.TrimPrefix(strings.TrimPrefix(workflowID, scanImagePrefix), imagePrefix)
-	return image.ParseDigest(id)
+	return model.ParseDigest(id)
 }
 
 // The search attributes, all bounded by the helpers in attributes.go.
@@ -81,7 +81,7 @@ var (
 	AttributeDigest     = temporal.NewSearchAttributeKeyKeyword("PerceptorDigest")
 	AttributeRepository = temporal.NewSearchAttributeKeyKeyword("PerceptorRepository")
 	AttributeHub        = temporal.NewSearchAttributeKeyKeyword("PerceptorHub")
-	// AttributeHubVersion is the image.VersionKey of the verdict, AttributeAsOf its AsOf: by these a refresh finds the
+	// AttributeHubVersion is the model.VersionKey of the verdict, AttributeAsOf its AsOf: by these a refresh finds the
 	// images that a hub's change is about.
 	AttributeHubVersion    = temporal.NewSearchAttributeKeyKeyword("PerceptorHubVersion")
 	AttributeAsOf          = temporal.NewSearchAttributeKeyTime("PerceptorAsOf")
@@ -110,7 +110,7 @@ var (
 	// SignalGrant names the hub and the attempt of a lease.
 	SignalGrant = Signal[Grant]{Name: "grant", Description: "The pool grants a lease on a hub, or names the hub that is already at this image."}
 	// SignalHubOpen says that a hub can be asked again after it was closed by the circuit breaker.
-	SignalHubOpen = Signal[HubOpen]{Name: "hub-open", Description: "The pool says that a hub answers again."}
+	SignalHubAvailable = Signal[HubAvailable]{Name: "hub-available", Description: "The pool says that a hub answers again."}
 	// SignalAnnounce asks a scan to announce its lease again: the pool has lost its state.
 	SignalAnnounce = Signal[Announce]{Name: "announce", Description: "A pool that lost its state asks the scan to announce what it holds or waits for."}
 )
@@ -119,7 +119,7 @@ var (
 var SignalUnwanted = Signal[Unwanted]{Name: "unwanted", Description: "Nothing refers to the image any more: stop if the scan has not begun."}
 
 // SignalRaise tells an image, and by it the scan under way, that somebody more urgent waits.
-var SignalRaise = Signal[Raise]{Name: "raise", Description: "Somebody more urgent waits for this image: it is scanned before others, also when it waits already."}
+var SignalPrioritize = Signal[Prioritize]{Name: "prioritize", Description: "Somebody more urgent waits for this image: it is scanned before others, also when it waits already."}
 
 // Signals to Image.
 var (
@@ -142,7 +142,7 @@ var (
 	// SignalSnapshot brings a part of all pods of one namespace.
 	SignalSnapshot = Signal[SnapshotPart]{Name: "snapshot", Description: "A part of all pods of this namespace; with the last part, what is not named is gone."}
 	// SignalSummary brings what is known of an image that the namespace runs.
-	SignalSummary = Signal[image.Summary]{Name: "summary", Description: "What is known of an image that runs here, told by its workflow."}
+	SignalSummary = Signal[model.Summary]{Name: "summary", Description: "What is known of an image that runs here, told by its workflow."}
 )
 
 // Signals to Cluster.
@@ -159,33 +159,33 @@ var (
 const (
 	QueryStatus = "status"
 	// QueryPlace asks a ScanImage on which host, in which berth it is: what the host's sweeper decides by.
-	QueryPlace = "place"
+	QueryWorkspace = "workspace"
 	// QueryJoin asks an Inventory for rows of the join; it takes a JoinQuery and answers a JoinPage.
 	QueryJoin = "join"
 )
 
 // Class says why an image is scanned, most urgent first.
-type Class string
+type Priority string
 
 // The classes.
 const (
-	ClassPerson Class = "person"
-	ClassPod    Class = "pod"
-	ClassImage  Class = "image"
-	ClassSweep  Class = "sweep"
+	PriorityInteractive Priority = "interactive"
+	PriorityPod         Priority = "pod"
+	PriorityImage       Priority = "image"
+	PriorityBackground  Priority = "background"
 )
 
 // classes lists every class, most urgent first.
-var classes = []Class{ClassPerson, ClassPod, ClassImage, ClassSweep}
+var priorities = []Priority{PriorityInteractive, PriorityPod, PriorityImage, PriorityBackground}
 
 // Urgency is 0 for the most urgent class; an unknown class is the least urgent.
-func (c Class) Urgency() int {
-	for i, each := range classes {
+func (c Priority) Rank() int {
+	for i, each := range priorities {
 		if each == c {
 			return i
 		}
 	}
-	return len(classes)
+	return len(priorities)
 }
 
 // Acquire asks for a lease or announces one.
@@ -194,12 +194,12 @@ type Acquire struct {
 	Holder string `json:"holder"`
 	// Chain is the first run id of the holder's chain of runs: the key of its lease.
 	Chain  string       `json:"chain"`
-	Digest image.Digest `json:"digest"`
+	Digest model.Digest `json:"digest"`
 	// Scan is the name of the scan at the hub, which the pool asks for when the holder is gone; empty means the digest in hexadecimal.
 	Scan string `json:"scan,omitempty"`
 	// Hubs are the acceptable hubs; empty means any.
-	Hubs  []string `json:"hubs,omitempty"`
-	Class Class    `json:"class"`
+	Hubs     []string `json:"hubs,omitempty"`
+	Priority Priority `json:"priority"`
 	// Held is set by a holder that announces its lease: the grant it works under.
 	Held *Grant `json:"held,omitempty"`
 	// Renew asks for a newer attempt id of the lease held, for another upload to the same hub. Set Held too: then a
@@ -213,7 +213,7 @@ type Grant struct {
 	Chain string `json:"chain"`
 	Hub   string `json:"hub"`
 	// Attempt orders the uploads of one image over all its leases.
-	Attempt image.AttemptID `json:"attempt"`
+	Attempt model.AttemptID `json:"attempt"`
 	// A scan that waits takes only an attempt newer than every one it has had: an older one is a grant it has given back,
 	// sent again before the pool knew. To a grant it no longer wants it answers with the release it gave before.
 	//
@@ -225,7 +225,7 @@ type Grant struct {
 // Confirm says that the grant of this attempt has arrived.
 type Confirm struct {
 	Chain   string          `json:"chain"`
-	Attempt image.AttemptID `json:"attempt"`
+	Attempt model.AttemptID `json:"attempt"`
 }
 
 // Release gives a lease back. With nothing but Chain it gives up whatever the chain has, its place in the queue too; it
@@ -233,10 +233,10 @@ type Confirm struct {
 type Release struct {
 	Chain string `json:"chain"`
 	// Attempt is the grant given back: without it, a release that arrives late ends a newer lease of the same chain.
-	Attempt image.AttemptID `json:"attempt,omitzero"`
+	Attempt model.AttemptID `json:"attempt,omitzero"`
 	// Holder, Digest, Scan and Hub repeat what the lease is about, so that a pool that lost its state can let it drain.
 	Holder string       `json:"holder,omitempty"`
-	Digest image.Digest `json:"digest,omitempty"`
+	Digest model.Digest `json:"digest,omitempty"`
 	Scan   string       `json:"scan,omitempty"`
 	Hub    string       `json:"hub,omitempty"`
 	// Unfinished leaves the lease out until the pool itself has seen that the hub is done: the holder cannot know.
@@ -248,7 +248,7 @@ type HubReport struct {
 	Holder string `json:"holder"`
 	Hub    string `json:"hub"`
 	// Class is empty for a success.
-	Class image.FailureClass `json:"class,omitempty"`
+	Class model.FailureClass `json:"class,omitempty"`
 	// Reason is what the hub's failure said, without secrets.
 	Reason string `json:"reason,omitempty"`
 	// RetryAfter is what the hub asked for, 0 when it did not.
@@ -259,7 +259,7 @@ type HubReport struct {
 }
 
 // HubOpen says that the hub may be asked again.
-type HubOpen struct {
+type HubAvailable struct {
 	Hub string `json:"hub"`
 }
 

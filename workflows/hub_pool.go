@@ -42,8 +42,8 @@ type hubPool struct {
 	steps       workflow.Context
 	cancelSteps workflow.CancelFunc
 	// sent and asked are what is on its way to scans, and the activities under way.
-	sent  []underWay
-	asked []underWay
+	outgoing []underWay
+	asked    []underWay
 	// announce are the open scans a cold pool still has to ask what they hold.
 	announce []lease.Holder
 	// checking, listing and probing keep one question of a kind from being asked twice at a time.
@@ -88,14 +88,14 @@ func HubPool(ctx workflow.Context, in HubPoolInput) error {
 		return err
 	}
 	for {
-		p.take(ctx)
-		if p.shouldMoveOn(ctx) {
-			return p.moveOn(ctx)
+		p.receiveSignals(ctx)
+		if p.shouldContinueAsNew(ctx) {
+			return p.continueAsNew(ctx)
 		}
-		p.act(ctx)
+		p.dispatch(ctx)
 		workflow.SetCurrentDetails(ctx, p.details(ctx))
 		p.setTimer(ctx)
-		if err := workflow.Await(ctx, p.stirred); err != nil {
+		if err := workflow.Await(ctx, p.hasWork); err != nil {
 			return p.end(ctx, err)
 		}
 	}
@@ -128,7 +128,7 @@ func newHubPool(ctx workflow.Context, in HubPoolInput) (*hubPool, error) {
 }
 
 // stirred reports whether there is something to take.
-func (p *hubPool) stirred() bool {
+func (p *hubPool) hasWork() bool {
 	if p.changed || p.old.IsReady() || p.timer != nil && p.timer.IsReady() {
 		return true
 	}
@@ -137,31 +137,31 @@ func (p *hubPool) stirred() bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(p.sent, underWay.ready) || slices.ContainsFunc(p.asked, underWay.ready)
+	return slices.ContainsFunc(p.outgoing, underWay.ready) || slices.ContainsFunc(p.asked, underWay.ready)
 }
 
 // take brings everything that has arrived into the state.
-func (p *hubPool) take(ctx workflow.Context) {
+func (p *hubPool) receiveSignals(ctx workflow.Context) {
 	p.changed = false
 	if p.timer != nil && p.timer.IsReady() {
 		p.timer = nil
 	}
 	p.takeSignals(ctx)
-	takeReady(ctx, &p.sent)
+	takeReady(ctx, &p.outgoing)
 	takeReady(ctx, &p.asked)
 }
 
 // act starts and sends whatever the state asks for now.
-func (p *hubPool) act(ctx workflow.Context) {
+func (p *hubPool) dispatch(ctx workflow.Context) {
 	now := workflow.Now(ctx).UTC()
 	if !p.Book.WarmUp(now) {
 		p.listen(ctx)
 	}
-	p.probeClosed(now)
+	p.probeTripped(now)
 	p.switchQueues()
 	p.checkHolders(now)
 	p.askHubs(now)
-	p.tellWaiting(ctx)
+	p.notifyWaiting(ctx)
 	var grants []lease.Grant
 	for _, answers := range []func(int) []lease.Grant{
 		func(most int) []lease.Grant { return p.Book.GrantNext(now, most) },
@@ -209,13 +209,13 @@ func (p *hubPool) nextWake(now time.Time) time.Time {
 }
 
 // shouldMoveOn reports whether this run has become too long.
-func (p *hubPool) shouldMoveOn(ctx workflow.Context) bool {
+func (p *hubPool) shouldContinueAsNew(ctx workflow.Context) bool {
 	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() || workflow.Now(ctx).Sub(p.started) >= quietRun
 }
 
 // moveOn continues as new when nothing that this run has sent can get lost any more. What the run asked is asked again
 // by the next; what arrives meanwhile is written down and answered by the next.
-func (p *hubPool) moveOn(ctx workflow.Context) error {
+func (p *hubPool) continueAsNew(ctx workflow.Context) error {
 	p.cancelSteps()
 	if p.timer != nil {
 		p.stopTimer()
@@ -225,9 +225,9 @@ func (p *hubPool) moveOn(ctx workflow.Context) error {
 		if err := workflow.Await(ctx, settled); err != nil {
 			return p.end(ctx, err)
 		}
-		takeReady(ctx, &p.sent)
+		takeReady(ctx, &p.outgoing)
 		p.takeSignals(ctx)
-		if len(p.sent) == 0 {
+		if len(p.outgoing) == 0 {
 			return workflow.NewContinueAsNewError(ctx, HubPool, HubPoolInput{State: p.HubPoolState})
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The circuit breaker.
@@ -26,10 +26,10 @@ type HubHealth struct {
 	Hub string `json:"hub"`
 	// Failures counts transient failures in a row.
 	Failures int `json:"failures,omitempty"`
-	// ClosedSince is zero while the hub is used.
-	ClosedSince time.Time `json:"closedSince,omitzero"`
+	// TrippedSince is zero while the hub is used.
+	TrippedSince time.Time `json:"trippedSince,omitzero"`
 	// Class and Reason are the newest failure.
-	Class  image.FailureClass `json:"class,omitempty"`
+	Class  model.FailureClass `json:"class,omitempty"`
 	Reason string             `json:"reason,omitempty"`
 	// Probes counts the probes since the hub was closed, NextProbe is when the next one is due.
 	Probes    int       `json:"probes,omitempty"`
@@ -40,7 +40,7 @@ type HubHealth struct {
 	Queue QueueState `json:"queue,omitempty"`
 }
 
-func (h *HubHealth) closed() bool { return !h.ClosedSince.IsZero() }
+func (h *HubHealth) tripped() bool { return !h.TrippedSince.IsZero() }
 
 // health finds the breaker of a hub, nil when the hub has none.
 func (p *hubPool) health(hub string) *HubHealth {
@@ -73,20 +73,20 @@ func (p *hubPool) ensureHealth(hub string) *HubHealth {
 }
 
 // experience lets one success or failure change the breaker. This is the one place that says which failures close a hub.
-func (p *hubPool) experience(hub string, class image.FailureClass, reason string, after time.Duration, now time.Time) {
+func (p *hubPool) experience(hub string, class model.FailureClass, reason string, after time.Duration, now time.Time) {
 	if class == "" {
 		p.success(hub, now)
 		return
 	}
 	h := p.ensureHealth(hub)
 	switch class {
-	case image.Throttled, image.Unauthorized, image.Invalid:
+	case model.Throttled, model.Unauthorized, model.Invalid:
 		// Throttled: the hub said so. Unauthorized and invalid: every scan would fail alike until somebody mends it.
-		p.closeHub(h, class, reason, after, now)
-	case image.Transient:
+		p.tripHub(h, class, reason, after, now)
+	case model.Transient:
 		h.Failures++
-		if h.closed() || h.Failures >= failuresToClose {
-			p.closeHub(h, class, reason, after, now)
+		if h.tripped() || h.Failures >= failuresToClose {
+			p.tripHub(h, class, reason, after, now)
 		}
 	default:
 		// The hub works and refuses this one scan.
@@ -101,14 +101,14 @@ func (p *hubPool) success(hub string, now time.Time) {
 		return
 	}
 	h.Failures = 0
-	if h.closed() && h.Class != image.Throttled {
+	if h.tripped() && h.Class != model.Throttled {
 		h.NextProbe = now
 	}
 }
 
-func (p *hubPool) closeHub(h *HubHealth, class image.FailureClass, reason string, after time.Duration, now time.Time) {
-	if !h.closed() {
-		h.ClosedSince, h.Probes, h.NextProbe = now, 0, now.Add(firstProbe)
+func (p *hubPool) tripHub(h *HubHealth, class model.FailureClass, reason string, after time.Duration, now time.Time) {
+	if !h.tripped() {
+		h.TrippedSince, h.Probes, h.NextProbe = now, 0, now.Add(firstProbe)
 		p.Book.Close(h.Hub)
 		p.logger.Warn("hub closed", "hub", h.Hub, "class", class, "reason", reason)
 	}
@@ -119,10 +119,10 @@ func (p *hubPool) closeHub(h *HubHealth, class image.FailureClass, reason string
 }
 
 // probeClosed sends the single probe to every closed hub whose pause is over.
-func (p *hubPool) probeClosed(now time.Time) {
+func (p *hubPool) probeTripped(now time.Time) {
 	p.Health = slices.DeleteFunc(p.Health, func(h HubHealth) bool { return p.Book.Hub(h.Hub) == nil })
 	for i := range p.Health {
-		if h := &p.Health[i]; h.closed() && !h.NextProbe.After(now) {
+		if h := &p.Health[i]; h.tripped() && !h.NextProbe.After(now) {
 			p.probe(h.Hub)
 		}
 	}
@@ -148,11 +148,11 @@ func (p *hubPool) takeProbe(ctx workflow.Context, f workflow.Future, hub string)
 		result.Trouble = &activities.HubTrouble{Class: class, Reason: reason}
 	}
 	if result.Trouble == nil {
-		p.openHub(hub)
+		p.resetHub(hub)
 		return
 	}
 	p.experience(hub, result.Trouble.Class, result.Trouble.Reason, result.Trouble.RetryAfter, now)
-	if h := p.health(hub); h != nil && h.closed() {
+	if h := p.health(hub); h != nil && h.tripped() {
 		h.Probes++
 		if next := now.Add(probePause(h.Probes)); next.After(h.NextProbe) {
 			h.NextProbe = next
@@ -160,13 +160,13 @@ func (p *hubPool) takeProbe(ctx workflow.Context, f workflow.Future, hub string)
 	}
 }
 
-func (p *hubPool) openHub(hub string) {
+func (p *hubPool) resetHub(hub string) {
 	h := p.health(hub)
-	if h == nil || !h.closed() {
+	if h == nil || !h.tripped() {
 		return
 	}
-	p.logger.Info("hub open again", "hub", hub, "closed since", h.ClosedSince)
-	h.Failures, h.Probes, h.ClosedSince, h.NextProbe, h.Class, h.Reason = 0, 0, time.Time{}, time.Time{}, "", ""
+	p.logger.Info("hub open again", "hub", hub, "closed since", h.TrippedSince)
+	h.Failures, h.Probes, h.TrippedSince, h.NextProbe, h.Class, h.Reason = 0, 0, time.Time{}, time.Time{}, "", ""
 	p.Book.Open(hub)
 }
 
@@ -184,7 +184,7 @@ func (p *hubPool) nextProbe() time.Time {
 	var next time.Time
 	for i := range p.Health {
 		h := &p.Health[i]
-		if h.closed() && !p.probing[h.Hub] && (next.IsZero() || h.NextProbe.Before(next)) {
+		if h.tripped() && !p.probing[h.Hub] && (next.IsZero() || h.NextProbe.Before(next)) {
 			next = h.NextProbe
 		}
 	}
@@ -192,11 +192,11 @@ func (p *hubPool) nextProbe() time.Time {
 }
 
 // tellWaiting tells those who wait for a hub that it may be asked again: at once when the pool does not think it closed.
-func (p *hubPool) tellWaiting(ctx workflow.Context) {
+func (p *hubPool) notifyWaiting(ctx workflow.Context) {
 	for i := range p.Health {
 		h := &p.Health[i]
-		for !h.closed() && len(h.Waiting) > 0 && p.room() > 0 {
-			p.sendSignal(SignalHubOpen.SendTo(ctx, h.Waiting[0], HubOpen{Hub: h.Hub}), "")
+		for !h.tripped() && len(h.Waiting) > 0 && p.room() > 0 {
+			p.sendSignal(SignalHubAvailable.SendTo(ctx, h.Waiting[0], HubAvailable{Hub: h.Hub}), "")
 			h.Waiting = h.Waiting[1:]
 		}
 	}

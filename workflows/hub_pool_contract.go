@@ -1,6 +1,6 @@
 package workflows
 
-import "github.com/perceptor/perceptor/internal/image"
+import "github.com/perceptor/perceptor/model"
 
 // Updates of HubPool by an operator, with what they take and answer.
 const (
@@ -22,11 +22,11 @@ type HubLimit struct {
 // LeaseReset frees leases of which an operator knows that the hub is done with them: the draining or stuck lease of one
 // digest, or every stuck one.
 type LeaseReset struct {
-	Digest image.Digest `json:"digest,omitempty"`
+	Digest model.Digest `json:"digest,omitempty"`
 	Stuck  bool         `json:"stuck,omitempty"`
 }
 
 // LeaseResetAnswer names the images whose leases were freed.
 type LeaseResetAnswer struct {
-	Freed []image.Digest `json:"freed"`
+	Freed []model.Digest `json:"freed"`
 }

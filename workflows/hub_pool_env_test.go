@@ -19,7 +19,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -36,10 +36,10 @@ type poolEnv struct {
 	// open are the chains of the scans that run, by workflow id.
 	open map[string]string
 	// scans are what each hub shows, by hub and name; asked counts the questions.
-	scans map[string]image.HubScan
+	scans map[string]model.HubScan
 	asked map[string]int
 	// find answers for the hubs instead of scans, when set.
-	find func(hub, name string) image.HubScan
+	find func(hub, name string) model.HubScan
 	// queues are the switches of the hubs' queues, in order.
 	queues []string
 	// down is what a hub's answers fail with.
@@ -61,7 +61,7 @@ func newPoolEnv(t *testing.T) *poolEnv {
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	e := &poolEnv{
 		TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t,
-		open: map[string]string{}, scans: map[string]image.HubScan{}, asked: map[string]int{}, down: map[string]error{},
+		open: map[string]string{}, scans: map[string]model.HubScan{}, asked: map[string]int{}, down: map[string]error{},
 	}
 	e.SetStartTime(poolStart)
 	e.SetTestTimeout(30 * time.Second)
@@ -146,13 +146,13 @@ type playedHub struct {
 	env  *poolEnv
 }
 
-func (h *playedHub) FindScan(_ context.Context, name string) (image.HubScan, error) {
+func (h *playedHub) FindScan(_ context.Context, name string) (model.HubScan, error) {
 	h.env.mu.Lock()
 	defer h.env.mu.Unlock()
 	key := h.name + " " + name
 	h.env.asked[key]++
 	if err := h.env.down[h.name]; err != nil {
-		return image.HubScan{}, err
+		return model.HubScan{}, err
 	}
 	if h.env.find != nil {
 		return h.env.find(h.name, name), nil
@@ -160,7 +160,7 @@ func (h *playedHub) FindScan(_ context.Context, name string) (image.HubScan, err
 	if scan, ok := h.env.scans[key]; ok {
 		return scan, nil
 	}
-	return image.HubScan{Hub: h.name, Name: name, State: image.HubScanAbsent}, nil
+	return model.HubScan{Hub: h.name, Name: name, State: model.HubScanAbsent}, nil
 }
 
 func (h *playedHub) Ready(context.Context) error {
@@ -172,12 +172,12 @@ func (h *playedHub) Ready(context.Context) error {
 
 // hubError is a hub's failure with its class.
 type hubError struct {
-	class image.FailureClass
+	class model.FailureClass
 	after time.Duration
 }
 
 func (e hubError) Error() string                    { return "the hub says " + string(e.class) }
-func (e hubError) FailureClass() image.FailureClass { return e.class }
+func (e hubError) FailureClass() model.FailureClass { return e.class }
 func (e hubError) RetryAfter() time.Duration        { return e.after }
 
 // at lets something happen some time after the start.
@@ -201,21 +201,21 @@ func (e *poolEnv) locked(do func()) {
 	do()
 }
 
-func poolDigest(n int) image.Digest { return image.Digest(fmt.Sprintf("sha256:%064d", n)) }
+func poolDigest(n int) model.Digest { return model.Digest(fmt.Sprintf("sha256:%064d", n)) }
 
 func holderOf(n int) string { return workflows.ScanImageID(poolDigest(n)) }
 
 func chainOf(n int) string { return fmt.Sprintf("chain-%d", n) }
 
 // wants is the n-th scan's request.
-func wants(n int, class workflows.Class, hubs ...string) workflows.Acquire {
-	return workflows.Acquire{Holder: holderOf(n), Chain: chainOf(n), Digest: poolDigest(n), Class: class, Hubs: hubs}
+func wants(n int, priority workflows.Priority, hubs ...string) workflows.Acquire {
+	return workflows.Acquire{Holder: holderOf(n), Chain: chainOf(n), Digest: poolDigest(n), Priority: priority, Hubs: hubs}
 }
 
 // acquire lets the n-th scan run and ask.
-func (e *poolEnv) acquire(n int, class workflows.Class, hubs ...string) {
+func (e *poolEnv) acquire(n int, priority workflows.Priority, hubs ...string) {
 	e.locked(func() { e.open[holderOf(n)] = chainOf(n) })
-	e.SignalWorkflow(workflows.SignalAcquire.Name, wants(n, class, hubs...))
+	e.SignalWorkflow(workflows.SignalAcquire.Name, wants(n, priority, hubs...))
 }
 
 // kill ends the n-th scan.

@@ -25,7 +25,7 @@ func (p *hubPool) switchQueues() {
 		hub := p.Book.Hubs[i].Name
 		h := p.ensureHealth(hub)
 		wanted := QueueOpen
-		if h.closed() {
+		if h.tripped() {
 			wanted = QueueStopped
 		}
 		unasked := p.Book.Cold != nil && slices.Contains(p.Book.Cold.Unasked, hub)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -14,10 +14,10 @@ func TestTheQueueOfAClosedHubIsStopped(t *testing.T) {
 	t.Parallel()
 	e := newPoolEnv(t)
 	hubs := workflows.HubPoolInput{Fresh: true, Hubs: []workflows.HubConfig{{Name: "hub-a", Limit: 1}, {Name: "hub-b", Limit: 1}}}
-	e.down["hub-a"] = hubError{class: image.Transient}
+	e.down["hub-a"] = hubError{class: model.Transient}
 	e.at(time.Second, func() {
 		require.ElementsMatch(t, []string{"open hub-a", "open hub-b"}, e.queues, "what the pool before has stopped nobody else opens")
-		e.report(1, image.Throttled, 0)
+		e.report(1, model.Throttled, 0)
 	})
 	e.at(2*time.Second, func() { require.Equal(t, "stop hub-a", e.queues[2]) })
 	e.at(10*time.Second, func() {
@@ -35,8 +35,8 @@ func TestTheQueueOfAClosedHubIsStopped(t *testing.T) {
 func TestAHubThatIsClosedWhenThePoolGoesOnStaysStopped(t *testing.T) {
 	t.Parallel()
 	e := newPoolEnv(t)
-	e.down["hub-a"] = hubError{class: image.Transient}
-	e.at(time.Second, func() { e.report(1, image.Throttled, time.Hour) })
+	e.down["hub-a"] = hubError{class: model.Transient}
+	e.at(time.Second, func() { e.report(1, model.Throttled, time.Hour) })
 	next := e.run(fresh(1), time.Minute)
 	require.Equal(t, []string{"open hub-a", "stop hub-a"}, e.queues)
 	again := newPoolEnv(t)
@@ -51,7 +51,7 @@ func TestAColdPoolOpensAQueueWhenItsHubHasAnswered(t *testing.T) {
 	require.Equal(t, []string{"open hub-a"}, e.queues)
 
 	down := newPoolEnv(t)
-	down.down["hub-a"] = hubError{class: image.Unauthorized}
+	down.down["hub-a"] = hubError{class: model.Unauthorized}
 	down.run(workflows.HubPoolInput{Hubs: []workflows.HubConfig{{Name: "hub-a", Limit: 1}}}, time.Minute)
 	require.Equal(t, []string{"stop hub-a"}, down.queues, "and stops it where the hub is down")
 }
@@ -59,8 +59,8 @@ func TestAColdPoolOpensAQueueWhenItsHubHasAnswered(t *testing.T) {
 func TestAHubThatComesBackToTheConfigurationHasItsQueueOpened(t *testing.T) {
 	t.Parallel()
 	e := newPoolEnv(t)
-	e.down["hub-a"] = hubError{class: image.Transient}
-	e.at(time.Second, func() { e.report(1, image.Throttled, time.Hour) })
+	e.down["hub-a"] = hubError{class: model.Transient}
+	e.at(time.Second, func() { e.report(1, model.Throttled, time.Hour) })
 	e.at(2*time.Second, func() { e.SignalWorkflow(workflows.SignalConfigure.Name, workflows.Configure{}) })
 	e.at(3*time.Second, func() {
 		e.SignalWorkflow(workflows.SignalConfigure.Name, workflows.Configure{Hubs: []workflows.HubConfig{{Name: "hub-a", Limit: 1}}})

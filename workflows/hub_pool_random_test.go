@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -42,7 +42,7 @@ type playedScan struct {
 	chain   string
 	waiting bool
 	closed  bool
-	newest  image.AttemptID
+	newest  model.AttemptID
 	grant   *workflows.Grant
 }
 
@@ -101,7 +101,7 @@ func (c *crowd) repeat(s *playedScan) {
 	if s.closed || !s.waiting && s.grant == nil {
 		return
 	}
-	a := workflows.Acquire{Holder: holderOf(s.n), Chain: s.chain, Digest: poolDigest(s.n), Class: workflows.ClassPod, Held: s.grant}
+	a := workflows.Acquire{Holder: holderOf(s.n), Chain: s.chain, Digest: poolDigest(s.n), Priority: workflows.PriorityPod, Held: s.grant}
 	c.signal(workflows.SignalAcquire.Name, a, false)
 	c.later(30*time.Second, func() { c.repeat(s) })
 }
@@ -183,16 +183,16 @@ func (c *crowd) judge() {
 }
 
 // find is what a hub says of a name: of the newest scan it has accepted.
-func (c *crowd) find(hub, name string) image.HubScan {
-	scan := image.HubScan{Hub: hub, Name: name, State: image.HubScanAbsent}
+func (c *crowd) find(hub, name string) model.HubScan {
+	scan := model.HubScan{Hub: hub, Name: name, State: model.HubScanAbsent}
 	now := c.env.Now()
 	for _, w := range c.works {
 		if w.hub != hub || w.name != name || w.accepted.After(now) {
 			continue
 		}
-		scan.State, scan.StartedAt = image.HubScanInProgress, w.accepted
+		scan.State, scan.StartedAt = model.HubScanInProgress, w.accepted
 		if !now.Before(w.done) {
-			scan.State = image.HubScanComplete
+			scan.State = model.HubScanComplete
 		}
 	}
 	return scan

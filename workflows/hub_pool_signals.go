@@ -20,15 +20,15 @@ func (p *hubPool) openInbox(ctx workflow.Context) {
 // gives back a lease and asks for another sends both at once, therefore releases come before requests.
 func (p *hubPool) takeSignals(ctx workflow.Context) {
 	now := workflow.Now(ctx).UTC()
-	SignalConfigure.Drain(ctx, func(c Configure) { p.configure(c) })
-	SignalHubReport.Drain(ctx, func(r HubReport) { p.report(r, now) })
-	SignalRelease.Drain(ctx, func(r Release) {
+	SignalConfigure.ReceivePending(ctx, func(c Configure) { p.configure(c) })
+	SignalHubReport.ReceivePending(ctx, func(r HubReport) { p.report(r, now) })
+	SignalRelease.ReceivePending(ctx, func(r Release) {
 		p.Book.Release(lease.Returned{
 			Chain: r.Chain, Holder: r.Holder, Digest: r.Digest, Scan: r.Scan, Hub: r.Hub, Attempt: r.Attempt, Unfinished: r.Unfinished,
 		}, now)
 	})
-	SignalAcquire.Drain(ctx, func(a Acquire) { p.acquire(a, now) })
-	SignalConfirm.Drain(ctx, func(c Confirm) { p.Book.Confirm(c.Chain, c.Attempt, now) })
+	SignalAcquire.ReceivePending(ctx, func(a Acquire) { p.acquire(a, now) })
+	SignalConfirm.ReceivePending(ctx, func(c Confirm) { p.Book.Confirm(c.Chain, c.Attempt, now) })
 }
 
 func (p *hubPool) acquire(a Acquire, now time.Time) {
@@ -37,7 +37,7 @@ func (p *hubPool) acquire(a Acquire, now time.Time) {
 		return
 	}
 	r := lease.Request{
-		Chain: a.Chain, Holder: a.Holder, Digest: a.Digest, Scan: a.Scan, Hubs: a.Hubs, Urgency: a.Class.Urgency(), Renew: a.Renew,
+		Chain: a.Chain, Holder: a.Holder, Digest: a.Digest, Scan: a.Scan, Hubs: a.Hubs, Priority: a.Priority.Rank(), Renew: a.Renew,
 	}
 	if a.Held != nil && a.Held.Hub != "" && !a.Held.WaitFor {
 		r.Held = &lease.Announced{Hub: a.Held.Hub, Attempt: a.Held.Attempt}

@@ -8,8 +8,8 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/lease"
+	"github.com/perceptor/perceptor/model"
 )
 
 // HubPoolStatus is the pool's answer to QueryStatus.
@@ -40,21 +40,21 @@ type HubStatus struct {
 	Paused   bool `json:"paused,omitempty"`
 	Disabled bool `json:"disabled,omitempty"`
 	Removed  bool `json:"removed,omitempty"`
-	// ClosedSince, Class, Reason and NextProbe say why the circuit breaker keeps scans away, and until when.
-	ClosedSince time.Time          `json:"closedSince,omitzero"`
-	Class       image.FailureClass `json:"class,omitempty"`
-	Reason      string             `json:"reason,omitempty"`
-	NextProbe   time.Time          `json:"nextProbe,omitzero"`
+	// TrippedSince, Class, Reason and NextProbe say why the circuit breaker keeps scans away, and until when.
+	TrippedSince time.Time          `json:"trippedSince,omitzero"`
+	Class        model.FailureClass `json:"class,omitempty"`
+	Reason       string             `json:"reason,omitempty"`
+	NextProbe    time.Time          `json:"nextProbe,omitzero"`
 }
 
 // LeaseStatus is one unit of a hub in use.
 type LeaseStatus struct {
 	Holder    string          `json:"holder"`
-	Digest    image.Digest    `json:"digest"`
+	Digest    model.Digest    `json:"digest"`
 	Hub       string          `json:"hub"`
 	State     lease.State     `json:"state"`
-	Class     Class           `json:"class"`
-	Attempt   image.AttemptID `json:"attempt"`
+	Priority  Priority        `json:"priority"`
+	Attempt   model.AttemptID `json:"attempt"`
 	GrantedAt time.Time       `json:"grantedAt"`
 	// DrainingSince is set when the holder is gone and the hub is being asked.
 	DrainingSince time.Time `json:"drainingSince,omitzero"`
@@ -62,20 +62,20 @@ type LeaseStatus struct {
 
 // WaiterStatus is one scan in the queue and what it waits for.
 type WaiterStatus struct {
-	Holder string       `json:"holder"`
-	Digest image.Digest `json:"digest"`
-	Class  Class        `json:"class"`
-	Since  time.Time    `json:"since"`
+	Holder   string       `json:"holder"`
+	Digest   model.Digest `json:"digest"`
+	Priority Priority     `json:"priority"`
+	Since    time.Time    `json:"since"`
 	// WaitsFor is never empty.
 	WaitsFor string `json:"waitsFor"`
 }
 
 // classOf is the inverse of Class.Urgency.
-func classOf(urgency int) Class {
-	if urgency < 0 || urgency >= len(classes) {
+func priorityOf(urgency int) Priority {
+	if urgency < 0 || urgency >= len(priorities) {
 		return ""
 	}
-	return classes[urgency]
+	return priorities[urgency]
 }
 
 func (p *hubPool) status() HubPoolStatus {
@@ -89,7 +89,7 @@ func (p *hubPool) status() HubPoolStatus {
 	for i := range p.Book.Leases {
 		l := &p.Book.Leases[i]
 		each := LeaseStatus{
-			Holder: l.Holder, Digest: l.Digest, Hub: l.Hub, State: l.State, Class: classOf(l.Urgency), Attempt: l.Attempt, GrantedAt: l.GrantedAt,
+			Holder: l.Holder, Digest: l.Digest, Hub: l.Hub, State: l.State, Priority: priorityOf(l.Priority), Attempt: l.Attempt, GrantedAt: l.GrantedAt,
 		}
 		if l.Drain != nil {
 			each.DrainingSince = l.Drain.Since
@@ -98,7 +98,7 @@ func (p *hubPool) status() HubPoolStatus {
 	}
 	for i := range p.Book.Waiters {
 		w := &p.Book.Waiters[i]
-		s.Waiters = append(s.Waiters, WaiterStatus{Holder: w.Holder, Digest: w.Digest, Class: classOf(w.Urgency), Since: w.Since, WaitsFor: p.waitsFor(w)})
+		s.Waiters = append(s.Waiters, WaiterStatus{Holder: w.Holder, Digest: w.Digest, Priority: priorityOf(w.Priority), Since: w.Since, WaitsFor: p.waitsFor(w)})
 	}
 	return s
 }
@@ -125,8 +125,8 @@ func (p *hubPool) hubStatus(h *lease.Hub) HubStatus {
 			s.Waiting++
 		}
 	}
-	if health := p.health(h.Name); health != nil && health.closed() {
-		s.ClosedSince, s.Class, s.Reason, s.NextProbe = health.ClosedSince, health.Class, health.Reason, health.NextProbe
+	if health := p.health(h.Name); health != nil && health.tripped() {
+		s.TrippedSince, s.Class, s.Reason, s.NextProbe = health.TrippedSince, health.Class, health.Reason, health.NextProbe
 	}
 	return s
 }
@@ -194,7 +194,7 @@ func (p *hubPool) whyNot(hub string) string {
 	case h.Closed:
 		if health := p.health(hub); health != nil {
 			return fmt.Sprintf("closed since %s (%s: %s), asked again at %s",
-				health.ClosedSince.Format(time.RFC3339), health.Class, health.Reason, health.NextProbe.Format(time.RFC3339))
+				health.TrippedSince.Format(time.RFC3339), health.Class, health.Reason, health.NextProbe.Format(time.RFC3339))
 		}
 		return "closed"
 	}

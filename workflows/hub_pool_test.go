@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/lease"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -26,16 +26,16 @@ func TestPoolGrantsUpToTheLimitAndQueuesTheRest(t *testing.T) {
 		return nil
 	}
 	e.at(time.Second, func() {
-		e.acquire(1, workflows.ClassSweep)
-		e.acquire(2, workflows.ClassPod)
-		e.acquire(3, workflows.ClassPod)
+		e.acquire(1, workflows.PriorityBackground)
+		e.acquire(2, workflows.PriorityPod)
+		e.acquire(3, workflows.PriorityPod)
 	})
 	e.at(2*time.Second, func() {
 		s := e.status()
 		require.Len(t, s.Leases, 2)
 		require.Len(t, s.Waiters, 1)
 		require.Equal(t, "hub-a: 2 of 2 leases are out", s.Waiters[0].WaitsFor)
-		require.Equal(t, workflows.ClassPod, s.Waiters[0].Class)
+		require.Equal(t, workflows.PriorityPod, s.Waiters[0].Priority)
 	})
 	e.at(3*time.Second, func() { e.release(1) })
 	next := e.run(fresh(2), 5*time.Minute)
@@ -49,13 +49,13 @@ func TestPoolLetsTheLeaseOfAnEndedScanDrain(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
-		scan  image.HubScan
+		scan  model.HubScan
 		freed bool
 	}{
-		{"absent twice after the fence", image.HubScan{}, true},
-		{"done", image.HubScan{State: image.HubScanComplete, StartedAt: poolStart.Add(10 * time.Second)}, true},
-		{"an older scan of the name only", image.HubScan{State: image.HubScanComplete, StartedAt: poolStart.Add(-time.Hour)}, true},
-		{"in progress", image.HubScan{State: image.HubScanInProgress, StartedAt: poolStart.Add(10 * time.Second)}, false},
+		{"absent twice after the fence", model.HubScan{}, true},
+		{"done", model.HubScan{State: model.HubScanComplete, StartedAt: poolStart.Add(10 * time.Second)}, true},
+		{"an older scan of the name only", model.HubScan{State: model.HubScanComplete, StartedAt: poolStart.Add(-time.Hour)}, true},
+		{"in progress", model.HubScan{State: model.HubScanInProgress, StartedAt: poolStart.Add(10 * time.Second)}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -63,10 +63,10 @@ func TestPoolLetsTheLeaseOfAnEndedScanDrain(t *testing.T) {
 			if c.scan.State != "" {
 				e.scans["hub-a "+poolDigest(1).Hex()] = c.scan
 			}
-			e.at(time.Second, func() { e.acquire(1, workflows.ClassPod) })
-			e.at(2*time.Second, func() { e.confirm(1); e.kill(1); e.acquire(2, workflows.ClassPod) })
+			e.at(time.Second, func() { e.acquire(1, workflows.PriorityPod) })
+			e.at(2*time.Second, func() { e.confirm(1); e.kill(1); e.acquire(2, workflows.PriorityPod) })
 			e.at(65*time.Second, func() {
-				if c.scan.State == image.HubScanComplete && c.scan.StartedAt.After(poolStart) {
+				if c.scan.State == model.HubScanComplete && c.scan.StartedAt.After(poolStart) {
 					require.Len(t, e.grants(2), 1, "the hub is done, so no fence is needed")
 					return
 				}
@@ -89,7 +89,7 @@ func TestPoolLetsTheLeaseOfAnEndedScanDrain(t *testing.T) {
 func TestPoolChecksAHolderItCannotReach(t *testing.T) {
 	t.Parallel()
 	e := newPoolEnv(t)
-	e.at(time.Second, func() { e.acquire(1, workflows.ClassPod); e.kill(1) })
+	e.at(time.Second, func() { e.acquire(1, workflows.PriorityPod); e.kill(1) })
 	e.at(5*time.Second, func() { require.Equal(t, lease.Draining, e.status().Leases[0].State) })
 	next := e.run(fresh(1), 30*time.Second)
 	require.Empty(t, next.State.Book.Leases)
@@ -98,9 +98,9 @@ func TestPoolChecksAHolderItCannotReach(t *testing.T) {
 func TestPoolSendsASecondScanOfAnImageToTheHubThatHasIt(t *testing.T) {
 	t.Parallel()
 	e := newPoolEnv(t)
-	again := wants(1, workflows.ClassPod)
+	again := wants(1, workflows.PriorityPod)
 	again.Chain = "again"
-	e.at(time.Second, func() { e.acquire(1, workflows.ClassPod) })
+	e.at(time.Second, func() { e.acquire(1, workflows.PriorityPod) })
 	e.at(2*time.Second, func() {
 		e.confirm(1)
 		e.locked(func() { e.open[again.Holder] = again.Chain })
@@ -131,13 +131,13 @@ func TestAPoolWithoutStateGrantsNothingUntilEverybodyWasHeard(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			e := newPoolEnv(t)
-			held := wants(1, workflows.ClassPod)
-			held.Held = &workflows.Grant{Chain: chainOf(1), Hub: "hub-a", Attempt: image.AttemptID{Millis: poolStart.UnixMilli() + 3_600_000}}
+			held := wants(1, workflows.PriorityPod)
+			held.Held = &workflows.Grant{Chain: chainOf(1), Hub: "hub-a", Attempt: model.AttemptID{Millis: poolStart.UnixMilli() + 3_600_000}}
 			e.open[holderOf(1)], e.open[holderOf(2)] = chainOf(1), chainOf(2)
 			e.at(5*time.Second, func() {
 				require.ElementsMatch(t, []string{holderOf(1), holderOf(2)}, e.told(workflows.SignalAnnounce.Name))
 				e.SignalWorkflow(workflows.SignalAcquire.Name, held)
-				e.acquire(3, workflows.ClassPod)
+				e.acquire(3, workflows.PriorityPod)
 			})
 			e.at(10*time.Second, func() {
 				require.Empty(t, e.grants(3))
@@ -166,13 +166,13 @@ func TestPoolContinuesAsNewWithoutLosingAnything(t *testing.T) {
 		if o.to != holderOf(3) {
 			return nil
 		}
-		e.untilTooLong(func() { e.acquire(5, workflows.ClassSweep, "hub-a") })
+		e.untilTooLong(func() { e.acquire(5, workflows.PriorityBackground, "hub-a") })
 		waited = true
 		return nil
 	}
 	e.at(time.Second, func() {
 		for n := 1; n <= 4; n++ {
-			e.acquire(n, workflows.ClassPod, "hub-a")
+			e.acquire(n, workflows.PriorityPod, "hub-a")
 		}
 	})
 	var paused, limited *updateAnswer
@@ -218,7 +218,7 @@ func TestPoolMovesOnOnlyWhenItsSignalsHaveArrived(t *testing.T) {
 	waited := false
 	e.react = func(o outgoing) error {
 		require.Equal(t, workflows.SignalAnnounce.Name, o.name)
-		e.untilTooLong(func() { e.acquire(2, workflows.ClassPod, "hub-a") })
+		e.untilTooLong(func() { e.acquire(2, workflows.PriorityPod, "hub-a") })
 		waited = true
 		return nil
 	}

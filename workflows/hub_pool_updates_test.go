@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -33,7 +33,7 @@ func TestUpdatesRefuseWhatCannotBeMeant(t *testing.T) {
 			t.Parallel()
 			e := newPoolEnv(t)
 			var answer *updateAnswer
-			e.at(time.Second, func() { e.acquire(1, workflows.ClassPod) })
+			e.at(time.Second, func() { e.acquire(1, workflows.PriorityPod) })
 			e.at(2*time.Second, func() { answer = e.update(c.update, c.in) })
 			e.run(fresh(2), 3*time.Second)
 			require.ErrorContains(t, answer.err, c.says)
@@ -44,11 +44,11 @@ func TestUpdatesRefuseWhatCannotBeMeant(t *testing.T) {
 func TestAnOperatorChangesTheLimitAndResetsALease(t *testing.T) {
 	t.Parallel()
 	e := newPoolEnv(t)
-	e.scans["hub-a "+poolDigest(1).Hex()] = image.HubScan{State: image.HubScanInProgress, StartedAt: poolStart.Add(time.Minute)}
+	e.scans["hub-a "+poolDigest(1).Hex()] = model.HubScan{State: model.HubScanInProgress, StartedAt: poolStart.Add(time.Minute)}
 	var lowered, reset *updateAnswer
 	e.at(time.Second, func() {
 		for n := 1; n <= 4; n++ {
-			e.acquire(n, workflows.ClassPod)
+			e.acquire(n, workflows.PriorityPod)
 		}
 	})
 	e.at(2*time.Second, func() {
@@ -69,7 +69,7 @@ func TestAnOperatorChangesTheLimitAndResetsALease(t *testing.T) {
 	require.Equal(t, 1, status.Limit)
 	require.Equal(t, 2, status.InUse)
 	require.NoError(t, reset.err)
-	require.Equal(t, workflows.LeaseResetAnswer{Freed: []image.Digest{poolDigest(1)}}, reset.value)
+	require.Equal(t, workflows.LeaseResetAnswer{Freed: []model.Digest{poolDigest(1)}}, reset.value)
 	require.NotEmpty(t, e.grants(3))
 }
 

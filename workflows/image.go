@@ -7,32 +7,32 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // ImageInput starts an Image, or carries it into its next run.
 type ImageInput struct {
-	Digest image.Digest `json:"digest"`
+	Digest model.Digest `json:"digest"`
 	State  *ImageState  `json:"state,omitempty"`
 }
 
 // ImageState is all an Image knows; it goes with it into its next run.
 type ImageState struct {
 	// Names, Platform, Domain, Class, Namespace and HubNames come from whoever observed the image.
-	Names     []image.Name    `json:"names,omitempty"`
-	Platform  image.Platform  `json:"platform"`
+	Names     []model.Name    `json:"names,omitempty"`
+	Platform  model.Platform  `json:"platform"`
 	Domain    string          `json:"domain,omitempty"`
-	Class     Class           `json:"class,omitempty"`
+	Priority  Priority        `json:"priority,omitempty"`
 	Namespace string          `json:"namespace,omitempty"`
-	HubNames  *image.HubNames `json:"hubNames,omitempty"`
+	HubNames  *model.HubNames `json:"hubNames,omitempty"`
 	// References are the reasons to keep the image, at most one for each kind and id.
 	References []Reference `json:"references,omitempty"`
 	// Forgotten are the versions of references taken away, so that a late observe does not bring one back.
 	Forgotten []Reference `json:"forgotten,omitempty"`
 	// Verdicts has one verdict for each hub that has judged the image.
-	Verdicts []image.Verdict `json:"verdicts,omitempty"`
+	Verdicts []model.Verdict `json:"verdicts,omitempty"`
 	// Failure is why the last scan brought no verdict; Failures counts failed scans in a row, Lost those that closed without a word.
-	Failure  *image.Failure `json:"failure,omitempty"`
+	Failure  *model.Failure `json:"failure,omitempty"`
 	Failures int            `json:"failures,omitempty"`
 	Lost     int            `json:"lost,omitempty"`
 	// Unsure is set while a hub may have a scan of this image that was never reported.
@@ -48,9 +48,9 @@ type ImageState struct {
 	// Idle is when the last reference went; zero while there is one.
 	Idle time.Time `json:"idle"`
 	// Published is what inventories were last told, with its version.
-	Published *image.Summary `json:"published,omitempty"`
+	Published *model.Summary `json:"published,omitempty"`
 	// Untold are the ids of inventories that do not know it yet.
-	Untold []string `json:"untold,omitempty"`
+	PendingInventories []string `json:"pendingInventories,omitempty"`
 	// PublishAfter is when telling them is tried again.
 	PublishAfter time.Time `json:"publishAfter,omitzero"`
 }
@@ -64,14 +64,14 @@ type ScanUnderWay struct {
 	// Checked is when the scan was last asked after, or began.
 	Checked time.Time `json:"checked"`
 	// Class is how urgent the scan knows itself to be; empty when the scan was running before this Image knew of it.
-	Class Class `json:"class,omitempty"`
+	Priority Priority `json:"priority,omitempty"`
 	// Unwanted is set once the scan was asked to stop because nothing refers to the image.
 	Unwanted bool `json:"unwanted,omitempty"`
 }
 
 // imageRun is one run of Image.
 type imageRun struct {
-	digest     image.Digest
+	digest     model.Digest
 	state      *ImageState
 	attributes attributes
 	logger     log.Logger
@@ -106,27 +106,27 @@ func Image(ctx workflow.Context, in ImageInput) error {
 // run takes what has arrived, does what is due, and waits for the next event or deadline.
 func (i *imageRun) run(ctx workflow.Context) error {
 	for {
-		i.drain(ctx)
+		i.receivePending(ctx)
 		i.expire(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case i.finished(ctx):
-			return i.leave(ctx, nil)
-		case i.worn(ctx):
-			return i.leave(ctx, workflow.NewContinueAsNewError(ctx, Image, ImageInput{Digest: i.digest, State: i.state}))
+			return i.closeRun(ctx, nil)
+		case i.shouldContinueAsNew(ctx):
+			return i.closeRun(ctx, workflow.NewContinueAsNewError(ctx, Image, ImageInput{Digest: i.digest, State: i.state}))
 		case i.due(ctx):
 			i.startScan(ctx)
 		case i.unwanted(ctx):
 			i.cancelScan(ctx)
-		case i.raised():
-			i.raiseScan(ctx)
+		case i.needsPrioritizing():
+			i.prioritizeScan(ctx)
 		case i.unpublished(ctx):
 			i.publish(ctx)
 		case i.unsure(ctx):
 			i.checkScan(ctx)
 		default:
-			if err := i.show(ctx); err != nil {
+			if err := i.updateDetails(ctx); err != nil {
 				return err
 			}
 			if err := i.wait(ctx); err != nil {
@@ -137,8 +137,8 @@ func (i *imageRun) run(ctx workflow.Context) error {
 }
 
 // leave ends the run, unless a signal has arrived meanwhile: then everything is looked at again.
-func (i *imageRun) leave(ctx workflow.Context, result error) error {
-	if i.drain(ctx) {
+func (i *imageRun) closeRun(ctx workflow.Context, result error) error {
+	if i.receivePending(ctx) {
 		return i.run(ctx)
 	}
 	return result
@@ -151,7 +151,7 @@ func (i *imageRun) finished(ctx workflow.Context) bool {
 }
 
 // worn reports whether it is time for a new run: the history is long, or the run is old enough to outlive a release.
-func (i *imageRun) worn(ctx workflow.Context) bool {
+func (i *imageRun) shouldContinueAsNew(ctx workflow.Context) bool {
 	if i.busy > 0 || i.publication != nil {
 		return false
 	}
@@ -227,7 +227,7 @@ func (i *imageRun) nextDeadline(ctx workflow.Context) time.Duration {
 	for _, r := range s.References {
 		earlier(r.Until)
 	}
-	if len(s.Untold) > 0 {
+	if len(s.PendingInventories) > 0 {
 		earlier(s.PublishAfter)
 	}
 	if i.wanted() {

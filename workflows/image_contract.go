@@ -3,7 +3,7 @@ package workflows
 import (
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Reference is one reason to keep an image.
@@ -11,7 +11,7 @@ type Reference struct {
 	Kind ReferenceKind `json:"kind"`
 	ID   string        `json:"id"`
 	// Version orders what one referrer says: older never overwrites newer.
-	Version image.Version `json:"version"`
+	Version model.Version `json:"version"`
 	// Until is when the reference ends by itself; zero means never.
 	Until time.Time `json:"until"`
 }
@@ -27,18 +27,18 @@ const (
 
 // Observe says who refers to the image and how it can be pulled.
 type Observe struct {
-	Names     []image.Name   `json:"names"`
-	Platform  image.Platform `json:"platform"`
+	Names     []model.Name   `json:"names"`
+	Platform  model.Platform `json:"platform"`
 	Reference Reference      `json:"reference"`
-	Class     Class          `json:"class"`
+	Priority  Priority       `json:"priority"`
 	// Namespace is where the image runs, as "cluster/namespace"; it shares out the backlog fairly.
 	Namespace string `json:"namespace,omitempty"`
 	// Domain is the set of scanners that can reach the registry; empty means DefaultDomain.
 	Domain string `json:"domain,omitempty"`
 	// HubNames overrides what the image is called at the hub.
-	HubNames *image.HubNames `json:"hubNames,omitempty"`
+	HubNames *model.HubNames `json:"hubNames,omitempty"`
 	// Known is the version of the summary that an inventory has: if the image's is newer, the inventory is told.
-	Known image.Version `json:"known,omitzero"`
+	Known model.Version `json:"known,omitzero"`
 }
 
 // Forget takes the reference of that kind and id away, unless a newer version of it has arrived.
@@ -48,19 +48,19 @@ type Forget struct {
 
 // Judged is a hub's newer judgement.
 type Judged struct {
-	Verdict image.Verdict `json:"verdict"`
+	Verdict model.Verdict `json:"verdict"`
 }
 
 // Rescan asks for a new scan.
 type Rescan struct {
 	// Reason is shown to whoever looks at the image.
-	Reason string `json:"reason,omitempty"`
-	Class  Class  `json:"class"`
+	Reason   string   `json:"reason,omitempty"`
+	Priority Priority `json:"priority"`
 }
 
 // Raise makes an image, and its scan under way, as urgent as a class; what is as urgent already stays as it is.
-type Raise struct {
-	Class Class `json:"class"`
+type Prioritize struct {
+	Priority Priority `json:"priority"`
 	// Namespace is whose share of the backlog it counts in; empty leaves that as it is.
 	Namespace string `json:"namespace,omitempty"`
 }

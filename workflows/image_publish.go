@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // publishAtOnce is how many inventories one step tells.
@@ -18,13 +18,13 @@ const publishAgain = 10 * time.Second
 
 // summary is what inventories are told, without its version; nothing while there is neither verdict nor failure: they know
 // by themselves that an image waits.
-func (i *imageRun) summary() *image.Summary {
+func (i *imageRun) summary() *model.Summary {
 	s := i.state
 	if len(s.Verdicts) == 0 && s.Failure == nil {
 		return nil
 	}
-	told := image.Summary{Digest: i.digest, Status: s.status(), OverallStatus: s.overall(), Failure: s.Failure}
-	var newest image.Verdict
+	told := model.Summary{Digest: i.digest, Status: s.status(), OverallStatus: s.overall(), Failure: s.Failure}
+	var newest model.Verdict
 	for at, v := range s.Verdicts {
 		told.Hubs = append(told.Hubs, v.Hub)
 		if at == 0 || v.Newer(newest) {
@@ -37,7 +37,7 @@ func (i *imageRun) summary() *image.Summary {
 }
 
 // sameSummary reports whether inventories would show the same.
-func sameSummary(a, b *image.Summary) bool {
+func sameSummary(a, b *model.Summary) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
@@ -46,7 +46,7 @@ func sameSummary(a, b *image.Summary) bool {
 		a.ComponentsURL == b.ComponentsURL && a.JudgedAt.Equal(b.JudgedAt) && slices.Equal(a.Hubs, b.Hubs)
 }
 
-func sameFailure(a, b *image.Failure) bool {
+func sameFailure(a, b *model.Failure) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
@@ -59,8 +59,8 @@ func (i *imageRun) missing(o Observe) {
 	if o.Reference.Kind != ReferenceInventory || s.Published == nil || o.Known == s.Published.Version {
 		return
 	}
-	if !slices.Contains(s.Untold, o.Reference.ID) {
-		s.Untold = append(s.Untold, o.Reference.ID)
+	if !slices.Contains(s.PendingInventories, o.Reference.ID) {
+		s.PendingInventories = append(s.PendingInventories, o.Reference.ID)
 	}
 }
 
@@ -69,7 +69,7 @@ func (i *imageRun) missing(o Observe) {
 func (i *imageRun) unpublished(ctx workflow.Context) bool {
 	s := i.state
 	if now := i.summary(); now != nil && !sameSummary(now, s.Published) {
-		now.Version = image.Version{Epoch: i.epoch(ctx), Counter: workflow.Now(ctx).UnixNano()}
+		now.Version = model.Version{Epoch: i.epoch(ctx), Counter: workflow.Now(ctx).UnixNano()}
 		if s.Published != nil && now.Version.Counter <= s.Published.Version.Counter {
 			now.Version.Counter = s.Published.Version.Counter + 1
 		}
@@ -78,9 +78,9 @@ func (i *imageRun) unpublished(ctx workflow.Context) bool {
 			failure := *now.Failure
 			now.Failure = &failure
 		}
-		s.Published, s.Untold = now, i.inventories()
+		s.Published, s.PendingInventories = now, i.inventories()
 	}
-	return len(s.Untold) > 0 && i.publication == nil && !workflow.Now(ctx).Before(s.PublishAfter)
+	return len(s.PendingInventories) > 0 && i.publication == nil && !workflow.Now(ctx).Before(s.PublishAfter)
 }
 
 // epoch is when the image's first run began, as far as anybody was ever told.
@@ -105,8 +105,8 @@ func (i *imageRun) inventories() []string {
 // publish tells inventories what is known. Those that come meanwhile are told by the next step.
 func (i *imageRun) publish(ctx workflow.Context) {
 	s := i.state
-	in := activities.PublishSummaryInput{Summary: *s.Published, To: s.Untold[:min(len(s.Untold), publishAtOnce)]}
-	s.Untold = slices.Clone(s.Untold[len(in.To):])
+	in := activities.PublishSummaryInput{Summary: *s.Published, To: s.PendingInventories[:min(len(s.PendingInventories), publishAtOnce)]}
+	s.PendingInventories = slices.Clone(s.PendingInventories[len(in.To):])
 	i.publishing = i.references(in.To)
 	i.publication = workflow.ExecuteActivity(lightStep(ctx, "tell who runs the image"), inventorySteps.PublishSummary, in)
 }
@@ -137,8 +137,8 @@ func (i *imageRun) published(ctx workflow.Context, f workflow.Future) {
 		s.References = slices.DeleteFunc(s.References, func(r Reference) bool { return r.ID == id && slices.Contains(before, r) })
 	}
 	for _, id := range result.Failed {
-		if !slices.Contains(s.Untold, id) {
-			s.Untold = append(s.Untold, id)
+		if !slices.Contains(s.PendingInventories, id) {
+			s.PendingInventories = append(s.PendingInventories, id)
 		}
 	}
 	if len(result.Failed) > 0 {

@@ -10,7 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -32,33 +32,33 @@ func (s *ImageSuite) publications(closed ...string) *[]activities.PublishSummary
 	return &told
 }
 
-func (s *ImageSuite) runBy(after time.Duration, id string, counter int64, known image.Version) {
+func (s *ImageSuite) runBy(after time.Duration, id string, counter int64, known model.Version) {
 	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalObserve.Name, s.observed(id, counter, known)) }, after)
 }
 
-func (s *ImageSuite) observed(id string, counter int64, known image.Version) workflows.Observe {
+func (s *ImageSuite) observed(id string, counter int64, known model.Version) workflows.Observe {
 	return workflows.Observe{
-		Names: []image.Name{{Repository: "registry.example/app", Tag: "1"}}, Class: workflows.ClassPod, Known: known,
+		Names: []model.Name{{Repository: "registry.example/app", Tag: "1"}}, Priority: workflows.PriorityPod, Known: known,
 		Reference: workflows.Reference{
-			Kind: workflows.ReferenceInventory, ID: id, Version: image.Version{Epoch: 1, Counter: counter}, Until: s.env.Now().Add(time.Hour),
+			Kind: workflows.ReferenceInventory, ID: id, Version: model.Version{Epoch: 1, Counter: counter}, Until: s.env.Now().Add(time.Hour),
 		},
 	}
 }
 
 func (s *ImageSuite) TestInventoriesAreToldWhatChangesAndNothingElse() {
 	told := s.publications()
-	s.runBy(0, "c/a", 1, image.Version{})
-	s.runBy(0, "c/b", 1, image.Version{})
+	s.runBy(0, "c/a", 1, model.Version{})
+	s.runBy(0, "c/b", 1, model.Version{})
 	s.observe(0, "ann", 1, time.Hour)
 	s.env.RegisterDelayedCallback(func() {
 		s.Require().Len(*told, 1)
 		first := (*told)[0]
 		s.Equal([]string{"c/a", "c/b"}, first.To)
-		s.Equal(image.StatusComplete, first.Summary.Status)
-		s.Equal(image.InViolation, first.Summary.OverallStatus)
+		s.Equal(model.StatusComplete, first.Summary.Status)
+		s.Equal(model.InViolation, first.Summary.OverallStatus)
 		s.Equal([]string{someHub}, first.Summary.Hubs)
-		s.env.SignalWorkflow(workflows.SignalJudged.Name, workflows.Judged{Verdict: image.Verdict{
-			Hub: someHub, OverallStatus: image.NotInViolation, JudgedAt: s.env.Now(), Vulnerabilities: image.Counts{High: 2},
+		s.env.SignalWorkflow(workflows.SignalJudged.Name, workflows.Judged{Verdict: model.Verdict{
+			Hub: someHub, OverallStatus: model.NotInViolation, JudgedAt: s.env.Now(), Vulnerabilities: model.Counts{High: 2},
 		}})
 	}, time.Minute)
 	s.env.RegisterDelayedCallback(func() {
@@ -73,13 +73,13 @@ func (s *ImageSuite) TestInventoriesAreToldWhatChangesAndNothingElse() {
 func (s *ImageSuite) TestInventoryThatComesLaterIsToldWhatItLacks() {
 	told := s.publications()
 	s.observe(0, "ann", 1, 2*time.Hour)
-	s.runBy(time.Minute, "c/a", 1, image.Version{})
+	s.runBy(time.Minute, "c/a", 1, model.Version{})
 	s.env.RegisterDelayedCallback(func() {
 		s.Require().Len(*told, 1)
 		s.Equal([]string{"c/a"}, (*told)[0].To)
 		known := (*told)[0].Summary.Version
 		s.runBy(0, "c/a", 2, known)
-		s.runBy(time.Minute, "c/a", 3, image.Version{Epoch: known.Epoch, Counter: 1})
+		s.runBy(time.Minute, "c/a", 3, model.Version{Epoch: known.Epoch, Counter: 1})
 	}, 2*time.Minute)
 	s.Require().NoError(s.run())
 	s.Len(*told, 2, "not told what it knows, told again what it does not")
@@ -94,11 +94,11 @@ func (s *ImageSuite) TestFailureIsToldWithItsNextTry() {
 		}
 		return completed(in, chain, started)
 	}
-	s.runBy(0, "c/a", 1, image.Version{})
+	s.runBy(0, "c/a", 1, model.Version{})
 	s.Require().NoError(s.run())
 	s.Require().Len(*told, 3)
 	for i, each := range (*told)[:2] {
-		s.Equal(image.StatusFailed, each.Summary.Status)
+		s.Equal(model.StatusFailed, each.Summary.Status)
 		s.Equal(i+1, each.Summary.Failure.Attempt)
 		s.True(each.Summary.Failure.NextTry.After(each.Summary.Failure.At))
 	}
@@ -107,8 +107,8 @@ func (s *ImageSuite) TestFailureIsToldWithItsNextTry() {
 
 func (s *ImageSuite) TestInventoryThatIsGoneRefersToNothing() {
 	told := s.publications("c/gone")
-	s.runBy(0, "c/gone", 1, image.Version{})
-	s.runBy(0, "c/a", 1, image.Version{})
+	s.runBy(0, "c/gone", 1, model.Version{})
+	s.runBy(0, "c/a", 1, model.Version{})
 	s.view(time.Minute, func(v workflows.ImageView) {
 		s.Require().Len(v.References, 1)
 		s.Equal("c/a", v.References[0].ID)
@@ -122,7 +122,7 @@ func (s *ImageSuite) TestManyInventoriesAreToldInSeveralSteps() {
 	s.hold = func(ctx workflow.Context) { s.NoError(workflow.Sleep(ctx, time.Minute)) }
 	s.env.RegisterDelayedCallback(func() {
 		for i := range 700 {
-			s.env.SignalWorkflow(workflows.SignalObserve.Name, s.observed(fmt.Sprint("c/", i), 1, image.Version{}))
+			s.env.SignalWorkflow(workflows.SignalObserve.Name, s.observed(fmt.Sprint("c/", i), 1, model.Version{}))
 		}
 	}, time.Second)
 	s.Require().NoError(s.run())

@@ -10,7 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The delay before a failed scan is tried again: one minute, doubled at every failure in a row, at most six hours.
@@ -20,7 +20,7 @@ const (
 )
 
 // retryDelay adds up to a fifth, drawn from the digest, so that images that failed together do not come back together.
-func retryDelay(d image.Digest, failures int) time.Duration {
+func retryDelay(d model.Digest, failures int) time.Duration {
 	delay := retryMost
 	if doublings := max(failures, 1) - 1; doublings < 16 {
 		delay = min(retryFirst<<doublings, retryMost)
@@ -29,7 +29,7 @@ func retryDelay(d image.Digest, failures int) time.Duration {
 }
 
 // jitter is a number from 0 to 255 that differs between images and is the same at every replay.
-func jitter(d image.Digest) int {
+func jitter(d model.Digest) int {
 	sum, err := hex.DecodeString(d.Hex())
 	if err != nil || len(sum) == 0 {
 		return 0
@@ -41,7 +41,7 @@ func jitter(d image.Digest) int {
 func (i *imageRun) startScan(ctx workflow.Context) {
 	s := i.state
 	now := workflow.Now(ctx)
-	s.Scan = &ScanUnderWay{Started: now, Checked: now, Rescan: s.Rescan != nil, Class: i.class()}
+	s.Scan = &ScanUnderWay{Started: now, Checked: now, Rescan: s.Rescan != nil, Priority: i.priority()}
 	child := workflow.ExecuteChildWorkflow(scanOptions(ctx, i.digest, i.scanInput()), ScanImage, i.scanInput())
 	i.busy++
 	workflow.Go(ctx, func(ctx workflow.Context) {
@@ -54,7 +54,7 @@ func (i *imageRun) startScan(ctx workflow.Context) {
 		case err == nil:
 			s.Scan.Chain, i.child = run.RunID, child
 		case isAlreadyStarted(err):
-			s.Scan.Rescan, s.Scan.Class, i.child = false, "", nil
+			s.Scan.Rescan, s.Scan.Priority, i.child = false, "", nil
 		default:
 			i.logger.Warn("scan start", "error", err)
 			s.Scan = nil
@@ -73,10 +73,10 @@ func isAlreadyStarted(err error) bool {
 func (i *imageRun) scanInput() ScanImageInput {
 	s := i.state
 	in := ScanImageInput{
-		Digest: i.digest, Names: s.Names, Domain: s.Domain, Class: i.class(), Namespace: s.Namespace,
+		Digest: i.digest, Names: s.Names, Domain: s.Domain, Priority: i.priority(), Namespace: s.Namespace,
 		// Without a verdict there is nothing to scan again: what a failed scan left at a hub is taken up.
 		Rescan: s.Rescan != nil && len(s.Verdicts) > 0, AskAll: s.Unsure, Attempt: s.Failures + 1,
-		HubNames: image.DefaultHubNames(s.Names[0], i.digest), Told: true,
+		HubNames: model.DefaultHubNames(s.Names[0], i.digest), Told: true,
 	}
 	if in.Domain == "" {
 		in.Domain = DefaultDomain
@@ -87,7 +87,7 @@ func (i *imageRun) scanInput() ScanImageInput {
 	return in
 }
 
-func scanOptions(ctx workflow.Context, d image.Digest, in ScanImageInput) workflow.Context {
+func scanOptions(ctx workflow.Context, d model.Digest, in ScanImageInput) workflow.Context {
 	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            ScanImageID(d),
 		TaskQueue:             TaskQueue,
@@ -106,7 +106,7 @@ func scanOptions(ctx workflow.Context, d image.Digest, in ScanImageInput) workfl
 // closed without a word: it was terminated, or died of something nobody foresaw.
 func (i *imageRun) scanClosed(ctx workflow.Context, _ workflow.Future) {
 	i.child = nil
-	if i.drain(ctx); i.state.Scan != nil {
+	if i.receivePending(ctx); i.state.Scan != nil {
 		i.closedUnheard(ctx)
 	}
 }
@@ -117,12 +117,12 @@ func (i *imageRun) closedUnheard(ctx workflow.Context) {
 	i.closeScan(false)
 	i.state.Unsure = true
 	i.lost(ctx)
-	i.tellPool(ctx, chain)
+	i.notifyPool(ctx, chain)
 }
 
 // tellPool lets the pool of hubs ask the hub about a lease whose scan has closed. The pool would find out by itself, but
 // only when the scan has been silent for a minute or two, and the hub would be idle meanwhile.
-func (i *imageRun) tellPool(ctx workflow.Context, chain string) {
+func (i *imageRun) notifyPool(ctx workflow.Context, chain string) {
 	if chain == "" || workflow.GetVersion(ctx, "pool-hears-of-closed-scans", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return
 	}
@@ -146,7 +146,7 @@ func (i *imageRun) checkScan(ctx workflow.Context) {
 	var answer activities.CheckScanResult
 	err := workflow.ExecuteActivity(lightStep(ctx, "is the scan still open"), scanSteps.CheckScan,
 		activities.CheckScanInput{Scan: activities.Holder{WorkflowID: ScanImageID(i.digest), Chain: scan.Chain}}).Get(ctx, &answer)
-	i.drain(ctx)
+	i.receivePending(ctx)
 	if err == nil && !answer.Open && i.state.Scan == scan {
 		i.closedUnheard(ctx)
 	}

@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Bounds of what an Image keeps, far above what is ever useful, so that its state stays small.
@@ -21,7 +21,7 @@ func (i *imageRun) listen(ctx workflow.Context, selector workflow.Selector) {
 	selector.AddReceive(SignalObserve.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(o Observe) { i.observe(o) }) })
 	selector.AddReceive(SignalForget.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(f Forget) { i.forget(f) }) })
 	selector.AddReceive(SignalRescan.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(r Rescan) { i.rescan(r) }) })
-	selector.AddReceive(SignalRaise.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(r Raise) { i.raise(r) }) })
+	selector.AddReceive(SignalPrioritize.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(r Prioritize) { i.setPriority(r) }) })
 	selector.AddReceive(SignalJudged.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(j Judged) { i.judged(j) }) })
 	selector.AddReceive(SignalScanReport.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) {
 		receive(ctx, c, func(r activities.ScanReport) { i.takeReport(ctx, r) })
@@ -29,14 +29,14 @@ func (i *imageRun) listen(ctx workflow.Context, selector workflow.Selector) {
 }
 
 // drain takes every signal that has arrived and reports whether there was one.
-func (i *imageRun) drain(ctx workflow.Context) bool {
+func (i *imageRun) receivePending(ctx workflow.Context) bool {
 	some := false
-	SignalObserve.Drain(ctx, func(o Observe) { some = true; i.observe(o) })
-	SignalForget.Drain(ctx, func(f Forget) { some = true; i.forget(f) })
-	SignalRescan.Drain(ctx, func(r Rescan) { some = true; i.rescan(r) })
-	SignalRaise.Drain(ctx, func(r Raise) { some = true; i.raise(r) })
-	SignalJudged.Drain(ctx, func(j Judged) { some = true; i.judged(j) })
-	SignalScanReport.Drain(ctx, func(r activities.ScanReport) { some = true; i.takeReport(ctx, r) })
+	SignalObserve.ReceivePending(ctx, func(o Observe) { some = true; i.observe(o) })
+	SignalForget.ReceivePending(ctx, func(f Forget) { some = true; i.forget(f) })
+	SignalRescan.ReceivePending(ctx, func(r Rescan) { some = true; i.rescan(r) })
+	SignalPrioritize.ReceivePending(ctx, func(r Prioritize) { some = true; i.setPriority(r) })
+	SignalJudged.ReceivePending(ctx, func(j Judged) { some = true; i.judged(j) })
+	SignalScanReport.ReceivePending(ctx, func(r activities.ScanReport) { some = true; i.takeReport(ctx, r) })
 	return some
 }
 
@@ -56,13 +56,13 @@ func (i *imageRun) observe(o Observe) {
 			s.Names = append(s.Names, name)
 		}
 	}
-	if s.Class == "" || o.Class.Urgency() < s.Class.Urgency() {
-		s.Class, s.Namespace = o.Class, o.Namespace
+	if s.Priority == "" || o.Priority.Rank() < s.Priority.Rank() {
+		s.Priority, s.Namespace = o.Priority, o.Namespace
 	}
 	if s.Domain == "" {
 		s.Domain = o.Domain
 	}
-	if s.Platform == (image.Platform{}) {
+	if s.Platform == (model.Platform{}) {
 		s.Platform = o.Platform
 	}
 	if o.HubNames != nil {
@@ -137,10 +137,10 @@ func (i *imageRun) closeScan(answered bool) {
 	s.Scan, i.child = nil, nil
 }
 
-func (i *imageRun) takeVerdict(v image.Verdict) {
+func (i *imageRun) takeVerdict(v model.Verdict) {
 	s := i.state
 	s.Failure, s.Failures, s.Lost, s.Unsure, s.NotBefore = nil, 0, 0, false, time.Time{}
-	at := slices.IndexFunc(s.Verdicts, func(old image.Verdict) bool { return old.Hub == v.Hub })
+	at := slices.IndexFunc(s.Verdicts, func(old model.Verdict) bool { return old.Hub == v.Hub })
 	switch {
 	case at < 0:
 		s.Verdicts = append(s.Verdicts, v)
@@ -167,7 +167,7 @@ func (i *imageRun) judged(j Judged) {
 func leavesWork(at Step) bool { return at == StepUpload || at == StepAwait || at == StepVerdict }
 
 // takeFailure notes why, and when the next try is: after a delay that doubles with every failure in a row.
-func (i *imageRun) takeFailure(ctx workflow.Context, f image.Failure) {
+func (i *imageRun) takeFailure(ctx workflow.Context, f model.Failure) {
 	s := i.state
 	s.Failures++
 	s.Unsure = s.Unsure || leavesWork(Step(f.Step))
@@ -177,6 +177,6 @@ func (i *imageRun) takeFailure(ctx workflow.Context, f image.Failure) {
 	s.Failure = &f
 	if len(s.Verdicts) > 0 && s.Rescan == nil {
 		// A rescan that failed is tried again too; the old verdict stays until the new one is there.
-		s.Rescan = &Rescan{Reason: "the rescan failed", Class: s.Class}
+		s.Rescan = &Rescan{Reason: "the rescan failed", Priority: s.Priority}
 	}
 }

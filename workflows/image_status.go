@@ -7,18 +7,18 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // ImageView is what an Image answers to QueryStatus.
 type ImageView struct {
-	Digest image.Digest `json:"digest"`
-	Names  []image.Name `json:"names"`
+	Digest model.Digest `json:"digest"`
+	Names  []model.Name `json:"names"`
 	// Status is Complete once there is a verdict, also while a rescan is under way.
-	Status        image.ScanStatus    `json:"status"`
-	OverallStatus image.OverallStatus `json:"overallStatus"`
-	Verdicts      []image.Verdict     `json:"verdicts,omitempty"`
-	Failure       *image.Failure      `json:"failure,omitempty"`
+	Status        model.ScanStatus    `json:"status"`
+	OverallStatus model.OverallStatus `json:"overallStatus"`
+	Verdicts      []model.Verdict     `json:"verdicts,omitempty"`
+	Failure       *model.Failure      `json:"failure,omitempty"`
 	// Scanning is set while a scan is under way; ask ScanImageID for how far it is.
 	Scanning bool `json:"scanning"`
 	// References are the first 100 of those that refer to it, Referrers counts all.
@@ -51,23 +51,23 @@ func (i *imageRun) view() ImageView {
 }
 
 // status never says Complete without a verdict, and never hides a failure behind a queue.
-func (s *ImageState) status() image.ScanStatus {
+func (s *ImageState) status() model.ScanStatus {
 	switch {
 	case len(s.Verdicts) > 0:
-		return image.StatusComplete
+		return model.StatusComplete
 	case s.Failure != nil:
-		return image.StatusFailed
+		return model.StatusFailed
 	case s.Scan != nil:
-		return image.StatusInQueue
+		return model.StatusInQueue
 	default:
-		return image.StatusUnknown
+		return model.StatusUnknown
 	}
 }
 
 // overall is the worst of all hubs' verdicts, and Unknown without one.
-func (s *ImageState) overall() image.OverallStatus {
+func (s *ImageState) overall() model.OverallStatus {
 	if len(s.Verdicts) == 0 {
-		return image.OverallUnknown
+		return model.OverallUnknown
 	}
 	worst := s.Verdicts[0].OverallStatus
 	for _, v := range s.Verdicts[1:] {
@@ -77,10 +77,10 @@ func (s *ImageState) overall() image.OverallStatus {
 }
 
 // show writes what changed to the search attributes and to the workflow's page in Web UI.
-func (i *imageRun) show(ctx workflow.Context) error {
+func (i *imageRun) updateDetails(ctx workflow.Context) error {
 	s := i.state
 	var repository string
-	var first image.Verdict
+	var first model.Verdict
 	if len(s.Names) > 0 {
 		repository = s.Names[0].Repository
 	}
@@ -89,7 +89,7 @@ func (i *imageRun) show(ctx workflow.Context) error {
 	}
 	workflow.SetCurrentDetails(ctx, i.details())
 	return i.attributes.upsert(ctx, imageAttributes,
-		[]string{string(i.digest), repository, first.Hub, image.VersionKey(first.VersionURL), string(s.status()), string(s.overall())}, first.AsOf())
+		[]string{string(i.digest), repository, first.Hub, model.VersionKey(first.VersionURL), string(s.status()), string(s.overall())}, first.AsOf())
 }
 
 // details is the image in Markdown.

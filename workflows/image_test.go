@@ -12,7 +12,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -51,40 +51,40 @@ func (s *ImageSuite) SetupTest() {
 }
 
 // scan stands in for ScanImage: it reports, then closes.
-func (s *ImageSuite) scan(ctx workflow.Context, in workflows.ScanImageInput) (image.Verdict, error) {
+func (s *ImageSuite) scan(ctx workflow.Context, in workflows.ScanImageInput) (model.Verdict, error) {
 	s.scans = append(s.scans, in)
 	info := workflow.GetInfo(ctx)
 	s.hold(ctx)
 	report := s.outcome(in, info.WorkflowExecution.RunID, workflow.Now(ctx))
 	if report == nil {
-		return image.Verdict{}, temporal.NewApplicationError("terminated", "test")
+		return model.Verdict{}, temporal.NewApplicationError("terminated", "test")
 	}
 	s.env.SignalWorkflow(workflows.SignalScanReport.Name, *report)
-	return image.Verdict{}, workflow.Sleep(ctx, time.Millisecond)
+	return model.Verdict{}, workflow.Sleep(ctx, time.Millisecond)
 }
 
 func completed(in workflows.ScanImageInput, chain string, started time.Time) *activities.ScanReport {
 	return &activities.ScanReport{
 		Digest: in.Digest, Chain: chain, Outcome: activities.ScanCompleted, Started: started,
-		Verdict: &image.Verdict{Hub: someHub, OverallStatus: image.InViolation, JudgedAt: started},
+		Verdict: &model.Verdict{Hub: someHub, OverallStatus: model.InViolation, JudgedAt: started},
 	}
 }
 
 func failed(in workflows.ScanImageInput, chain string, started time.Time) *activities.ScanReport {
 	return &activities.ScanReport{
 		Digest: in.Digest, Chain: chain, Outcome: activities.ScanFailed, Started: started,
-		Failure: &image.Failure{Class: image.NotFound, Reason: "no such manifest", Step: "pull", At: started},
+		Failure: &model.Failure{Class: model.NotFound, Reason: "no such manifest", Step: "pull", At: started},
 	}
 }
 
 func (s *ImageSuite) observe(after time.Duration, id string, counter int64, until time.Duration) {
 	s.env.RegisterDelayedCallback(func() {
-		r := workflows.Reference{Kind: workflows.ReferencePerson, ID: id, Version: image.Version{Epoch: 1, Counter: counter}}
+		r := workflows.Reference{Kind: workflows.ReferencePerson, ID: id, Version: model.Version{Epoch: 1, Counter: counter}}
 		if until > 0 {
 			r.Until = s.env.Now().Add(until)
 		}
 		s.env.SignalWorkflow(workflows.SignalObserve.Name, workflows.Observe{
-			Names: []image.Name{{Repository: "registry.example/app", Tag: "1"}}, Class: workflows.ClassPerson, Reference: r,
+			Names: []model.Name{{Repository: "registry.example/app", Tag: "1"}}, Priority: workflows.PriorityInteractive, Reference: r,
 		})
 	}, after)
 }
@@ -92,7 +92,7 @@ func (s *ImageSuite) observe(after time.Duration, id string, counter int64, unti
 func (s *ImageSuite) forget(after time.Duration, id string, counter int64) {
 	s.env.RegisterDelayedCallback(func() {
 		s.env.SignalWorkflow(workflows.SignalForget.Name, workflows.Forget{Reference: workflows.Reference{
-			Kind: workflows.ReferencePerson, ID: id, Version: image.Version{Epoch: 1, Counter: counter},
+			Kind: workflows.ReferencePerson, ID: id, Version: model.Version{Epoch: 1, Counter: counter},
 		}})
 	}, after)
 }
@@ -117,8 +117,8 @@ func (s *ImageSuite) run() error {
 func (s *ImageSuite) TestScannedOnceAndForgottenADayAfterTheLastReference() {
 	s.observe(0, "ann", 1, time.Hour)
 	s.view(time.Minute, func(v workflows.ImageView) {
-		s.Equal(image.StatusComplete, v.Status)
-		s.Equal(image.InViolation, v.OverallStatus)
+		s.Equal(model.StatusComplete, v.Status)
+		s.Equal(model.InViolation, v.OverallStatus)
 		s.False(v.Scanning)
 	})
 	began := s.env.Now()
@@ -142,15 +142,15 @@ func (s *ImageSuite) TestFailuresAreTriedAgainEverLater() {
 	}
 	s.observe(0, "ann", 1, 2*time.Hour)
 	s.view(10*time.Second, func(v workflows.ImageView) {
-		s.Equal(image.StatusFailed, v.Status)
-		s.Equal(image.OverallUnknown, v.OverallStatus, "could not scan never looks like clean")
+		s.Equal(model.StatusFailed, v.Status)
+		s.Equal(model.OverallUnknown, v.OverallStatus, "could not scan never looks like clean")
 		s.Require().NotNil(v.Failure)
 		s.Equal(1, v.Failure.Attempt)
 		s.Equal("no such manifest", v.Failure.Reason)
 		s.True(v.Failure.NextTry.After(s.env.Now()))
 	})
 	s.view(time.Hour, func(v workflows.ImageView) {
-		s.Equal(image.StatusComplete, v.Status)
+		s.Equal(model.StatusComplete, v.Status)
 		s.Nil(v.Failure)
 	})
 	s.Require().NoError(s.run())
@@ -167,7 +167,7 @@ func (s *ImageSuite) TestScanThatClosesWithoutAWordIsStartedAgain() {
 		return completed(in, chain, started)
 	}
 	s.observe(0, "ann", 1, time.Hour)
-	s.view(time.Minute, func(v workflows.ImageView) { s.Equal(image.StatusComplete, v.Status) })
+	s.view(time.Minute, func(v workflows.ImageView) { s.Equal(model.StatusComplete, v.Status) })
 	s.Require().NoError(s.run())
 	s.Require().Len(s.scans, 3)
 	s.False(s.scans[0].AskAll)
@@ -184,10 +184,10 @@ func (s *ImageSuite) TestScanThatClosesWithoutAWordIsStartedAgain() {
 func (s *ImageSuite) TestRescanKeepsTheOldVerdictUntilTheNew() {
 	s.observe(0, "ann", 1, time.Hour)
 	s.env.RegisterDelayedCallback(func() {
-		s.env.SignalWorkflow(workflows.SignalRescan.Name, workflows.Rescan{Class: workflows.ClassPerson})
+		s.env.SignalWorkflow(workflows.SignalRescan.Name, workflows.Rescan{Priority: workflows.PriorityInteractive})
 	}, time.Minute)
 	s.view(time.Minute+500*time.Millisecond, func(v workflows.ImageView) {
-		s.Equal(image.StatusComplete, v.Status)
+		s.Equal(model.StatusComplete, v.Status)
 		s.True(v.Scanning)
 		s.Len(v.Verdicts, 1)
 	})
@@ -220,7 +220,7 @@ func (s *ImageSuite) TestOlderReportNeverOverwritesANewerOne() {
 		s.env.SignalWorkflow(workflows.SignalScanReport.Name, *old)
 	}, time.Minute)
 	s.view(2*time.Minute, func(v workflows.ImageView) {
-		s.Equal(image.StatusComplete, v.Status)
+		s.Equal(model.StatusComplete, v.Status)
 		s.Nil(v.Failure)
 	})
 	s.Require().NoError(s.run())
@@ -228,18 +228,18 @@ func (s *ImageSuite) TestOlderReportNeverOverwritesANewerOne() {
 
 func (s *ImageSuite) TestNewerJudgementReplacesTheVerdictWithoutAScan() {
 	s.observe(0, "ann", 1, time.Hour)
-	judge := func(after, judged time.Duration, status image.OverallStatus) {
+	judge := func(after, judged time.Duration, status model.OverallStatus) {
 		s.env.RegisterDelayedCallback(func() {
 			s.env.SignalWorkflow(workflows.SignalJudged.Name, workflows.Judged{
-				Verdict: image.Verdict{Hub: someHub, OverallStatus: status, JudgedAt: s.env.Now().Add(judged)},
+				Verdict: model.Verdict{Hub: someHub, OverallStatus: status, JudgedAt: s.env.Now().Add(judged)},
 			})
 		}, after)
 	}
-	judge(time.Minute, 0, image.NotInViolation)
-	judge(2*time.Minute, -time.Hour, image.InViolationOverridden)
+	judge(time.Minute, 0, model.NotInViolation)
+	judge(2*time.Minute, -time.Hour, model.InViolationOverridden)
 	s.view(3*time.Minute, func(v workflows.ImageView) {
 		s.Require().Len(v.Verdicts, 1)
-		s.Equal(image.NotInViolation, v.OverallStatus, "newer replaces, older does not")
+		s.Equal(model.NotInViolation, v.OverallStatus, "newer replaces, older does not")
 	})
 	s.Require().NoError(s.run())
 	s.Len(s.scans, 1)
@@ -275,7 +275,7 @@ func (s *ImageSuite) TestObservedImageWritesOnlyWhatChanges() {
 	s.env.SetTestTimeout(20 * time.Second)
 	s.env.RegisterWorkflowWithOptions(s.scan, workflow.RegisterOptions{Name: "ScanImage"})
 	s.Require().NoError(s.env.SetTypedSearchAttributesOnStart(
-		workflows.ObservedAttributes(digest, image.Name{Repository: "registry.example/app", Tag: "1"})))
+		workflows.ObservedAttributes(digest, model.Name{Repository: "registry.example/app", Tag: "1"})))
 	s.env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Run(func(args mock.Arguments) {
 		changed, ok := args.Get(0).(temporal.SearchAttributes)
 		s.True(ok)
@@ -286,6 +286,6 @@ func (s *ImageSuite) TestObservedImageWritesOnlyWhatChanges() {
 	s.Require().NoError(s.env.GetWorkflowError())
 	s.Require().NotEmpty(written)
 	status, _ := written[0].GetKeyword(workflows.AttributeScanStatus)
-	s.Equal(string(image.StatusComplete), status)
+	s.Equal(string(model.StatusComplete), status)
 	s.False(written[0].ContainsKey(workflows.AttributeRepository))
 }

@@ -6,8 +6,8 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
 )
 
 // InventoryInput starts an Inventory, or carries it into its next run.
@@ -25,8 +25,8 @@ type InventoryState struct {
 	// Forgotten is set when an operator has forgotten the cluster.
 	Forgotten bool `json:"forgotten,omitempty"`
 	// Told is what the cluster was last told, at ToldAt.
-	Told   NamespaceSeen `json:"told,omitzero"`
-	ToldAt time.Time     `json:"toldAt,omitzero"`
+	LastReported   NamespaceSeen `json:"lastReported,omitzero"`
+	LastReportedAt time.Time     `json:"lastReportedAt,omitzero"`
 	// Checked is when the images were last looked after, and Glanced when at least those without a verdict were; EnsureAfter is when telling them is tried again after a failure.
 	Checked     time.Time `json:"checked,omitzero"`
 	Glanced     time.Time `json:"glanced,omitzero"`
@@ -36,7 +36,7 @@ type InventoryState struct {
 	WriteAfter    time.Time      `json:"writeAfter,omitzero"`
 	RewriteAt     time.Time      `json:"rewriteAt,omitzero"`
 	WriteFailures int            `json:"writeFailures,omitempty"`
-	WriteFailure  *image.Failure `json:"writeFailure,omitempty"`
+	WriteFailure  *model.Failure `json:"writeFailure,omitempty"`
 }
 
 // inventoryRun is one run of Inventory.
@@ -87,17 +87,17 @@ func (n *inventoryRun) measure(ctx workflow.Context) func() int {
 // run takes what has arrived, does what is due, and waits for the next event or deadline.
 func (n *inventoryRun) run(ctx workflow.Context) error {
 	for {
-		n.drain(ctx)
+		n.receivePending(ctx)
 		n.rest(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case n.finished(ctx):
-			if !n.drain(ctx) {
+			if !n.receivePending(ctx) {
 				return nil
 			}
-		case n.worn(ctx) && !n.busy():
-			if !n.drain(ctx) {
+		case n.shouldContinueAsNew(ctx) && !n.busy():
+			if !n.receivePending(ctx) {
 				return workflow.NewContinueAsNewError(ctx, Inventory, InventoryInput{Cluster: n.cluster, Namespace: n.namespace, State: n.state})
 			}
 		default:
@@ -110,12 +110,12 @@ func (n *inventoryRun) run(ctx workflow.Context) error {
 
 // step begins what is due, unless the run is about to end, and waits.
 func (n *inventoryRun) step(ctx workflow.Context) error {
-	if !n.worn(ctx) {
+	if !n.shouldContinueAsNew(ctx) {
 		if err := n.begin(ctx); err != nil {
 			return err
 		}
 	}
-	n.show(ctx)
+	n.updateDetails(ctx)
 	return n.wait(ctx)
 }
 
@@ -137,7 +137,7 @@ func (n *inventoryRun) rest(ctx workflow.Context) {
 // finished reports whether the inventory can end: the namespace has been empty for long, and everybody knows. A cluster that
 // is being forgotten is told nothing.
 func (n *inventoryRun) finished(ctx workflow.Context) bool {
-	return n.leaving(ctx) && !n.busy() && (n.state.Forgotten || n.state.Told.Ended)
+	return n.leaving(ctx) && !n.busy() && (n.state.Forgotten || n.state.LastReported.Ended)
 }
 
 // leaving reports whether nothing keeps the inventory.
@@ -146,7 +146,7 @@ func (n *inventoryRun) leaving(ctx workflow.Context) bool {
 }
 
 // worn reports whether it is time for a new run.
-func (n *inventoryRun) worn(ctx workflow.Context) bool {
+func (n *inventoryRun) shouldContinueAsNew(ctx workflow.Context) bool {
 	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() || workflow.Now(ctx).Sub(n.began) >= quietRun
 }
 
@@ -166,7 +166,7 @@ func (n *inventoryRun) wait(ctx workflow.Context) error {
 		selector.AddFuture(n.writing.future, func(workflow.Future) { n.written(ctx) })
 	}
 	if n.telling != nil {
-		selector.AddFuture(n.telling, func(workflow.Future) { n.told(ctx) })
+		selector.AddFuture(n.telling, func(workflow.Future) { n.clusterNotified(ctx) })
 	}
 	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
 	selector.Select(ctx)
@@ -184,7 +184,7 @@ func (n *inventoryRun) deadline(ctx workflow.Context) time.Time {
 		d.add(s.Checked.Add(checkImages))
 	}
 	if n.changed() {
-		d.add(s.ToldAt.Add(tellAgain))
+		d.add(s.LastReportedAt.Add(notifyClusterEvery))
 	}
 	if n.book.HasUnwritten() {
 		d.add(s.WriteAfter)

@@ -4,17 +4,17 @@ import (
 	"time"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // PodsChanged is what changed in one namespace. Applied twice, late or out of order it changes nothing.
 type PodsChanged struct {
 	Cluster   string        `json:"cluster"`
 	Namespace string        `json:"namespace"`
-	Version   image.Version `json:"version"`
-	Pods      []image.Pod   `json:"pods,omitempty"`
+	Version   model.Version `json:"version"`
+	Pods      []model.Pod   `json:"pods,omitempty"`
 	// Gone leaves tombstones until the next snapshot, so that a late report brings no pod back.
-	Gone []image.PodKey `json:"gone,omitempty"`
+	Gone []model.PodKey `json:"gone,omitempty"`
 	// WriteBack says that a perceiver serves PerceiverQueue of the cluster.
 	WriteBack bool `json:"writeBack,omitempty"`
 	// Domain is the set of scanners that reach the cluster's registries; empty means DefaultDomain.
@@ -32,8 +32,8 @@ type SnapshotPart struct {
 
 // JoinQuery asks for rows; empty fields do not narrow them.
 type JoinQuery struct {
-	Status        image.ScanStatus    `json:"status,omitempty"`
-	OverallStatus image.OverallStatus `json:"overallStatus,omitempty"`
+	Status        model.ScanStatus    `json:"status,omitempty"`
+	OverallStatus model.OverallStatus `json:"overallStatus,omitempty"`
 	// Image is a part of a container's reference, or a digest.
 	Image string `json:"image,omitempty"`
 	// UIDs are the pods asked for.
@@ -46,7 +46,7 @@ type JoinQuery struct {
 
 // JoinPage is the answer, in the order of names and UIDs.
 type JoinPage struct {
-	Rows []image.PodVerdict `json:"rows"`
+	Rows []model.PodVerdict `json:"rows"`
 	// Next is the After of the next page; empty when this is the last.
 	Next string `json:"next,omitempty"`
 	// Refused is how many pods the namespace has beyond what an inventory can hold: they are in no row.
@@ -59,17 +59,17 @@ type NamespaceSeen = activities.NamespaceSeen
 // SnapshotEnd names what a snapshot holds: the number of pods in each namespace.
 type SnapshotEnd struct {
 	Cluster    string         `json:"cluster"`
-	Version    image.Version  `json:"version"`
+	Version    model.Version  `json:"version"`
 	Namespaces map[string]int `json:"namespaces"`
 	// Covers narrows it: namespaces of the other kind are left as they are.
-	Covers    image.Coverage `json:"covers,omitempty"`
-	WriteBack bool           `json:"writeBack,omitempty"`
-	Domain    string         `json:"domain,omitempty"`
+	Scope     model.SnapshotScope `json:"scope,omitempty"`
+	WriteBack bool                `json:"writeBack,omitempty"`
+	Domain    string              `json:"domain,omitempty"`
 }
 
 // ForgetCluster is said by an operator.
 type ForgetCluster struct {
-	Version image.Version `json:"version"`
+	Version model.Version `json:"version"`
 }
 
 // ClusterQuery asks for the namespaces after one, in the order of their names; empty asks from the first.
@@ -84,7 +84,7 @@ type ClusterView struct {
 	// Next is the After of the next page; empty when this is the last.
 	Next string `json:"next,omitempty"`
 	// Snapshot is the version of the last complete snapshot.
-	Snapshot image.Version `json:"snapshot,omitzero"`
+	Snapshot model.Version `json:"snapshot,omitzero"`
 	// SnapshotAt and Seen are when the last snapshot was complete, and when anything was heard of the cluster.
 	SnapshotAt time.Time `json:"snapshotAt,omitzero"`
 	Seen       time.Time `json:"seen,omitzero"`

@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -28,24 +28,24 @@ func (s *InventorySuite) TestAnyOrderOfAnyRepetitionsEndsTheSame() {
 // played is the join after a story, which one source of chance makes and another shuffles.
 func (s *InventorySuite) played(story, order *rand.Rand) string {
 	for n := range 4 {
-		s.verdicts[digestNumber(n)] = image.NotInViolation
+		s.verdicts[digestNumber(n)] = model.NotInViolation
 	}
-	s.verdicts[digestNumber(3)] = image.InViolation
+	s.verdicts[digestNumber(3)] = model.InViolation
 	var signals []func()
-	world := map[string]image.Pod{}
+	world := map[string]model.Pod{}
 	for counter := int64(1); counter < 20; counter++ {
 		uid := fmt.Sprint(story.IntN(5))
-		change := workflows.PodsChanged{Cluster: "c", Namespace: "n", Version: image.Version{Epoch: 1, Counter: counter}, WriteBack: true}
+		change := workflows.PodsChanged{Cluster: "c", Namespace: "n", Version: model.Version{Epoch: 1, Counter: counter}, WriteBack: true}
 		switch story.IntN(5) {
 		case 0:
 			delete(world, uid)
-			change.Gone = []image.PodKey{{UID: uid, Name: "pod-" + uid}}
+			change.Gone = []model.PodKey{{UID: uid, Name: "pod-" + uid}}
 		case 1:
 			signals = append(signals, s.parts(change, world)...)
 			continue
 		default:
 			world[uid] = s.runs(uid, story.IntN(4), story.IntN(4))
-			change.Pods = []image.Pod{world[uid]}
+			change.Pods = []model.Pod{world[uid]}
 		}
 		signals = append(signals, func() { s.env.SignalWorkflow(workflows.SignalPods.Name, change) })
 	}
@@ -53,10 +53,10 @@ func (s *InventorySuite) played(story, order *rand.Rand) string {
 		s.at(time.Duration(i)*time.Duration(order.IntN(300))*time.Millisecond, signals[which])
 	}
 	var got []byte
-	s.join(10*time.Minute, workflows.JoinQuery{}, func(rows []image.PodVerdict) {
+	s.join(10*time.Minute, workflows.JoinQuery{}, func(rows []model.PodVerdict) {
 		s.Len(rows, len(world))
 		for i := range rows {
-			s.Equal(image.StatusComplete, rows[i].Status)
+			s.Equal(model.StatusComplete, rows[i].Status)
 		}
 		var err error
 		got, err = json.Marshal(rows)
@@ -68,7 +68,7 @@ func (s *InventorySuite) played(story, order *rand.Rand) string {
 }
 
 // parts are the signals of a snapshot of the world in two parts.
-func (s *InventorySuite) parts(change workflows.PodsChanged, world map[string]image.Pod) []func() {
+func (s *InventorySuite) parts(change workflows.PodsChanged, world map[string]model.Pod) []func() {
 	halves := [2]workflows.PodsChanged{change, change}
 	for i := range 5 {
 		if p, ok := world[fmt.Sprint(i)]; ok {
@@ -85,8 +85,8 @@ func (s *InventorySuite) parts(change workflows.PodsChanged, world map[string]im
 
 // TestSnapshotLooksAfterImagesWithoutAVerdict: their scans may have been lost.
 func (s *InventorySuite) TestSnapshotLooksAfterImagesWithoutAVerdict() {
-	s.verdicts[digestNumber(1)] = image.NotInViolation
-	s.change(0, 1, []image.Pod{s.runs("a", 1, 2)})
+	s.verdicts[digestNumber(1)] = model.NotInViolation
+	s.change(0, 1, []model.Pod{s.runs("a", 1, 2)})
 	s.snapshot(6*time.Minute, 2, s.runs("a", 1, 2))
 	s.snapshot(7*time.Minute, 3, s.runs("a", 1, 2))
 	s.at(8*time.Minute, func() {

@@ -3,8 +3,8 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
 )
 
 // listen wakes the selector at every signal; drain then takes all of them.
@@ -16,16 +16,16 @@ func (n *inventoryRun) listen(ctx workflow.Context, selector workflow.Selector) 
 		receive(ctx, c, func(p SnapshotPart) { n.snapshot(ctx, p) })
 	})
 	selector.AddReceive(SignalSummary.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) {
-		receive(ctx, c, func(s image.Summary) { n.book.Learn(s) })
+		receive(ctx, c, func(s model.Summary) { n.book.Learn(s) })
 	})
 }
 
 // drain takes every signal that has arrived and reports whether there was one.
-func (n *inventoryRun) drain(ctx workflow.Context) bool {
+func (n *inventoryRun) receivePending(ctx workflow.Context) bool {
 	some := false
-	SignalPods.Drain(ctx, func(p PodsChanged) { some = true; n.change(ctx, p) })
-	SignalSnapshot.Drain(ctx, func(p SnapshotPart) { some = true; n.snapshot(ctx, p) })
-	SignalSummary.Drain(ctx, func(s image.Summary) { some = true; n.book.Learn(s) })
+	SignalPods.ReceivePending(ctx, func(p PodsChanged) { some = true; n.change(ctx, p) })
+	SignalSnapshot.ReceivePending(ctx, func(p SnapshotPart) { some = true; n.snapshot(ctx, p) })
+	SignalSummary.ReceivePending(ctx, func(s model.Summary) { some = true; n.book.Learn(s) })
 	return some
 }
 

@@ -6,8 +6,8 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
 )
 
 // InventoryView is what an Inventory answers to QueryStatus.
@@ -19,7 +19,7 @@ type InventoryView struct {
 	WriteBack bool `json:"writeBack,omitempty"`
 	Unwritten int  `json:"unwritten,omitempty"`
 	// WriteFailure is why the last write did not succeed, and when it is tried again.
-	WriteFailure *image.Failure `json:"writeFailure,omitempty"`
+	WriteFailure *model.Failure `json:"writeFailure,omitempty"`
 	// Domain is the set of scanners that reach the registries.
 	Domain string `json:"domain"`
 }
@@ -46,7 +46,7 @@ func (n *inventoryRun) join(q JoinQuery) JoinPage {
 }
 
 // AfterRow is the After of a page that goes on behind a row.
-func AfterRow(row image.PodVerdict) string { return inventory.AfterRow(row) }
+func AfterRow(row model.PodVerdict) string { return inventory.AfterRow(row) }
 
 func (n *inventoryRun) view() InventoryView {
 	return InventoryView{
@@ -59,7 +59,7 @@ func (n *inventoryRun) view() InventoryView {
 func (n *inventoryRun) seen(c inventory.Counts) NamespaceSeen {
 	return NamespaceSeen{
 		Cluster: n.cluster, Namespace: n.namespace, Pods: c.Pods, Unscanned: c.Unscanned, Violations: c.Violations, Refused: c.Refused,
-		Version: image.Version{Epoch: n.book.Epoch, Counter: n.book.Counter}, Snapshot: n.book.Snapshot,
+		Version: model.Version{Epoch: n.book.Epoch, Counter: n.book.Counter}, Snapshot: n.book.Snapshot,
 	}
 }
 
@@ -71,7 +71,7 @@ func (n *inventoryRun) domain() string {
 }
 
 // show writes the counts to the workflow's page in Web UI.
-func (n *inventoryRun) show(ctx workflow.Context) {
+func (n *inventoryRun) updateDetails(ctx workflow.Context) {
 	c := n.book.Counts()
 	details := fmt.Sprintf("%d pods, %d of them unscanned, %d in violation; %d images", c.Pods, c.Unscanned, c.Violations, len(n.book.Images))
 	if c.Refused > 0 {

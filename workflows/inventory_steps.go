@@ -10,8 +10,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Bounds of the steps: a batch's answer stays small, and one namespace leaves room for the others.
@@ -32,7 +32,7 @@ type resolving struct {
 type ensuring struct {
 	future  workflow.Future
 	ensures []inventory.Ensure
-	forgets []image.Digest
+	forgets []model.Digest
 }
 
 // begin starts the steps that are due.
@@ -44,7 +44,7 @@ func (n *inventoryRun) begin(ctx workflow.Context) error {
 	if n.writing == nil && !workflow.Now(ctx).Before(n.state.WriteAfter) {
 		n.write(ctx)
 	}
-	if n.telling == nil && n.tellDue(ctx) {
+	if n.telling == nil && n.notifyClusterDue(ctx) {
 		return n.tell(ctx)
 	}
 	return nil
@@ -97,15 +97,15 @@ func (n *inventoryRun) resolved(ctx workflow.Context, r *resolving) {
 		case answer.Failure != nil:
 			n.unresolved(now, q, answer.Failure.Class, answer.Failure.Reason, answer.Failure.RetryAfter)
 		default:
-			n.unresolved(now, q, image.Transient, "the scanner gave no answer", 0)
+			n.unresolved(now, q, model.Transient, "the scanner gave no answer", 0)
 		}
 	}
 }
 
 // failureOf reads class and reason of a step's error; away is the reason where nobody took the step.
-func failureOf(err error, away string) (image.FailureClass, string) {
+func failureOf(err error, away string) (model.FailureClass, string) {
 	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok && timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START {
-		return image.Transient, away
+		return model.Transient, away
 	}
 	return activities.FailureOf(err)
 }
@@ -116,7 +116,7 @@ const (
 	resolveSoonMost = 10 * time.Minute
 )
 
-func (n *inventoryRun) unresolved(now time.Time, q inventory.Question, class image.FailureClass, reason string, after time.Duration) {
+func (n *inventoryRun) unresolved(now time.Time, q inventory.Question, class model.FailureClass, reason string, after time.Duration) {
 	n.book.Unanswered(now, q.Use, class, reason, func(failures int) time.Duration {
 		if class.Temporary() {
 			return max(after, growing(resolveSoon, resolveSoonMost, failures))
@@ -148,7 +148,7 @@ func (n *inventoryRun) ensure(ctx workflow.Context) {
 	}
 	in := activities.EnsureImagesInput{
 		Cluster: n.cluster, Namespace: n.namespace, Version: n.book.NextVersion(), Until: now.Add(referenceLasts),
-		Class: string(n.class()), Domain: n.domain(), Forget: e.forgets,
+		Priority: string(n.priority()), Domain: n.domain(), Forget: e.forgets,
 	}
 	for _, each := range e.ensures {
 		in.Images = append(in.Images, activities.EnsureImage{
@@ -163,18 +163,18 @@ func (n *inventoryRun) ensure(ctx workflow.Context) {
 // glance looks after the images without a verdict when a snapshot is complete, which is when somebody wants to be sure. Those that
 // wait for their scans are not asked after each time.
 func (n *inventoryRun) glance(ctx workflow.Context) {
-	if now := workflow.Now(ctx); now.Sub(n.state.Glanced) >= glanceAtImages {
+	if now := workflow.Now(ctx); now.Sub(n.state.Glanced) >= checkUnscannedEvery {
 		n.state.Glanced = now
 		n.book.Check(true)
 	}
 }
 
 // class is how urgent the scans of this namespace's images are.
-func (n *inventoryRun) class() Class {
+func (n *inventoryRun) priority() Priority {
 	if n.namespace == BareImages {
-		return ClassImage
+		return PriorityImage
 	}
-	return ClassPod
+	return PriorityPod
 }
 
 // ensureAgain is the pause after a batch in which some images could not be told.
@@ -186,12 +186,12 @@ func (n *inventoryRun) ensured(ctx workflow.Context) {
 	n.ensuring = nil
 	var result activities.EnsureImagesResult
 	err := e.future.Get(ctx, &result)
-	told := func(d image.Digest) bool { return err == nil && result.Failed[d] == "" }
+	told := func(d model.Digest) bool { return err == nil && result.Failed[d] == "" }
 	for _, each := range e.ensures {
 		if d := each.Digest; told(d) {
-			n.book.Told(workflow.Now(ctx), d, result.Chains[d])
+			n.book.ImageNotified(workflow.Now(ctx), d, result.Chains[d])
 		} else {
-			n.book.Untold(d)
+			n.book.ImageNotNotified(d)
 		}
 	}
 	for _, d := range e.forgets {
@@ -207,24 +207,24 @@ func (n *inventoryRun) ensured(ctx workflow.Context) {
 
 // changed reports whether the cluster knows other counts.
 func (n *inventoryRun) changed() bool {
-	was, c := n.state.Told, n.book.Counts()
+	was, c := n.state.LastReported, n.book.Counts()
 	return was.Pods != c.Pods || was.Unscanned != c.Unscanned || was.Violations != c.Violations || was.Refused != c.Refused
 }
 
 // tellDue reports whether the cluster is to be told: at the start, when a namespace is no longer empty, and when it ends at
 // once; of other changes now and then, and of its being there even without one.
-func (n *inventoryRun) tellDue(ctx workflow.Context) bool {
+func (n *inventoryRun) notifyClusterDue(ctx workflow.Context) bool {
 	if n.state.Forgotten {
 		return false
 	}
-	since := workflow.Now(ctx).Sub(n.state.ToldAt)
+	since := workflow.Now(ctx).Sub(n.state.LastReportedAt)
 	switch {
 	case n.leaving(ctx):
-		return !n.state.Told.Ended
-	case n.state.Told.Pods == 0 && len(n.book.Pods) > 0, since >= checkImages:
+		return !n.state.LastReported.Ended
+	case n.state.LastReported.Pods == 0 && len(n.book.Pods) > 0, since >= checkImages:
 		return true
 	default:
-		return since >= tellAgain && n.changed()
+		return since >= notifyClusterEvery && n.changed()
 	}
 }
 
@@ -232,16 +232,16 @@ func (n *inventoryRun) tellDue(ctx workflow.Context) bool {
 func (n *inventoryRun) tell(ctx workflow.Context) error {
 	seen := n.seen(n.book.Counts())
 	seen.Version, seen.Ended = n.book.NextVersion(), n.leaving(ctx)
-	n.state.Told, n.state.ToldAt = seen, workflow.Now(ctx)
-	n.telling = workflow.ExecuteActivity(lightStep(ctx, "counts for the cluster"), inventorySteps.TellCluster, seen)
+	n.state.LastReported, n.state.LastReportedAt = seen, workflow.Now(ctx)
+	n.telling = workflow.ExecuteActivity(lightStep(ctx, "counts for the cluster"), inventorySteps.NotifyCluster, seen)
 	return n.counts.upsert(ctx, int64(seen.Pods), int64(seen.Unscanned))
 }
 
 // told takes what became of it.
-func (n *inventoryRun) told(ctx workflow.Context) {
+func (n *inventoryRun) clusterNotified(ctx workflow.Context) {
 	if err := n.telling.Get(ctx, nil); err != nil {
 		n.logger.Warn("cluster not told", "error", err)
-		n.state.Told = NamespaceSeen{}
+		n.state.LastReported = NamespaceSeen{}
 	}
 	n.telling = nil
 }

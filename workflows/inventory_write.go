@@ -7,8 +7,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 type writing struct {
 	future   workflow.Future
 	uids     []string
-	versions map[string]image.Version
+	versions map[string]model.Version
 }
 
 // write has the perceiver write to the next batch of pods. The step reads their verdicts itself, when it starts.
@@ -47,7 +47,7 @@ func (n *inventoryRun) write(ctx workflow.Context) {
 func (n *inventoryRun) written(ctx workflow.Context) {
 	w := n.writing
 	n.writing = nil
-	var result image.WriteResult
+	var result model.WriteResult
 	err := w.future.Get(ctx, &result)
 	if err != nil {
 		class, reason := failureOf(err, "no perceiver of cluster \""+n.cluster+"\" takes verdicts")
@@ -68,13 +68,13 @@ func (n *inventoryRun) written(ctx workflow.Context) {
 }
 
 // unwritten notes why, and when it is tried again.
-func (n *inventoryRun) unwritten(ctx workflow.Context, class image.FailureClass, reason string) {
+func (n *inventoryRun) unwritten(ctx workflow.Context, class model.FailureClass, reason string) {
 	s, now := n.state, workflow.Now(ctx)
 	if !s.RewriteAt.After(now) {
 		s.WriteFailures++
 		s.RewriteAt = now.Add(growing(writeAgain, writeAgainMost, s.WriteFailures))
 	}
-	s.WriteFailure = &image.Failure{
+	s.WriteFailure = &model.Failure{
 		Class: class, Reason: inventory.Clip(reason), Step: "write", At: now, Attempt: s.WriteFailures, NextTry: s.RewriteAt,
 	}
 }

@@ -36,12 +36,12 @@ const (
 	// checkImages is how often an inventory looks after the images it runs, and renewReference how often it tells them again
 	// that it runs them; referenceLasts is how long they believe that.
 	// glanceAtImages is how often at most a snapshot has it look after those without a verdict.
-	checkImages    = 30 * time.Minute
-	glanceAtImages = 5 * time.Minute
-	renewReference = 12 * time.Hour
-	referenceLasts = 24 * time.Hour
+	checkImages         = 30 * time.Minute
+	checkUnscannedEvery = 5 * time.Minute
+	renewReference      = 12 * time.Hour
+	referenceLasts      = 24 * time.Hour
 	// tellAgain is how often at most an inventory tells its cluster that its counts have changed.
-	tellAgain = 30 * time.Second
+	notifyClusterEvery = 30 * time.Second
 	// inventoryGrace is how long an empty inventory is kept.
 	inventoryGrace = 24 * time.Hour
 	// PersonReference is how long an image somebody asked for by hand is kept.
@@ -88,7 +88,7 @@ func localStep(ctx workflow.Context, summary string) workflow.Context {
 
 // tellStep is for what the pool tells scans. The worker that decided takes it up itself where it has room; what it misses, the
 // pool sends again in its own rhythm.
-func tellStep(ctx workflow.Context, summary string) workflow.Context {
+func notifyStep(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              TaskQueue,
 		ScheduleToCloseTimeout: 30 * time.Second,
@@ -168,9 +168,9 @@ func probeStep(ctx workflow.Context, hub, summary string) workflow.Context {
 }
 
 // hubLookUp is hubStep for the first question about an image: a hub that cannot be asked soon is asked after by way of the pool.
-func hubLookUp(ctx workflow.Context, hub, summary string, class Class) workflow.Context {
+func hubLookUp(ctx workflow.Context, hub, summary string, p Priority) workflow.Context {
 	priority := priorityNormal
-	if class == ClassPerson {
+	if p == PriorityInteractive {
 		priority = prioritySoon
 	}
 	options := workflow.GetActivityOptions(hubStep(ctx, hub, summary, priority))
@@ -233,6 +233,6 @@ func hostStep(ctx workflow.Context, host, summary string, longest time.Duration)
 
 // The longest a scan client may take for each of its two jobs; its own limits are shorter.
 const (
-	longestListing = 2 * time.Hour
-	longestUpload  = time.Hour
+	longestSBOM   = 2 * time.Hour
+	longestUpload = time.Hour
 )

@@ -10,7 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const (
@@ -147,8 +147,8 @@ func (r *refreshHub) byAge(now, due time.Time) {
 }
 
 // unseen drops the changes that an earlier window showed.
-func (r *refreshHub) unseen(changes []image.HubChange) []image.HubChange {
-	var fresh []image.HubChange
+func (r *refreshHub) unseen(changes []model.HubChange) []model.HubChange {
+	var fresh []model.HubChange
 	for _, c := range changes {
 		if seen, ok := r.state.Seen[versionHash(c.VersionURL)]; !ok || seen < c.At.UnixMilli() {
 			fresh = append(fresh, c)
@@ -158,7 +158,7 @@ func (r *refreshHub) unseen(changes []image.HubChange) []image.HubChange {
 }
 
 // done notes that a change was dealt with.
-func (r *refreshHub) done(c image.HubChange) {
+func (r *refreshHub) done(c model.HubChange) {
 	if r.state.Seen == nil {
 		r.state.Seen = map[string]int64{}
 	}
@@ -179,7 +179,7 @@ func (r *refreshHub) forget() {
 // versionHash keeps the list of what was seen small.
 func versionHash(versionURL string) string {
 	sum := fnv.New64a()
-	_, _ = sum.Write([]byte(image.VersionKey(versionURL)))
+	_, _ = sum.Write([]byte(model.VersionKey(versionURL)))
 	return strconv.FormatUint(sum.Sum64(), 36)
 }
 

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // RefreshID is the id of the Schedule that keeps the verdicts of one hub fresh.
@@ -27,9 +27,9 @@ type RefreshState struct {
 	// Seen are changes already dealt with that the next pass will be shown again: versions, hashed, and milliseconds since 1970.
 	Seen map[string]int64 `json:"seen,omitempty"`
 	// Waiting are changes not dealt with yet, oldest first.
-	Waiting []image.HubChange `json:"waiting,omitempty"`
+	Waiting []model.HubChange `json:"waiting,omitempty"`
 	// Later are changes for the next pass.
-	Later []image.HubChange `json:"later,omitempty"`
+	Later []model.HubChange `json:"later,omitempty"`
 	// Sweep is set while every image of the hub is looked at.
 	Sweep *RefreshSweep `json:"sweep,omitempty"`
 	// NoList says why the hub tells no changes; its verdicts are then read again by age.
@@ -51,7 +51,7 @@ type RefreshSweep struct {
 	// Next is the next of Shares shares, After the last image of it that is done.
 	Next   int          `json:"next"`
 	Shares int          `json:"shares"`
-	After  image.Digest `json:"after,omitempty"`
+	After  model.Digest `json:"after,omitempty"`
 	// Due is when the next share may begin, for a sweep that takes its time.
 	Due time.Time `json:"due,omitzero"`
 }

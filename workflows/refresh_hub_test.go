@@ -19,7 +19,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -31,31 +31,31 @@ type refreshWorld struct {
 	lock sync.Mutex
 	// now is the hub's clock, changes what it lists, windows what it was asked.
 	now     time.Time
-	changes []image.HubChange
+	changes []model.HubChange
 	windows []activities.ReadChangesInput
 	noList  error
 	// gone are the versions it has deleted, behind what other versions are of; fails what reading a verdict fails with.
 	gone   map[string]bool
-	behind map[string][]image.Digest
+	behind map[string][]model.Digest
 	fails  error
 	read   []string
 	found  []string
 	// judged are the images.
 	judged  []activities.JudgedImage
-	told    []image.Digest
-	rescans []image.Digest
+	told    []model.Digest
+	rescans []model.Digest
 	reports []workflows.HubReport
 }
 
 func newRefreshWorld(t *testing.T) *refreshWorld {
-	return &refreshWorld{t: t, now: poolStart.Add(-time.Hour), gone: map[string]bool{}, behind: map[string][]image.Digest{}}
+	return &refreshWorld{t: t, now: poolStart.Add(-time.Hour), gone: map[string]bool{}, behind: map[string][]model.Digest{}}
 }
 
-func (w *refreshWorld) Changes(_ context.Context, since, until time.Time) ([]image.HubChange, time.Time, error) {
+func (w *refreshWorld) Changes(_ context.Context, since, until time.Time) ([]model.HubChange, time.Time, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	w.windows = append(w.windows, activities.ReadChangesInput{Since: since, Until: until})
-	var shown []image.HubChange
+	var shown []model.HubChange
 	for _, c := range w.changes {
 		if !c.At.Before(since) && !c.At.After(until) {
 			shown = append(shown, c)
@@ -64,21 +64,21 @@ func (w *refreshWorld) Changes(_ context.Context, since, until time.Time) ([]ima
 	return shown, w.now, w.noList
 }
 
-func (w *refreshWorld) DigestsOf(_ context.Context, versionURL string) ([]image.Digest, error) {
+func (w *refreshWorld) DigestsOf(_ context.Context, versionURL string) ([]model.Digest, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	w.found = append(w.found, versionURL)
 	return w.behind[versionURL], nil
 }
 
-func (w *refreshWorld) Verdict(_ context.Context, scan image.HubScan) (image.Verdict, error) {
+func (w *refreshWorld) Verdict(_ context.Context, scan model.HubScan) (model.Verdict, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	w.read = append(w.read, scan.VersionURL)
 	if w.gone[scan.VersionURL] {
-		return image.Verdict{}, hubError{class: image.NotFound}
+		return model.Verdict{}, hubError{class: model.NotFound}
 	}
-	return image.Verdict{VersionURL: scan.VersionURL, JudgedAt: w.now, ReadAt: w.now}, w.fails
+	return model.Verdict{VersionURL: scan.VersionURL, JudgedAt: w.now, ReadAt: w.now}, w.fails
 }
 
 func (w *refreshWorld) JudgedBy(_ context.Context, _ string, versions []string) ([]activities.JudgedImage, error) {
@@ -107,7 +107,7 @@ func (w *refreshWorld) JudgedShare(_ context.Context, _, digits string) ([]activ
 	return found, nil
 }
 
-func (w *refreshWorld) Judge(_ context.Context, d image.Digest, v image.Verdict) (bool, error) {
+func (w *refreshWorld) Judge(_ context.Context, d model.Digest, v model.Verdict) (bool, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	w.told = append(w.told, d)
@@ -120,7 +120,7 @@ func (w *refreshWorld) Judge(_ context.Context, d image.Digest, v image.Verdict)
 	return false, nil
 }
 
-func (w *refreshWorld) RescanLost(_ context.Context, d image.Digest, _, _ string) (bool, error) {
+func (w *refreshWorld) RescanLost(_ context.Context, d model.Digest, _, _ string) (bool, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	w.rescans = append(w.rescans, d)
@@ -145,8 +145,8 @@ func (w *refreshWorld) judge(n int, ago time.Duration) {
 }
 
 // change lets the hub list that something happened to the n-th version.
-func (w *refreshWorld) change(n int, kind image.HubChangeKind, ago time.Duration) {
-	w.changes = append(w.changes, image.HubChange{VersionURL: "https://hub.example" + version(n), Kind: kind, At: w.now.Add(-ago)})
+func (w *refreshWorld) change(n int, kind model.HubChangeKind, ago time.Duration) {
+	w.changes = append(w.changes, model.HubChange{VersionURL: "https://hub.example" + version(n), Kind: kind, At: w.now.Add(-ago)})
 }
 
 // env is where one pass runs.
@@ -195,10 +195,10 @@ func TestOnlyWhatChangedIsReadAgain(t *testing.T) {
 	for n := range 3 {
 		w.judge(n, 5*time.Minute)
 	}
-	w.change(1, image.HubChangeVulnerability, 2*time.Minute)
+	w.change(1, model.HubChangeVulnerability, 2*time.Minute)
 	state = w.pass(state)
 	require.Equal(t, []string{version(1)}, w.read)
-	require.Equal(t, []image.Digest{poolDigest(1)}, w.told)
+	require.Equal(t, []model.Digest{poolDigest(1)}, w.told)
 	require.Equal(t, 1, state.Told)
 	require.Len(t, w.windows, 1, "an idle pass is one question")
 	state = w.pass(state)
@@ -206,7 +206,7 @@ func TestOnlyWhatChangedIsReadAgain(t *testing.T) {
 	require.True(t, w.windows[0].Since.Before(w.now))
 
 	w.now = w.now.Add(time.Minute)
-	w.change(1, image.HubChangeVulnerability, 0)
+	w.change(1, model.HubChangeVulnerability, 0)
 	w.pass(state)
 	require.Equal(t, []string{version(1)}, w.read, "a second change of the same version is none of the repeats")
 }
@@ -215,8 +215,8 @@ func TestOurOwnScansAreNotReadTwice(t *testing.T) {
 	w := newRefreshWorld(t)
 	state := w.settled()
 	w.judge(1, time.Minute)
-	w.change(1, image.HubChangeBOM, time.Minute)
-	w.change(2, image.HubChangeBOM, 5*time.Second)
+	w.change(1, model.HubChangeBOM, time.Minute)
+	w.change(2, model.HubChangeBOM, 5*time.Second)
 	state = w.pass(state)
 	require.Empty(t, w.read, "the verdict of the first is as new as the change")
 	require.Empty(t, w.found, "that of the second is perhaps about to be read")
@@ -230,12 +230,12 @@ func TestAVersionThatNoVerdictNamesIsFoundAtTheHub(t *testing.T) {
 	w := newRefreshWorld(t)
 	state := w.settled()
 	w.judged = []activities.JudgedImage{{Digest: poolDigest(7), Version: "an older address"}}
-	w.behind["https://hub.example"+version(1)] = []image.Digest{poolDigest(7), poolDigest(8)}
-	w.change(1, image.HubChangePolicy, 5*time.Minute)
-	w.change(2, image.HubChangeRemoved, 5*time.Minute)
+	w.behind["https://hub.example"+version(1)] = []model.Digest{poolDigest(7), poolDigest(8)}
+	w.change(1, model.HubChangePolicy, 5*time.Minute)
+	w.change(2, model.HubChangeRemoved, 5*time.Minute)
 	state = w.pass(state)
 	require.Equal(t, []string{"https://hub.example" + version(1)}, w.found, "nobody is asked for behind a version that is gone")
-	require.Equal(t, []image.Digest{poolDigest(7), poolDigest(8)}, w.told)
+	require.Equal(t, []model.Digest{poolDigest(7), poolDigest(8)}, w.told)
 	require.Equal(t, 1, state.Told, "an image that does not run is passed over")
 }
 
@@ -245,13 +245,13 @@ func TestADeletedVersionLeadsToARescan(t *testing.T) {
 	w.judge(1, 5*time.Minute)
 	w.judge(2, 5*time.Minute)
 	w.judge(3, 5*time.Minute)
-	w.change(1, image.HubChangeRemoved, time.Minute)
-	w.change(2, image.HubChangePolicy, time.Minute)
-	w.change(3, image.HubChangeRemoved, time.Minute)
+	w.change(1, model.HubChangeRemoved, time.Minute)
+	w.change(2, model.HubChangePolicy, time.Minute)
+	w.change(3, model.HubChangeRemoved, time.Minute)
 	w.gone[version(1)], w.gone[version(2)] = true, true
 	state = w.pass(state)
-	require.ElementsMatch(t, []image.Digest{poolDigest(1), poolDigest(2)}, w.rescans)
-	require.Equal(t, []image.Digest{poolDigest(3)}, w.told, "what is there after all is read")
+	require.ElementsMatch(t, []model.Digest{poolDigest(1), poolDigest(2)}, w.rescans)
+	require.Equal(t, []model.Digest{poolDigest(3)}, w.told, "what is there after all is read")
 	require.Equal(t, 2, state.Gone)
 	w.pass(state)
 	require.Empty(t, w.rescans)
@@ -262,14 +262,14 @@ func TestAHubInTroubleEndsThePassAndNothingIsLost(t *testing.T) {
 	state := w.settled()
 	for n := range 60 {
 		w.judge(n, 5*time.Minute)
-		w.change(n, image.HubChangePolicy, time.Minute)
+		w.change(n, model.HubChangePolicy, time.Minute)
 	}
-	w.fails = hubError{class: image.Throttled, after: time.Minute}
+	w.fails = hubError{class: model.Throttled, after: time.Minute}
 	state = w.pass(state)
 	require.Len(t, state.Waiting, 60)
-	require.Equal(t, image.Throttled, state.Trouble.Class)
+	require.Equal(t, model.Throttled, state.Trouble.Class)
 	require.Len(t, w.reports, 1, "the pool is told once")
-	require.Equal(t, image.Throttled, w.reports[0].Class)
+	require.Equal(t, model.Throttled, w.reports[0].Class)
 	w.fails = nil
 	w.now = w.now.Add(time.Hour)
 	state = w.pass(state)
@@ -283,10 +283,10 @@ func TestALongPauseIsReadInWindows(t *testing.T) {
 	state := w.settled()
 	w.now = w.now.Add(20 * time.Hour)
 	w.judge(1, 21*time.Hour)
-	w.change(1, image.HubChangePolicy, 10*time.Hour)
+	w.change(1, model.HubChangePolicy, 10*time.Hour)
 	state = w.pass(state)
 	require.Len(t, w.windows, 4)
-	require.Equal(t, []image.Digest{poolDigest(1)}, w.told)
+	require.Equal(t, []model.Digest{poolDigest(1)}, w.told)
 	require.Equal(t, w.now, state.Until)
 }
 
@@ -303,7 +303,7 @@ func TestTheFirstPassLooksAtEveryOldVerdict(t *testing.T) {
 	state = w.pass(state)
 	require.Empty(t, w.told, "and no more")
 	for n := range 5001 {
-		w.change(n, image.HubChangeVulnerability, time.Minute)
+		w.change(n, model.HubChangeVulnerability, time.Minute)
 	}
 	w.pass(state)
 	require.Len(t, w.told, 120, "one is younger")
@@ -312,12 +312,12 @@ func TestTheFirstPassLooksAtEveryOldVerdict(t *testing.T) {
 
 func TestWithoutAListVerdictsAreReadByAge(t *testing.T) {
 	w := newRefreshWorld(t)
-	w.noList = hubError{class: image.Unsupported}
+	w.noList = hubError{class: model.Unsupported}
 	state := w.settledWithoutList()
 	w.judged = []activities.JudgedImage{
-		{Digest: "sha256:" + image.Digest(strings.Repeat("00", 32)), Version: version(1)},
-		{Digest: "sha256:" + image.Digest(strings.Repeat("80", 32)), Version: version(2)},
-		{Digest: "sha256:" + image.Digest(strings.Repeat("ff", 32)), Version: version(3)},
+		{Digest: "sha256:" + model.Digest(strings.Repeat("00", 32)), Version: version(1)},
+		{Digest: "sha256:" + model.Digest(strings.Repeat("80", 32)), Version: version(2)},
+		{Digest: "sha256:" + model.Digest(strings.Repeat("ff", 32)), Version: version(3)},
 	}
 	times := map[string]int{}
 	for range 2 * 24 * 2 {
@@ -343,7 +343,7 @@ func TestAPassThatIsTooLongGoesOnInANewRun(t *testing.T) {
 	w := newRefreshWorld(t)
 	for n := range 120 {
 		w.judge(n, time.Hour)
-		w.change(n, image.HubChangePolicy, 10*time.Minute)
+		w.change(n, model.HubChangePolicy, 10*time.Minute)
 	}
 	e := w.env()
 	e.SetStartTime(w.now)

@@ -8,7 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // deal finds out whose the next changed versions are, and has those read again that the images do not know yet.
@@ -17,7 +17,7 @@ func (r *refreshHub) deal(ctx workflow.Context) error {
 	batch := s.Waiting[:min(len(s.Waiting), refreshBatch)]
 	in := activities.ListJudgedInput{Hub: r.hub}
 	for _, c := range batch {
-		in.Versions = append(in.Versions, image.VersionKey(c.VersionURL))
+		in.Versions = append(in.Versions, model.VersionKey(c.VersionURL))
 	}
 	var known activities.ListJudgedResult
 	err := workflow.ExecuteActivity(lightStep(ctx, "whose versions have changed"), refreshSteps.ListJudged, in).Get(ctx, &known)
@@ -34,7 +34,7 @@ func (r *refreshHub) deal(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	var waiting []image.HubChange
+	var waiting []model.HubChange
 	for i, c := range batch {
 		if left[i] {
 			waiting = append(waiting, c)
@@ -68,19 +68,19 @@ func (r *refreshHub) atOnce(ctx workflow.Context, count int, do func(workflow.Co
 }
 
 // change deals with one changed version and reports whether it could.
-func (r *refreshHub) change(ctx workflow.Context, c image.HubChange, judged []activities.JudgedImage) (bool, error) {
+func (r *refreshHub) change(ctx workflow.Context, c model.HubChange, judged []activities.JudgedImage) (bool, error) {
 	if r.state.Trouble != nil {
 		return false, nil
 	}
-	key := image.VersionKey(c.VersionURL)
+	key := model.VersionKey(c.VersionURL)
 	known := slices.ContainsFunc(judged, func(j activities.JudgedImage) bool { return j.Version == key })
-	var digests []image.Digest
+	var digests []model.Digest
 	for _, j := range judged {
-		if j.Version == key && (c.Kind == image.HubChangeRemoved || j.AsOf.Before(c.At)) {
+		if j.Version == key && (c.Kind == model.HubChangeRemoved || j.AsOf.Before(c.At)) {
 			digests = append(digests, j.Digest)
 		}
 	}
-	if !known && c.Kind != image.HubChangeRemoved {
+	if !known && c.Kind != model.HubChangeRemoved {
 		if !r.now.IsZero() && c.At.Add(refreshSettle).After(r.now) {
 			// Perhaps a scan of our own that ends just now.
 			r.state.Later = append(r.state.Later, c)
@@ -102,7 +102,7 @@ func (r *refreshHub) change(ctx workflow.Context, c image.HubChange, judged []ac
 }
 
 // find asks the hub whose a version is that no verdict names.
-func (r *refreshHub) find(ctx workflow.Context, versionURL string) ([]image.Digest, error) {
+func (r *refreshHub) find(ctx workflow.Context, versionURL string) ([]model.Digest, error) {
 	var found activities.FindImagesResult
 	err := workflow.ExecuteActivity(refreshStep(ctx, r.hub, "whose version is it"), hubSteps.FindImages,
 		activities.FindImagesInput{Hub: r.hub, VersionURL: versionURL}).Get(ctx, &found)
@@ -116,27 +116,27 @@ func (r *refreshHub) find(ctx workflow.Context, versionURL string) ([]image.Dige
 }
 
 // readAgain reads one version's verdict and tells its images; a version that is gone has them scanned again.
-func (r *refreshHub) readAgain(ctx workflow.Context, version string, digests []image.Digest) error {
+func (r *refreshHub) readAgain(ctx workflow.Context, version string, digests []model.Digest) error {
 	var read activities.FetchVerdictResult
 	err := workflow.ExecuteActivity(refreshStep(ctx, r.hub, "read a verdict again"), hubSteps.FetchVerdict,
-		activities.FetchVerdictInput{Scan: image.HubScan{Hub: r.hub, VersionURL: version, State: image.HubScanComplete}}).Get(ctx, &read)
+		activities.FetchVerdictInput{Scan: model.HubScan{Hub: r.hub, VersionURL: version, State: model.HubScanComplete}}).Get(ctx, &read)
 	if err != nil {
 		return r.unanswered(ctx, err)
 	}
-	tell := activities.TellJudgedInput{Digests: digests, Hub: r.hub, Version: version}
+	tell := activities.NotifyJudgedInput{Digests: digests, Hub: r.hub, Version: version}
 	switch {
 	case read.Trouble == nil:
 		tell.Verdict = &read.Verdict
 		r.state.Read++
-	case read.Trouble.Class == image.NotFound:
+	case read.Trouble.Class == model.NotFound:
 		r.logger.Info("version gone", "hub", r.hub, "version", version)
 	default:
 		r.trouble(ctx, read.Trouble)
 		return nil
 	}
 	r.succeeded(ctx)
-	var told activities.TellJudgedResult
-	if err := workflow.ExecuteActivity(lightStep(ctx, "tell the images"), refreshSteps.TellJudged, tell).Get(ctx, &told); err != nil {
+	var told activities.NotifyJudgedResult
+	if err := workflow.ExecuteActivity(lightStep(ctx, "tell the images"), refreshSteps.NotifyJudged, tell).Get(ctx, &told); err != nil {
 		return fmt.Errorf("tell the images of %s: %w", version, err)
 	}
 	if tell.Verdict == nil {
@@ -175,7 +175,7 @@ func (r *refreshHub) sweep(ctx workflow.Context) error {
 		if r.state.Trouble != nil {
 			return nil
 		}
-		return r.readAgain(ctx, batch[i].Version, []image.Digest{batch[i].Digest})
+		return r.readAgain(ctx, batch[i].Version, []model.Digest{batch[i].Digest})
 	})
 	if err != nil || r.state.Trouble != nil {
 		return err

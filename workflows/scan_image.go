@@ -9,17 +9,17 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // ScanImageInput is what Image tells a scan.
 type ScanImageInput struct {
-	Digest image.Digest `json:"digest"`
+	Digest model.Digest `json:"digest"`
 	// Names are tried in order.
-	Names    []image.Name   `json:"names"`
-	HubNames image.HubNames `json:"hubNames"`
+	Names    []model.Name   `json:"names"`
+	HubNames model.HubNames `json:"hubNames"`
 	Domain   string         `json:"domain"`
-	Class    Class          `json:"class"`
+	Priority Priority       `json:"priority"`
 	// Namespace shares out the backlog fairly among those of one class.
 	Namespace string `json:"namespace,omitempty"`
 	// Rescan asks for a new scan even where a hub has a complete one.
@@ -42,7 +42,7 @@ type Step string
 const (
 	StepLookUp  Step = "look-up"
 	StepPull    Step = "pull"
-	StepList    Step = "list"
+	StepSBOM    Step = "sbom"
 	StepLease   Step = "lease"
 	StepUpload  Step = "upload"
 	StepAwait   Step = "await"
@@ -63,26 +63,26 @@ type ScanState struct {
 	// Previous is, per hub, the complete scan that a rescan replaces.
 	Previous map[string]string `json:"previous,omitempty"`
 	// Place is set from the pull until the upload, Listed when its contents are listed.
-	Place  *activities.Place `json:"place,omitempty"`
-	Listed bool              `json:"listed,omitempty"`
-	Pulls  int               `json:"pulls,omitempty"`
+	Workspace *activities.Workspace `json:"workspace,omitempty"`
+	HasSBOM   bool                  `json:"hasSBOM,omitempty"`
+	Pulls     int                   `json:"pulls,omitempty"`
 	// Components is how many the scan client found.
 	Components int `json:"components,omitempty"`
 	// Lease is set while a lease is held; Bound is the hub an upload of unknown outcome went to.
 	Lease *Grant `json:"lease,omitempty"`
 	Bound string `json:"bound,omitempty"`
 	// Newest is the newest attempt granted so far, also when it was given back.
-	Newest image.AttemptID `json:"newest,omitzero"`
+	Newest model.AttemptID `json:"newest,omitzero"`
 	// Uploads counts uploads begun.
 	Uploads int `json:"uploads,omitempty"`
 	// Scan is the scan at the hub once there is one; Answered how long the hub has said "in progress".
-	Scan     *image.HubScan `json:"scan,omitempty"`
+	Scan     *model.HubScan `json:"scan,omitempty"`
 	Awaiting time.Time      `json:"awaiting"`
 	Answered time.Duration  `json:"answered,omitempty"`
 	// Troubled are the hubs whose last answer was a failure.
 	Troubled map[string]bool `json:"troubled,omitempty"`
-	Verdict  *image.Verdict  `json:"verdict,omitempty"`
-	Failure  *image.Failure  `json:"failure,omitempty"`
+	Verdict  *model.Verdict  `json:"verdict,omitempty"`
+	Failure  *model.Failure  `json:"failure,omitempty"`
 	// Waiting says in words what the scan waits for.
 	Waiting string `json:"waiting,omitempty"`
 }
@@ -100,12 +100,12 @@ type scanImage struct {
 // ScanImage scans one image once: it asks the hubs whether one has it, pulls it, lists what is in it, gets a lease,
 // uploads, waits for the hub, reads the verdict and reports it to the image's workflow. It closes Completed with a
 // verdict, Failed with a reason, or Cancelled.
-func ScanImage(ctx workflow.Context, in ScanImageInput) (image.Verdict, error) {
+func ScanImage(ctx workflow.Context, in ScanImageInput) (model.Verdict, error) {
 	ctx, stop := workflow.WithCancel(ctx)
 	defer stop()
 	s := &scanImage{in: in, logger: workflow.GetLogger(ctx), stop: stop}
 	if err := s.setUp(ctx); err != nil {
-		return image.Verdict{}, err
+		return model.Verdict{}, err
 	}
 	return s.run(ctx)
 }
@@ -121,11 +121,11 @@ func (s *scanImage) setUp(ctx workflow.Context) error {
 }
 
 // run goes from step to step until the scan is done, failed or cancelled. Each step is one method and names the next.
-func (s *scanImage) run(ctx workflow.Context) (image.Verdict, error) {
+func (s *scanImage) run(ctx workflow.Context) (model.Verdict, error) {
 	steps := map[Step]func(workflow.Context) (Step, error){
 		StepLookUp:  s.lookUp,
 		StepPull:    s.pull,
-		StepList:    s.list,
+		StepSBOM:    s.generateSBOM,
 		StepLease:   s.lease,
 		StepUpload:  s.upload,
 		StepAwait:   s.await,
@@ -133,18 +133,18 @@ func (s *scanImage) run(ctx workflow.Context) (image.Verdict, error) {
 		StepReport:  s.report,
 	}
 	for s.state.Step != StepDone {
-		s.show(ctx)
+		s.updateDetails(ctx)
 		next, err := steps[s.state.Step](ctx)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return image.Verdict{}, s.cancelled(ctx)
+			return model.Verdict{}, s.cancelled(ctx)
 		case err != nil:
 			s.fail(ctx, err)
 		default:
 			s.state.Step = next
 		}
 		if s.state.Step != StepDone && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			return image.Verdict{}, s.continueAsNew(ctx)
+			return model.Verdict{}, s.continueAsNew(ctx)
 		}
 	}
 	return s.end(ctx)
@@ -161,7 +161,7 @@ func (s *scanImage) unwanted() {
 func (s *scanImage) fail(ctx workflow.Context, err error) {
 	class, reason := activities.FailureOf(err)
 	s.logger.Info("scan failed", "step", s.state.Step, "class", class, "reason", reason)
-	s.state.Failure = &image.Failure{
+	s.state.Failure = &model.Failure{
 		Class: class, Reason: reason, Step: string(s.state.Step), At: workflow.Now(ctx), Attempt: s.in.Attempt,
 	}
 	s.pool.giveUp(ctx)
@@ -203,13 +203,13 @@ func (s *scanImage) cancelled(ctx workflow.Context) error {
 }
 
 // end waits for the last signals to be sent, since the server drops those of a closed workflow.
-func (s *scanImage) end(ctx workflow.Context) (image.Verdict, error) {
-	s.show(ctx)
+func (s *scanImage) end(ctx workflow.Context) (model.Verdict, error) {
+	s.updateDetails(ctx)
 	if err := s.pool.settle(ctx); err != nil {
-		return image.Verdict{}, err
+		return model.Verdict{}, err
 	}
 	if f := s.state.Failure; f != nil {
-		return image.Verdict{}, temporal.NewNonRetryableApplicationError(f.Reason, string(f.Class), nil)
+		return model.Verdict{}, temporal.NewNonRetryableApplicationError(f.Reason, string(f.Class), nil)
 	}
 	return *s.state.Verdict, nil
 }
@@ -219,7 +219,7 @@ func (s *scanImage) continueAsNew(ctx workflow.Context) error {
 	if err := s.pool.settle(ctx); err != nil {
 		return err
 	}
-	s.pool.drain(ctx)
+	s.pool.receivePending(ctx)
 	next := s.in
 	next.State = s.state
 	return workflow.NewContinueAsNewError(ctx, ScanImage, next)

@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // lease waits until the pool names a hub. A hub that is already at this image, for a scan that was lost, is looked at
@@ -44,7 +44,7 @@ func (s *scanImage) upload(ctx workflow.Context) (Step, error) {
 	hub := s.state.Lease.Hub
 	var done activities.UploadScanResult
 	err := s.onHost(ctx, "upload to "+hub, longestUpload, scannerSteps.UploadScan, activities.UploadScanInput{
-		Place: *s.state.Place, Hub: hub, Names: s.in.HubNames, Attempt: s.state.Lease.Attempt, Previous: s.state.Previous[hub],
+		Workspace: *s.state.Workspace, Hub: hub, Names: s.in.HubNames, Attempt: s.state.Lease.Attempt, Previous: s.state.Previous[hub],
 	}, &done)
 	switch {
 	case lost(err):
@@ -98,13 +98,13 @@ func (s *scanImage) afterLostUpload(ctx workflow.Context, again Step) (Step, err
 }
 
 // find asks one hub for the scan for as long as it takes.
-func (s *scanImage) find(ctx workflow.Context, hub string) (image.HubScan, error) {
+func (s *scanImage) find(ctx workflow.Context, hub string) (model.HubScan, error) {
 	for {
 		var found activities.LookUpScanResult
 		step := hubStep(ctx, hub, "what does "+hub+" know of it", priorityFirst)
 		err := workflow.ExecuteActivity(step, hubSteps.LookUpScan, activities.LookUpScanInput{Hub: hub, Name: s.in.HubNames.Scan}).Get(ctx, &found)
 		if err != nil {
-			return image.HubScan{}, err
+			return model.HubScan{}, err
 		}
 		if found.Trouble == nil {
 			s.pool.succeeded(ctx, hub)
@@ -112,7 +112,7 @@ func (s *scanImage) find(ctx workflow.Context, hub string) (image.HubScan, error
 			return found.Scan, nil
 		}
 		if err := s.pool.waitOut(ctx, hub, found.Trouble); err != nil {
-			return image.HubScan{}, err
+			return model.HubScan{}, err
 		}
 	}
 }
@@ -144,16 +144,16 @@ func (s *scanImage) awaited(ctx workflow.Context, waited activities.AwaitHubScan
 	hub := s.state.Scan.Hub
 	if waited.Stuck {
 		reason := fmt.Sprintf("hub %s has answered %q for %s", hub, waited.Scan.Detail, waited.Answered)
-		return "", temporal.NewApplicationError(reason, string(image.Transient))
+		return "", temporal.NewApplicationError(reason, string(model.Transient))
 	}
 	s.pool.release(ctx)
 	switch waited.Scan.State {
-	case image.HubScanComplete:
+	case model.HubScanComplete:
 		waited.Scan.Hub = hub
 		s.state.Scan = &waited.Scan
 		return StepVerdict, nil
-	case image.HubScanFailed:
-		return "", temporal.NewApplicationError(fmt.Sprintf("hub %s could not scan it: %s", hub, waited.Scan.Detail), string(image.Transient))
+	case model.HubScanFailed:
+		return "", temporal.NewApplicationError(fmt.Sprintf("hub %s could not scan it: %s", hub, waited.Scan.Detail), string(model.Transient))
 	default:
 		s.logger.Warn("scan lost by hub", "hub", hub)
 		s.state.Scan, s.state.Answered = nil, 0

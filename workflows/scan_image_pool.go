@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // poolLink is a scan's side of the talk with HubPool. Requests are repeated until they are answered, and a lease held
@@ -47,15 +47,17 @@ func newPoolLink(ctx workflow.Context, s *scanImage) *poolLink {
 
 // listen takes the pool's signals and repeats what the scan wants or holds.
 func (p *poolLink) listen(ctx workflow.Context) {
-	grants, opens, announces := SignalGrant.Channel(ctx), SignalHubOpen.Channel(ctx), SignalAnnounce.Channel(ctx)
+	grants, opens, announces := SignalGrant.Channel(ctx), SignalHubAvailable.Channel(ctx), SignalAnnounce.Channel(ctx)
 	for {
 		p.setTimer(ctx)
 		selector := workflow.NewSelector(ctx)
 		selector.AddReceive(grants, func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(g Grant) { p.take(ctx, g) }) })
-		selector.AddReceive(opens, func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(o HubOpen) { p.opened[o.Hub]++ }) })
+		selector.AddReceive(opens, func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(o HubAvailable) { p.opened[o.Hub]++ }) })
 		selector.AddReceive(announces, func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(Announce) { p.announce(ctx) }) })
 		selector.AddReceive(SignalUnwanted.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(Unwanted) { p.scan.unwanted() }) })
-		selector.AddReceive(SignalRaise.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) { receive(ctx, c, func(r Raise) { p.scan.raise(ctx, r) }) })
+		selector.AddReceive(SignalPrioritize.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) {
+			receive(ctx, c, func(r Prioritize) { p.scan.prioritize(ctx, r) })
+		})
 		selector.AddReceive(p.changed, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil) })
 		if p.timer != nil {
 			selector.AddFuture(p.timer, func(workflow.Future) {
@@ -164,7 +166,7 @@ func (p *poolLink) announce(ctx workflow.Context) {
 	}
 	ask := Acquire{
 		Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Chain: state.Chain, Digest: p.scan.in.Digest,
-		Scan: p.scan.in.HubNames.Scan, Class: p.scan.in.Class, Held: state.Lease,
+		Scan: p.scan.in.HubNames.Scan, Priority: p.scan.in.Priority, Held: state.Lease,
 	}
 	if state.Bound != "" {
 		ask.Hubs = []string{state.Bound}
@@ -246,7 +248,7 @@ func (p *poolLink) waitOut(ctx workflow.Context, hub string, trouble *activities
 	before := p.opened[hub]
 	p.failed(ctx, hub, trouble, true)
 	p.scan.state.Waiting = "hub " + hub + " to answer again: " + trouble.Reason
-	p.scan.show(ctx)
+	p.scan.updateDetails(ctx)
 	_, err := workflow.AwaitWithTimeout(ctx, max(announceSlowly, trouble.RetryAfter), func() bool { return p.opened[hub] > before })
 	p.scan.state.Waiting = ""
 	return err
@@ -254,8 +256,8 @@ func (p *poolLink) waitOut(ctx workflow.Context, hub string, trouble *activities
 
 // helpedByWaiting reports whether a hub may be asked again after a failure: wrong credentials count, because an
 // operator mends them at the hub and every scan would fail until then.
-func helpedByWaiting(class image.FailureClass) bool {
-	return class.Temporary() || class == image.Unauthorized
+func helpedByWaiting(class model.FailureClass) bool {
+	return class.Temporary() || class == model.Unauthorized
 }
 
 // settle waits until every signal has been sent.
@@ -264,19 +266,19 @@ func (p *poolLink) settle(ctx workflow.Context) error {
 }
 
 // drain takes the signals that have arrived but not been read, before the next run, and the lease that has come since.
-func (p *poolLink) drain(ctx workflow.Context) {
+func (p *poolLink) receivePending(ctx workflow.Context) {
 	if p.granted != nil && !p.granted.WaitFor {
 		p.scan.state.Lease, p.granted = p.granted, nil
 	}
-	SignalGrant.Drain(ctx, func(g Grant) {
+	SignalGrant.ReceivePending(ctx, func(g Grant) {
 		if g.Chain == p.scan.state.Chain && !g.WaitFor && p.wanted && p.scan.state.Newest.Less(g.Attempt) {
 			p.wanted, p.scan.state.Lease, p.scan.state.Newest = false, &g, g.Attempt
 		}
 	})
-	SignalHubOpen.Drain(ctx, func(HubOpen) {})
-	SignalAnnounce.Drain(ctx, func(Announce) {})
-	SignalUnwanted.Drain(ctx, func(Unwanted) {})
-	SignalRaise.Drain(ctx, func(r Raise) { p.scan.become(r) })
+	SignalHubAvailable.ReceivePending(ctx, func(HubAvailable) {})
+	SignalAnnounce.ReceivePending(ctx, func(Announce) {})
+	SignalUnwanted.ReceivePending(ctx, func(Unwanted) {})
+	SignalPrioritize.ReceivePending(ctx, func(r Prioritize) { p.scan.setPriority(r) })
 }
 
 // sendToPool tells the pool something in the background, until it has arrived.

@@ -6,13 +6,13 @@ import (
 	"github.com/stretchr/testify/mock"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
 // TestNothingIsRepeatedOnceTheLeaseIsBack: the timer of the lease is still running then.
 func (s *ScanImageSuite) TestNothingIsRepeatedOnceTheLeaseIsBack() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
 	s.lists().Once()
 	s.uploads().Once()
@@ -35,11 +35,11 @@ func (s *ScanImageSuite) TestNewRequestIsRepeatedSoonAfterALongLease() {
 		}
 		return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: s.next()}
 	}
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
 	s.lists().Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).After(11*time.Minute).
-		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: image.Throttled, Reason: "busy"}, Refused: true}, nil).Once()
+		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: model.Throttled, Reason: "busy"}, Refused: true}, nil).Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()

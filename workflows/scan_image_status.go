@@ -6,23 +6,23 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // ScanView is what a ScanImage answers to QueryStatus.
 type ScanView struct {
-	Digest  image.Digest     `json:"digest"`
-	Name    string           `json:"name"`
-	Status  image.ScanStatus `json:"status"`
-	Class   Class            `json:"class"`
-	Attempt int              `json:"attempt"`
+	Digest   model.Digest     `json:"digest"`
+	Name     string           `json:"name"`
+	Status   model.ScanStatus `json:"status"`
+	Priority Priority         `json:"priority"`
+	Attempt  int              `json:"attempt"`
 	// WaitingFor says in words what the scan waits for.
 	WaitingFor string    `json:"waitingFor"`
 	State      ScanState `json:"state"`
 }
 
 // PlaceView is what a ScanImage answers to QueryPlace.
-type PlaceView struct {
+type WorkspaceView struct {
 	// Chain is the first run id of the scan that answers.
 	Chain string `json:"chain"`
 	// Undecided is set while a pull is under way: its berth may be on any host.
@@ -38,46 +38,46 @@ func (s *scanImage) answerQueries(ctx workflow.Context) error {
 	if err != nil {
 		return fmt.Errorf("query %s: %w", QueryStatus, err)
 	}
-	err = workflow.SetQueryHandlerWithOptions(ctx, QueryPlace, func() (PlaceView, error) { return s.place(), nil },
+	err = workflow.SetQueryHandlerWithOptions(ctx, QueryWorkspace, func() (WorkspaceView, error) { return s.workspaceView(), nil },
 		workflow.QueryHandlerOptions{Description: "On which host, in which berth the image lies."})
 	if err != nil {
-		return fmt.Errorf("query %s: %w", QueryPlace, err)
+		return fmt.Errorf("query %s: %w", QueryWorkspace, err)
 	}
 	return nil
 }
 
 func (s *scanImage) view() ScanView {
 	return ScanView{
-		Digest: s.in.Digest, Name: s.in.Names[0].Reference(), Status: s.status(), Class: s.in.Class,
+		Digest: s.in.Digest, Name: s.in.Names[0].Reference(), Status: s.status(), Priority: s.in.Priority,
 		Attempt: s.in.Attempt, WaitingFor: s.waitingFor(), State: *s.state,
 	}
 }
 
-func (s *scanImage) place() PlaceView {
-	view := PlaceView{Chain: s.state.Chain}
+func (s *scanImage) workspaceView() WorkspaceView {
+	view := WorkspaceView{Chain: s.state.Chain}
 	switch s.state.Step {
 	case StepPull:
 		view.Undecided = true
-	case StepList, StepLease, StepUpload:
-		view.Host, view.Berth = s.state.Place.Host, s.state.Place.Berth
+	case StepSBOM, StepLease, StepUpload:
+		view.Host, view.Berth = s.state.Workspace.Host, s.state.Workspace.Berth
 	}
 	return view
 }
 
 // status is the step in the original's terms.
-func (s *scanImage) status() image.ScanStatus {
+func (s *scanImage) status() model.ScanStatus {
 	switch s.state.Step {
 	case StepLookUp, StepPull:
-		return image.StatusInQueue
-	case StepList, StepLease, StepUpload:
-		return image.StatusRunningScanClient
+		return model.StatusInQueue
+	case StepSBOM, StepLease, StepUpload:
+		return model.StatusRunningScanClient
 	case StepAwait, StepVerdict:
-		return image.StatusRunningHubScan
+		return model.StatusRunningHubScan
 	}
 	if s.state.Failure != nil {
-		return image.StatusFailed
+		return model.StatusFailed
 	}
-	return image.StatusComplete
+	return model.StatusComplete
 }
 
 func (s *scanImage) waitingFor() string {
@@ -89,8 +89,8 @@ func (s *scanImage) waitingFor() string {
 		return "the hubs to say whether they know it"
 	case StepPull:
 		return "a berth in domain " + s.in.Domain + ", or its pull to end"
-	case StepList:
-		return "the scan client on host " + s.state.Place.Host
+	case StepSBOM:
+		return "the scan client on host " + s.state.Workspace.Host
 	case StepLease:
 		return "a lease on a hub"
 	case StepUpload:
@@ -107,7 +107,7 @@ func (s *scanImage) waitingFor() string {
 }
 
 // show puts the step on the workflow's page in Web UI.
-func (s *scanImage) show(ctx workflow.Context) {
+func (s *scanImage) updateDetails(ctx workflow.Context) {
 	lines := []string{fmt.Sprintf("**%s** `%s`", s.in.Names[0].Reference(), s.in.Digest)}
 	now := fmt.Sprintf("%s, attempt %d", s.status(), s.in.Attempt)
 	if waits := s.waitingFor(); waits != "" {

@@ -13,7 +13,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // pullsAtMost is how often a scan pulls its image anew because a host was lost, before Image tries again later.
@@ -73,7 +73,7 @@ func (s *scanImage) hubs(ctx workflow.Context) ([]activities.HubState, error) {
 		_, reason := activities.FailureOf(err)
 		s.logger.Warn("the pool of hubs does not answer", "error", err)
 		s.state.Waiting = "the pool of hubs to answer: " + reason
-		s.show(ctx)
+		s.updateDetails(ctx)
 		if err := workflow.Sleep(ctx, announceEvery); err != nil {
 			return nil, err
 		}
@@ -81,7 +81,7 @@ func (s *scanImage) hubs(ctx workflow.Context) ([]activities.HubState, error) {
 }
 
 func (s *scanImage) askHub(ctx workflow.Context, hub string) workflow.Future {
-	ctx = hubLookUp(ctx, hub, "does "+hub+" know it", s.in.Class)
+	ctx = hubLookUp(ctx, hub, "does "+hub+" know it", s.in.Priority)
 	return workflow.ExecuteActivity(ctx, hubSteps.LookUpScan, activities.LookUpScanInput{Hub: hub, Name: s.in.HubNames.Scan})
 }
 
@@ -110,9 +110,9 @@ func (s *scanImage) takeAnswer(ctx workflow.Context, hub string, answer workflow
 }
 
 // note keeps the best scan found so far: a complete one before one in progress.
-func (s *scanImage) note(hub string, scan image.HubScan) {
+func (s *scanImage) note(hub string, scan model.HubScan) {
 	scan.Hub = hub
-	if s.in.Rescan && scan.State == image.HubScanComplete {
+	if s.in.Rescan && scan.State == model.HubScanComplete {
 		if s.state.Previous == nil {
 			s.state.Previous = map[string]string{}
 		}
@@ -122,7 +122,7 @@ func (s *scanImage) note(hub string, scan image.HubScan) {
 	if !activities.Counts(scan, "") {
 		return
 	}
-	if s.state.Scan == nil || scan.State == image.HubScanComplete && s.state.Scan.State != image.HubScanComplete {
+	if s.state.Scan == nil || scan.State == model.HubScanComplete && s.state.Scan.State != model.HubScanComplete {
 		s.state.Scan = &scan
 	}
 }
@@ -131,7 +131,7 @@ func (s *scanImage) afterLookUp(ctx workflow.Context) Step {
 	switch {
 	case s.state.Scan == nil:
 		return StepPull
-	case s.state.Scan.State == image.HubScanComplete:
+	case s.state.Scan.State == model.HubScanComplete:
 		return StepVerdict
 	default:
 		s.state.Awaiting = workflow.Now(ctx)
@@ -142,49 +142,49 @@ func (s *scanImage) afterLookUp(ctx workflow.Context) Step {
 // pull waits in the backlog for a place on a scanner host and has the image fetched there.
 func (s *scanImage) pull(ctx workflow.Context) (Step, error) {
 	if s.state.Pulls >= pullsAtMost {
-		return "", temporal.NewApplicationError(fmt.Sprintf("%d scanner hosts were lost one after the other", s.state.Pulls), string(image.Transient))
+		return "", temporal.NewApplicationError(fmt.Sprintf("%d scanner hosts were lost one after the other", s.state.Pulls), string(model.Transient))
 	}
 	s.state.Pulls++
-	s.state.Place, s.state.Listed = nil, false
+	s.state.Workspace, s.state.HasSBOM = nil, false
 	ctx = pullStep(ctx, s.in.Domain, pullID(s.state.Pulls), "pull "+s.in.Names[0].Reference(), s.priority())
-	var place activities.Place
+	var workspace activities.Workspace
 	err := workflow.ExecuteActivity(ctx, scannerSteps.PullImage, activities.PullImageInput{
 		Digest: s.in.Digest, Names: s.in.Names, Chain: s.state.Chain, Pull: s.state.Pulls,
-	}).Get(ctx, &place)
+	}).Get(ctx, &workspace)
 	if err != nil {
 		return "", err
 	}
-	s.state.Place = &place
-	return StepList, nil
+	s.state.Workspace = &workspace
+	return StepSBOM, nil
 }
 
 // priority is level 1 for a person; all others share a level and divide it by class and namespace.
 func (s *scanImage) priority() temporal.Priority {
-	level, weights := priorityNormal, map[Class]float32{ClassPod: 100, ClassImage: 10, ClassSweep: 1}
-	if s.in.Class == ClassPerson {
+	level, weights := priorityNormal, map[Priority]float32{PriorityPod: 100, PriorityImage: 10, PriorityBackground: 1}
+	if s.in.Priority == PriorityInteractive {
 		level = priorityFirst
 	}
-	return temporal.Priority{PriorityKey: level, FairnessKey: fairnessKey(s.in.Class, s.in.Namespace), FairnessWeight: weights[s.in.Class]}
+	return temporal.Priority{PriorityKey: level, FairnessKey: fairnessKey(s.in.Priority, s.in.Namespace), FairnessWeight: weights[s.in.Priority]}
 }
 
 // fairnessKey is a hash, because the server refuses keys over 64 bytes and a namespace alone may have 63.
-func fairnessKey(c Class, namespace string) string {
+func fairnessKey(c Priority, namespace string) string {
 	sum := sha256.Sum256([]byte(string(c) + "/" + namespace))
 	return hex.EncodeToString(sum[:8])
 }
 
 // list has the contents listed on the host that has the image.
-func (s *scanImage) list(ctx workflow.Context) (Step, error) {
-	var listed activities.RunScanClientResult
-	err := s.onHost(ctx, "list contents on "+s.state.Place.Host, longestListing, scannerSteps.RunScanClient,
-		activities.RunScanClientInput{Place: *s.state.Place, Names: s.in.HubNames}, &listed)
+func (s *scanImage) generateSBOM(ctx workflow.Context) (Step, error) {
+	var listed activities.GenerateSBOMResult
+	err := s.onHost(ctx, "list contents on "+s.state.Workspace.Host, longestSBOM, scannerSteps.GenerateSBOM,
+		activities.GenerateSBOMInput{Workspace: *s.state.Workspace, Names: s.in.HubNames}, &listed)
 	if lost(err) {
 		return StepPull, nil
 	}
 	if err != nil {
 		return "", err
 	}
-	s.state.Listed, s.state.Components = true, listed.Components
+	s.state.HasSBOM, s.state.Components = true, listed.Components
 	return StepLease, nil
 }
 
@@ -211,7 +211,7 @@ func (s *scanImage) fetchVerdict(ctx workflow.Context) (Step, error) {
 
 // onHost runs a step on the host of the berth. A task that the host did not start in time is offered to it once more.
 func (s *scanImage) onHost(ctx workflow.Context, summary string, longest time.Duration, step, in, out any) error {
-	ctx = hostStep(ctx, s.state.Place.Host, summary, longest)
+	ctx = hostStep(ctx, s.state.Workspace.Host, summary, longest)
 	err := workflow.ExecuteActivity(ctx, step, in).Get(ctx, out)
 	if timedOut(err, enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START) {
 		err = workflow.ExecuteActivity(ctx, step, in).Get(ctx, out)
@@ -222,7 +222,7 @@ func (s *scanImage) onHost(ctx workflow.Context, summary string, longest time.Du
 // lost reports whether an error means that the host, or the berth on it, is gone.
 func lost(err error) bool {
 	var app *temporal.ApplicationError
-	if errors.As(err, &app) && app.Type() == string(activities.BerthGone) {
+	if errors.As(err, &app) && app.Type() == string(activities.WorkspaceGone) {
 		return true
 	}
 	return timedOut(err, enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, enumspb.TIMEOUT_TYPE_HEARTBEAT, enumspb.TIMEOUT_TYPE_START_TO_CLOSE)

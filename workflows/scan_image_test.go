@@ -14,17 +14,17 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
 const (
-	digest  = image.Digest("sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+	digest  = model.Digest("sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
 	someHub = "hub-a"
 )
 
 // first is the attempt of a scan's first grant.
-var first = image.AttemptID{Millis: 7, Counter: 1}
+var first = model.AttemptID{Millis: 7, Counter: 1}
 
 // ScanImageSuite plays the pool of hubs by hand: it answers a scan's signals as the test says.
 type ScanImageSuite struct {
@@ -90,9 +90,9 @@ func (s *ScanImageSuite) SetupTest() {
 }
 
 // next is the attempt of the next grant; a pool never gives one out twice.
-func (s *ScanImageSuite) next() image.AttemptID {
+func (s *ScanImageSuite) next() model.AttemptID {
 	s.granted++
-	return image.AttemptID{Millis: first.Millis, Counter: s.granted}
+	return model.AttemptID{Millis: first.Millis, Counter: s.granted}
 }
 
 // pool takes a signal as HubPool would.
@@ -110,7 +110,9 @@ func (s *ScanImageSuite) pool(in activities.SignalPoolInput) {
 		report := decode[workflows.HubReport](s, in)
 		s.troubles = append(s.troubles, report)
 		if report.Waiting {
-			s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalHubOpen.Name, workflows.HubOpen{Hub: report.Hub}) }, time.Second)
+			s.env.RegisterDelayedCallback(func() {
+				s.env.SignalWorkflow(workflows.SignalHubAvailable.Name, workflows.HubAvailable{Hub: report.Hub})
+			}, time.Second)
 		}
 	}
 }
@@ -133,25 +135,25 @@ func decode[T any](s *ScanImageSuite, in activities.SignalPoolInput) T {
 }
 
 func (s *ScanImageSuite) input() workflows.ScanImageInput {
-	name := image.Name{Repository: "registry.example/team/app", Tag: "1"}
+	name := model.Name{Repository: "registry.example/team/app", Tag: "1"}
 	return workflows.ScanImageInput{
-		Digest: digest, Names: []image.Name{name}, HubNames: image.DefaultHubNames(name, digest),
-		Domain: workflows.DefaultDomain, Class: workflows.ClassPod, Attempt: 1, Told: true,
+		Digest: digest, Names: []model.Name{name}, HubNames: model.DefaultHubNames(name, digest),
+		Domain: workflows.DefaultDomain, Priority: workflows.PriorityPod, Attempt: 1, Told: true,
 	}
 }
 
-func (s *ScanImageSuite) lookUp(states ...image.HubScanState) {
+func (s *ScanImageSuite) lookUp(states ...model.HubScanState) {
 	for i, state := range states {
 		call := s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).
-			Return(activities.LookUpScanResult{Scan: image.HubScan{Hub: someHub, State: state, ScanID: "old"}}, nil)
+			Return(activities.LookUpScanResult{Scan: model.HubScan{Hub: someHub, State: state, ScanID: "old"}}, nil)
 		if i < len(states)-1 {
 			call.Once()
 		}
 	}
 }
 
-func (s *ScanImageSuite) place() activities.Place {
-	return activities.Place{Host: "host-1", Berth: "b", Name: s.input().Names[0]}
+func (s *ScanImageSuite) place() activities.Workspace {
+	return activities.Workspace{Host: "host-1", Berth: "b", Name: s.input().Names[0]}
 }
 
 func (s *ScanImageSuite) pulls() *testsuite.MockCallWrapper {
@@ -159,22 +161,22 @@ func (s *ScanImageSuite) pulls() *testsuite.MockCallWrapper {
 }
 
 func (s *ScanImageSuite) lists() *testsuite.MockCallWrapper {
-	return s.env.OnActivity(scanner.RunScanClient, mock.Anything, mock.Anything).Return(activities.RunScanClientResult{Components: 3}, nil)
+	return s.env.OnActivity(scanner.GenerateSBOM, mock.Anything, mock.Anything).Return(activities.GenerateSBOMResult{Components: 3}, nil)
 }
 
 func (s *ScanImageSuite) uploads() *testsuite.MockCallWrapper {
 	return s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
-		Return(activities.UploadScanResult{Scan: image.HubScan{Hub: someHub, State: image.HubScanInProgress, ScanID: "new"}}, nil)
+		Return(activities.UploadScanResult{Scan: model.HubScan{Hub: someHub, State: model.HubScanInProgress, ScanID: "new"}}, nil)
 }
 
 func (s *ScanImageSuite) awaits() *testsuite.MockCallWrapper {
 	return s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
-		Return(activities.AwaitHubScanResult{Scan: image.HubScan{Hub: someHub, State: image.HubScanComplete, ScanID: "new"}}, nil)
+		Return(activities.AwaitHubScanResult{Scan: model.HubScan{Hub: someHub, State: model.HubScanComplete, ScanID: "new"}}, nil)
 }
 
 func (s *ScanImageSuite) judges() *testsuite.MockCallWrapper {
 	return s.env.OnActivity(hub.FetchVerdict, mock.Anything, mock.Anything).
-		Return(activities.FetchVerdictResult{Verdict: image.Verdict{Hub: someHub, OverallStatus: image.NotInViolation}}, nil)
+		Return(activities.FetchVerdictResult{Verdict: model.Verdict{Hub: someHub, OverallStatus: model.NotInViolation}}, nil)
 }
 
 func (s *ScanImageSuite) run() error {
@@ -188,11 +190,11 @@ func (s *ScanImageSuite) completed() {
 	s.Require().NotNil(s.report)
 	s.Equal(activities.ScanCompleted, s.report.Outcome)
 	s.Require().NotNil(s.report.Verdict)
-	s.Equal(image.NotInViolation, s.report.Verdict.OverallStatus)
+	s.Equal(model.NotInViolation, s.report.Verdict.OverallStatus)
 }
 
 func (s *ScanImageSuite) TestUnknownImageGoesThroughEveryStep() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
 	s.lists().Once()
 	s.uploads().Once()
@@ -207,7 +209,7 @@ func (s *ScanImageSuite) TestUnknownImageGoesThroughEveryStep() {
 }
 
 func (s *ScanImageSuite) TestCompleteScanAtTheHubIsTaken() {
-	s.lookUp(image.HubScanComplete)
+	s.lookUp(model.HubScanComplete)
 	s.judges().Once()
 	s.Require().NoError(s.run())
 	s.completed()
@@ -217,7 +219,7 @@ func (s *ScanImageSuite) TestCompleteScanAtTheHubIsTaken() {
 // TestPoolThatDoesNotAnswerIsAskedAgain: the step's own repetitions end after half a minute, and the scan must not.
 func (s *ScanImageSuite) TestPoolThatDoesNotAnswerIsAskedAgain() {
 	s.hubless = 30
-	s.lookUp(image.HubScanComplete)
+	s.lookUp(model.HubScanComplete)
 	s.judges().Once()
 	var waitsFor string
 	s.env.RegisterDelayedCallback(func() {
@@ -234,7 +236,7 @@ func (s *ScanImageSuite) TestPoolThatDoesNotAnswerIsAskedAgain() {
 }
 
 func (s *ScanImageSuite) TestScanInProgressAtTheHubIsAwaited() {
-	s.lookUp(image.HubScanInProgress)
+	s.lookUp(model.HubScanInProgress)
 	s.awaits().Once()
 	s.judges().Once()
 	s.Require().NoError(s.run())
@@ -243,13 +245,13 @@ func (s *ScanImageSuite) TestScanInProgressAtTheHubIsAwaited() {
 }
 
 func (s *ScanImageSuite) TestPullFailureIsReportedWithItsClass() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.env.OnActivity(scanner.PullImage, mock.Anything, mock.Anything).
-		Return(activities.Place{}, temporal.NewNonRetryableApplicationError("no such manifest", string(image.NotFound), nil)).Once()
+		Return(activities.Workspace{}, temporal.NewNonRetryableApplicationError("no such manifest", string(model.NotFound), nil)).Once()
 	err := s.run()
 	var app *temporal.ApplicationError
 	s.Require().ErrorAs(err, &app)
-	s.Equal(string(image.NotFound), app.Type())
+	s.Equal(string(model.NotFound), app.Type())
 	s.Require().NotNil(s.report)
 	s.Equal(activities.ScanFailed, s.report.Outcome)
 	s.Equal("no such manifest", s.report.Failure.Reason)
@@ -258,11 +260,11 @@ func (s *ScanImageSuite) TestPullFailureIsReportedWithItsClass() {
 }
 
 func (s *ScanImageSuite) TestRefusedUploadGivesTheLeaseBackAndAsksAgain() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
 	s.lists().Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
-		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: image.Throttled, Reason: "busy", RetryAfter: time.Second}, Refused: true}, nil).Once()
+		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: model.Throttled, Reason: "busy", RetryAfter: time.Second}, Refused: true}, nil).Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()
@@ -270,16 +272,16 @@ func (s *ScanImageSuite) TestRefusedUploadGivesTheLeaseBackAndAsksAgain() {
 	s.completed()
 	s.Len(s.acquired, 2, "the listing is kept, the lease is asked for again")
 	s.Len(s.released, 2)
-	s.Equal(image.Throttled, s.troubles[0].Class)
+	s.Equal(model.Throttled, s.troubles[0].Class)
 	s.Empty(s.troubles[len(s.troubles)-1].Class, "the first success after a failure is told")
 }
 
 func (s *ScanImageSuite) TestUploadOfUnknownOutcomeIsLookedForBeforeAnother() {
-	s.lookUp(image.HubScanAbsent, image.HubScanInProgress)
+	s.lookUp(model.HubScanAbsent, model.HubScanInProgress)
 	s.pulls().Once()
 	s.lists().Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
-		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: image.Transient, Reason: "connection reset"}}, nil).Once()
+		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: model.Transient, Reason: "connection reset"}}, nil).Once()
 	s.awaits().Once()
 	s.judges().Once()
 	s.Require().NoError(s.run())
@@ -288,7 +290,7 @@ func (s *ScanImageSuite) TestUploadOfUnknownOutcomeIsLookedForBeforeAnother() {
 }
 
 func (s *ScanImageSuite) TestLostHostIsFencedThenPulledAgain() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().Twice()
 	s.lists().Twice()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
@@ -305,10 +307,10 @@ func (s *ScanImageSuite) TestLostHostIsFencedThenPulledAgain() {
 }
 
 func (s *ScanImageSuite) TestBerthThatIsGoneIsPulledAgain() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().Twice()
-	s.env.OnActivity(scanner.RunScanClient, mock.Anything, mock.Anything).
-		Return(activities.RunScanClientResult{}, temporal.NewNonRetryableApplicationError("gone", string(activities.BerthGone), nil)).Once()
+	s.env.OnActivity(scanner.GenerateSBOM, mock.Anything, mock.Anything).
+		Return(activities.GenerateSBOMResult{}, temporal.NewNonRetryableApplicationError("gone", string(activities.WorkspaceGone), nil)).Once()
 	s.lists().Once()
 	s.uploads().Once()
 	s.awaits().Once()
@@ -321,7 +323,7 @@ func (s *ScanImageSuite) TestHubAlreadyAtItIsLookedAtInsteadOfUploading() {
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
 		return &workflows.Grant{Chain: a.Chain, Hub: someHub, WaitFor: true}
 	}
-	s.lookUp(image.HubScanAbsent, image.HubScanInProgress)
+	s.lookUp(model.HubScanAbsent, model.HubScanInProgress)
 	s.pulls().Once()
 	s.lists().Once()
 	s.awaits().Once()
@@ -333,12 +335,12 @@ func (s *ScanImageSuite) TestHubAlreadyAtItIsLookedAtInsteadOfUploading() {
 }
 
 func (s *ScanImageSuite) TestFailedHubScanFailsTheScan() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
 	s.lists().Once()
 	s.uploads().Once()
 	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
-		Return(activities.AwaitHubScanResult{Scan: image.HubScan{State: image.HubScanFailed, Detail: "ERROR_MATCHING"}}, nil).Once()
+		Return(activities.AwaitHubScanResult{Scan: model.HubScan{State: model.HubScanFailed, Detail: "ERROR_MATCHING"}}, nil).Once()
 	s.Require().Error(s.run())
 	s.Equal(activities.ScanFailed, s.report.Outcome)
 	s.Contains(s.report.Failure.Reason, "ERROR_MATCHING")
@@ -346,23 +348,23 @@ func (s *ScanImageSuite) TestFailedHubScanFailsTheScan() {
 }
 
 func (s *ScanImageSuite) TestStuckHubScanKeepsItsLeaseOut() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
 	s.lists().Once()
 	s.uploads().Once()
 	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
-		Return(activities.AwaitHubScanResult{Scan: image.HubScan{State: image.HubScanInProgress, Detail: "MATCHING"}, Stuck: true, Answered: 3 * time.Hour}, nil).Once()
+		Return(activities.AwaitHubScanResult{Scan: model.HubScan{State: model.HubScanInProgress, Detail: "MATCHING"}, Stuck: true, Answered: 3 * time.Hour}, nil).Once()
 	s.Require().Error(s.run())
 	s.Require().Len(s.released, 1)
 	s.True(s.released[0].Unfinished)
 }
 
 func (s *ScanImageSuite) TestHubTroubleWhileAwaitingIsWaitedOut() {
-	s.lookUp(image.HubScanInProgress)
+	s.lookUp(model.HubScanInProgress)
 	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
-		Return(activities.AwaitHubScanResult{Trouble: &activities.HubTrouble{Class: image.Transient, Reason: "502"}, Answered: time.Minute}, nil).Once()
+		Return(activities.AwaitHubScanResult{Trouble: &activities.HubTrouble{Class: model.Transient, Reason: "502"}, Answered: time.Minute}, nil).Once()
 	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.MatchedBy(func(in activities.AwaitHubScanInput) bool { return in.Answered == time.Minute })).
-		Return(activities.AwaitHubScanResult{Scan: image.HubScan{Hub: someHub, State: image.HubScanComplete}}, nil).Once()
+		Return(activities.AwaitHubScanResult{Scan: model.HubScan{Hub: someHub, State: model.HubScanComplete}}, nil).Once()
 	s.judges().Once()
 	s.Require().NoError(s.run())
 	s.completed()
@@ -371,12 +373,12 @@ func (s *ScanImageSuite) TestHubTroubleWhileAwaitingIsWaitedOut() {
 
 // TestFailedPollIsRepeatedSoon: polls are attempts too, and a delay that grows with them would be a minute by then.
 func (s *ScanImageSuite) TestFailedPollIsRepeatedSoon() {
-	s.lookUp(image.HubScanInProgress)
+	s.lookUp(model.HubScanInProgress)
 	poll := func(err error, times int) {
 		s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).Return(activities.AwaitHubScanResult{}, err).Times(times)
 	}
 	poll(temporal.NewApplicationErrorWithOptions("at it", "in-progress", temporal.ApplicationErrorOptions{NextRetryDelay: time.Second}), 7)
-	poll(temporal.NewApplicationError("cut off", string(image.Transient)), 2)
+	poll(temporal.NewApplicationError("cut off", string(model.Transient)), 2)
 	s.awaits().Once()
 	s.judges().Once()
 	began := s.env.Now()
@@ -386,7 +388,7 @@ func (s *ScanImageSuite) TestFailedPollIsRepeatedSoon() {
 }
 
 func (s *ScanImageSuite) TestUnwantedScanStopsInTheBacklog() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().After(time.Hour).Maybe()
 	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalUnwanted.Name, workflows.Unwanted{}) }, time.Minute)
 	err := s.run()
@@ -396,14 +398,14 @@ func (s *ScanImageSuite) TestUnwantedScanStopsInTheBacklog() {
 
 func (s *ScanImageSuite) TestHubThatCannotBeAskedIsSkippedAndNamed() {
 	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).
-		Return(activities.LookUpScanResult{Trouble: &activities.HubTrouble{Class: image.Transient, Reason: "502"}}, nil).Once()
+		Return(activities.LookUpScanResult{Trouble: &activities.HubTrouble{Class: model.Transient, Reason: "502"}}, nil).Once()
 	s.pulls().Once()
 	s.lists().Once()
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
 		return &workflows.Grant{Chain: a.Chain, Hub: "hub-b", Attempt: s.next()}
 	}
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
-		Return(activities.UploadScanResult{Scan: image.HubScan{Hub: "hub-b", State: image.HubScanComplete}}, nil).Once()
+		Return(activities.UploadScanResult{Scan: model.HubScan{Hub: "hub-b", State: model.HubScanComplete}}, nil).Once()
 	s.judges().Once()
 	s.Require().NoError(s.run())
 	s.Equal([]string{someHub}, s.report.Verdict.SkippedHubs)
@@ -411,10 +413,10 @@ func (s *ScanImageSuite) TestHubThatCannotBeAskedIsSkippedAndNamed() {
 
 // TestHubThatMayHaveTheImageIsNotSkipped: an earlier scan was lost, perhaps after its upload.
 func (s *ScanImageSuite) TestHubThatMayHaveTheImageIsNotSkipped() {
-	bad := activities.LookUpScanResult{Trouble: &activities.HubTrouble{Class: image.Transient, Reason: "502"}}
+	bad := activities.LookUpScanResult{Trouble: &activities.HubTrouble{Class: model.Transient, Reason: "502"}}
 	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).Return(bad, nil).Times(3)
 	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).
-		Return(activities.LookUpScanResult{Scan: image.HubScan{State: image.HubScanComplete, ScanID: "left"}}, nil).Once()
+		Return(activities.LookUpScanResult{Scan: model.HubScan{State: model.HubScanComplete, ScanID: "left"}}, nil).Once()
 	s.judges().Once()
 	in := s.input()
 	in.AskAll = true
@@ -426,7 +428,7 @@ func (s *ScanImageSuite) TestHubThatMayHaveTheImageIsNotSkipped() {
 }
 
 func (s *ScanImageSuite) TestHolderAnnouncesItsLeaseOftenAtFirst() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
 	s.lists().Once()
 	s.uploads().Once()
@@ -438,13 +440,13 @@ func (s *ScanImageSuite) TestHolderAnnouncesItsLeaseOftenAtFirst() {
 }
 
 func (s *ScanImageSuite) TestGrantThatWasGivenBackIsNotTakenAgain() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
 	s.lists().Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
-		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: image.Throttled, Reason: "busy"}, Refused: true}, nil).Once()
+		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: model.Throttled, Reason: "busy"}, Refused: true}, nil).Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.MatchedBy(func(in activities.UploadScanInput) bool { return first.Less(in.Attempt) })).
-		Return(activities.UploadScanResult{Scan: image.HubScan{Hub: someHub, State: image.HubScanComplete}}, nil).Once()
+		Return(activities.UploadScanResult{Scan: model.HubScan{Hub: someHub, State: model.HubScanComplete}}, nil).Once()
 	s.judges().Once()
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
 		if s.granted == 0 {
@@ -462,7 +464,7 @@ func (s *ScanImageSuite) TestGrantThatWasGivenBackIsNotTakenAgain() {
 
 // TestLeaseThatComesDuringALookAtAnotherHubIsTaken: nobody would ever give it back.
 func (s *ScanImageSuite) TestLeaseThatComesDuringALookAtAnotherHubIsTaken() {
-	absent := activities.LookUpScanResult{Scan: image.HubScan{Hub: someHub, State: image.HubScanAbsent}}
+	absent := activities.LookUpScanResult{Scan: model.HubScan{Hub: someHub, State: model.HubScanAbsent}}
 	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).Return(absent, nil).Once()
 	s.pulls().Once()
 	s.lists().Once()
@@ -495,7 +497,7 @@ func (s *ScanImageSuite) TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrive
 	} {
 		s.Run(name, func() {
 			s.SetupTest()
-			s.lookUp(image.HubScanAbsent)
+			s.lookUp(model.HubScanAbsent)
 			s.pulls().Once()
 			s.lists().Once()
 			s.uploads().After(time.Minute).Once()
@@ -519,7 +521,7 @@ func (s *ScanImageSuite) TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrive
 }
 
 func (s *ScanImageSuite) TestScanThatHoldsNothingSaysSoToAPoolThatAsks() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().After(time.Minute).Once()
 	s.lists().Once()
 	s.uploads().Once()
@@ -532,24 +534,24 @@ func (s *ScanImageSuite) TestScanThatHoldsNothingSaysSoToAPoolThatAsks() {
 }
 
 func (s *ScanImageSuite) TestPlaceQueryNamesHostAndBerth() {
-	s.lookUp(image.HubScanAbsent)
+	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
 	s.lists().After(time.Minute).Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()
-	var during workflows.PlaceView
+	var during workflows.WorkspaceView
 	s.env.RegisterDelayedCallback(func() {
-		value, err := s.env.QueryWorkflow(workflows.QueryPlace)
+		value, err := s.env.QueryWorkflow(workflows.QueryWorkspace)
 		s.Require().NoError(err)
 		s.Require().NoError(value.Get(&during))
 	}, 30*time.Second)
 	s.Require().NoError(s.run())
 	s.Equal("host-1", during.Host)
 	s.Equal("b", during.Berth)
-	value, err := s.env.QueryWorkflow(workflows.QueryPlace)
+	value, err := s.env.QueryWorkflow(workflows.QueryWorkspace)
 	s.Require().NoError(err)
-	var after workflows.PlaceView
+	var after workflows.WorkspaceView
 	s.Require().NoError(value.Get(&after))
 	s.Empty(after.Host, "a scan that is done needs no berth")
 }

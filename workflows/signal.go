@@ -20,7 +20,7 @@ func (s Signal[T]) SendTo(ctx workflow.Context, workflowID string, value T) work
 }
 
 // Drain takes everything that has arrived so far without waiting.
-func (s Signal[T]) Drain(ctx workflow.Context, take func(T)) {
+func (s Signal[T]) ReceivePending(ctx workflow.Context, take func(T)) {
 	channel := s.Channel(ctx)
 	for {
 		var value T

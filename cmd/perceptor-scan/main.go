@@ -9,8 +9,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 func main() {
@@ -40,7 +40,7 @@ func exitCode(err error, out *protocol.Writer) int {
 	var failure protocol.Failure
 	if !errors.As(err, &failure) {
 		// What no verb has explained came from reading the command line.
-		failure = protocol.Failure{Class: image.Unsupported, Message: err.Error(), Refused: true}
+		failure = protocol.Failure{Class: model.Unsupported, Message: err.Error(), Refused: true}
 	}
 	slog.Error("failed", "class", failure.Class, "reason", failure.Message)
 	// Nobody is left to tell when this cannot be written; the code says the same.

@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/archivetest"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 // asProgram makes this test binary the program itself.
@@ -67,7 +67,7 @@ func TestAWorkerListsAnImage(t *testing.T) {
 	layer := archivetest.Layer(t, archivetest.Entry{Name: "app/node_modules/left-pad/package.json", Body: `{"name":"left-pad","version":"1.3.0"}`})
 	req := listRequest(t, archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, layer)))
 	phases := map[string]bool{}
-	listing, err := runner(t, nil).List(t.Context(), req, func(p scanclient.Progress) { phases[p.Phase] = true })
+	listing, err := runner(t, nil).GenerateSBOM(t.Context(), req, func(p scanclient.Progress) { phases[p.Phase] = true })
 	require.NoError(t, err)
 	require.Equal(t, 1, listing.Components)
 	info, err := os.Stat(req.Document)
@@ -81,12 +81,12 @@ func TestAWorkerSurvivesBadImages(t *testing.T) {
 	bomb := archivetest.Layer(t, archivetest.Entry{Name: "zeros", Body: string(make([]byte, 16<<20))})
 	cases := []struct {
 		name, tar string
-		class     image.FailureClass
+		class     model.FailureClass
 		reason    string
 	}{
-		{"a zip bomb", archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, bomb)), image.Invalid, "the image unpacks to more than"},
-		{"no image", os.Args[0], image.Invalid, "it is no tar file, or a damaged one"},
-		{"a missing tar", "/no/such/image.tar", image.NotFound, "there is no image tar at"},
+		{"a zip bomb", archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, bomb)), model.Invalid, "the image unpacks to more than"},
+		{"no image", os.Args[0], model.Invalid, "it is no tar file, or a damaged one"},
+		{"a missing tar", "/no/such/image.tar", model.NotFound, "there is no image tar at"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -118,9 +118,9 @@ func hub(t *testing.T, upload http.HandlerFunc) scanclient.UploadRequest {
 	dir := t.TempDir()
 	req := scanclient.UploadRequest{
 		Document: filepath.Join(dir, "image.cdx.json"),
-		Target:   image.UploadTarget{Hub: "main", URL: server.URL, CAFile: filepath.Join(dir, "ca.pem"), Token: "token-4711"},
-		Names:    image.HubNames{Project: "example.com/app", Version: "1.0", Scan: "0123"},
-		Attempt:  image.AttemptID{Millis: 12, Counter: 3},
+		Target:   model.UploadTarget{Hub: "main", URL: server.URL, CAFile: filepath.Join(dir, "ca.pem"), Token: "token-4711"},
+		Names:    model.HubNames{Project: "example.com/app", Version: "1.0", Scan: "0123"},
+		Attempt:  model.AttemptID{Millis: 12, Counter: 3},
 	}
 	require.NoError(t, os.WriteFile(req.Document, []byte(`{"bomFormat":"CycloneDX","specVersion":"1.6"}`), 0o600))
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
@@ -148,7 +148,7 @@ func TestAWorkerIsToldToWait(t *testing.T) {
 	_, err := runner(t, nil).Upload(t.Context(), req, nil)
 	var failure *scanclient.Error
 	require.ErrorAs(t, err, &failure)
-	require.Equal(t, image.Throttled, failure.FailureClass())
+	require.Equal(t, model.Throttled, failure.FailureClass())
 	require.Equal(t, 17*time.Second, failure.RetryAfter())
 	require.True(t, failure.SurelyRefused())
 	require.NotContains(t, failure.Error()+failure.Log, "token-4711")

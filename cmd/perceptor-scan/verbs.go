@@ -11,8 +11,8 @@ import (
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/listing"
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/upload"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 func newRoot(out *protocol.Writer) *cobra.Command {
@@ -111,14 +111,14 @@ func checkAttempt(attempt string) error {
 	if attempt == "" {
 		return nil
 	}
-	if _, err := image.ParseAttemptID(attempt); err != nil {
+	if _, err := model.ParseAttemptID(attempt); err != nil {
 		return usage(err.Error())
 	}
 	return nil
 }
 
 func usage(message string) error {
-	return protocol.Failure{Class: image.Unsupported, Message: message, Refused: true}
+	return protocol.Failure{Class: model.Unsupported, Message: message, Refused: true}
 }
 
 func text(flags *pflag.FlagSet, into *string, flag, help string) {

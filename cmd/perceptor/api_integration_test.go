@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/cmd/internal/devdir"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // apiProcess is a perceptor api of its own, against a perceptor-dev, with that one's tokens.
@@ -67,7 +67,7 @@ func (p *apiProcess) get(t *testing.T, scope, path string, into any) {
 }
 
 // originalPod is a pod as perceivers of the last releases send it.
-func originalPod(name, reference string, d image.Digest) string {
+func originalPod(name, reference string, d model.Digest) string {
 	slash := strings.LastIndex(reference, "/")
 	colon := slash + strings.Index(reference[slash:], ":")
 	return fmt.Sprintf(`{"Name":%q,"UID":"uid-%s","Namespace":"shop","Containers":[{"Name":"main","Image":{
@@ -92,7 +92,7 @@ func TestAPI(t *testing.T) {
 	d := startDev(t)
 	first := d.api(t)
 	var bodies []string
-	images := map[string]image.Digest{}
+	images := map[string]model.Digest{}
 	for i := range 3 {
 		reference, digest := d.push(t, fmt.Sprintf("shop/app-%d", i), 64<<10)
 		images[fmt.Sprintf("app-%d", i)] = digest
@@ -121,7 +121,7 @@ func TestAPI(t *testing.T) {
 		require.Equal(t, images[filepath.Base(each.Repository)].Hex(), each.Sha)
 		require.Equal(t, "1", each.Tag)
 	}
-	var page struct{ Pods []image.PodVerdict }
+	var page struct{ Pods []model.PodVerdict }
 	second.get(t, "reader", "/api/v1/pods", &page)
 	require.Len(t, page.Pods, len(bodies))
 	for i, row := range page.Pods {
@@ -132,7 +132,7 @@ func TestAPI(t *testing.T) {
 	}
 	shown := d.perceptor(t, "pods", "-o", "json")
 	require.Equal(t, exitOK, shown.code, shown.stderr)
-	var rows []image.PodVerdict
+	var rows []model.PodVerdict
 	require.NoError(t, json.Unmarshal([]byte(shown.stdout), &rows), shown.stdout)
 	require.Equal(t, page.Pods, rows)
 	status, text = second.send(t, "operator", http.MethodPost, "/api/v1/images", fmt.Sprintf(`{"reference":%q}`, d.Registry+"/shop/app-0:1"))

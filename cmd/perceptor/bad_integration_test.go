@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // updateReasons writes testdata/reasons.txt anew.
@@ -81,7 +81,7 @@ credentials:
 type badImage struct {
 	name, reference string
 	flags           []string
-	class           image.FailureClass
+	class           model.FailureClass
 }
 
 // badImages scans all bad images at once and compares what is said with the golden list.
@@ -120,23 +120,23 @@ func (d *dev) badList(t *testing.T) []badImage {
 	require.NoError(t, err)
 	spoiling := d.spoilingRegistry(t, spoiled{flipped.String(): flip, short.String(): cut, sum.String(): flip})
 	rows := []badImage{
-		{"unknown host", "registry.invalid/app:1", nil, image.Transient},
-		{"nobody listens", unused + "/app:1", nil, image.Transient},
-		{"no such image", d.Registry + "/bad/missing:1", nil, image.NotFound},
-		{"no such credentials", d.Registry + "/bad/bomb:1", []string{"--credential", "unheard-of"}, image.Unauthorized},
-		{"wrong credentials", strictRegistry(t) + "/app:1", []string{"--credential", "wrong"}, image.Unauthorized},
-		{"private", strictRegistry(t) + "/app:1", nil, image.Unauthorized},
-		{"no reference", "UPPER CASE", nil, image.Invalid},
-		{"other platform only", d.Registry + "/bad/other-platform:1", []string{"--platform", "linux/amd64"}, image.Unsupported},
-		{"manifest of another digest", spoiling + "/bad/corrupt-manifest@" + sum.String(), nil, image.Invalid},
-		{"layer of another digest", spoiling + "/bad/corrupt-layer:1", nil, image.Invalid},
-		{"layer cut short", spoiling + "/bad/cut-layer:1", nil, image.Invalid},
-		{"truncated tar", d.Registry + "/bad/truncated-tar:1", nil, image.Invalid},
-		{"zip bomb", d.Registry + "/bad/bomb:1", nil, image.Invalid},
+		{"unknown host", "registry.invalid/app:1", nil, model.Transient},
+		{"nobody listens", unused + "/app:1", nil, model.Transient},
+		{"no such image", d.Registry + "/bad/missing:1", nil, model.NotFound},
+		{"no such credentials", d.Registry + "/bad/bomb:1", []string{"--credential", "unheard-of"}, model.Unauthorized},
+		{"wrong credentials", strictRegistry(t) + "/app:1", []string{"--credential", "wrong"}, model.Unauthorized},
+		{"private", strictRegistry(t) + "/app:1", nil, model.Unauthorized},
+		{"no reference", "UPPER CASE", nil, model.Invalid},
+		{"other platform only", d.Registry + "/bad/other-platform:1", []string{"--platform", "linux/amd64"}, model.Unsupported},
+		{"manifest of another digest", spoiling + "/bad/corrupt-manifest@" + sum.String(), nil, model.Invalid},
+		{"layer of another digest", spoiling + "/bad/corrupt-layer:1", nil, model.Invalid},
+		{"layer cut short", spoiling + "/bad/cut-layer:1", nil, model.Invalid},
+		{"truncated tar", d.Registry + "/bad/truncated-tar:1", nil, model.Invalid},
+		{"zip bomb", d.Registry + "/bad/bomb:1", nil, model.Invalid},
 	}
 	for _, each := range badClients {
 		name := "scan client " + strings.ReplaceAll(strings.TrimPrefix(each.repository, "bad/"), "-", " ")
-		rows = append(rows, badImage{name, d.Registry + "/" + each.repository + ":1", nil, image.Invalid})
+		rows = append(rows, badImage{name, d.Registry + "/" + each.repository + ":1", nil, model.Invalid})
 	}
 	return rows
 }

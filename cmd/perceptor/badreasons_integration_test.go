@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // reasonsFile holds a line for each kind of bad input: its name, the class and what a person reads.
@@ -43,7 +43,7 @@ func newReasons(t *testing.T) *reasons {
 }
 
 // compare takes what was said of one kind of bad input and compares it with the list.
-func (r *reasons) compare(t *testing.T, name string, class image.FailureClass, reason string) {
+func (r *reasons) compare(t *testing.T, name string, class model.FailureClass, reason string) {
 	t.Helper()
 	says := fmt.Sprintf("%s: %s", class, reason)
 	r.lock.Lock()

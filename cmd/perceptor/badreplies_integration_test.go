@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/cmd/internal/console"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // middleman stands between the worker and the hub and gives other replies than the hub's for a while.
@@ -162,7 +162,7 @@ func (d *dev) badReplies(t *testing.T, golden *reasons, between *middleman) {
 		name  string
 		fault wrongReplies
 		// class is empty where the scan just takes longer.
-		class image.FailureClass
+		class model.FailureClass
 	}{
 		{"empty at first", wrongReplies{reply: says(200, someJSON, ""), lasts: briefly}, ""},
 		{"page in the middle", wrongReplies{reply: says(200, "text/html", somePage), afterUpload: true, lasts: briefly}, ""},
@@ -170,7 +170,7 @@ func (d *dev) badReplies(t *testing.T, golden *reasons, between *middleman) {
 		{"429 in the middle", wrongReplies{reply: says(429, someJSON, "{}", "Retry-After", "1"), afterUpload: true, lasts: briefly}, ""},
 		{"429 at first", wrongReplies{reply: says(429, someJSON, "{}"), lasts: briefly}, ""},
 		{"wrong shape at first", wrongReplies{reply: says(200, someJSON, `{"items":"many","totalCount":[]}`), lasts: briefly}, ""},
-		{"wrong shape in the middle", wrongReplies{reply: says(200, someJSON, `["scan"]`), afterUpload: true, lasts: briefly}, image.Invalid},
+		{"wrong shape in the middle", wrongReplies{reply: says(200, someJSON, `["scan"]`), afterUpload: true, lasts: briefly}, model.Invalid},
 		{"no answer to the upload", wrongReplies{reply: says(200, "text/html", somePage), toUpload: true}, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {

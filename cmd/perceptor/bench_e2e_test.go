@@ -20,7 +20,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -42,7 +42,7 @@ type bench struct {
 // pushed is an image in the registry.
 type pushed struct {
 	reference string
-	digest    image.Digest
+	digest    model.Digest
 }
 
 // startBench starts all but the hubs and the workers, perceptor-dev with these arguments. The directory is kept when the test fails.
@@ -220,7 +220,7 @@ func (b *bench) observeAll(t testing.TB) {
 	for _, each := range b.images {
 		repository, tag, _ := strings.Cut(strings.TrimPrefix(each.reference, b.Registry), ":")
 		wanted := workflows.Observe{
-			Names: []image.Name{{Repository: b.Registry + repository, Tag: tag}}, Class: workflows.ClassPod, Domain: workflows.DefaultDomain,
+			Names: []model.Name{{Repository: b.Registry + repository, Tag: tag}}, Priority: workflows.PriorityPod, Domain: workflows.DefaultDomain,
 			Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "test", Until: time.Now().Add(24 * time.Hour)},
 		}
 		eventually(t, 2*time.Minute, "the server to take image "+each.reference, func() bool {
@@ -233,7 +233,7 @@ func (b *bench) observeAll(t testing.TB) {
 // others with the number.
 func (b *bench) awaitComplete(ctx context.Context, t testing.TB, number int, others ...func(complete int)) {
 	t.Helper()
-	query := fmt.Sprintf(`WorkflowType = "Image" AND ExecutionStatus = "Running" AND %s = "%s"`, workflows.AttributeScanStatus.GetName(), image.StatusComplete)
+	query := fmt.Sprintf(`WorkflowType = "Image" AND ExecutionStatus = "Running" AND %s = "%s"`, workflows.AttributeScanStatus.GetName(), model.StatusComplete)
 	complete := 0
 	for told := time.Now(); ; time.Sleep(time.Second) {
 		counted, err := b.client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query})
@@ -267,7 +267,7 @@ func (b *bench) explain(t testing.TB) {
 	for _, each := range b.images {
 		digest := each.digest
 		view, err := b.starter.Image(context.Background(), digest)
-		if err == nil && view.Status == image.StatusComplete {
+		if err == nil && view.Status == model.StatusComplete {
 			continue
 		}
 		doing, _ := b.starter.Doing(context.Background(), digest)
@@ -293,7 +293,7 @@ func (b *bench) completeImages(t testing.TB) int {
 			}
 			lock.Lock()
 			defer lock.Unlock()
-			if view.Status == image.StatusComplete && !view.Scanning {
+			if view.Status == model.StatusComplete && !view.Scanning {
 				complete++
 			}
 			return nil

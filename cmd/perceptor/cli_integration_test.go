@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/cmd/internal/console"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The exit codes every verb has.
@@ -72,7 +72,7 @@ func (d *dev) scan(t *testing.T, reference string, flags ...string) (console.Res
 	require.Equal(t, results[0].Error != "", done.code == exitTrouble, "exit code 2 means not scanned, and nothing else does:\n%s", done.stderr)
 	if results[0].Error != "" {
 		require.Contains(t, done.stderr, results[0].Error, "a person is told the reason")
-		require.Equal(t, image.OverallUnknown, results[0].OverallStatus)
+		require.Equal(t, model.OverallUnknown, results[0].OverallStatus)
 		require.Empty(t, results[0].Findings)
 	}
 	return results[0], done.code

@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // shared is a directory for what is slow to make and is made once for all tests.
@@ -98,7 +98,7 @@ func TestDebian(t *testing.T) {
 	result, code = d.scan(t, reference, "--fail-on", "critical")
 	require.Equal(t, exitFindings, code)
 	require.Equal(t, expected, ours(result.Findings))
-	require.Equal(t, image.InViolation, result.OverallStatus, "the verdict is as new as its findings")
+	require.Equal(t, model.InViolation, result.OverallStatus, "the verdict is as new as its findings")
 	require.Equal(t, result.FindingsTotal, result.Verdicts[0].Findings)
 	s := d.stats(t)
 	require.Equal(t, 1, s.UploadsAccepted, "nothing was scanned again")
@@ -174,7 +174,7 @@ func (d *dev) pushDebian(t *testing.T, root string) string {
 }
 
 // components reads the hub's own list of what an image holds.
-func (d *dev) components(t *testing.T, v image.Verdict) []component {
+func (d *dev) components(t *testing.T, v model.Verdict) []component {
 	t.Helper()
 	var all struct {
 		TotalCount int         `json:"totalCount"`
@@ -199,7 +199,7 @@ func (c component) deb() bool {
 }
 
 // debComponents are the Debian packages on the hub's list.
-func (d *dev) debComponents(t *testing.T, v image.Verdict) []string {
+func (d *dev) debComponents(t *testing.T, v model.Verdict) []string {
 	t.Helper()
 	var all []string
 	for _, c := range d.components(t, v) {
@@ -211,7 +211,7 @@ func (d *dev) debComponents(t *testing.T, v image.Verdict) []string {
 	return all
 }
 
-func (d *dev) otherComponents(t *testing.T, v image.Verdict) int {
+func (d *dev) otherComponents(t *testing.T, v model.Verdict) int {
 	t.Helper()
 	return len(slices.DeleteFunc(d.components(t, v), component.deb))
 }

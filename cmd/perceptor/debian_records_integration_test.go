@@ -17,7 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // invented begins the ids of the records these tests make up; no true one is from that year.
@@ -26,11 +26,11 @@ const invented = "CVE-2099-"
 // finding is what must be right of one.
 type finding struct {
 	ID, Package, Version, Fixed string
-	Severity                    image.Severity
+	Severity                    model.Severity
 }
 
 // ours are the findings by records these tests made up, sorted.
-func ours(findings []image.Finding) []finding {
+func ours(findings []model.Finding) []finding {
 	var all []finding
 	for _, f := range findings {
 		if strings.HasPrefix(f.ID, invented) {
@@ -48,13 +48,13 @@ func sorted(all []finding) []finding {
 // ratings are vectors with their severities by the calculator at https://www.first.org/cvss/calculator/3.1.
 var ratings = []struct {
 	vector   string
-	severity image.Severity
+	severity model.Severity
 }{
-	{"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", image.SeverityCritical}, // 9.8
-	{"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H", image.SeverityHigh},     // 7.5
-	{"CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:N/I:N/A:H", image.SeverityMedium},   // 5.5
-	{"CVSS:3.1/AV:L/AC:H/PR:L/UI:N/S:U/C:N/I:L/A:N", image.SeverityLow},      // 2.5
-	{"", image.SeverityUnrated},
+	{"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", model.SeverityCritical}, // 9.8
+	{"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H", model.SeverityHigh},     // 7.5
+	{"CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:N/I:N/A:H", model.SeverityMedium},   // 5.5
+	{"CVSS:3.1/AV:L/AC:H/PR:L/UI:N/S:U/C:N/I:L/A:N", model.SeverityLow},      // 2.5
+	{"", model.SeverityUnrated},
 }
 
 // record is an OSV record about one source package.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/cmd/internal/console"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -50,8 +50,8 @@ func newExplain(s *shared) *cobra.Command {
 }
 
 // digestOf reads a digest, or has the scanners resolve a reference.
-func digestOf(ctx context.Context, s *starter.Starter, domain, text string) (image.Digest, error) {
-	if d, err := image.ParseDigest(text); err == nil {
+func digestOf(ctx context.Context, s *starter.Starter, domain, text string) (model.Digest, error) {
+	if d, err := model.ParseDigest(text); err == nil {
 		return d, nil
 	}
 	found, err := s.Resolve(ctx, domain, []activities.ResolveRequest{{Reference: text}})

@@ -27,7 +27,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/perceptor/perceptor/cmd/internal/devdir"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -187,7 +187,7 @@ func (d *dev) scannerDirectory(number int) string {
 }
 
 // push makes an image of that many bytes in one layer that nobody has seen before, and puts it into the registry.
-func (d *dev) push(t testing.TB, repository string, size int64) (string, image.Digest) {
+func (d *dev) push(t testing.TB, repository string, size int64) (string, model.Digest) {
 	t.Helper()
 	layer, err := random.Image(size, 1)
 	require.NoError(t, err)
@@ -203,35 +203,35 @@ func (d *dev) push(t testing.TB, repository string, size int64) (string, image.D
 	require.NoError(t, remote.Write(reference, made))
 	sum, err := made.Digest()
 	require.NoError(t, err)
-	digest, err := image.ParseDigest(sum.String())
+	digest, err := model.ParseDigest(sum.String())
 	require.NoError(t, err)
 	return reference.String(), digest
 }
 
 // observe asks for an image's scan as a person would.
-func (d *dev) observe(t testing.TB, reference string, digest image.Digest) {
+func (d *dev) observe(t testing.TB, reference string, digest model.Digest) {
 	t.Helper()
 	colon := strings.LastIndex(reference, ":")
 	require.NoError(t, d.starter.Observe(t.Context(), digest, workflows.Observe{
-		Names: []image.Name{{Repository: reference[:colon], Tag: reference[colon+1:]}}, Class: workflows.ClassPod, Domain: workflows.DefaultDomain,
-		Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "test", Version: image.Version{Epoch: time.Now().UnixNano()}, Until: time.Now().Add(time.Hour)},
+		Names: []model.Name{{Repository: reference[:colon], Tag: reference[colon+1:]}}, Priority: workflows.PriorityPod, Domain: workflows.DefaultDomain,
+		Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "test", Version: model.Version{Epoch: time.Now().UnixNano()}, Until: time.Now().Add(time.Hour)},
 	}))
 }
 
 // complete waits until the image has a verdict.
-func (d *dev) complete(t testing.TB, digest image.Digest, within time.Duration) workflows.ImageView {
+func (d *dev) complete(t testing.TB, digest model.Digest, within time.Duration) workflows.ImageView {
 	t.Helper()
 	var view workflows.ImageView
 	eventually(t, within, "a verdict for "+string(digest), func() bool {
 		var err error
 		view, err = d.starter.Image(context.Background(), digest)
-		return err == nil && view.Status == image.StatusComplete && !view.Scanning
+		return err == nil && view.Status == model.StatusComplete && !view.Scanning
 	})
 	return view
 }
 
 // during waits until the image's scan is in a step that a worker has begun.
-func (d *dev) during(t testing.TB, digest image.Digest, step string) {
+func (d *dev) during(t testing.TB, digest model.Digest, step string) {
 	t.Helper()
 	eventually(t, 90*time.Second, step+" of "+string(digest), func() bool {
 		now, err := d.starter.Doing(context.Background(), digest)

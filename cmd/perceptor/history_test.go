@@ -17,14 +17,14 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
 // held is one lease as the pool's history tells it, by the server's clock.
 type held struct {
 	holder, hub      string
-	attempt          image.AttemptID
+	attempt          model.AttemptID
 	granted, release time.Time
 }
 
@@ -39,13 +39,13 @@ func (d *dev) grants(t testing.TB) []held {
 	t.Helper()
 	type key struct {
 		chain   string
-		attempt image.AttemptID
+		attempt model.AttemptID
 	}
 	all := map[key]held{}
 	for _, event := range d.events(t, workflows.HubPoolID) {
 		at := event.GetEventTime().AsTime()
-		if step := event.GetActivityTaskScheduledEventAttributes(); step.GetActivityType().GetName() == "TellScans" {
-			for _, signal := range payload[activities.TellScansInput](t, step.GetInput()).Signals {
+		if step := event.GetActivityTaskScheduledEventAttributes(); step.GetActivityType().GetName() == "NotifyScans" {
+			for _, signal := range payload[activities.NotifyScansInput](t, step.GetInput()).Signals {
 				var g workflows.Grant
 				require.NoError(t, json.Unmarshal(signal.Value.(json.RawMessage), &g))
 				k := key{g.Chain, g.Attempt}
@@ -76,7 +76,7 @@ type stepTimes struct {
 }
 
 // steps reads the steps of an image's scan that came to an end, by their names; of a step that was repeated, the last.
-func (d *dev) steps(t testing.TB, digest image.Digest) map[string]stepTimes {
+func (d *dev) steps(t testing.TB, digest model.Digest) map[string]stepTimes {
 	t.Helper()
 	steps, names, begun := map[string]stepTimes{}, map[int64]string{}, map[int64]stepTimes{}
 	for _, event := range d.events(t, workflows.ScanImageID(digest)) {
@@ -103,7 +103,7 @@ func (d *dev) steps(t testing.TB, digest image.Digest) map[string]stepTimes {
 }
 
 // atHub is when a hub began and ended the scan of an image, by its own clock, and when the scan's workflow knew.
-func (d *dev) atHub(t testing.TB, digest image.Digest) (scan image.HubScan, noticed time.Time) {
+func (d *dev) atHub(t testing.TB, digest model.Digest) (scan model.HubScan, noticed time.Time) {
 	t.Helper()
 	step, ok := d.steps(t, digest)["AwaitHubScan"]
 	require.True(t, ok, "nobody waited for the scan of %s", digest)
@@ -167,7 +167,7 @@ func (b *bench) tellLeases(t testing.TB) {
 				continue
 			}
 			scan := payload[activities.AwaitHubScanResult](t, waited.result).Scan
-			pull, list := steps["PullImage"], steps["RunScanClient"]
+			pull, list := steps["PullImage"], steps["GenerateSBOM"]
 			note("0a pull", pull.started, pull.ended)
 			note("0b until it is listed", pull.ended, list.started)
 			note("0c listing", list.started, list.ended)

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perceptor/perceptor/cmd/internal/console"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -56,8 +56,8 @@ func writeHubs(cmd *cobra.Command, status workflows.HubPoolStatus) error {
 	}
 	t.Render()
 	for _, h := range status.Hubs {
-		if !h.ClosedSince.IsZero() {
-			p.line("closed  %s since %s: %s", h.Name, h.ClosedSince.Local().Format("15:04:05"), h.Reason)
+		if !h.TrippedSince.IsZero() {
+			p.line("closed  %s since %s: %s", h.Name, h.TrippedSince.Local().Format("15:04:05"), h.Reason)
 		}
 	}
 	for _, l := range status.Leases {
@@ -84,7 +84,7 @@ func writeWaiters(p *printer, waiters []workflows.WaiterStatus) {
 		alike := by[reason]
 		p.line("waiting for %s:", reason)
 		for _, w := range alike[:min(len(alike), waitersShown)] {
-			p.line("        %s, %s, since %s", w.Digest, w.Class, w.Since.Local().Format("15:04:05"))
+			p.line("        %s, %s, since %s", w.Digest, w.Priority, w.Since.Local().Format("15:04:05"))
 		}
 		if more := len(alike) - waitersShown; more > 0 {
 			p.line("        and %d more", more)
@@ -100,7 +100,7 @@ func hubState(h workflows.HubStatus) string {
 		return "disabled"
 	case h.Paused:
 		return "paused"
-	case !h.ClosedSince.IsZero():
+	case !h.TrippedSince.IsZero():
 		return fmt.Sprintf("closed: %s; asked again at %s", h.Class, h.NextProbe.Local().Format("15:04:05"))
 	default:
 		return "open"
@@ -172,7 +172,7 @@ a lease of a scan that is still running lets the hub have more scans than its li
 		RunE: func(cmd *cobra.Command, args []string) error {
 			reset := workflows.LeaseReset{Stuck: stuck}
 			if len(args) == 1 {
-				d, err := image.ParseDigest(args[0])
+				d, err := model.ParseDigest(args[0])
 				if err != nil {
 					return err
 				}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -147,7 +147,7 @@ func (b *bench) idleLeases(t *testing.B, all []held, h *hubProcess, until time.T
 		digest, err := workflows.DigestOf(lease.holder)
 		require.NoError(t, err)
 		scan, noticed := b.atHub(t, digest)
-		require.Equal(t, image.HubScanComplete, scan.State)
+		require.Equal(t, model.HubScanComplete, scan.State)
 		idle = append(idle, lease.release.Sub(lease.granted)-scan.UpdatedAt.Sub(scan.StartedAt))
 		toHub = append(toHub, scan.StartedAt.Sub(lease.granted))
 		toNotice = append(toNotice, noticed.Sub(scan.UpdatedAt))

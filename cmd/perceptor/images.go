@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perceptor/perceptor/cmd/internal/console"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 )
 
@@ -25,7 +25,7 @@ func newImages(s *shared) *cobra.Command {
   perceptor images --overall IN_VIOLATION -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter.Status, filter.OverallStatus = image.ScanStatus(status), image.OverallStatus(strings.ToUpper(overall))
+			filter.Status, filter.OverallStatus = model.ScanStatus(status), model.OverallStatus(strings.ToUpper(overall))
 			if limit < 1 {
 				return fmt.Errorf("limit is %d; want at least 1", limit)
 			}

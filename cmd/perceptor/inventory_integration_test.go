@@ -16,15 +16,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
 
 // joined waits until the join has so many rows, all in a status.
-func (d *dev) joined(t testing.TB, f starter.JoinFilter, count int, status image.ScanStatus) []image.PodVerdict {
+func (d *dev) joined(t testing.TB, f starter.JoinFilter, count int, status model.ScanStatus) []model.PodVerdict {
 	t.Helper()
-	var rows []image.PodVerdict
+	var rows []model.PodVerdict
 	eventually(t, 3*time.Minute, "the join", func() bool {
 		page, err := d.starter.Join(context.Background(), f)
 		if err != nil || len(page.Rows) != count {
@@ -47,40 +47,40 @@ func TestPodsAreJoinedWhileTheWorkerIsKilled(t *testing.T) {
 	written := d.perceiver(t, "c")
 	app, appDigest := d.push(t, "join/app", 1<<20)
 	base, baseDigest := d.push(t, "join/base", 1<<20)
-	report := image.PodReport{Cluster: "c", WriteBack: true, Version: image.Version{Epoch: 1, Counter: 1}, Pods: []image.Pod{
+	report := model.PodReport{Cluster: "c", WriteBack: true, Version: model.Version{Epoch: 1, Counter: 1}, Pods: []model.Pod{
 		running("one", "a", app, appDigest), running("one", "b", base, baseDigest), running("two", "a", app, appDigest),
-		{Bare: true, Containers: []image.Container{{Reference: base, Digest: baseDigest}}},
+		{Bare: true, Containers: []model.Container{{Reference: base, Digest: baseDigest}}},
 	}}
 	require.NoError(t, d.starter.Report(t.Context(), report))
 	first.kill(t)
 	require.NoError(t, d.starter.Report(t.Context(), report))
 	late := report
-	late.Version, late.Pods = image.Version{Epoch: 1}, []image.Pod{running("one", "a", base, baseDigest)}
+	late.Version, late.Pods = model.Version{Epoch: 1}, []model.Pod{running("one", "a", base, baseDigest)}
 	require.NoError(t, d.starter.Report(t.Context(), late))
 	d.worker(t, 0)
-	rows := d.joined(t, starter.JoinFilter{Cluster: "c"}, 4, image.StatusComplete)
+	rows := d.joined(t, starter.JoinFilter{Cluster: "c"}, 4, model.StatusComplete)
 	require.Equal(t, []string{workflows.BareImages, "one", "one", "two"},
 		[]string{rows[0].Namespace, rows[1].Namespace, rows[2].Namespace, rows[3].Namespace})
 	require.Equal(t, appDigest, rows[1].Containers[0].Image.Digest, "a late report changes nothing")
 	require.Equal(t, 2, d.stats(t).UploadsAccepted)
 	for _, row := range rows[1:] {
-		eventually(t, time.Minute, "the verdict on pod "+row.Name, func() bool { return written.of(row.UID).Status == image.StatusComplete })
+		eventually(t, time.Minute, "the verdict on pod "+row.Name, func() bool { return written.of(row.UID).Status == model.StatusComplete })
 		require.Equal(t, row.OverallStatus, written.of(row.UID).OverallStatus)
 	}
 
 	// A pod whose image is known gets its verdict without a scan, and an unchanged snapshot writes nothing.
 	began := time.Now()
-	report.Version.Counter, report.Pods = 2, []image.Pod{running("three", "a", app, appDigest)}
+	report.Version.Counter, report.Pods = 2, []model.Pod{running("three", "a", app, appDigest)}
 	require.NoError(t, d.starter.Report(t.Context(), report))
 	eventually(t, time.Minute, "the verdict of a known image", func() bool {
-		return written.of("uid-three-a").Status == image.StatusComplete
+		return written.of("uid-three-a").Status == model.StatusComplete
 	})
 	t.Logf("from the event to the verdict on the pod: %s", time.Since(began))
 	writes := written.count()
 	report.Version.Counter, report.Snapshot = 3, true
-	report.Pods = []image.Pod{running("one", "b", base, baseDigest), running("three", "a", app, appDigest)}
+	report.Pods = []model.Pod{running("one", "b", base, baseDigest), running("three", "a", app, appDigest)}
 	require.NoError(t, d.starter.Report(t.Context(), report))
-	rows = d.joined(t, starter.JoinFilter{}, 2, image.StatusComplete)
+	rows = d.joined(t, starter.JoinFilter{}, 2, model.StatusComplete)
 	require.Equal(t, "one", rows[0].Namespace)
 	require.Equal(t, "three", rows[1].Namespace)
 	require.Equal(t, writes, written.count())
@@ -104,9 +104,9 @@ func TestPodsAreJoinedWhileTheWorkerIsKilled(t *testing.T) {
 }
 
 // pushIndex puts an index of two platforms into the registry and gives its digest and those of its manifests.
-func (d *dev) pushIndex(t testing.TB, repository string) (reference string, index, amd, arm image.Digest) {
+func (d *dev) pushIndex(t testing.TB, repository string) (reference string, index, amd, arm model.Digest) {
 	t.Helper()
-	digests := map[string]image.Digest{}
+	digests := map[string]model.Digest{}
 	var whole v1.ImageIndex = empty.Index
 	for _, architecture := range []string{"amd64", "arm64"} {
 		layer, err := random.Image(1<<20, 1)
@@ -119,7 +119,7 @@ func (d *dev) pushIndex(t testing.TB, repository string) (reference string, inde
 		require.NoError(t, err)
 		digest, err := made.Digest()
 		require.NoError(t, err)
-		digests[architecture] = image.Digest(digest.String())
+		digests[architecture] = model.Digest(digest.String())
 		whole = mutate.AppendManifests(whole, mutate.IndexAddendum{
 			Add: made, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}},
 		})
@@ -130,7 +130,7 @@ func (d *dev) pushIndex(t testing.TB, repository string) (reference string, inde
 	require.NoError(t, remote.WriteIndex(parsed, whole))
 	digest, err := whole.Digest()
 	require.NoError(t, err)
-	return reference, image.Digest(digest.String()), digests["amd64"], digests["arm64"]
+	return reference, model.Digest(digest.String()), digests["amd64"], digests["arm64"]
 }
 
 func TestOneIndexOnTwoPlatformsInThreeFormsIsTwoScans(t *testing.T) {
@@ -141,10 +141,10 @@ func TestOneIndexOnTwoPlatformsInThreeFormsIsTwoScans(t *testing.T) {
 	onArm.Platform.Architecture = "arm64"
 	pending := running("n", "pending-arm", reference, "")
 	pending.Platform.Architecture = "arm64"
-	require.NoError(t, d.starter.Report(t.Context(), image.PodReport{Cluster: "c", Pods: []image.Pod{
+	require.NoError(t, d.starter.Report(t.Context(), model.PodReport{Cluster: "c", Pods: []model.Pod{
 		running("n", "index-amd", reference, index), onArm, running("n", "manifest-amd", reference, amd), running("m", "tag-amd", reference, ""), pending,
 	}}))
-	rows := d.joined(t, starter.JoinFilter{}, 5, image.StatusComplete)
+	rows := d.joined(t, starter.JoinFilter{}, 5, model.StatusComplete)
 	for _, row := range rows {
 		want := amd
 		if row.Name == "index-arm" || row.Name == "pending-arm" {
@@ -162,12 +162,12 @@ func TestPodsOnTheCommandLine(t *testing.T) {
 	d := startDev(t)
 	d.worker(t, 0)
 	app, appDigest := d.push(t, "pods/app", 1<<20)
-	require.NoError(t, d.starter.Report(t.Context(), image.PodReport{Cluster: "c", Pods: []image.Pod{
+	require.NoError(t, d.starter.Report(t.Context(), model.PodReport{Cluster: "c", Pods: []model.Pod{
 		running("one", "a", app, appDigest), running("two", "lost", d.Registry+"/pods/none:1", ""), running("two", "b", app, ""),
 	}}))
-	d.joined(t, starter.JoinFilter{Cluster: "c", Image: app}, 2, image.StatusComplete)
-	d.joined(t, starter.JoinFilter{Cluster: "c", Namespace: "two", Status: image.StatusFailed}, 1, image.StatusFailed)
-	var rows []image.PodVerdict
+	d.joined(t, starter.JoinFilter{Cluster: "c", Image: app}, 2, model.StatusComplete)
+	d.joined(t, starter.JoinFilter{Cluster: "c", Namespace: "two", Status: model.StatusFailed}, 1, model.StatusFailed)
+	var rows []model.PodVerdict
 	require.NoError(t, json.Unmarshal([]byte(d.perceptor(t, "pods", "--cluster", "c", "-o", "json").stdout), &rows))
 	require.Len(t, rows, 3)
 	require.Equal(t, "a", rows[0].Name)

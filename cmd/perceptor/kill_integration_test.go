@@ -12,12 +12,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
 // The points of a scan at which things are killed, and how long each is made to last.
-var points = []string{"PullImage", "RunScanClient", "UploadScan", "AwaitHubScan"}
+var points = []string{"PullImage", "GenerateSBOM", "UploadScan", "AwaitHubScan"}
 
 const (
 	imageBytes  = 4 << 20
@@ -52,7 +52,7 @@ func TestKilledWorker(t *testing.T) {
 	for number := range 2 {
 		run[number] = d.worker(t, number, "--scan-client", slow)
 	}
-	var scanned []image.Digest
+	var scanned []model.Digest
 	for _, point := range points {
 		reference, digest := d.push(t, "killed/"+strings.ToLower(point), imageBytes)
 		scanned = append(scanned, digest)
@@ -75,7 +75,7 @@ func TestTerminatedScan(t *testing.T) {
 	for number := range 2 {
 		d.worker(t, number, "--scan-client", slow)
 	}
-	var scanned []image.Digest
+	var scanned []model.Digest
 	for _, point := range points {
 		reference, digest := d.push(t, "terminated/"+strings.ToLower(point), imageBytes)
 		scanned = append(scanned, digest)
@@ -90,7 +90,7 @@ func TestTerminatedScan(t *testing.T) {
 }
 
 // workerOf finds the worker that has the step under way, by the process id in its identity.
-func (d *dev) workerOf(t *testing.T, digest image.Digest, run map[int]*process) int {
+func (d *dev) workerOf(t *testing.T, digest model.Digest, run map[int]*process) int {
 	t.Helper()
 	described, err := d.client.DescribeWorkflowExecution(t.Context(), workflows.ScanImageID(digest), "")
 	require.NoError(t, err)
@@ -107,7 +107,7 @@ func (d *dev) workerOf(t *testing.T, digest image.Digest, run map[int]*process) 
 
 // nothingLeft says what must hold two minutes after the last scan: one success for each image, the limit kept, and no
 // child, tar, berth or lease left.
-func (d *dev) nothingLeft(t *testing.T, scanned []image.Digest) {
+func (d *dev) nothingLeft(t *testing.T, scanned []model.Digest) {
 	t.Helper()
 	s := d.stats(t)
 	for _, digest := range scanned {

@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/kubetest"
+	"github.com/perceptor/perceptor/model"
 )
 
 // unscannable are images that get no verdict, as a pod names them and as the runtime reports them.
@@ -34,7 +34,7 @@ type originalAnswer struct {
 type scannedPod struct {
 	Namespace, Name                   string
 	PolicyViolations, Vulnerabilities int
-	OverallStatus                     image.OverallStatus
+	OverallStatus                     model.OverallStatus
 }
 
 // addUnscannable adds pods that run an image which cannot be scanned beside a clean one that can.
@@ -62,16 +62,16 @@ func (w *world) addUnscannable(ctx context.Context) []planned {
 }
 
 // podsByCommand asks `perceptor pods`.
-func (w *world) podsByCommand() map[string]image.PodVerdict {
+func (w *world) podsByCommand() map[string]model.PodVerdict {
 	path, err := filepath.Abs(filepath.Join(bin, "perceptor"))
 	require.NoError(w.t, err)
 	command := exec.Command(path, "pods", "--dev", w.directory, "--cluster", clusterName, "-o", "json")
 	command.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+w.Temporal)
 	said, err := command.Output()
 	require.NoError(w.t, err, "%s", said)
-	var rows []image.PodVerdict
+	var rows []model.PodVerdict
 	require.NoError(w.t, json.Unmarshal(said, &rows), "%.300s", said)
-	all := map[string]image.PodVerdict{}
+	all := map[string]model.PodVerdict{}
 	for _, row := range rows {
 		all[row.Namespace+"/"+row.Name] = row
 	}
@@ -86,7 +86,7 @@ func (w *world) compare(ctx context.Context, others []planned) {
 	eventually(t, 3*time.Minute, "a reason for every pod that is not scanned", func() bool {
 		rows := w.podsByCommand()
 		for _, p := range others {
-			if rows[p.key()].Status != image.StatusFailed {
+			if rows[p.key()].Status != model.StatusFailed {
 				return false
 			}
 		}
@@ -107,9 +107,9 @@ func (w *world) compare(ctx context.Context, others []planned) {
 	for key, pod := range pods {
 		row, there := rows[key]
 		require.True(t, there, key)
-		if row.Status != image.StatusComplete {
+		if row.Status != model.StatusComplete {
 			require.NotContains(t, scanned, key)
-			require.Equal(t, image.OverallUnknown, row.OverallStatus, key)
+			require.Equal(t, model.OverallUnknown, row.OverallStatus, key)
 			require.NotEmpty(t, reasonsOf(row), key)
 			require.Equal(t, unscanned, marked(pod), key)
 			continue
@@ -121,7 +121,7 @@ func (w *world) compare(ctx context.Context, others []planned) {
 }
 
 // reasonsOf are why containers have no verdict.
-func reasonsOf(row image.PodVerdict) []string {
+func reasonsOf(row model.PodVerdict) []string {
 	var all []string
 	for _, c := range row.Containers {
 		if c.Image.Failure != nil && c.Image.Failure.Reason != "" {

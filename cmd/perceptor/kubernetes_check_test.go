@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/kubetest"
+	"github.com/perceptor/perceptor/model"
 )
 
 // report is how the join stands, by what the API server, the hub and the API say.
@@ -64,15 +64,15 @@ func (w *world) podsInCluster(ctx context.Context) (map[string]inCluster, error)
 }
 
 // rows asks Perceptor's API for the join of the whole cluster.
-func (w *world) rows(ctx context.Context) ([]image.PodVerdict, error) {
-	var all []image.PodVerdict
+func (w *world) rows(ctx context.Context) ([]model.PodVerdict, error) {
+	var all []model.PodVerdict
 	for cursor := ""; ; {
 		query := url.Values{"cluster": {clusterName}, "limit": {"100"}}
 		if cursor != "" {
 			query.Set("cursor", cursor)
 		}
 		var page struct {
-			Pods []image.PodVerdict `json:"pods"`
+			Pods []model.PodVerdict `json:"pods"`
 			Next string             `json:"next"`
 		}
 		if err := w.askAPI(ctx, "/api/v1/pods?"+query.Encode(), &page); err != nil {
@@ -93,19 +93,19 @@ func (w *world) askAPI(ctx context.Context, path string, into any) error {
 // expected is what must be said of a pod.
 type expected struct {
 	containers      []expectedContainer
-	overall         image.OverallStatus
+	overall         model.OverallStatus
 	violations, bad int
 }
 
 type expectedContainer struct {
 	name, repository string
-	digest           image.Digest
+	digest           model.Digest
 	judgement
 }
 
 // expect adds up what the hub says of a pod's containers, the main ones first.
-func expect(p planned, judged map[image.Digest]judgement) expected {
-	e := expected{overall: image.NotInViolation}
+func expect(p planned, judged map[model.Digest]judgement) expected {
+	e := expected{overall: model.NotInViolation}
 	for _, kind := range [][]kubetest.Kind{{kubetest.Main}, {kubetest.Init, kubetest.Sidecar}, {kubetest.Ephemeral}} {
 		for _, c := range p.Containers {
 			if !slices.Contains(kind, c.Kind) {
@@ -140,14 +140,14 @@ func (w *world) check(ctx context.Context) (report, error) {
 	if err != nil {
 		return r, err
 	}
-	byUID := map[string]image.PodVerdict{}
+	byUID := map[string]model.PodVerdict{}
 	for _, row := range rows {
 		byUID[row.UID] = row
 	}
 	if len(byUID) != len(rows) {
 		r.complain("%d rows of %d pods", len(rows), len(byUID))
 	}
-	images := map[image.Digest]bool{}
+	images := map[model.Digest]bool{}
 	for key, p := range alive {
 		pod, there := pods[key]
 		if !there {
@@ -184,14 +184,14 @@ func (w *world) check(ctx context.Context) (report, error) {
 }
 
 // judgements are what the hub says of every image that pods run; each must have been scanned exactly once.
-func (w *world) judgements(ctx context.Context, pods []planned, r *report) (map[image.Digest]judgement, error) {
+func (w *world) judgements(ctx context.Context, pods []planned, r *report) (map[model.Digest]judgement, error) {
 	counted := w.stats(w.t)
 	r.scans = counted.ScansSucceeded
 	hub, err := w.readHub(ctx)
 	if err != nil {
 		return nil, err
 	}
-	judged := map[image.Digest]judgement{}
+	judged := map[model.Digest]judgement{}
 	for _, digest := range digestsOf(pods) {
 		if n := counted.ScansByName[digest.Hex()]; n != 1 {
 			r.complain("%s: %d successful scans", digest, n)
@@ -205,10 +205,10 @@ func (w *world) judgements(ctx context.Context, pods []planned, r *report) (map[
 }
 
 // checkRow compares a row of the join with what must be there.
-func (r *report) checkRow(key string, row image.PodVerdict, e expected) bool {
+func (r *report) checkRow(key string, row model.PodVerdict, e expected) bool {
 	before := r.faults
 	bad := row.Vulnerabilities.Critical + row.Vulnerabilities.High
-	if row.Status != image.StatusComplete || row.OverallStatus != e.overall || row.PolicyViolations != e.violations || bad != e.bad {
+	if row.Status != model.StatusComplete || row.OverallStatus != e.overall || row.PolicyViolations != e.violations || bad != e.bad {
 		r.complain("%s: the join says %s, %s, %d violations, %d vulnerabilities; want %s, %d, %d", key,
 			row.Status, row.OverallStatus, row.PolicyViolations, bad, e.overall, e.violations, e.bad)
 	}
@@ -216,7 +216,7 @@ func (r *report) checkRow(key string, row image.PodVerdict, e expected) bool {
 		r.complain("%s: the join has %d containers; want %d", key, len(row.Containers), len(e.containers))
 		return false
 	}
-	byName := map[string]image.ContainerVerdict{}
+	byName := map[string]model.ContainerVerdict{}
 	for _, c := range row.Containers {
 		byName[c.Name] = c
 	}

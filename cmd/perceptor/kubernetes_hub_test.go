@@ -10,12 +10,12 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // judgement is what the hub says of one image, read by the test itself.
 type judgement struct {
-	overall         image.OverallStatus
+	overall         model.OverallStatus
 	violations      int
 	vulnerabilities map[string]int
 	// components is where a person reads the components.
@@ -42,7 +42,7 @@ func (d *dev) readHub(ctx context.Context) (*hubReader, error) {
 }
 
 // judge reads what the hub says of the scan with the digest's name.
-func (r *hubReader) judge(ctx context.Context, digest image.Digest) (judgement, error) {
+func (r *hubReader) judge(ctx context.Context, digest model.Digest) (judgement, error) {
 	var locations struct {
 		Items []struct {
 			Name                 string `json:"name"`
@@ -58,7 +58,7 @@ func (r *hubReader) judge(ctx context.Context, digest image.Digest) (judgement, 
 	}
 	version := locations.Items[0].MappedProjectVersion
 	var policy struct {
-		OverallStatus                image.OverallStatus `json:"overallStatus"`
+		OverallStatus                model.OverallStatus `json:"overallStatus"`
 		ComponentVersionStatusCounts []struct {
 			Name  string `json:"name"`
 			Value int    `json:"value"`

@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // contents are what images of the tests hold: packages of Python, some of which the hub's sample of records knows as vulnerable.
@@ -38,9 +38,9 @@ type stored struct {
 	// repository and tag without and with which a pod names it.
 	repository, tag string
 	// index is the digest of the index; empty for an image of one platform.
-	index image.Digest
+	index model.Digest
 	// manifests and configs are what it is made of, by architecture.
-	manifests, configs map[string]image.Digest
+	manifests, configs map[string]model.Digest
 }
 
 func (s stored) reference() string { return s.repository + ":" + s.tag }
@@ -52,7 +52,7 @@ func storeImages(t testing.TB, registry string, number int) []stored {
 	for i := range number {
 		s := stored{
 			repository: fmt.Sprintf("%s/team-%d/app-%d", registry, i%4, i), tag: fmt.Sprintf("1.%d", i),
-			manifests: map[string]image.Digest{}, configs: map[string]image.Digest{},
+			manifests: map[string]model.Digest{}, configs: map[string]model.Digest{},
 		}
 		reference, err := name.ParseReference(s.reference())
 		require.NoError(t, err)
@@ -93,7 +93,7 @@ func (s stored) build(t testing.TB, content int, architecture string) v1.Image {
 	s.manifests[architecture] = digestOf(t, made)
 	sum, err := made.ConfigName()
 	require.NoError(t, err)
-	s.configs[architecture] = image.Digest(sum.String())
+	s.configs[architecture] = model.Digest(sum.String())
 	return made
 }
 
@@ -120,11 +120,11 @@ func pythonLayer(t testing.TB, marker string, packages map[string]string) []byte
 	return out.Bytes()
 }
 
-func digestOf(t testing.TB, made interface{ Digest() (v1.Hash, error) }) image.Digest {
+func digestOf(t testing.TB, made interface{ Digest() (v1.Hash, error) }) model.Digest {
 	t.Helper()
 	sum, err := made.Digest()
 	require.NoError(t, err)
-	digest, err := image.ParseDigest(sum.String())
+	digest, err := model.ParseDigest(sum.String())
 	require.NoError(t, err)
 	return digest
 }
@@ -164,7 +164,7 @@ var forms = []form{
 }
 
 // top is the digest a pull by tag ends at: the index where there is one.
-func (s stored) top(architecture string) image.Digest {
+func (s stored) top(architecture string) model.Digest {
 	if s.index != "" {
 		return s.index
 	}

@@ -9,12 +9,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // marks is what a pod's labels say of the pod.
 type marks struct {
-	overall         image.OverallStatus
+	overall         model.OverallStatus
 	violations, bad int
 }
 
@@ -27,7 +27,7 @@ func marked(pod inCluster) marks {
 		}
 		return n
 	}
-	return marks{image.OverallStatus(pod.Metadata.Labels["pod.overall-status"]), number("pod.policy-violations"), number("pod.vulnerabilities")}
+	return marks{model.OverallStatus(pod.Metadata.Labels["pod.overall-status"]), number("pod.policy-violations"), number("pod.vulnerabilities")}
 }
 
 // qualities are the endings of annotations that hold JSON, with what is counted in it.
@@ -93,14 +93,14 @@ func (r *report) checkQuality(what, text string, words struct{ description, labe
 // marks are the labels and annotations a pod must have, and the counts in those annotations that hold JSON.
 func (e expected) marks() (labels, annotations map[string]string, counts map[string]int) {
 	labels, annotations, counts = map[string]string{}, map[string]string{}, map[string]int{}
-	original := func(prefix string, overall image.OverallStatus, violations, bad int) {
+	original := func(prefix string, overall model.OverallStatus, violations, bad int) {
 		for _, both := range []map[string]string{labels, annotations} {
 			both[prefix+"overall-status"] = string(overall)
 			both[prefix+"policy-violations"], both[prefix+"vulnerabilities"] = strconv.Itoa(violations), strconv.Itoa(bad)
 		}
 		annotations[prefix+"scanner-version"], annotations[prefix+"server-version"] = "", ""
 	}
-	opsSight := func(prefix, quality string, overall image.OverallStatus, violations, bad int) {
+	opsSight := func(prefix, quality string, overall model.OverallStatus, violations, bad int) {
 		labels[prefix+"overall-status"] = string(overall)
 		labels[prefix+"policy-violations"], labels[prefix+"has-policy-violations"] = strconv.Itoa(violations), strconv.FormatBool(violations > 0)
 		labels[prefix+"vulnerabilities"], labels[prefix+"has-vulnerabilities"] = strconv.Itoa(bad), strconv.FormatBool(bad > 0)

@@ -7,15 +7,15 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/kubetest"
+	"github.com/perceptor/perceptor/model"
 )
 
 // planned is a pod of the test and what must become of it.
 type planned struct {
 	kubetest.Pod
 	// runs are the manifests its containers run, by container.
-	runs map[string]image.Digest
+	runs map[string]model.Digest
 	// later are containers that are created only after the pod.
 	later bool
 	// doomed pods are deleted while the perceiver is dead; doomed ones without a reason of their own go with their namespace.
@@ -60,7 +60,7 @@ func planDoomed(images []stored, pods, namespaces, doomedNamespaces int) []plann
 }
 
 func planPod(images []stored, i int, namespace, name string) planned {
-	p := planned{runs: map[string]image.Digest{}, later: i%7 == 0}
+	p := planned{runs: map[string]model.Digest{}, later: i%7 == 0}
 	p.Namespace, p.Name, p.Labels = namespace, name, map[string]string{"app": name}
 	node := nodes[i%len(nodes)]
 	p.Node = node.Name
@@ -96,8 +96,8 @@ func (p planned) waiting() kubetest.Pod {
 }
 
 // digestsOf are the manifests that pods run, each once.
-func digestsOf(pods []planned) []image.Digest {
-	all := map[image.Digest]bool{}
+func digestsOf(pods []planned) []model.Digest {
+	all := map[model.Digest]bool{}
 	for _, p := range pods {
 		for _, digest := range p.runs {
 			all[digest] = true

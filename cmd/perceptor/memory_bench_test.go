@@ -23,7 +23,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const mib = 1 << 20
@@ -104,7 +104,7 @@ func (p *process) memory(b *testing.B, key string) int64 {
 }
 
 // pushLarge makes an image of random layers without ever holding one.
-func (d *dev) pushLarge(b *testing.B, turn, layers, mibEach int) (string, image.Digest) {
+func (d *dev) pushLarge(b *testing.B, turn, layers, mibEach int) (string, model.Digest) {
 	b.Helper()
 	made, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers"}})
 	require.NoError(b, err)
@@ -118,7 +118,7 @@ func (d *dev) pushLarge(b *testing.B, turn, layers, mibEach int) (string, image.
 	require.NoError(b, remote.Write(reference, made))
 	sum, err := made.Digest()
 	require.NoError(b, err)
-	digest, err := image.ParseDigest(sum.String())
+	digest, err := model.ParseDigest(sum.String())
 	require.NoError(b, err)
 	return reference.String(), digest
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // TestPartitionedScanner cuts a scanner off from Temporal while it uploads; the hub and the registry it still reaches.
@@ -41,7 +41,7 @@ func TestPartitionedScanner(t *testing.T) {
 	worker(2, d.Temporal, "scan")
 	d.complete(t, digest, 4*time.Minute)
 	link.mend()
-	d.nothingLeft(t, []image.Digest{digest})
+	d.nothingLeft(t, []model.Digest{digest})
 }
 
 // link is a connection to a server that can be cut.

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perceptor/perceptor/cmd/internal/console"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 )
 
@@ -39,7 +39,7 @@ one with an image that is not scanned is UNKNOWN, and -o wide says why.`,
 			if limit < 1 {
 				return fmt.Errorf("limit is %d; want at least 1", limit)
 			}
-			filter.Status, filter.OverallStatus = image.ScanStatus(status), image.OverallStatus(strings.ToUpper(overall))
+			filter.Status, filter.OverallStatus = model.ScanStatus(status), model.OverallStatus(strings.ToUpper(overall))
 			return s.withStarter(func(st *starter.Starter) error {
 				pods, err := readPods(cmd.Context(), st, filter, limit)
 				if err != nil {
@@ -62,14 +62,14 @@ one with an image that is not scanned is UNKNOWN, and -o wide says why.`,
 
 // podList is what was read of the join.
 type podList struct {
-	rows    []image.PodVerdict
+	rows    []model.PodVerdict
 	refused int
 	more    bool
 }
 
 // readPods reads page after page, until there are no more or the limit is reached.
 func readPods(ctx context.Context, st *starter.Starter, f starter.JoinFilter, limit int) (podList, error) {
-	pods := podList{rows: []image.PodVerdict{}}
+	pods := podList{rows: []model.PodVerdict{}}
 	for {
 		f.Limit = limit - len(pods.rows)
 		page, err := st.Join(ctx, f)
@@ -131,7 +131,7 @@ func (l podList) wide(out io.Writer) {
 	t.Render()
 }
 
-func podName(r image.PodVerdict) string {
+func podName(r model.PodVerdict) string {
 	if r.Bare {
 		return "(image alone)"
 	}
@@ -139,7 +139,7 @@ func podName(r image.PodVerdict) string {
 }
 
 // severities are the counts that are not zero, worst first.
-func severities(c image.Counts) string {
+func severities(c model.Counts) string {
 	var parts []string
 	for _, each := range []struct {
 		name  string
@@ -152,7 +152,7 @@ func severities(c image.Counts) string {
 	return strings.Join(parts, ", ")
 }
 
-func whyNot(f *image.Failure) string {
+func whyNot(f *model.Failure) string {
 	if f == nil {
 		return ""
 	}

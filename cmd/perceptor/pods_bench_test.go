@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -80,21 +80,21 @@ type podsBench struct {
 	reports int64
 }
 
-func (w *podsBench) pod(namespace string, number, runs int) image.Pod {
+func (w *podsBench) pod(namespace string, number, runs int) model.Pod {
 	repository := w.many.Listener.Addr().String() + "/bench/many"
-	container := func(name string, i int) image.Container {
-		return image.Container{Name: name, Reference: fmt.Sprintf("%s:%d", repository, i), Digest: w.many.digests[i]}
+	container := func(name string, i int) model.Container {
+		return model.Container{Name: name, Reference: fmt.Sprintf("%s:%d", repository, i), Digest: w.many.digests[i]}
 	}
-	return image.Pod{
+	return model.Pod{
 		UID: fmt.Sprintf("%s-%08d-4f6c-11f1-9cc0-0242ac120002", namespace, number), Namespace: namespace, Name: fmt.Sprintf("deployment-%d-7f9c6b5d4-%05d", runs, number),
-		Platform: image.Platform{OS: "linux", Architecture: "amd64"}, Containers: []image.Container{container("app", runs), container("proxy", 0)},
+		Platform: model.Platform{OS: "linux", Architecture: "amd64"}, Containers: []model.Container{container("app", runs), container("proxy", 0)},
 	}
 }
 
 // cluster are the pods of the first snapshot: ten of each image, in different namespaces.
-func (w *podsBench) cluster(number int) []image.Pod {
+func (w *podsBench) cluster(number int) []model.Pod {
 	namespaces, images := number/benchPodsEach, len(w.many.digests)
-	var pods []image.Pod
+	var pods []model.Pod
 	for i := range number {
 		pods = append(pods, w.pod(fmt.Sprintf("namespace-%03d", i%namespaces), i, (i+i/images)%images))
 	}
@@ -102,24 +102,24 @@ func (w *podsBench) cluster(number int) []image.Pod {
 }
 
 // crowd are the pods of one large namespace.
-func (w *podsBench) crowd(number int) []image.Pod {
-	var pods []image.Pod
+func (w *podsBench) crowd(number int) []model.Pod {
+	var pods []model.Pod
 	for i := range number {
 		pods = append(pods, w.pod("crowd", i, i/benchCrowdOf))
 	}
 	return pods
 }
 
-func (w *podsBench) report(b *testing.B, pods []image.Pod) {
+func (w *podsBench) report(b *testing.B, pods []model.Pod) {
 	b.Helper()
 	w.reports++
-	require.NoError(b, w.starter.Report(b.Context(), image.PodReport{
-		Cluster: "c", WriteBack: true, Snapshot: true, Version: image.Version{Epoch: 1, Counter: w.reports}, Pods: pods,
+	require.NoError(b, w.starter.Report(b.Context(), model.PodReport{
+		Cluster: "c", WriteBack: true, Snapshot: true, Version: model.Version{Epoch: 1, Counter: w.reports}, Pods: pods,
 	}))
 }
 
 // snapshot reports pods of which so many are new, and waits until each has its verdict.
-func (w *podsBench) snapshot(b *testing.B, what string, pods []image.Pod, added int) {
+func (w *podsBench) snapshot(b *testing.B, what string, pods []model.Pod, added int) {
 	b.Helper()
 	began, before, writes := time.Now(), w.ops.made.Load(), w.written.written()
 	w.report(b, pods)
@@ -128,12 +128,12 @@ func (w *podsBench) snapshot(b *testing.B, what string, pods []image.Pod, added 
 	b.ReportMetric(time.Since(began).Seconds(), what+"_s")
 	b.ReportMetric(float64(w.ops.made.Load()-before), what+"_ops")
 	for _, row := range w.read(b, 5000) {
-		require.Equal(b, image.StatusComplete, row.Status)
+		require.Equal(b, model.StatusComplete, row.Status)
 	}
 }
 
 // unchanged reports what is known already. Time enough passes for whatever that would start.
-func (w *podsBench) unchanged(b *testing.B, pods []image.Pod) {
+func (w *podsBench) unchanged(b *testing.B, pods []model.Pod) {
 	b.Helper()
 	w.settle(b)
 	before, writes, scans := w.ops.made.Load(), w.written.count(), len(w.hub.scans)
@@ -160,9 +160,9 @@ func (w *podsBench) settle(b *testing.B) {
 }
 
 // read reads the whole join.
-func (w *podsBench) read(b *testing.B, limit int) []image.PodVerdict {
+func (w *podsBench) read(b *testing.B, limit int) []model.PodVerdict {
 	b.Helper()
-	var rows []image.PodVerdict
+	var rows []model.PodVerdict
 	filter := starter.JoinFilter{Cluster: "c", Limit: limit}
 	for {
 		page, err := w.starter.Join(b.Context(), filter)

@@ -11,29 +11,29 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
 // labels stands in for a platform: it keeps what was last written onto each pod.
 type labels struct {
 	lock   sync.Mutex
-	pods   map[string]image.PodVerdict
+	pods   map[string]model.PodVerdict
 	writes int
 }
 
-func (l *labels) Write(_ context.Context, rows []image.PodVerdict) (image.WriteResult, error) {
+func (l *labels) Write(_ context.Context, rows []model.PodVerdict) (model.WriteResult, error) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	for _, row := range rows {
 		l.pods[row.UID] = row
 		l.writes++
 	}
-	return image.WriteResult{Written: len(rows)}, nil
+	return model.WriteResult{Written: len(rows)}, nil
 }
 
 // of is what stands on a pod.
-func (l *labels) of(uid string) image.PodVerdict {
+func (l *labels) of(uid string) model.PodVerdict {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	return l.pods[uid]
@@ -55,7 +55,7 @@ func (l *labels) count() int {
 // perceiver serves the queue of a cluster, as a perceiver's process does.
 func (d *dev) perceiver(t testing.TB, cluster string) *labels {
 	t.Helper()
-	written := &labels{pods: map[string]image.PodVerdict{}}
+	written := &labels{pods: map[string]model.PodVerdict{}}
 	w := worker.New(d.client, workflows.PerceiverQueue(cluster), worker.Options{DisableWorkflowWorker: true})
 	w.RegisterActivity(activities.NewPerceiverSteps(d.starter, written))
 	require.NoError(t, w.Start())
@@ -64,9 +64,9 @@ func (d *dev) perceiver(t testing.TB, cluster string) *labels {
 }
 
 // running is a pod that runs an image, under its manifest's digest or another form.
-func running(namespace, name, reference string, reported image.Digest) image.Pod {
-	return image.Pod{
-		UID: "uid-" + namespace + "-" + name, Namespace: namespace, Name: name, Platform: image.Platform{OS: "linux", Architecture: "amd64"},
-		Containers: []image.Container{{Name: "main", Reference: reference, Digest: reported}},
+func running(namespace, name, reference string, reported model.Digest) model.Pod {
+	return model.Pod{
+		UID: "uid-" + namespace + "-" + name, Namespace: namespace, Name: name, Platform: model.Platform{OS: "linux", Architecture: "amd64"},
+		Containers: []model.Container{{Name: "main", Reference: reference, Digest: reported}},
 	}
 }

@@ -14,7 +14,7 @@ import (
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -87,7 +87,7 @@ func TestAHubThatIsDownIsLeftAlone(t *testing.T) {
 	before := d.failed(t)
 	time.Sleep(10 * time.Second)
 	require.LessOrEqual(t, d.failed(t)-before, 4, "a probe or two, and no poll")
-	_, _, err := d.starter.Findings(t.Context(), image.Verdict{Hub: "builtin"})
+	_, _, err := d.starter.Findings(t.Context(), model.Verdict{Hub: "builtin"})
 	require.ErrorContains(t, err, "the hub has not answered since", "a person is told why nobody takes the question")
 	d.faults(t, `{}`)
 	eventually(t, time.Minute, "the queue to be open", func() bool { return d.rate(t, "builtin").GetRateLimit() == nil })

@@ -13,7 +13,7 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -27,7 +27,7 @@ func TestRecordHistories(t *testing.T) {
 	reference, first := d.push(t, "record/first", 1<<20)
 	d.observe(t, reference, first)
 	d.complete(t, first, time.Minute)
-	require.NoError(t, d.starter.Rescan(t.Context(), first, workflows.Rescan{Reason: "record", Class: workflows.ClassPerson}))
+	require.NoError(t, d.starter.Rescan(t.Context(), first, workflows.Rescan{Reason: "record", Priority: workflows.PriorityInteractive}))
 	time.Sleep(time.Second)
 	d.complete(t, first, time.Minute)
 	d.record(t, directory, "scan_image_rescan.json", workflows.ScanImageID(first))
@@ -58,18 +58,18 @@ func TestRecordInventoryHistories(t *testing.T) {
 	written := d.perceiver(t, "c")
 	app, appDigest := d.push(t, "record/app", 1<<20)
 	base, baseDigest := d.push(t, "record/base", 1<<20)
-	r := image.PodReport{Cluster: "c", WriteBack: true, Version: image.Version{Epoch: 1, Counter: 1}, Pods: []image.Pod{
+	r := model.PodReport{Cluster: "c", WriteBack: true, Version: model.Version{Epoch: 1, Counter: 1}, Pods: []model.Pod{
 		running("n", "a", app, appDigest), running("n", "b", app, ""), running("n", "lost", d.Registry+"/record/none:1", ""), running("other", "a", base, baseDigest),
 	}}
 	require.NoError(t, d.starter.Report(t.Context(), r))
 	eventually(t, 2*time.Minute, "the verdicts", func() bool { return written.count() >= 3 })
 	r.Version.Counter, r.Snapshot = 2, true
-	r.Pods = []image.Pod{running("n", "a", app, appDigest), running("n", "c", base, baseDigest)}
+	r.Pods = []model.Pod{running("n", "a", app, appDigest), running("n", "c", base, baseDigest)}
 	require.NoError(t, d.starter.Report(t.Context(), r))
 	eventually(t, time.Minute, "the verdict on a new pod", func() bool { return written.of("uid-n-c").UID != "" })
 	// The second word to the cluster comes after half a minute, the second try of what cannot be resolved after one.
 	time.Sleep(70 * time.Second)
-	gone := image.PodReport{Cluster: "c", Version: image.Version{Epoch: 1, Counter: 3}, Gone: []image.PodKey{running("n", "a", app, "").Key()}}
+	gone := model.PodReport{Cluster: "c", Version: model.Version{Epoch: 1, Counter: 3}, Gone: []model.PodKey{running("n", "a", app, "").Key()}}
 	require.NoError(t, d.starter.Report(t.Context(), gone))
 	time.Sleep(2 * time.Second)
 	require.NoError(t, d.starter.ForgetCluster(t.Context(), "c"))

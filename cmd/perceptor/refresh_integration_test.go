@@ -13,7 +13,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -33,7 +33,7 @@ func TestVerdictsFollowTheHub(t *testing.T) {
 	other, _ := d.pushImage(t, "refresh/sound", plain(t, "sound"))
 	result, code := d.scan(t, reference)
 	require.Equal(t, exitOK, code)
-	require.Equal(t, image.NotInViolation, result.OverallStatus)
+	require.Equal(t, model.NotInViolation, result.OverallStatus)
 	_, code = d.scan(t, other)
 	require.Equal(t, exitOK, code)
 	require.Equal(t, 2, d.stats(t).UploadsAccepted)
@@ -47,7 +47,7 @@ func TestVerdictsFollowTheHub(t *testing.T) {
 	require.Equal(t, 1, second.Read, "the other image did not change: %+v", second)
 	require.Equal(t, 1, second.Told)
 	eventually(t, 30*time.Second, "the list to show the new verdict", func() bool {
-		return d.listed(t, reference).OverallStatus == image.InViolation
+		return d.listed(t, reference).OverallStatus == model.InViolation
 	})
 	after := d.verdict(t, result.Digest)
 	require.Equal(t, before.ScanStarted, after.ScanStarted)
@@ -59,18 +59,18 @@ func TestVerdictsFollowTheHub(t *testing.T) {
 	d.deleteAtHub(t, after.VersionURL)
 	third, _ := d.refresh(t)
 	require.Equal(t, 1, third.Gone, "%+v", third)
-	require.Equal(t, image.InViolation, d.verdict(t, result.Digest).OverallStatus, "the old verdict stays until the new one is there")
+	require.Equal(t, model.InViolation, d.verdict(t, result.Digest).OverallStatus, "the old verdict stays until the new one is there")
 	// For a minute the hub may just not have joined the old scan with its version yet.
 	eventually(t, 3*time.Minute, "a verdict of the new scan", func() bool {
 		v := d.verdict(t, result.Digest)
-		return v.VersionURL != after.VersionURL && v.OverallStatus == image.InViolation
+		return v.VersionURL != after.VersionURL && v.OverallStatus == model.InViolation
 	})
 	require.Equal(t, 3, d.stats(t).UploadsAccepted)
 	idle, _ = d.refresh(t)
 	require.Zero(t, idle.Gone)
 }
 
-func (d *dev) verdict(t *testing.T, digest image.Digest) image.Verdict {
+func (d *dev) verdict(t *testing.T, digest model.Digest) model.Verdict {
 	t.Helper()
 	view, err := d.starter.Image(t.Context(), digest)
 	require.NoError(t, err)

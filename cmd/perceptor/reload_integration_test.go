@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // TestHubsAreReloaded changes the list of hubs of a worker that runs: a hub is added, a wrong list is not taken, a hub is removed.
@@ -45,7 +45,7 @@ func TestHubsAreReloaded(t *testing.T) {
 		reference, digest := d.push(t, repository, 1<<10)
 		d.observe(t, reference, digest)
 		view := d.complete(t, digest, time.Minute)
-		require.Equal(t, image.StatusComplete, view.Status)
+		require.Equal(t, model.StatusComplete, view.Status)
 		return view.Verdicts[0].Hub
 	}
 

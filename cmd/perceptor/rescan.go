@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -19,8 +19,8 @@ func newRescan(s *shared) *cobra.Command {
 		Example: "  perceptor rescan --reason 'new scan client' sha256:...",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.forImages(cmd, domain, args, "will be scanned again", func(st *starter.Starter, d image.Digest) error {
-				return st.Rescan(cmd.Context(), d, workflows.Rescan{Reason: reason, Class: workflows.ClassPerson})
+			return s.forImages(cmd, domain, args, "will be scanned again", func(st *starter.Starter, d model.Digest) error {
+				return st.Rescan(cmd.Context(), d, workflows.Rescan{Reason: reason, Priority: workflows.PriorityInteractive})
 			})
 		},
 	}
@@ -30,7 +30,7 @@ func newRescan(s *shared) *cobra.Command {
 }
 
 // forImages does something with each image that was named, and says what becomes of it; the first failure ends it.
-func (s *shared) forImages(cmd *cobra.Command, domain string, names []string, becomes string, do func(*starter.Starter, image.Digest) error) error {
+func (s *shared) forImages(cmd *cobra.Command, domain string, names []string, becomes string, do func(*starter.Starter, model.Digest) error) error {
 	return s.withStarter(func(st *starter.Starter) error {
 		for _, text := range names {
 			d, err := digestOf(cmd.Context(), st, domain, text)

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // lastLine is what scripts read of perceptor-dev --until-scanned.
@@ -101,14 +101,14 @@ func (d *dev) vulnerableSample(t *testing.T) {
 	reference := d.Registry + "/samples/vulnerable:1"
 	result, code := d.scan(t, reference, "--fail-on", "high")
 	require.Equal(t, exitFindings, code)
-	require.Equal(t, image.InViolation, result.OverallStatus)
-	found := map[string]image.Finding{}
+	require.Equal(t, model.InViolation, result.OverallStatus)
+	found := map[string]model.Finding{}
 	for _, f := range result.Findings {
 		found[f.ID] = f
 	}
 	for id, fixed := range map[string]string{"CVE-2022-32149": "0.3.8", "CVE-2021-38561": "0.3.7"} {
 		require.Contains(t, found, id)
-		require.Equal(t, image.SeverityHigh, found[id].Severity)
+		require.Equal(t, model.SeverityHigh, found[id].Severity)
 		require.Equal(t, "golang.org/x/text", found[id].Package)
 		require.Equal(t, "v0.3.5", found[id].Version)
 		require.Equal(t, fixed, strings.TrimPrefix(found[id].Fixed, "v"), id)
@@ -124,7 +124,7 @@ func (d *dev) vulnerableSample(t *testing.T) {
 func (d *dev) patchedSample(t *testing.T) {
 	result, code := d.scan(t, d.Registry+"/samples/patched:1", "--fail-on", "low")
 	require.Equal(t, exitOK, code)
-	require.Equal(t, image.NotInViolation, result.OverallStatus)
+	require.Equal(t, model.NotInViolation, result.OverallStatus)
 	require.Empty(t, result.Findings)
 	require.NotZero(t, result.Verdicts[0].Components, "something was looked at")
 }
@@ -132,7 +132,7 @@ func (d *dev) patchedSample(t *testing.T) {
 func (d *dev) missingSample(t *testing.T) {
 	result, code := d.scan(t, d.Registry+"/samples/missing:1", "--fail-on", "low")
 	require.Equal(t, exitTrouble, code)
-	require.Equal(t, image.NotFound, result.Class)
+	require.Equal(t, model.NotFound, result.Class)
 	require.Contains(t, result.Error, "the registry has no such image")
 }
 

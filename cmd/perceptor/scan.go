@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perceptor/perceptor/cmd/internal/console"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -97,7 +97,7 @@ func write(cmd *cobra.Command, output string, results []console.Result) error {
 }
 
 // outcome is the exit status: an image that could not be scanned weighs more than any finding.
-func outcome(results []console.Result, bar image.Severity) error {
+func outcome(results []console.Result, bar model.Severity) error {
 	for _, r := range results {
 		if !r.Scanned() {
 			return fmt.Errorf("%s could not be scanned: %s", r.Reference, r.Error)
@@ -109,24 +109,24 @@ func outcome(results []console.Result, bar image.Severity) error {
 	return nil
 }
 
-func parseSeverity(s string) (image.Severity, error) {
-	severity := image.Severity(strings.ToUpper(s))
-	if s != "" && !slices.Contains(image.Severities, severity) {
+func parseSeverity(s string) (model.Severity, error) {
+	severity := model.Severity(strings.ToUpper(s))
+	if s != "" && !slices.Contains(model.Severities, severity) {
 		return "", fmt.Errorf("severity %q: want critical, high, medium, low or unrated", s)
 	}
 	return severity, nil
 }
 
 // parsePlatform reads "os/architecture[/variant]".
-func parsePlatform(s string) (image.Platform, error) {
+func parsePlatform(s string) (model.Platform, error) {
 	if s == "" {
-		return image.Platform{}, nil
+		return model.Platform{}, nil
 	}
 	parts := strings.Split(s, "/")
 	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
-		return image.Platform{}, fmt.Errorf("platform %q: want OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64", s)
+		return model.Platform{}, fmt.Errorf("platform %q: want OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64", s)
 	}
-	p := image.Platform{OS: parts[0], Architecture: parts[1]}
+	p := model.Platform{OS: parts[0], Architecture: parts[1]}
 	if len(parts) == 3 {
 		p.Variant = parts[2]
 	}

@@ -20,9 +20,9 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/berth"
 	"github.com/perceptor/perceptor/internal/config"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/internal/workspace"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workers"
 	"github.com/perceptor/perceptor/workflows"
@@ -89,7 +89,7 @@ type quickScans struct {
 	client  client.Client
 	starter *starter.Starter
 	hub     *instantHub
-	digests []image.Digest
+	digests []model.Digest
 	started int
 }
 
@@ -108,7 +108,7 @@ func startQuickScans(b *testing.B, d *dev, dial ...grpc.DialOption) *quickScans 
 	hubs := activities.HubMap{"instant": s.hub}
 	settings := workers.Settings{Config: conf, Roles: workers.AllRoles, Client: c, Namespace: client.DefaultNamespace, Logger: quiet}
 	app := fxtest.New(b, workers.Module(settings), fx.NopLogger, fx.Replace(fx.Annotate(hubs, fx.As(new(activities.Hubs)))),
-		fx.Decorate(func(y *berth.Yard) *activities.ScannerSteps {
+		fx.Decorate(func(y *workspace.Pool) *activities.ScannerSteps {
 			return activities.NewScannerSteps(noPull{}, s.hub, y, hubs)
 		}))
 	app.RequireStart()
@@ -124,17 +124,17 @@ func (s *quickScans) round(b *testing.B, number int) {
 	for range number {
 		s.started++
 		sum := sha256.Sum256(fmt.Append(nil, s.started))
-		digest := image.Digest("sha256:" + hex.EncodeToString(sum[:]))
+		digest := model.Digest("sha256:" + hex.EncodeToString(sum[:]))
 		s.digests = append(s.digests, digest)
 		group.Go(func() error { return s.scan(b, digest) })
 	}
 	require.NoError(b, group.Wait())
 }
 
-func (s *quickScans) scan(b *testing.B, digest image.Digest) error {
+func (s *quickScans) scan(b *testing.B, digest model.Digest) error {
 	judged := s.hub.expect(digest.Hex())
 	err := s.starter.Observe(b.Context(), digest, workflows.Observe{
-		Names: []image.Name{{Repository: "registry.example/bench", Tag: "1"}}, Class: workflows.ClassPod, Domain: workflows.DefaultDomain,
+		Names: []model.Name{{Repository: "registry.example/bench", Tag: "1"}}, Priority: workflows.PriorityPod, Domain: workflows.DefaultDomain,
 		Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "bench", Until: time.Now().Add(time.Hour)},
 	})
 	if err != nil {
@@ -146,7 +146,7 @@ func (s *quickScans) scan(b *testing.B, digest image.Digest) error {
 	case <-b.Context().Done():
 		return b.Context().Err()
 	}
-	var verdict image.Verdict
+	var verdict model.Verdict
 	return s.client.GetWorkflow(b.Context(), workflows.ScanImageID(digest), "").Get(b.Context(), &verdict)
 }
 
@@ -157,7 +157,7 @@ func (s *quickScans) reportEvents(b *testing.B, pool float64) {
 	for _, digest := range s.digests {
 		eventually(b, time.Minute, "the verdict of "+string(digest), func() bool {
 			view, err := s.starter.Image(b.Context(), digest)
-			return err == nil && view.Status == image.StatusComplete && !view.Scanning
+			return err == nil && view.Status == model.StatusComplete && !view.Scanning
 		})
 		scan += s.events(b, workflows.ScanImageID(digest), "")
 		images += s.events(b, workflows.ImageID(digest), "")

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // quota is a registry that answers so many requests a second and refuses all others, as public registries do.
@@ -58,7 +58,7 @@ func TestThrottlingRegistry(t *testing.T) {
 		http.Error(w, `{"errors":[{"code":"TOOMANYREQUESTS"}]}`, http.StatusTooManyRequests)
 	}))
 	t.Cleanup(server.Close)
-	var digests []image.Digest
+	var digests []model.Digest
 	for i := range 6 {
 		reference, digest := d.push(t, fmt.Sprintf("throttled/image-%d", i), 1<<10)
 		d.observe(t, server.Listener.Addr().String()+strings.TrimPrefix(reference, d.Registry), digest)

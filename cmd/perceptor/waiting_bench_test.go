@@ -28,7 +28,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -91,7 +91,7 @@ type manyImages struct {
 	*httptest.Server
 	layer   v1.Layer
 	numbers map[string]int
-	digests []image.Digest
+	digests []model.Digest
 }
 
 func startManyImages(b *testing.B, number int) *manyImages {
@@ -107,7 +107,7 @@ func startManyImages(b *testing.B, number int) *manyImages {
 		config, err := made.ConfigName()
 		require.NoError(b, err)
 		m.numbers[manifest.String()], m.numbers[config.String()] = i, i
-		m.digests = append(m.digests, image.Digest(manifest.String()))
+		m.digests = append(m.digests, model.Digest(manifest.String()))
 	}
 	m.Server = httptest.NewServer(m)
 	b.Cleanup(m.Close)
@@ -162,10 +162,10 @@ func (m *manyImages) find(at string) (body []byte, kind string, err error) {
 	return body, "application/octet-stream", err
 }
 
-func (m *manyImages) observe(ctx context.Context, e *bench, i int, class workflows.Class) error {
+func (m *manyImages) observe(ctx context.Context, e *bench, i int, priority workflows.Priority) error {
 	return e.starter.Observe(ctx, m.digests[i], workflows.Observe{
-		Names: []image.Name{{Repository: m.Listener.Addr().String() + "/bench/many", Tag: strconv.Itoa(i)}},
-		Class: class, Namespace: fmt.Sprintf("cluster/namespace-%d", i%20), Domain: workflows.DefaultDomain,
+		Names:    []model.Name{{Repository: m.Listener.Addr().String() + "/bench/many", Tag: strconv.Itoa(i)}},
+		Priority: priority, Namespace: fmt.Sprintf("cluster/namespace-%d", i%20), Domain: workflows.DefaultDomain,
 		Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "bench", Until: time.Now().Add(24 * time.Hour)},
 	})
 }
@@ -175,7 +175,7 @@ func (b *bench) observeMany(t *testing.B, many *manyImages, number int) {
 	var group errgroup.Group
 	group.SetLimit(observers)
 	for i := range number {
-		group.Go(func() error { return many.observe(t.Context(), b, i, workflows.ClassImage) })
+		group.Go(func() error { return many.observe(t.Context(), b, i, workflows.PriorityImage) })
 	}
 	require.NoError(t, group.Wait())
 }
@@ -231,7 +231,7 @@ func (b *bench) reportUrgent(t *testing.B, many *manyImages, i int) {
 	t.Helper()
 	urgent := many.digests[i]
 	began := time.Now()
-	require.NoError(t, many.observe(t.Context(), b, i, workflows.ClassPerson))
+	require.NoError(t, many.observe(t.Context(), b, i, workflows.PriorityInteractive))
 	b.complete(t, urgent, 10*time.Minute)
 	t.ReportMetric(time.Since(began).Seconds(), "s_urgent")
 	turn := b.steps(t, urgent)["PullImage"]

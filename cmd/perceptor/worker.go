@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perceptor/perceptor/cmd/internal/devdir"
-	"github.com/perceptor/perceptor/internal/berth"
+	"github.com/perceptor/perceptor/internal/workspace"
 	"github.com/perceptor/perceptor/workers"
 )
 
@@ -91,7 +91,7 @@ func (s *shared) freeDirectory() (string, error) {
 	}
 	for i := range scannersAtMost {
 		directory := filepath.Join(base, "scanners", strconv.Itoa(i+1))
-		free, err := berth.Unused(directory)
+		free, err := workspace.Unused(directory)
 		if err != nil {
 			return "", err
 		}

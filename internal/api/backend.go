@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Backend is what the API stands on. Every method that changes something returns when the change is durable, not before.
@@ -19,7 +19,7 @@ type Backend interface {
 
 // Reporter takes what perceivers say.
 type Reporter interface {
-	Report(ctx context.Context, r image.PodReport) error
+	Report(ctx context.Context, r model.PodReport) error
 }
 
 // Joiner knows which pods there are and what is known of their images.
@@ -34,8 +34,8 @@ type Joiner interface {
 // PodQuery asks for rows of the join; empty fields do not narrow them.
 type PodQuery struct {
 	Cluster, Namespace string
-	Status             image.ScanStatus
-	OverallStatus      image.OverallStatus
+	Status             model.ScanStatus
+	OverallStatus      model.OverallStatus
 	// Image is a part of a container's reference, or a digest.
 	Image string
 	// After is the Next of the page before.
@@ -45,7 +45,7 @@ type PodQuery struct {
 
 // PodPage is a page of the join.
 type PodPage struct {
-	Pods []image.PodVerdict `json:"pods" nullable:"false"`
+	Pods []model.PodVerdict `json:"pods" nullable:"false"`
 	// Next asks for the page after this one; empty when this is the last.
 	Next string `json:"next,omitempty" doc:"The cursor of the next page; absent on the last."`
 	// Refused is how many pods the namespaces of this page have beyond what can be kept: they are in no page.
@@ -77,21 +77,21 @@ type Namespace struct {
 type Images interface {
 	Images(ctx context.Context, q ImageQuery) (ImagePage, error)
 	// Image is a failure of class not-found for one nobody refers to.
-	Image(ctx context.Context, d image.Digest) (Image, error)
+	Image(ctx context.Context, d model.Digest) (Image, error)
 	// Findings reads from the hub of one verdict of the image.
-	Findings(ctx context.Context, d image.Digest, hub string) (Findings, error)
+	Findings(ctx context.Context, d model.Digest, hub string) (Findings, error)
 	// Scan resolves a reference and has what it names scanned.
 	Scan(ctx context.Context, r ScanRequest) (ScanAccepted, error)
-	Rescan(ctx context.Context, d image.Digest, reason string) error
+	Rescan(ctx context.Context, d model.Digest, reason string) error
 	// CountImages counts images in a scan status, as Images lists them.
-	CountImages(ctx context.Context, status image.ScanStatus) (int64, error)
+	CountImages(ctx context.Context, status model.ScanStatus) (int64, error)
 }
 
 // ImageQuery asks for images; empty fields do not narrow them.
 type ImageQuery struct {
 	Repository    string
-	Status        image.ScanStatus
-	OverallStatus image.OverallStatus
+	Status        model.ScanStatus
+	OverallStatus model.OverallStatus
 	After         string
 	Limit         int
 }
@@ -104,23 +104,23 @@ type ImagePage struct {
 
 // ImageRow is one image in a list.
 type ImageRow struct {
-	Digest        image.Digest        `json:"digest"`
+	Digest        model.Digest        `json:"digest"`
 	Repository    string              `json:"repository"`
 	Hub           string              `json:"hub,omitempty"`
-	Status        image.ScanStatus    `json:"status"`
-	OverallStatus image.OverallStatus `json:"overallStatus"`
+	Status        model.ScanStatus    `json:"status"`
+	OverallStatus model.OverallStatus `json:"overallStatus"`
 	Since         time.Time           `json:"since"`
 }
 
 // Image is all that is known of one image.
 type Image struct {
-	Digest image.Digest `json:"digest"`
-	Names  []image.Name `json:"names" nullable:"false"`
+	Digest model.Digest `json:"digest"`
+	Names  []model.Name `json:"names" nullable:"false"`
 	// Status is Complete once there is a verdict, also while a rescan is under way.
-	Status        image.ScanStatus    `json:"status"`
-	OverallStatus image.OverallStatus `json:"overallStatus"`
-	Verdicts      []image.Verdict     `json:"verdicts,omitempty"`
-	Failure       *image.Failure      `json:"failure,omitempty" doc:"Why the last scan brought no verdict, and when the next one starts."`
+	Status        model.ScanStatus    `json:"status"`
+	OverallStatus model.OverallStatus `json:"overallStatus"`
+	Verdicts      []model.Verdict     `json:"verdicts,omitempty"`
+	Failure       *model.Failure      `json:"failure,omitempty" doc:"Why the last scan brought no verdict, and when the next one starts."`
 	Scanning      bool                `json:"scanning"`
 	// WaitingFor says what a scan under way is at, or waits for.
 	WaitingFor string `json:"waitingFor,omitempty"`
@@ -130,13 +130,13 @@ type Image struct {
 type Findings struct {
 	Hub      string          `json:"hub"`
 	Total    int             `json:"total"`
-	Findings []image.Finding `json:"findings" nullable:"false"`
+	Findings []model.Finding `json:"findings" nullable:"false"`
 }
 
 // ScanRequest asks for a scan in somebody's name.
 type ScanRequest struct {
 	Reference  string
-	Platform   image.Platform
+	Platform   model.Platform
 	Credential string
 	Domain     string
 	Rescan     bool
@@ -145,6 +145,6 @@ type ScanRequest struct {
 
 // ScanAccepted says what a reference names.
 type ScanAccepted struct {
-	Digest   image.Digest `json:"digest" doc:"The manifest that is scanned: ask for it by this digest."`
+	Digest   model.Digest `json:"digest" doc:"The manifest that is scanned: ask for it by this digest."`
 	Platform string       `json:"platform,omitempty"`
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Hubs knows what the hubs are given.
@@ -16,7 +16,7 @@ type Hubs interface {
 	// RetryHub lets a hub that is closed because it failed be asked again now.
 	RetryHub(ctx context.Context, hub string) error
 	// ResetLeases frees the lease of one image, or every stuck one when there is no digest.
-	ResetLeases(ctx context.Context, d image.Digest) ([]image.Digest, error)
+	ResetLeases(ctx context.Context, d model.Digest) ([]model.Digest, error)
 }
 
 // HubsView is every hub, what is out and who waits.
@@ -44,16 +44,16 @@ type Hub struct {
 	Paused     bool   `json:"paused,omitempty"`
 	Disabled   bool   `json:"disabled,omitempty"`
 	Removed    bool   `json:"removed,omitempty"`
-	// ClosedSince, Class, Reason and NextProbe say why the circuit breaker keeps scans away, and until when.
-	ClosedSince time.Time          `json:"closedSince,omitzero"`
-	Class       image.FailureClass `json:"class,omitempty"`
-	Reason      string             `json:"reason,omitempty"`
-	NextProbe   time.Time          `json:"nextProbe,omitzero"`
+	// TrippedSince, Class, Reason and NextProbe say why the circuit breaker keeps scans away, and until when.
+	TrippedSince time.Time          `json:"trippedSince,omitzero"`
+	Class        model.FailureClass `json:"class,omitempty"`
+	Reason       string             `json:"reason,omitempty"`
+	NextProbe    time.Time          `json:"nextProbe,omitzero"`
 }
 
 // Lease is one unit of a hub in use.
 type Lease struct {
-	Digest    image.Digest `json:"digest"`
+	Digest    model.Digest `json:"digest"`
 	Hub       string       `json:"hub"`
 	State     string       `json:"state"`
 	GrantedAt time.Time    `json:"grantedAt"`
@@ -61,7 +61,7 @@ type Lease struct {
 
 // Waiter is one scan in the queue.
 type Waiter struct {
-	Digest   image.Digest `json:"digest"`
+	Digest   model.Digest `json:"digest"`
 	Since    time.Time    `json:"since"`
 	WaitsFor string       `json:"waitsFor"`
 }

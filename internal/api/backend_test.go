@@ -11,15 +11,15 @@ import (
 	"time"
 
 	"github.com/perceptor/perceptor/internal/api"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // memory is a backend that keeps everything in memory, with the rules the workflows have.
 type memory struct {
 	lock     sync.Mutex
-	reports  []image.PodReport
-	pods     map[string]map[string]image.Pod // by cluster and UID
-	verdicts map[image.Digest]image.Summary
+	reports  []model.PodReport
+	pods     map[string]map[string]model.Pod // by cluster and UID
+	verdicts map[model.Digest]model.Summary
 	hubs     []api.Hub
 	asked    []string
 	// down is what every call answers while it is set.
@@ -28,12 +28,12 @@ type memory struct {
 
 func newMemory() *memory {
 	return &memory{
-		pods: map[string]map[string]image.Pod{}, verdicts: map[image.Digest]image.Summary{},
+		pods: map[string]map[string]model.Pod{}, verdicts: map[model.Digest]model.Summary{},
 		hubs: []api.Hub{{Name: "main", Limit: 2, Configured: 2}},
 	}
 }
 
-func (m *memory) Report(_ context.Context, r image.PodReport) error {
+func (m *memory) Report(_ context.Context, r model.PodReport) error {
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	if m.down != nil {
@@ -42,7 +42,7 @@ func (m *memory) Report(_ context.Context, r image.PodReport) error {
 	m.reports = append(m.reports, r)
 	pods := m.pods[r.Cluster]
 	if pods == nil {
-		pods = map[string]image.Pod{}
+		pods = map[string]model.Pod{}
 		m.pods[r.Cluster] = pods
 	}
 	if r.Snapshot {
@@ -66,13 +66,13 @@ func (m *memory) Report(_ context.Context, r image.PodReport) error {
 }
 
 // judge gives an image a verdict.
-func (m *memory) judge(s image.Summary) {
+func (m *memory) judge(s model.Summary) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	m.verdicts[s.Digest] = s
 }
 
-func (m *memory) last() image.PodReport {
+func (m *memory) last() model.PodReport {
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	return m.reports[len(m.reports)-1]
@@ -85,7 +85,7 @@ func (m *memory) Pods(_ context.Context, q api.PodQuery) (api.PodPage, error) {
 		return api.PodPage{}, m.down
 	}
 	m.asked = append(m.asked, "pods "+q.Cluster+" "+q.Namespace+" "+string(q.Status)+" "+string(q.OverallStatus)+" "+q.Image)
-	var rows []image.PodVerdict
+	var rows []model.PodVerdict
 	for cluster, pods := range m.pods {
 		if q.Cluster != "" && q.Cluster != cluster {
 			continue
@@ -97,7 +97,7 @@ func (m *memory) Pods(_ context.Context, q api.PodQuery) (api.PodPage, error) {
 			}
 		}
 	}
-	slices.SortFunc(rows, func(a, b image.PodVerdict) int {
+	slices.SortFunc(rows, func(a, b model.PodVerdict) int {
 		return cmp.Compare(a.Namespace+"/"+a.Name+a.UID, b.Namespace+"/"+b.Name+b.UID)
 	})
 	from, _ := strconv.Atoi(q.After)
@@ -109,16 +109,16 @@ func (m *memory) Pods(_ context.Context, q api.PodQuery) (api.PodPage, error) {
 	return page, nil
 }
 
-func (m *memory) join(cluster string, p image.Pod) image.PodVerdict {
-	containers := []image.ContainerVerdict{}
+func (m *memory) join(cluster string, p model.Pod) model.PodVerdict {
+	containers := []model.ContainerVerdict{}
 	for _, c := range p.Containers {
 		known, is := m.verdicts[c.Digest]
 		if !is {
-			known = image.Unscanned(c.Digest)
+			known = model.Unscanned(c.Digest)
 		}
-		containers = append(containers, image.ContainerVerdict{Name: c.Name, Reference: c.Reference, Reported: c.Digest, Image: known})
+		containers = append(containers, model.ContainerVerdict{Name: c.Name, Reference: c.Reference, Reported: c.Digest, Image: known})
 	}
-	return image.Join(cluster, p, containers)
+	return model.Join(cluster, p, containers)
 }
 
 func (m *memory) Clusters(context.Context) ([]api.Cluster, error) {
@@ -139,7 +139,7 @@ func (m *memory) Cluster(ctx context.Context, name string) (api.Cluster, error) 
 			return each, err
 		}
 	}
-	return api.Cluster{}, api.Failure{Class: image.NotFound, Reason: "no such cluster is known"}
+	return api.Cluster{}, api.Failure{Class: model.NotFound, Reason: "no such cluster is known"}
 }
 
 func (m *memory) ForgetCluster(_ context.Context, name string) error {
@@ -150,36 +150,36 @@ func (m *memory) Images(_ context.Context, q api.ImageQuery) (api.ImagePage, err
 	return api.ImagePage{}, m.note("images " + q.Repository + " " + string(q.Status))
 }
 
-func (m *memory) Image(_ context.Context, d image.Digest) (api.Image, error) {
+func (m *memory) Image(_ context.Context, d model.Digest) (api.Image, error) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	known, is := m.verdicts[d]
 	if !is {
-		return api.Image{}, api.Failure{Class: image.NotFound, Reason: "no such image is known"}
+		return api.Image{}, api.Failure{Class: model.NotFound, Reason: "no such image is known"}
 	}
 	return api.Image{Digest: d, Status: known.Status, OverallStatus: known.OverallStatus}, nil
 }
 
-func (m *memory) Findings(_ context.Context, _ image.Digest, hub string) (api.Findings, error) {
+func (m *memory) Findings(_ context.Context, _ model.Digest, hub string) (api.Findings, error) {
 	found := api.Findings{Hub: cmp.Or(hub, "main"), Total: 3}
 	for i := range 3 {
-		found.Findings = append(found.Findings, image.Finding{ID: "F-" + strconv.Itoa(i), Severity: image.SeverityHigh})
+		found.Findings = append(found.Findings, model.Finding{ID: "F-" + strconv.Itoa(i), Severity: model.SeverityHigh})
 	}
 	return found, m.note("findings " + hub)
 }
 
 func (m *memory) Scan(_ context.Context, r api.ScanRequest) (api.ScanAccepted, error) {
 	if strings.Contains(r.Reference, "missing") {
-		return api.ScanAccepted{}, api.Failure{Class: image.NotFound, Reason: "the registry knows no such image"}
+		return api.ScanAccepted{}, api.Failure{Class: model.NotFound, Reason: "the registry knows no such image"}
 	}
 	return api.ScanAccepted{Digest: digestOf('a'), Platform: r.Platform.String()}, m.note("scan " + r.Reference + " for " + r.Who)
 }
 
-func (m *memory) Rescan(_ context.Context, d image.Digest, reason string) error {
+func (m *memory) Rescan(_ context.Context, d model.Digest, reason string) error {
 	return m.note("rescan " + string(d) + ": " + reason)
 }
 
-func (m *memory) CountImages(context.Context, image.ScanStatus) (int64, error) { return 1, m.down }
+func (m *memory) CountImages(context.Context, model.ScanStatus) (int64, error) { return 1, m.down }
 
 func (m *memory) Hubs(context.Context) (api.HubsView, error) {
 	m.lock.Lock()
@@ -196,7 +196,7 @@ func (m *memory) change(hub string, do func(*api.Hub)) (api.Hub, error) {
 			return m.hubs[i], m.down
 		}
 	}
-	return api.Hub{}, api.Failure{Class: image.Invalid, Reason: "no hub is named " + hub}
+	return api.Hub{}, api.Failure{Class: model.Invalid, Reason: "no hub is named " + hub}
 }
 
 func (m *memory) LimitHub(_ context.Context, hub string, limit int) (api.Hub, error) {
@@ -212,12 +212,12 @@ func (m *memory) ResumeHub(_ context.Context, hub string) (api.Hub, error) {
 }
 
 func (m *memory) RetryHub(_ context.Context, hub string) error {
-	_, err := m.change(hub, func(h *api.Hub) { h.ClosedSince, h.Reason = time.Time{}, "" })
+	_, err := m.change(hub, func(h *api.Hub) { h.TrippedSince, h.Reason = time.Time{}, "" })
 	return err
 }
 
-func (m *memory) ResetLeases(_ context.Context, d image.Digest) ([]image.Digest, error) {
-	return []image.Digest{cmp.Or(d, digestOf('b'))}, m.note("reset " + string(d))
+func (m *memory) ResetLeases(_ context.Context, d model.Digest) ([]model.Digest, error) {
+	return []model.Digest{cmp.Or(d, digestOf('b'))}, m.note("reset " + string(d))
 }
 
 func (m *memory) Ready(context.Context) error { return m.down }
@@ -231,6 +231,6 @@ func (m *memory) note(what string) error {
 
 var errDown = errors.New("rpc error: code = Unavailable desc = dial tcp 10.0.0.7:7233")
 
-func digestOf(digit byte) image.Digest { return image.Digest("sha256:" + sha(digit)) }
+func digestOf(digit byte) model.Digest { return model.Digest("sha256:" + sha(digit)) }
 
 func sha(digit byte) string { return strings.Repeat(string(digit), 64) }

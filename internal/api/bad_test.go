@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func podBody(namespace, name, repository, sum string) string {
@@ -172,7 +172,7 @@ func TestBatches(t *testing.T) {
 	require.Equal(t, 2, answer.Rejected[1].Index)
 	r := s.last()
 	require.True(t, r.Snapshot)
-	require.Equal(t, image.CoversPods, r.Covers)
+	require.Equal(t, model.ScopePods, r.Scope)
 	require.Len(t, r.Pods, 2)
 	require.Equal(t, "newer:1", r.Pods[0].Containers[0].Reference)
 
@@ -241,5 +241,5 @@ func TestDeleteByNameAlone(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.as(perceiverToken, http.MethodDelete, "/pod", `"none"`).status)
 	require.Len(t, s.reports, before)
 	require.Equal(t, http.StatusOK, s.as(perceiverToken, http.MethodDelete, "/pod", `"one"`).status)
-	require.Equal(t, []image.PodKey{{UID: "u", Namespace: "n", Name: "one"}}, s.last().Gone)
+	require.Equal(t, []model.PodKey{{UID: "u", Namespace: "n", Name: "one"}}, s.last().Gone)
 }

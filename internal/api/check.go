@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The bounds of what perceivers report. Real platforms and registries stay below all of them; what is above is a mistake
@@ -35,7 +35,7 @@ const maxUID = 700
 func checkDomain(name string) error { return checkName("domain", name, maxDomain) }
 
 // checkPod says what is wrong with a pod that was reported, and where; nil when nothing is.
-func checkPod(p image.Pod) error {
+func checkPod(p model.Pod) error {
 	switch {
 	case p.Bare && (len(p.Containers) != 1 || p.Containers[0].Digest == ""):
 		return errors.New("an image by itself has one container, with a digest")
@@ -54,8 +54,8 @@ func checkPod(p image.Pod) error {
 	if err := checkText("credential", p.Credential, maxName); err != nil {
 		return err
 	}
-	if len(p.Containers) > image.ContainersAtMost {
-		return fmt.Errorf("%d containers; at most %d are possible", len(p.Containers), image.ContainersAtMost)
+	if len(p.Containers) > model.ContainersAtMost {
+		return fmt.Errorf("%d containers; at most %d are possible", len(p.Containers), model.ContainersAtMost)
 	}
 	for i, c := range p.Containers {
 		if err := checkContainer(c); err != nil {
@@ -69,7 +69,7 @@ func checkPod(p image.Pod) error {
 }
 
 // checkKey says what is wrong with the key of a pod.
-func checkKey(k image.PodKey) error {
+func checkKey(k model.PodKey) error {
 	if err := checkName("namespace", k.Namespace, maxName); err != nil {
 		return err
 	}
@@ -80,12 +80,12 @@ func checkKey(k image.PodKey) error {
 }
 
 // checkContainer says what is wrong with a container that was reported.
-func checkContainer(c image.Container) error {
+func checkContainer(c model.Container) error {
 	if err := checkText("name", c.Name, maxName); err != nil {
 		return err
 	}
 	switch c.Kind {
-	case "", image.ContainerMain, image.ContainerInit, image.ContainerSidecar, image.ContainerEphemeral:
+	case "", model.ContainerMain, model.ContainerInit, model.ContainerSidecar, model.ContainerEphemeral:
 	default:
 		return fmt.Errorf("kind %.40q: want container, init, sidecar or ephemeral", c.Kind)
 	}
@@ -93,7 +93,7 @@ func checkContainer(c image.Container) error {
 		return err
 	}
 	if c.Digest != "" {
-		if d, err := image.ParseDigest(string(c.Digest)); err != nil {
+		if d, err := model.ParseDigest(string(c.Digest)); err != nil {
 			return err
 		} else if d != c.Digest {
 			return fmt.Errorf("digest %q: want %q in front", c.Digest, "sha256:")

@@ -6,12 +6,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
-func podOf(change func(*image.Pod)) image.Pod {
-	p := image.Pod{UID: "u", Namespace: "shop", Name: "web-1", Containers: []image.Container{
-		{Name: "web", Reference: "registry.example:5000/team/web:1.2", Digest: image.Digest("sha256:" + strings.Repeat("a", 64))},
+func podOf(change func(*model.Pod)) model.Pod {
+	p := model.Pod{UID: "u", Namespace: "shop", Name: "web-1", Containers: []model.Container{
+		{Name: "web", Reference: "registry.example:5000/team/web:1.2", Digest: model.Digest("sha256:" + strings.Repeat("a", 64))},
 	}}
 	change(&p)
 	return p
@@ -21,31 +21,31 @@ func TestPodCheck(t *testing.T) {
 	long := strings.Repeat("r", 2000)
 	for _, row := range []struct {
 		what   string
-		change func(*image.Pod)
+		change func(*model.Pod)
 		wrong  string
 	}{
-		{"as it should be", func(*image.Pod) {}, ""},
-		{"no container", func(p *image.Pod) { p.Containers = nil }, ""},
-		{"not started", func(p *image.Pod) { p.Containers[0].Digest = "" }, ""},
-		{"longest names", func(p *image.Pod) { p.Namespace, p.Name = strings.Repeat("n", 63), strings.Repeat("p", 253) }, ""},
-		{"namespace missing", func(p *image.Pod) { p.Namespace = "" }, "namespace is missing"},
-		{"name missing", func(p *image.Pod) { p.Name = "" }, "name is missing"},
-		{"uid missing", func(p *image.Pod) { p.UID = "" }, "uid is missing"},
-		{"slash", func(p *image.Pod) { p.Namespace = "a/b" }, "slash"},
-		{"space", func(p *image.Pod) { p.Name = "a b" }, "space"},
-		{"our own namespace", func(p *image.Pod) { p.Namespace = "_images" }, "underscore"},
-		{"NUL", func(p *image.Pod) { p.Name = "a\x00b" }, "control character"},
-		{"control in the reference", func(p *image.Pod) { p.Containers[0].Reference = "app\x1b[2J" }, "control character"},
-		{"not UTF-8", func(p *image.Pod) { p.UID = "\xff" }, "not valid UTF-8"},
-		{"long name", func(p *image.Pod) { p.Name = long }, "name has 2000 characters; at most 253"},
-		{"long repository", func(p *image.Pod) { p.Containers[0].Reference = long + ":1" }, "repository has 2000 characters; at most 509"},
-		{"long tag", func(p *image.Pod) { p.Containers[0].Reference = "app:" + long }, "tag has 2000 characters"},
-		{"no repository", func(p *image.Pod) { p.Containers[0].Reference = ":1" }, "without a repository"},
-		{"short digest", func(p *image.Pod) { p.Containers[0].Digest = p.Containers[0].Digest[:70] }, "got 63 characters"},
-		{"bare digest", func(p *image.Pod) { p.Containers[0].Digest = p.Containers[0].Digest[7:] }, `want "sha256:" in front`},
-		{"kind", func(p *image.Pod) { p.Containers[0].Kind = "odd" }, "want container, init, sidecar or ephemeral"},
-		{"hub names", func(p *image.Pod) { p.Containers[0].HubNames = &image.HubNames{Project: long} }, "project at the hub has 2000"},
-		{"containers", func(p *image.Pod) { p.Containers = make([]image.Container, 10_000) }, "10000 containers; at most 500"},
+		{"as it should be", func(*model.Pod) {}, ""},
+		{"no container", func(p *model.Pod) { p.Containers = nil }, ""},
+		{"not started", func(p *model.Pod) { p.Containers[0].Digest = "" }, ""},
+		{"longest names", func(p *model.Pod) { p.Namespace, p.Name = strings.Repeat("n", 63), strings.Repeat("p", 253) }, ""},
+		{"namespace missing", func(p *model.Pod) { p.Namespace = "" }, "namespace is missing"},
+		{"name missing", func(p *model.Pod) { p.Name = "" }, "name is missing"},
+		{"uid missing", func(p *model.Pod) { p.UID = "" }, "uid is missing"},
+		{"slash", func(p *model.Pod) { p.Namespace = "a/b" }, "slash"},
+		{"space", func(p *model.Pod) { p.Name = "a b" }, "space"},
+		{"our own namespace", func(p *model.Pod) { p.Namespace = "_images" }, "underscore"},
+		{"NUL", func(p *model.Pod) { p.Name = "a\x00b" }, "control character"},
+		{"control in the reference", func(p *model.Pod) { p.Containers[0].Reference = "app\x1b[2J" }, "control character"},
+		{"not UTF-8", func(p *model.Pod) { p.UID = "\xff" }, "not valid UTF-8"},
+		{"long name", func(p *model.Pod) { p.Name = long }, "name has 2000 characters; at most 253"},
+		{"long repository", func(p *model.Pod) { p.Containers[0].Reference = long + ":1" }, "repository has 2000 characters; at most 509"},
+		{"long tag", func(p *model.Pod) { p.Containers[0].Reference = "app:" + long }, "tag has 2000 characters"},
+		{"no repository", func(p *model.Pod) { p.Containers[0].Reference = ":1" }, "without a repository"},
+		{"short digest", func(p *model.Pod) { p.Containers[0].Digest = p.Containers[0].Digest[:70] }, "got 63 characters"},
+		{"bare digest", func(p *model.Pod) { p.Containers[0].Digest = p.Containers[0].Digest[7:] }, `want "sha256:" in front`},
+		{"kind", func(p *model.Pod) { p.Containers[0].Kind = "odd" }, "want container, init, sidecar or ephemeral"},
+		{"hub names", func(p *model.Pod) { p.Containers[0].HubNames = &model.HubNames{Project: long} }, "project at the hub has 2000"},
+		{"containers", func(p *model.Pod) { p.Containers = make([]model.Container, 10_000) }, "10000 containers; at most 500"},
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			err := checkPod(podOf(row.change))

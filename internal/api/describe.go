@@ -61,7 +61,7 @@ func (v *v1) describeOriginal() {
 			nil,
 			map[int]reflect.Type{http.StatusOK: reflect.TypeFor[scanResults]()},
 		},
-		{"model", http.MethodGet, "/model", "Everything that is known", "For people and for tools that compare.", nil, map[int]reflect.Type{http.StatusOK: reflect.TypeFor[model]()}},
+		{"model", http.MethodGet, "/model", "Everything that is known", "For people and for tools that compare.", nil, map[int]reflect.Type{http.StatusOK: reflect.TypeFor[modelDump]()}},
 		{
 			"command", http.MethodPost, "/command", "Reset the circuit breakers", "The key's presence counts, not its value.",
 			reflect.TypeFor[struct{ ResetCircuitBreaker *bool }](), plain,

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Failure is a failure of the backend whose reason the client may read. Any other error is answered without its text.
 type Failure struct {
-	Class  image.FailureClass
+	Class  model.FailureClass
 	Reason string
 }
 
@@ -38,15 +38,15 @@ func answerTo(err error) (int, string) {
 	return http.StatusServiceUnavailable, notReadyReason
 }
 
-func statusOf(c image.FailureClass) int {
+func statusOf(c model.FailureClass) int {
 	switch c {
-	case image.NotFound:
+	case model.NotFound:
 		return http.StatusNotFound
-	case image.Invalid, image.Unsupported:
+	case model.Invalid, model.Unsupported:
 		return http.StatusBadRequest
-	case image.Throttled:
+	case model.Throttled:
 		return http.StatusTooManyRequests
-	case image.Unauthorized:
+	case model.Unauthorized:
 		// The registry or the hub refused us; the client is known here.
 		return http.StatusBadGateway
 	default:

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const fuzzSum = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -38,7 +38,7 @@ func FuzzPod(f *testing.F) {
 	})
 }
 
-func requireTakable(t *testing.T, read func() (image.Pod, error)) {
+func requireTakable(t *testing.T, read func() (model.Pod, error)) {
 	t.Helper()
 	p, err := read()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The questions a scrape asks are bounded in time, and its answers are kept for a while: many may scrape, often.
@@ -76,8 +76,8 @@ func (c *stateCollector) read(ctx context.Context) ([]prometheus.Metric, error) 
 		return nil, err
 	}
 	images := 0
-	for _, status := range []image.ScanStatus{
-		image.StatusUnknown, image.StatusInQueue, image.StatusRunningScanClient, image.StatusRunningHubScan, image.StatusComplete, image.StatusFailed,
+	for _, status := range []model.ScanStatus{
+		model.StatusUnknown, model.StatusInQueue, model.StatusRunningScanClient, model.StatusRunningHubScan, model.StatusComplete, model.StatusFailed,
 	} {
 		n, err := c.backend.CountImages(ctx, status)
 		if err != nil {
@@ -93,7 +93,7 @@ func (c *stateCollector) read(ctx context.Context) ([]prometheus.Metric, error) 
 	}
 	for _, h := range hubs.Hubs {
 		open := 1
-		if !h.ClosedSince.IsZero() {
+		if !h.TrippedSince.IsZero() {
 			open = 0
 		}
 		all = append(all, gauge(breakerGauge, open, h.Name), gauge(hubScansGauge, h.InUse, h.Name, "in_use"), gauge(hubScansGauge, h.Draining, h.Name, "draining"),

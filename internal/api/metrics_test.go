@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func TestMetrics(t *testing.T) {
@@ -28,7 +28,7 @@ func TestMetrics(t *testing.T) {
 		`perceptor_core_http_handled_status_codes{code="404",method="GET",path="unknown"} 3`,
 		`perceptor_core_http_handled_status_codes{code="404",method="other",path="unknown"} 3`,
 		`perceptor_core_status_gauge{name="number_of_pods"} 1`,
-		`perceptor_core_status_gauge{name="image_status_` + string(image.StatusComplete) + `"} 1`,
+		`perceptor_core_status_gauge{name="image_status_` + string(model.StatusComplete) + `"} 1`,
 		`perceptor_core_hub_circuit_breaker_state{host="main"} 1`,
 		`perceptor_core_hub_scans{host="main",name="limit"} 2`,
 		`perceptor_core_state_known 1`,

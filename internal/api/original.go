@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/perceptor/perceptor/internal/api/access"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // call is one request to an endpoint of the original.
@@ -19,7 +19,7 @@ type call struct {
 	grant access.Grant
 	// arrived orders this request after those that came before it: what a client knew when it began to send counts, not
 	// when a long body has been read.
-	arrived image.Version
+	arrived model.Version
 	// problems has errors answered as problem+json; the original's were plain text.
 	problems bool
 }

@@ -3,7 +3,7 @@ package api
 import (
 	"net/http"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // partial is the status of a batch of which some items are wrong: a success, since the others are kept, and not 200, so
@@ -16,7 +16,7 @@ const rejectedShown = 100
 // taken are the items of a batch that are good, and what is wrong with the others.
 type taken struct {
 	key    string
-	pods   []image.Pod
+	pods   []model.Pod
 	at     map[string]int
 	answer batchAnswer
 }
@@ -41,7 +41,7 @@ type rejectedItem struct {
 func newBatch(key string) *taken { return &taken{key: key, at: map[string]int{}} }
 
 // add takes an item, or notes what is wrong with it. Of several with one name the last counts, as in the original.
-func (t *taken) add(i int, name string, p image.Pod, wrong error) {
+func (t *taken) add(i int, name string, p model.Pod, wrong error) {
 	switch {
 	case wrong != nil && len(t.answer.Rejected) >= rejectedShown:
 		t.answer.More++
@@ -80,9 +80,9 @@ func (s *Server) reportBatch(c *call, t *taken, snapshot bool) error {
 		return s.writeJSON(c, http.StatusBadRequest, t.answer)
 	}
 	if snapshot || len(t.pods) > 0 {
-		report := image.PodReport{Snapshot: snapshot, Pods: t.pods}
+		report := model.PodReport{Snapshot: snapshot, Pods: t.pods}
 		if snapshot {
-			report.Covers = image.CoversPods // images without a pod have a list of their own
+			report.Scope = model.ScopePods // images without a pod have a list of their own
 		}
 		if err := s.report(c, report); err != nil {
 			return err

@@ -20,7 +20,7 @@ func (s *Server) postCommand(c *call) error {
 		return fmt.Errorf("look for the hubs: %w", err)
 	}
 	for _, h := range hubs.Hubs {
-		if h.ClosedSince.IsZero() || h.Removed {
+		if h.TrippedSince.IsZero() || h.Removed {
 			continue
 		}
 		if err := s.options.Backend.RetryHub(c.Context(), h.Name); err != nil {

@@ -6,14 +6,14 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The dump of /model, for people and for tools that compare. Its form is the original's, its content what is known here.
 // Fields for what does not exist here are there, empty. Nothing in it is secret.
 
-// model is the dump of the last releases.
-type model struct {
+// modelDump is the dump of the last releases.
+type modelDump struct {
 	BlackDucks map[string]modelHub
 	CoreModel  coreModel
 	Config     modelConfig
@@ -63,13 +63,13 @@ type modelImage struct {
 	ScanResults            *modelResults
 	ImageSha               string
 	RepoTags               []modelRepoTag
-	Failure                *image.Failure `json:",omitempty"`
+	Failure                *model.Failure `json:",omitempty"`
 }
 
 type modelResults struct {
 	OverallStatus    string
 	PolicyViolations int
-	Vulnerabilities  image.Counts
+	Vulnerabilities  model.Counts
 	ComponentsHref   string
 }
 
@@ -121,10 +121,10 @@ func (s *Server) getModel(c *call) error {
 			Pods: m.Pods, Images: m.Images, ImageScanQueue: m.oldQueue(), ImageHubCheckQueue: []oldImageKey{}, ConcurrentScanLimit: limit, Config: config,
 		})
 	}
-	return s.writeJSON(c, http.StatusOK, model{BlackDucks: blackDucks, CoreModel: m, Config: config})
+	return s.writeJSON(c, http.StatusOK, modelDump{BlackDucks: blackDucks, CoreModel: m, Config: config})
 }
 
-func (m *coreModel) add(row image.PodVerdict) {
+func (m *coreModel) add(row model.PodVerdict) {
 	p := modelPod{Name: row.Name, UID: row.UID, Namespace: row.Namespace, Containers: []modelContainer{}}
 	for _, c := range row.Containers {
 		repository, tag := splitReference(c.Reference)
@@ -142,11 +142,11 @@ func (m *coreModel) add(row image.PodVerdict) {
 	}
 }
 
-func (m *coreModel) addImage(d image.Digest, known image.Summary, name modelRepoTag) {
+func (m *coreModel) addImage(d model.Digest, known model.Summary, name modelRepoTag) {
 	each, seen := m.Images[d.Hex()]
 	if !seen {
 		each = modelImage{ScanStatus: string(known.Status), ImageSha: d.Hex(), Failure: known.Failure, TimeOfLastStatusChange: known.JudgedAt}
-		if known.Status == image.StatusComplete {
+		if known.Status == model.StatusComplete {
 			each.ScanResults = &modelResults{
 				OverallStatus: string(known.OverallStatus), PolicyViolations: known.PolicyViolations,
 				Vulnerabilities: known.Vulnerabilities, ComponentsHref: known.ComponentsURL,

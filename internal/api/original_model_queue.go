@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // queue lists the images that wait for their scan. The real backlog has an order of its own, shared out among namespaces.
 func (m *coreModel) queue() {
 	for sha, each := range m.Images {
-		if each.ScanStatus == string(image.StatusInQueue) {
+		if each.ScanStatus == string(model.StatusInQueue) {
 			m.ImageScanQueue = append(m.ImageScanQueue, modelQueued{Key: sha})
 		}
 	}
@@ -28,7 +28,7 @@ func (m *coreModel) oldQueue() []oldImageKey {
 // modelHubOf shows a hub in the original's words: a breaker that lets nothing through was called disabled.
 func modelHubOf(h Hub) modelHub {
 	shown := modelHub{Host: h.Name, Status: "up", Errors: []string{}, ConcurrentScanLimit: h.Limit, InProgress: h.InUse, CircuitBreaker: modelBreaker{State: "enabled"}}
-	if !h.ClosedSince.IsZero() {
+	if !h.TrippedSince.IsZero() {
 		shown.Status, shown.Errors = "down", []string{h.Reason}
 		shown.CircuitBreaker = modelBreaker{State: "disabled", NextCheckTime: &h.NextProbe}
 	}

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // namesKept is how long a list of pods by name is good for.
@@ -21,21 +21,21 @@ type podNames struct {
 
 type namesOfCluster struct {
 	at   time.Time
-	pods map[string][]image.PodKey
+	pods map[string][]model.PodKey
 }
 
 // find gives the pods of that name that are known in a cluster. Many ask at once when a namespace is deleted: one reads.
-func (n *podNames) find(ctx context.Context, s *Server, cluster, name string) ([]image.PodKey, error) {
+func (n *podNames) find(ctx context.Context, s *Server, cluster, name string) ([]model.PodKey, error) {
 	n.lock.Lock()
 	defer n.lock.Unlock()
 	known, is := n.clusters[cluster]
 	if is && time.Since(known.at) < namesKept {
 		return known.pods[name], nil
 	}
-	known = namesOfCluster{pods: map[string][]image.PodKey{}}
-	err := s.everyPod(ctx, cluster, func(row image.PodVerdict) {
+	known = namesOfCluster{pods: map[string][]model.PodKey{}}
+	err := s.everyPod(ctx, cluster, func(row model.PodVerdict) {
 		if !row.Bare {
-			known.pods[row.Name] = append(known.pods[row.Name], image.PodKey{UID: row.UID, Namespace: row.Namespace, Name: row.Name})
+			known.pods[row.Name] = append(known.pods[row.Name], model.PodKey{UID: row.UID, Namespace: row.Namespace, Name: row.Name})
 		}
 	})
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Server) deleteByName(c *call, name string) error {
 	case 0:
 		return nil
 	case 1:
-		return s.report(c, image.PodReport{Gone: found})
+		return s.report(c, model.PodReport{Gone: found})
 	}
 	var namespaces []string
 	for _, each := range found {

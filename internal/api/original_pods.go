@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // putPod takes one pod, new or changed.
@@ -20,7 +20,7 @@ func (s *Server) putPod(c *call) error {
 	if err != nil {
 		return refuse(http.StatusBadRequest, "pod %.80q: %s", body.Namespace+"/"+body.Name, err)
 	}
-	return s.report(c, image.PodReport{Pods: []image.Pod{p}})
+	return s.report(c, model.PodReport{Pods: []model.Pod{p}})
 }
 
 // deletePod takes the name of a pod that is gone as the body: namespace/name or name alone, bare or as a JSON string.
@@ -36,40 +36,40 @@ func (s *Server) deletePod(c *call) error {
 	if key.Namespace == "" {
 		return s.deleteByName(c, key.Name)
 	}
-	return s.report(c, image.PodReport{Gone: []image.PodKey{key}})
+	return s.report(c, model.PodReport{Gone: []model.PodKey{key}})
 }
 
 // deleteNamedPod is deletePod in the form of the original's documentation.
 func (s *Server) deleteNamedPod(c *call) error {
-	key := image.PodKey{Namespace: c.PathValue("namespace"), Name: c.PathValue("name")}
+	key := model.PodKey{Namespace: c.PathValue("namespace"), Name: c.PathValue("name")}
 	if err := checkKey(key); err != nil {
 		return refuse(http.StatusBadRequest, "%s", err)
 	}
-	return s.report(c, image.PodReport{Gone: []image.PodKey{key}})
+	return s.report(c, model.PodReport{Gone: []model.PodKey{key}})
 }
 
 // parsePodName reads namespace/name, or name alone, as plain text or as a JSON string.
-func parsePodName(body []byte) (image.PodKey, error) {
+func parsePodName(body []byte) (model.PodKey, error) {
 	const want = "want the pod that is gone as namespace/name, or DELETE /pod/{namespace}/{name}"
 	text := strings.TrimSpace(string(body))
 	if strings.HasPrefix(text, `"`) {
 		var unquoted string
 		if err := json.Unmarshal([]byte(text), &unquoted); err != nil {
-			return image.PodKey{}, errors.New("the body begins as a JSON string and is none; " + want)
+			return model.PodKey{}, errors.New("the body begins as a JSON string and is none; " + want)
 		}
 		text = unquoted
 	}
 	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
-		return image.PodKey{}, errors.New("the body is neither a name nor a JSON string; " + want)
+		return model.PodKey{}, errors.New("the body is neither a name nor a JSON string; " + want)
 	}
-	key := image.PodKey{Name: text}
+	key := model.PodKey{Name: text}
 	check := func() error { return checkName("name", text, maxName) }
 	if namespace, name, found := strings.Cut(text, "/"); found {
-		key = image.PodKey{Namespace: namespace, Name: name}
+		key = model.PodKey{Namespace: namespace, Name: name}
 		check = func() error { return checkKey(key) }
 	}
 	if err := check(); err != nil {
-		return image.PodKey{}, fmt.Errorf("%w; %s", err, want)
+		return model.PodKey{}, fmt.Errorf("%w; %s", err, want)
 	}
 	return key, nil
 }
@@ -80,7 +80,7 @@ func (s *Server) putAllPods(c *call) error {
 	err := c.readBatch(b.key, func(i int, text json.RawMessage) {
 		var body originalPod
 		err := decodeObject(text, &body)
-		var p image.Pod
+		var p model.Pod
 		if err == nil {
 			p, err = body.pod()
 		}
@@ -102,7 +102,7 @@ func (s *Server) postImage(c *call) error {
 	if err != nil {
 		return refuse(http.StatusBadRequest, "image %.80q: %s", body.reference(), err)
 	}
-	return s.report(c, image.PodReport{Pods: []image.Pod{p}})
+	return s.report(c, model.PodReport{Pods: []model.Pod{p}})
 }
 
 // putAllImages takes many images without a pod. It adds and never removes, as in the original.
@@ -111,7 +111,7 @@ func (s *Server) putAllImages(c *call) error {
 	err := c.readBatch(b.key, func(i int, text json.RawMessage) {
 		var body originalImage
 		err := decodeObject(text, &body)
-		var p image.Pod
+		var p model.Pod
 		if err == nil {
 			p, err = body.bare()
 		}
@@ -124,7 +124,7 @@ func (s *Server) putAllImages(c *call) error {
 }
 
 // report hands a report over. The answer waits for it: what is answered with 200 survives this process.
-func (s *Server) report(c *call, r image.PodReport) error {
+func (s *Server) report(c *call, r model.PodReport) error {
 	r.Cluster, r.Version = c.grant.Home(), c.arrived
 	return s.options.Backend.Report(c.Context(), r)
 }

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The answers of /scanresults. The keys are those of the original, in its order.
@@ -80,7 +80,7 @@ func (s *Server) getScanResults(c *call) error {
 const joinPage = 1000
 
 // everyPod goes through all rows of a cluster.
-func (s *Server) everyPod(ctx context.Context, cluster string, do func(image.PodVerdict)) error {
+func (s *Server) everyPod(ctx context.Context, cluster string, do func(model.PodVerdict)) error {
 	query := PodQuery{Cluster: cluster, Limit: joinPage}
 	for {
 		page, err := s.options.Backend.Pods(ctx, query)
@@ -99,7 +99,7 @@ func (s *Server) everyPod(ctx context.Context, cluster string, do func(image.Pod
 
 // results gather the answer.
 type results struct {
-	count  func(image.Counts) int
+	count  func(model.Counts) int
 	pods   []scannedPod
 	images map[imageKey]imageResult
 }
@@ -108,13 +108,13 @@ type results struct {
 // an index's.
 type imageKey struct {
 	repository string
-	digest     image.Digest
+	digest     model.Digest
 }
 
 // imageResult is what stands under one key. Two platforms of one index are two images under it.
 type imageResult struct {
 	tag string
-	image.Summary
+	model.Summary
 }
 
 func newResults(old bool) *results {
@@ -122,18 +122,18 @@ func newResults(old bool) *results {
 }
 
 // counting is what a generation called the number of vulnerabilities: the components of the worst severities.
-func counting(old bool) func(image.Counts) int {
+func counting(old bool) func(model.Counts) int {
 	if old {
-		return func(c image.Counts) int { return c.High }
+		return func(c model.Counts) int { return c.High }
 	}
-	return func(c image.Counts) int { return c.Critical + c.High }
+	return func(c model.Counts) int { return c.Critical + c.High }
 }
 
-func (r *results) add(row image.PodVerdict) {
+func (r *results) add(row model.PodVerdict) {
 	for _, c := range row.Containers {
 		r.addImage(c)
 	}
-	if row.Bare || row.Status != image.StatusComplete || len(row.Containers) == 0 {
+	if row.Bare || row.Status != model.StatusComplete || len(row.Containers) == 0 {
 		return
 	}
 	r.pods = append(r.pods, scannedPod{
@@ -142,7 +142,7 @@ func (r *results) add(row image.PodVerdict) {
 	})
 }
 
-func (r *results) addImage(c image.ContainerVerdict) {
+func (r *results) addImage(c model.ContainerVerdict) {
 	digest := c.Reported
 	if digest == "" {
 		digest = c.Image.Digest
@@ -161,15 +161,15 @@ func (r *results) addImage(c image.ContainerVerdict) {
 }
 
 // worse is what is said of two images under one name: nothing unless both are scanned, and then the worse.
-func worse(a, b image.Summary) image.Summary {
+func worse(a, b model.Summary) model.Summary {
 	switch {
 	case a.Digest == b.Digest && b.Version.Before(a.Version):
 		return a
 	case a.Digest == b.Digest:
 		return b
-	case a.Status != image.StatusComplete:
+	case a.Status != model.StatusComplete:
 		return a
-	case b.Status != image.StatusComplete:
+	case b.Status != model.StatusComplete:
 		return b
 	case a.OverallStatus != b.OverallStatus && a.OverallStatus.Worst(b.OverallStatus) == a.OverallStatus:
 		return a
@@ -185,7 +185,7 @@ func worse(a, b image.Summary) image.Summary {
 func (r *results) sorted() ([]scannedPod, []scannedImage) {
 	images := make([]scannedImage, 0, len(r.images))
 	for key, each := range r.images {
-		if each.Status != image.StatusComplete {
+		if each.Status != model.StatusComplete {
 			continue
 		}
 		images = append(images, scannedImage{

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The bodies of the original have the names of Go fields as keys, in no particular case. Those of both generations are
@@ -54,12 +54,12 @@ func (i originalImage) reference() string {
 }
 
 // hubNames are set where the request says what the image is called at the hub; what it leaves out is as for any other.
-func (i originalImage) hubNames(reference string, d image.Digest) *image.HubNames {
+func (i originalImage) hubNames(reference string, d model.Digest) *model.HubNames {
 	if i.BlackDuckProjectName == "" && i.BlackDuckProjectVersion == "" {
 		return nil
 	}
 	repository, tag := splitReference(reference)
-	names := image.DefaultHubNames(image.Name{Repository: repository, Tag: tag}, d)
+	names := model.DefaultHubNames(model.Name{Repository: repository, Tag: tag}, d)
 	if i.BlackDuckProjectName != "" {
 		names.Project = i.BlackDuckProjectName
 	}
@@ -70,29 +70,29 @@ func (i originalImage) hubNames(reference string, d image.Digest) *image.HubName
 }
 
 // container turns what was sent into the nouns of everybody else.
-func (c originalContainer) container() (image.Container, error) {
+func (c originalContainer) container() (model.Container, error) {
 	if c.Image.Sha == "" {
-		return image.Container{}, errors.New("no Sha: want the 64 hexadecimal digits of the digest that the runtime reports")
+		return model.Container{}, errors.New("no Sha: want the 64 hexadecimal digits of the digest that the runtime reports")
 	}
-	d, err := image.ParseDigest(c.Image.Sha)
+	d, err := model.ParseDigest(c.Image.Sha)
 	if err != nil {
-		return image.Container{}, fmt.Errorf("wrong Sha: %w", err)
+		return model.Container{}, fmt.Errorf("wrong Sha: %w", err)
 	}
 	reference := c.Image.reference()
-	return image.Container{Name: c.Name, Reference: reference, Digest: d, HubNames: c.Image.hubNames(reference, d)}, nil
+	return model.Container{Name: c.Name, Reference: reference, Digest: d, HubNames: c.Image.hubNames(reference, d)}, nil
 }
 
 // The priority of an image is read and not used: pods come before images without a pod, and both share out the backlog
 // fairly among the namespaces, which one number for all clusters could not do.
 
 // pod turns what was sent into the nouns of everybody else, or says what is wrong with it.
-func (p originalPod) pod() (image.Pod, error) {
-	pod := image.Pod{UID: p.UID, Namespace: p.Namespace, Name: p.Name, Containers: make([]image.Container, 0, min(len(p.Containers), image.ContainersAtMost))}
+func (p originalPod) pod() (model.Pod, error) {
+	pod := model.Pod{UID: p.UID, Namespace: p.Namespace, Name: p.Name, Containers: make([]model.Container, 0, min(len(p.Containers), model.ContainersAtMost))}
 	if pod.UID == "" {
 		pod.UID = p.Namespace + "/" + p.Name
 	}
-	if len(p.Containers) > image.ContainersAtMost {
-		return pod, fmt.Errorf("%d Containers; at most %d are possible", len(p.Containers), image.ContainersAtMost)
+	if len(p.Containers) > model.ContainersAtMost {
+		return pod, fmt.Errorf("%d Containers; at most %d are possible", len(p.Containers), model.ContainersAtMost)
 	}
 	for i, each := range p.Containers {
 		c, err := each.container()
@@ -105,11 +105,11 @@ func (p originalPod) pod() (image.Pod, error) {
 }
 
 // bare turns an image that was sent by itself into the one container of no pod.
-func (i originalImage) bare() (image.Pod, error) {
+func (i originalImage) bare() (model.Pod, error) {
 	c, err := originalContainer{Image: i}.container()
 	if err != nil {
-		return image.Pod{}, err
+		return model.Pod{}, err
 	}
-	p := image.Pod{UID: c.Reference + "@" + string(c.Digest), Bare: true, Containers: []image.Container{c}}
+	p := model.Pod{UID: c.Reference + "@" + string(c.Digest), Bare: true, Containers: []model.Container{c}}
 	return p, checkPod(p)
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func TestPodIsReportedForTheTokensCluster(t *testing.T) {
@@ -20,17 +20,17 @@ func TestPodIsReportedForTheTokensCluster(t *testing.T) {
 	require.Equal(t, "prod", r.Cluster)
 	require.NotZero(t, r.Version.Epoch)
 	require.False(t, r.Snapshot)
-	require.Equal(t, []image.Pod{{
-		UID: "u-1", Namespace: "shop", Name: "web-1", Containers: []image.Container{{
+	require.Equal(t, []model.Pod{{
+		UID: "u-1", Namespace: "shop", Name: "web-1", Containers: []model.Container{{
 			Name: "web", Reference: "registry.example/web:1.2", Digest: digestOf('a'),
-			HubNames: &image.HubNames{Project: "registry.example/web", Version: "v7", Scan: sha('a')},
+			HubNames: &model.HubNames{Project: "registry.example/web", Version: "v7", Scan: sha('a')},
 		}},
 	}}, r.Pods)
 }
 
 func TestVersionsGrow(t *testing.T) {
 	s := serve(t)
-	var last image.Version
+	var last model.Version
 	for range 50 {
 		require.Equal(t, http.StatusOK, s.as(perceiverToken, http.MethodDelete, "/pod", "shop/web").status)
 		require.True(t, last.Before(s.last().Version))

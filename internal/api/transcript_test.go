@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/api"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // step is one step of a transcript: a request with its reply, or a verdict that comes in between.
@@ -75,7 +75,7 @@ func TestTranscripts(t *testing.T) {
 			for _, each := range readTranscript(t, path) {
 				where := fmt.Sprintf("%s:%d", path, each.line)
 				if each.what == "verdict" {
-					var known image.Summary
+					var known model.Summary
 					require.NoError(t, json.Unmarshal([]byte(each.body), &known), where)
 					s.judge(known)
 					continue

@@ -7,7 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/perceptor/perceptor/internal/api/access"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 type hubsOutput struct{ Body HubsView }
@@ -35,7 +35,7 @@ type resetInput struct {
 
 type resetOutput struct {
 	Body struct {
-		Freed []image.Digest `json:"freed" nullable:"false"`
+		Freed []model.Digest `json:"freed" nullable:"false"`
 	}
 }
 
@@ -100,7 +100,7 @@ func (v *v1) resetLeases(ctx context.Context, in *resetInput) (*resetOutput, err
 	if (in.Body.Digest == "") != in.Body.Stuck {
 		return nil, refuse(http.StatusBadRequest, "name one image by its digest, or ask for all stuck leases, not both")
 	}
-	var d image.Digest
+	var d model.Digest
 	if in.Body.Digest != "" {
 		var err error
 		if d, err = (DigestInput{in.Body.Digest}).parse(); err != nil {
@@ -112,6 +112,6 @@ func (v *v1) resetLeases(ctx context.Context, in *resetInput) (*resetOutput, err
 		return nil, err
 	}
 	var out resetOutput
-	out.Body.Freed = append([]image.Digest{}, freed...)
+	out.Body.Freed = append([]model.Digest{}, freed...)
 	return &out, nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/perceptor/perceptor/internal/api/access"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 type imagesInput struct {
@@ -24,8 +24,8 @@ type DigestInput struct {
 	Digest string `path:"digest" maxLength:"100" doc:"sha256: and 64 hexadecimal digits." example:"sha256:..."`
 }
 
-func (in DigestInput) parse() (image.Digest, error) {
-	d, err := image.ParseDigest(in.Digest)
+func (in DigestInput) parse() (model.Digest, error) {
+	d, err := model.ParseDigest(in.Digest)
 	if err != nil {
 		return "", refuse(http.StatusBadRequest, "%s", err)
 	}
@@ -89,7 +89,7 @@ func (v *v1) addImages() {
 
 func (v *v1) listImages(ctx context.Context, in *imagesInput) (*imagesOutput, error) {
 	page, err := v.options.Backend.Images(ctx, ImageQuery{
-		Repository: in.Repository, Status: image.ScanStatus(in.Status), OverallStatus: image.OverallStatus(in.OverallStatus), After: in.Cursor, Limit: in.Limit,
+		Repository: in.Repository, Status: model.ScanStatus(in.Status), OverallStatus: model.OverallStatus(in.OverallStatus), After: in.Cursor, Limit: in.Limit,
 	})
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (v *v1) listFindings(ctx context.Context, in *findingsInput) (*findingsOutp
 	from := min(in.Offset, len(found.Findings))
 	found.Findings = found.Findings[from:min(from+in.Limit, len(found.Findings))]
 	if found.Findings == nil {
-		found.Findings = []image.Finding{}
+		found.Findings = []model.Finding{}
 	}
 	return &findingsOutput{found}, nil
 }
@@ -157,13 +157,13 @@ func (v *v1) rescanImage(ctx context.Context, in *rescanInput) (*struct{}, error
 }
 
 // parsePlatform reads "os/architecture[/variant]".
-func parsePlatform(text string) (image.Platform, error) {
+func parsePlatform(text string) (model.Platform, error) {
 	if text == "" {
-		return image.Platform{}, nil
+		return model.Platform{}, nil
 	}
 	parts := append(strings.Split(text, "/"), "")
 	if len(parts) < 3 || len(parts) > 4 || parts[0] == "" || parts[1] == "" {
-		return image.Platform{}, refuse(http.StatusBadRequest, "platform %.100q: want OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64", text)
+		return model.Platform{}, refuse(http.StatusBadRequest, "platform %.100q: want OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64", text)
 	}
-	return image.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}, nil
+	return model.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}, nil
 }

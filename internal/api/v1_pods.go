@@ -7,7 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/perceptor/perceptor/internal/api/access"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Paging are the parameters every list has. The library fills in only what has an exported name.
@@ -47,14 +47,14 @@ func (v *v1) listPods(ctx context.Context, in *podsInput) (*podsOutput, error) {
 		return nil, err
 	}
 	page, err := v.options.Backend.Pods(ctx, PodQuery{
-		Cluster: cluster, Namespace: in.Namespace, Status: image.ScanStatus(in.Status), OverallStatus: image.OverallStatus(in.OverallStatus),
+		Cluster: cluster, Namespace: in.Namespace, Status: model.ScanStatus(in.Status), OverallStatus: model.OverallStatus(in.OverallStatus),
 		Image: in.Image, After: in.Cursor, Limit: in.Limit,
 	})
 	if err != nil {
 		return nil, err
 	}
 	if page.Pods == nil {
-		page.Pods = []image.PodVerdict{}
+		page.Pods = []model.PodVerdict{}
 	}
 	return &podsOutput{page}, nil
 }

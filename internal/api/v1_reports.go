@@ -10,18 +10,18 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/perceptor/perceptor/internal/api/access"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // reportBody is what a perceiver says: some changes, or everything there is.
 type reportBody struct {
-	Cluster  string         `json:"cluster,omitempty" doc:"The token's cluster; any other is refused."`
-	Version  *image.Version `json:"version,omitempty" doc:"Orders the reports of one perceiver, whose epoch is its start; without it they count in the order of their arrival."`
-	Snapshot bool           `json:"snapshot,omitempty" doc:"Pods is all there is in the whole cluster: what is not named is gone."`
-	Covers   image.Coverage `json:"covers,omitempty" enum:"pods,images" doc:"Narrows a snapshot to pods, or to images without a pod."`
-	Pods     []image.Pod    `json:"pods,omitempty"`
-	Gone     []image.PodKey `json:"gone,omitempty" doc:"Pods that have ended; not in a snapshot."`
-	Domain   string         `json:"domain,omitempty" doc:"The set of scanners that reaches the cluster's registries."`
+	Cluster  string              `json:"cluster,omitempty" doc:"The token's cluster; any other is refused."`
+	Version  *model.Version      `json:"version,omitempty" doc:"Orders the reports of one perceiver, whose epoch is its start; without it they count in the order of their arrival."`
+	Snapshot bool                `json:"snapshot,omitempty" doc:"Pods is all there is in the whole cluster: what is not named is gone."`
+	Scope    model.SnapshotScope `json:"scope,omitempty" enum:"pods,images" doc:"Narrows a snapshot to pods, or to images without a pod."`
+	Pods     []model.Pod         `json:"pods,omitempty"`
+	Gone     []model.PodKey      `json:"gone,omitempty" doc:"Pods that have ended; not in a snapshot."`
+	Domain   string              `json:"domain,omitempty" doc:"The set of scanners that reaches the cluster's registries."`
 }
 
 // reportAnswer says what became of a report.
@@ -61,7 +61,7 @@ func (v *v1) addReports() {
 type reportBeingRead struct {
 	head  reportBody
 	pods  *taken
-	gone  []image.PodKey
+	gone  []model.PodKey
 	wrong []rejectedItem
 }
 
@@ -71,7 +71,7 @@ func (v *v1) postReport(c *call) error {
 		"cluster":  func(d *bodyDecoder) error { return d.Decode(&r.head.Cluster) },
 		"version":  func(d *bodyDecoder) error { return d.Decode(&r.head.Version) },
 		"snapshot": func(d *bodyDecoder) error { return d.Decode(&r.head.Snapshot) },
-		"covers":   func(d *bodyDecoder) error { return d.Decode(&r.head.Covers) },
+		"covers":   func(d *bodyDecoder) error { return d.Decode(&r.head.Scope) },
 		"domain":   func(d *bodyDecoder) error { return d.Decode(&r.head.Domain) },
 		"pods":     func(d *bodyDecoder) error { return list(d, "pods", r.addPod) },
 		"gone":     func(d *bodyDecoder) error { return list(d, "gone", r.addGone) },
@@ -87,8 +87,8 @@ func (v *v1) postReport(c *call) error {
 	if len(rejected) > 0 && accepted == 0 {
 		return refuse(http.StatusBadRequest, "nothing in the report is good; the first: %s: %s", rejected[0].Name, rejected[0].Reason)
 	}
-	report := image.PodReport{
-		Cluster: c.grant.Home(), Version: c.arrived, Snapshot: r.head.Snapshot, Covers: r.head.Covers,
+	report := model.PodReport{
+		Cluster: c.grant.Home(), Version: c.arrived, Snapshot: r.head.Snapshot, Scope: r.head.Scope,
 		Pods: r.pods.pods, Gone: r.gone, Domain: r.head.Domain,
 	}
 	if r.head.Version != nil {
@@ -113,8 +113,8 @@ func (r *reportBeingRead) check(grant access.Grant) error {
 		return errors.New("gone in a snapshot: what a snapshot does not name is gone")
 	case r.head.Version != nil && (r.head.Version.Epoch <= 0 || r.head.Version.Counter < 0):
 		return errors.New("version: want an epoch in nanoseconds since 1970 and a counter from 0")
-	case r.head.Covers != image.CoversAll && r.head.Covers != image.CoversPods && r.head.Covers != image.CoversImages:
-		return fmt.Errorf("covers %.40q: want pods or images, or leave it out for both", r.head.Covers)
+	case r.head.Scope != model.ScopeAll && r.head.Scope != model.ScopePods && r.head.Scope != model.ScopeImages:
+		return fmt.Errorf("covers %.40q: want pods or images, or leave it out for both", r.head.Scope)
 	case r.head.Domain == "":
 		return nil
 	}
@@ -122,7 +122,7 @@ func (r *reportBeingRead) check(grant access.Grant) error {
 }
 
 func (r *reportBeingRead) addPod(i int, text json.RawMessage) {
-	var p image.Pod
+	var p model.Pod
 	err := decodeObject(text, &p)
 	if err == nil {
 		err = checkPod(p)
@@ -131,7 +131,7 @@ func (r *reportBeingRead) addPod(i int, text json.RawMessage) {
 }
 
 func (r *reportBeingRead) addGone(i int, text json.RawMessage) {
-	var key image.PodKey
+	var key model.PodKey
 	err := decodeObject(text, &key)
 	if err == nil {
 		err = checkKey(key)

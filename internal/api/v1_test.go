@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func TestDescription(t *testing.T) {
@@ -54,12 +54,12 @@ func TestPodsArePagedAndFiltered(t *testing.T) {
 		require.Equal(t, http.StatusOK, s.as(perceiverToken, http.MethodPost, "/pod", body).status)
 	}
 	var page struct {
-		Pods []image.PodVerdict
+		Pods []model.PodVerdict
 		Next string
 	}
 	s.as(readerToken, http.MethodGet, "/api/v1/pods?limit=2", "").into(t, &page)
 	require.Len(t, page.Pods, 2)
-	require.Equal(t, image.OverallUnknown, page.Pods[0].OverallStatus)
+	require.Equal(t, model.OverallUnknown, page.Pods[0].OverallStatus)
 	next := page.Next
 	page.Next = ""
 	s.as(readerToken, http.MethodGet, "/api/v1/pods?limit=2&cursor="+next, "").into(t, &page)
@@ -82,7 +82,7 @@ func TestPodsArePagedAndFiltered(t *testing.T) {
 
 func TestImagesHubsAndClusters(t *testing.T) {
 	s := serve(t)
-	s.judge(image.Summary{Digest: digestOf('a'), Status: image.StatusComplete, OverallStatus: image.InViolation})
+	s.judge(model.Summary{Digest: digestOf('a'), Status: model.StatusComplete, OverallStatus: model.InViolation})
 	for _, row := range []struct {
 		token, method, path, body string
 		status                    int
@@ -135,10 +135,10 @@ func TestReports(t *testing.T) {
 	require.JSONEq(t, `{"accepted":2}`, got.body)
 	r := s.last()
 	require.Equal(t, "prod", r.Cluster)
-	require.Equal(t, image.Version{Epoch: 7, Counter: 3}, r.Version)
+	require.Equal(t, model.Version{Epoch: 7, Counter: 3}, r.Version)
 	require.Equal(t, "eu", r.Domain)
 	require.Len(t, r.Pods, 1)
-	require.Equal(t, []image.PodKey{{Namespace: "shop", Name: "old"}}, r.Gone)
+	require.Equal(t, []model.PodKey{{Namespace: "shop", Name: "old"}}, r.Gone)
 
 	got = s.as(prodToken, http.MethodPost, "/api/v1/reports", `{"snapshot":true,"pods":[{"uid":"u","namespace":"shop","name":"web"},{"uid":"v"},7]}`)
 	require.Equal(t, http.StatusMultiStatus, got.status)

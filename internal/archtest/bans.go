@@ -28,7 +28,7 @@ var bans = []ban{
 	},
 	{
 		imports: []string{"net/http", "os/exec", "os"},
-		in:      []string{"workflows", "internal/image", "internal/lease"},
+		in:      []string{"workflows", "model", "internal/lease"},
 		why:     "this code is replayed from a history, or used by code that is: it must do no input or output of its own",
 	},
 	{

@@ -25,7 +25,7 @@ func TestCheckImports(t *testing.T) {
 		text string
 		want string // part of the one complaint; empty for none
 	}{
-		{name: "nouns from an edge", file: "internal/registry/a.go", text: ours("internal/image")},
+		{name: "nouns from an edge", file: "internal/registry/a.go", text: ours("model")},
 		{name: "an edge from an edge", file: "internal/registry/a.go", text: ours("internal/hub/blackduck"), want: "imports internal/hub/blackduck"},
 		{name: "below its own row", file: "internal/scanclient/a.go", text: ours("internal/scanclient/protocol")},
 		{name: "above its own row", file: "internal/hub/builtin/osv/a.go", text: ours("internal/hub/builtin"), want: "row of internal/hub/builtin/osv"},

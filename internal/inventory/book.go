@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Book is the whole state. Its fields are exported because it travels as JSON; change them only by its methods.
@@ -19,17 +19,17 @@ type Book struct {
 	Uses    map[int]*Use `json:"uses,omitempty"`
 	NextUse int          `json:"nextUse,omitempty"`
 	// Images are those that uses lead to.
-	Images map[image.Digest]*Image `json:"images,omitempty"`
+	Images map[model.Digest]*Image `json:"images,omitempty"`
 	// Dropped are images that nothing here runs any more and whose workflows have not been told.
-	Dropped map[image.Digest]bool `json:"dropped,omitempty"`
+	Dropped map[model.Digest]bool `json:"dropped,omitempty"`
 	// Gone and GoneNames are the tombstones, by UID and by name.
-	Gone      map[string]image.Version `json:"gone,omitempty"`
-	GoneNames map[string]image.Version `json:"goneNames,omitempty"`
+	Gone      map[string]model.Version `json:"gone,omitempty"`
+	GoneNames map[string]model.Version `json:"goneNames,omitempty"`
 	// Snapshot is the last complete one; Arriving are those of which some parts are here.
-	Snapshot image.Version `json:"snapshot,omitzero"`
+	Snapshot model.Version `json:"snapshot,omitzero"`
 	Arriving []Arriving    `json:"arriving,omitempty"`
 	// Refused are pods for which there is no room, by UID; at most refusedAtMost.
-	Refused map[string]image.Version `json:"refused,omitempty"`
+	Refused map[string]model.Version `json:"refused,omitempty"`
 	// Allowed is the weight up to which there surely is room; Measured is the weight at which that was found out.
 	Allowed  int `json:"allowed,omitempty"`
 	Measured int `json:"measured,omitempty"`
@@ -47,21 +47,21 @@ type Book struct {
 	byKey map[useKey]int
 	// unresolved are the uses without a manifest, untold the images whose workflows are to be told or looked after.
 	unresolved map[int]bool
-	untold     map[image.Digest]bool
+	untold     map[model.Digest]bool
 	// counts are kept until something changes.
 	counts *Counts
 }
 
 // Settings are what a report says beside its pods.
 type Settings struct {
-	Version   image.Version `json:"version"`
+	Version   model.Version `json:"version"`
 	WriteBack bool          `json:"writeBack,omitempty"`
 	Domain    string        `json:"domain,omitempty"`
 }
 
 // Pod is one pod; Version is that of the newest report that named it.
 type Pod struct {
-	Version    image.Version `json:"v"`
+	Version    model.Version `json:"v"`
 	Name       string        `json:"n,omitempty"`
 	Bare       bool          `json:"b,omitempty"`
 	Containers []Container   `json:"c,omitempty"`
@@ -72,13 +72,13 @@ type Pod struct {
 // Container is one container and its use.
 type Container struct {
 	Name string              `json:"n,omitempty"`
-	Kind image.ContainerKind `json:"k,omitempty"`
+	Kind model.ContainerKind `json:"k,omitempty"`
 	Use  int                 `json:"u"`
 }
 
 // Arriving is a snapshot of which some parts have arrived.
 type Arriving struct {
-	Version image.Version `json:"version"`
+	Version model.Version `json:"version"`
 	Parts   int           `json:"parts"`
 	Have    []int         `json:"have"`
 }
@@ -97,9 +97,9 @@ func (b *Book) Open(measure func() int) {
 	if measure == nil {
 		b.measure = b.Size
 	}
-	for _, m := range []*map[string]image.Version{&b.Gone, &b.GoneNames, &b.Refused} {
+	for _, m := range []*map[string]model.Version{&b.Gone, &b.GoneNames, &b.Refused} {
 		if *m == nil {
-			*m = map[string]image.Version{}
+			*m = map[string]model.Version{}
 		}
 	}
 	for _, m := range []*map[string]bool{&b.Dirty, &b.Unwritten} {
@@ -114,10 +114,10 @@ func (b *Book) Open(measure func() int) {
 		b.Uses = map[int]*Use{}
 	}
 	if b.Images == nil {
-		b.Images = map[image.Digest]*Image{}
+		b.Images = map[model.Digest]*Image{}
 	}
 	if b.Dropped == nil {
-		b.Dropped = map[image.Digest]bool{}
+		b.Dropped = map[model.Digest]bool{}
 	}
 	b.Allowed = max(b.Allowed, surelyFits)
 	b.index()
@@ -126,7 +126,7 @@ func (b *Book) Open(measure func() int) {
 // index rebuilds what does not travel.
 func (b *Book) index() {
 	b.byKey, b.weight, b.counts = map[useKey]int{}, 0, nil
-	b.unresolved, b.untold = map[int]bool{}, map[image.Digest]bool{}
+	b.unresolved, b.untold = map[int]bool{}, map[model.Digest]bool{}
 	for _, d := range sorted(b.Images) {
 		if b.Images[d].Told.IsZero() {
 			b.untold[d] = true
@@ -158,9 +158,9 @@ func (b *Book) index() {
 func (b *Book) Empty() bool { return len(b.Pods) == 0 && len(b.Dropped) == 0 && len(b.Refused) == 0 }
 
 // NextVersion is a version newer than all the book has given out.
-func (b *Book) NextVersion() image.Version {
+func (b *Book) NextVersion() model.Version {
 	b.Counter++
-	return image.Version{Epoch: b.Epoch, Counter: b.Counter}
+	return model.Version{Epoch: b.Epoch, Counter: b.Counter}
 }
 
 // sorted are the keys of a map in their order, so that the map's own never shows.

@@ -10,21 +10,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
 )
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func at(counter int64) image.Version { return image.Version{Epoch: 1, Counter: counter} }
+func at(counter int64) model.Version { return model.Version{Epoch: 1, Counter: counter} }
 
-func digestOf(n int) image.Digest { return image.Digest(fmt.Sprintf("sha256:%064x", n)) }
+func digestOf(n int) model.Digest { return model.Digest(fmt.Sprintf("sha256:%064x", n)) }
 
 // pod runs the images of those numbers.
-func pod(uid string, images ...int) image.Pod {
-	p := image.Pod{UID: uid, Namespace: "n", Name: "pod-" + uid}
+func pod(uid string, images ...int) model.Pod {
+	p := model.Pod{UID: uid, Namespace: "n", Name: "pod-" + uid}
 	for i, n := range images {
-		p.Containers = append(p.Containers, image.Container{
+		p.Containers = append(p.Containers, model.Container{
 			Name: fmt.Sprint("c", i), Reference: fmt.Sprintf("registry.example/app-%d:1", n), Digest: digestOf(n),
 		})
 	}
@@ -45,51 +45,51 @@ func resolve(b *inventory.Book, now time.Time) {
 	for questions := b.Questions(now, 100); len(questions) > 0; questions = b.Questions(now, 100) {
 		for _, q := range questions {
 			_, digest, _ := strings.Cut(q.Reference, "@")
-			b.Answered(now, q.Use, image.Digest(digest), image.Name{Repository: "registry.example/app"})
+			b.Answered(now, q.Use, model.Digest(digest), model.Name{Repository: "registry.example/app"})
 		}
 	}
 }
 
 func TestOlderAndRepeatedReportsChangeNothing(t *testing.T) {
 	b := inventory.New(start, nil)
-	b.Change(start, at(2), []image.Pod{pod("a", 1)}, nil)
-	b.Change(start, at(1), []image.Pod{pod("a", 2)}, nil)
-	b.Change(start, at(2), []image.Pod{pod("a", 3)}, nil)
+	b.Change(start, at(2), []model.Pod{pod("a", 1)}, nil)
+	b.Change(start, at(1), []model.Pod{pod("a", 2)}, nil)
+	b.Change(start, at(2), []model.Pod{pod("a", 3)}, nil)
 	row, _ := b.Row("c", "n", "a")
 	require.Equal(t, digestOf(1), row.Containers[0].Reported)
 }
 
 func TestTombstonesHoldUntilTheNextSnapshot(t *testing.T) {
 	b := inventory.New(start, nil)
-	b.Change(start, at(5), nil, []image.PodKey{{UID: "a", Name: "pod-a"}})
-	b.Change(start, at(4), []image.Pod{pod("a", 1)}, nil)
+	b.Change(start, at(5), nil, []model.PodKey{{UID: "a", Name: "pod-a"}})
+	b.Change(start, at(4), []model.Pod{pod("a", 1)}, nil)
 	require.Empty(t, names(b), "a late report does not bring it back")
 	b.Part(start, at(6), 0, 0, nil)
 	require.Empty(t, b.Gone)
-	b.Change(start, at(4), []image.Pod{pod("a", 1)}, nil)
+	b.Change(start, at(4), []model.Pod{pod("a", 1)}, nil)
 	require.Empty(t, names(b), "what is older than the snapshot is ignored")
-	b.Change(start, at(7), []image.Pod{pod("a", 1)}, nil)
+	b.Change(start, at(7), []model.Pod{pod("a", 1)}, nil)
 	require.Equal(t, []string{"a"}, names(b))
 }
 
 func TestNameWithoutAUIDMeansWhatWasBefore(t *testing.T) {
 	b := inventory.New(start, nil)
-	b.Change(start, at(1), []image.Pod{pod("old", 1)}, nil)
+	b.Change(start, at(1), []model.Pod{pod("old", 1)}, nil)
 	successor := pod("new", 1)
 	successor.Name = "pod-old"
-	b.Change(start, at(2), []image.Pod{successor}, []image.PodKey{{Name: "pod-old"}})
+	b.Change(start, at(2), []model.Pod{successor}, []model.PodKey{{Name: "pod-old"}})
 	require.Equal(t, []string{"new"}, names(b))
 }
 
 func TestOnlyACompleteSnapshotRemoves(t *testing.T) {
 	b := inventory.New(start, nil)
-	b.Change(start, at(1), []image.Pod{pod("old", 1)}, nil)
-	b.Change(start, at(9), []image.Pod{pod("newer", 1)}, nil)
-	b.Part(start, at(5), 2, 3, []image.Pod{pod("b", 1)})
-	b.Part(start, at(5), 2, 3, []image.Pod{pod("b", 1)})
+	b.Change(start, at(1), []model.Pod{pod("old", 1)}, nil)
+	b.Change(start, at(9), []model.Pod{pod("newer", 1)}, nil)
+	b.Part(start, at(5), 2, 3, []model.Pod{pod("b", 1)})
+	b.Part(start, at(5), 2, 3, []model.Pod{pod("b", 1)})
 	b.Part(start, at(5), 3, 3, nil)
 	require.Equal(t, []string{"b", "newer", "old"}, names(b))
-	b.Part(start, at(5), 1, 3, []image.Pod{pod("a", 1)})
+	b.Part(start, at(5), 1, 3, []model.Pod{pod("a", 1)})
 	require.Equal(t, []string{"a", "b", "newer"}, names(b))
 	b.Part(start, at(4), 0, 0, nil)
 	require.Equal(t, []string{"a", "b", "newer"}, names(b), "an older snapshot is ignored")
@@ -125,15 +125,15 @@ func TestOrderDoesNotMatter(t *testing.T) {
 // story is a world that changes, as the reports that tell of it.
 func story(random *rand.Rand) []func(*inventory.Book) {
 	var reports []func(*inventory.Book)
-	world := map[string]image.Pod{}
+	world := map[string]model.Pod{}
 	for counter := int64(1); counter < 25; counter++ {
 		uid := fmt.Sprint(random.IntN(8))
 		switch random.IntN(6) {
 		case 0:
 			delete(world, uid)
-			reports = append(reports, func(b *inventory.Book) { b.Change(start, at(counter), nil, []image.PodKey{{UID: uid}}) })
+			reports = append(reports, func(b *inventory.Book) { b.Change(start, at(counter), nil, []model.PodKey{{UID: uid}}) })
 		case 1:
-			var all []image.Pod
+			var all []model.Pod
 			for i := range 8 {
 				if p, ok := world[fmt.Sprint(i)]; ok {
 					all = append(all, p)
@@ -148,7 +148,7 @@ func story(random *rand.Rand) []func(*inventory.Book) {
 		default:
 			p := pod(uid, random.IntN(4), random.IntN(4))
 			world[uid] = p
-			reports = append(reports, func(b *inventory.Book) { b.Change(start, at(counter), []image.Pod{p}, nil) })
+			reports = append(reports, func(b *inventory.Book) { b.Change(start, at(counter), []model.Pod{p}, nil) })
 		}
 	}
 	return reports

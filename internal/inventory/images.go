@@ -4,12 +4,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Image is one image that is run here and what is known of it.
 type Image struct {
-	Summary image.Summary `json:"summary"`
+	Summary model.Summary `json:"summary"`
 	// Told is when its workflow was last told that it is run here; zero before the first time.
 	Told time.Time `json:"told,omitzero"`
 	// Chain is the first run id of that workflow, once it was looked after.
@@ -33,7 +33,7 @@ func (b *Book) link(number int) {
 	d := b.Uses[number].Digest
 	known := b.Images[d]
 	if known == nil {
-		known = &Image{Summary: image.Unscanned(d)}
+		known = &Image{Summary: model.Unscanned(d)}
 		b.Images[d] = known
 		b.weight += imageWeight
 	}
@@ -68,7 +68,7 @@ func (b *Book) unlink(number int) {
 }
 
 // Learn takes what an image says of itself, unless something as new is known.
-func (b *Book) Learn(s image.Summary) {
+func (b *Book) Learn(s model.Summary) {
 	known := b.Images[s.Digest]
 	if known == nil || !known.Summary.Version.Before(s.Version) {
 		return
@@ -91,12 +91,12 @@ const hubsAtMost = 5
 
 // Ensure is what the workflow of an image is to be told.
 type Ensure struct {
-	Digest   image.Digest
-	Names    []image.Name
-	Platform image.Platform
-	HubNames *image.HubNames
+	Digest   model.Digest
+	Names    []model.Name
+	Platform model.Platform
+	HubNames *model.HubNames
 	// Known is what is known of it here.
-	Known image.Summary
+	Known model.Summary
 	// Check says that it was told not long ago: it need only be told again if it is not what is known here.
 	Check bool
 	Chain string
@@ -111,7 +111,7 @@ func (b *Book) HasImages() bool { return len(b.Images) > 0 }
 // Check has every image looked after, or only those without a verdict.
 func (b *Book) Check(unscanned bool) {
 	for _, d := range sorted(b.Images) {
-		if !unscanned || b.Images[d].Summary.Status != image.StatusComplete {
+		if !unscanned || b.Images[d].Summary.Status != model.StatusComplete {
 			b.untold[d] = true
 		}
 	}
@@ -138,7 +138,7 @@ func (b *Book) Ensures(before time.Time, atMost int) []Ensure {
 	return ensures
 }
 
-func (b *Book) ensure(d image.Digest) Ensure {
+func (b *Book) ensure(d model.Digest) Ensure {
 	known := b.Images[d]
 	e := Ensure{Digest: d, Known: known.Summary}
 	for _, number := range sorted(known.uses) {
@@ -146,7 +146,7 @@ func (b *Book) ensure(d image.Digest) Ensure {
 		if !slices.Contains(e.Names, use.Name) && len(e.Names) < namesAtMost {
 			e.Names = append(e.Names, use.Name)
 		}
-		if e.Platform == (image.Platform{}) {
+		if e.Platform == (model.Platform{}) {
 			e.Platform = use.Platform
 		}
 		if use.HubNames != nil {
@@ -158,7 +158,7 @@ func (b *Book) ensure(d image.Digest) Ensure {
 
 // Told notes that the workflow of an image has been told; chain is set where it was only looked after. An image of which nothing
 // is known waits from then on.
-func (b *Book) Told(now time.Time, d image.Digest, chain string) {
+func (b *Book) ImageNotified(now time.Time, d model.Digest, chain string) {
 	known := b.Images[d]
 	if known == nil {
 		return
@@ -168,26 +168,26 @@ func (b *Book) Told(now time.Time, d image.Digest, chain string) {
 		return
 	}
 	known.Told = now
-	if known.Summary.Status == image.StatusUnknown {
-		known.Summary.Status = image.StatusInQueue
+	if known.Summary.Status == model.StatusUnknown {
+		known.Summary.Status = model.StatusInQueue
 	}
 }
 
 // Untold notes that the workflow of an image could not be told: it is tried again.
-func (b *Book) Untold(d image.Digest) {
+func (b *Book) ImageNotNotified(d model.Digest) {
 	if known := b.Images[d]; known != nil {
 		known.telling, b.untold[d] = false, true
 	}
 }
 
 // Forgets are at most that many images that nothing runs any more; Forgotten says that their workflows know.
-func (b *Book) Forgets(atMost int) []image.Digest {
+func (b *Book) Forgets(atMost int) []model.Digest {
 	dropped := sorted(b.Dropped)
 	return dropped[:min(len(dropped), atMost)]
 }
 
 // Forgotten notes that the workflow of an image knows that it is not run here. One that is run again meanwhile is to be told so.
-func (b *Book) Forgotten(d image.Digest) {
+func (b *Book) Forgotten(d model.Digest) {
 	delete(b.Dropped, d)
 	if known := b.Images[d]; known != nil {
 		known.Told, b.untold[d] = time.Time{}, true

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const (
@@ -17,7 +17,7 @@ const (
 )
 
 // Change takes pods that are new or changed, and the keys of those that have ended.
-func (b *Book) Change(now time.Time, v image.Version, pods []image.Pod, gone []image.PodKey) {
+func (b *Book) Change(now time.Time, v model.Version, pods []model.Pod, gone []model.PodKey) {
 	if v.Before(b.Snapshot) {
 		return
 	}
@@ -32,7 +32,7 @@ func (b *Book) Change(now time.Time, v image.Version, pods []image.Pod, gone []i
 
 // Part takes one of the parts of a snapshot, counted from 1; a snapshot of no parts is an empty one. It reports whether the
 // snapshot is complete by it.
-func (b *Book) Part(now time.Time, v image.Version, part, parts int, pods []image.Pod) bool {
+func (b *Book) Part(now time.Time, v model.Version, part, parts int, pods []model.Pod) bool {
 	if !b.Snapshot.Before(v) {
 		return false
 	}
@@ -47,7 +47,7 @@ func (b *Book) Part(now time.Time, v image.Version, part, parts int, pods []imag
 }
 
 // arrived notes a part and reports whether all of them are there.
-func (b *Book) arrived(v image.Version, part, parts int) bool {
+func (b *Book) arrived(v model.Version, part, parts int) bool {
 	at := slices.IndexFunc(b.Arriving, func(a Arriving) bool { return a.Version == v })
 	if at < 0 {
 		b.Arriving = append(b.Arriving, Arriving{Version: v, Parts: parts})
@@ -65,14 +65,14 @@ func (b *Book) arrived(v image.Version, part, parts int) bool {
 }
 
 // complete makes a snapshot the word on everything older than itself.
-func (b *Book) complete(v image.Version) {
+func (b *Book) complete(v model.Version) {
 	b.Snapshot = v
 	for _, uid := range sorted(b.Pods) {
 		if b.Pods[uid].Version.Before(v) {
 			b.remove(uid)
 		}
 	}
-	older := func(m map[string]image.Version) {
+	older := func(m map[string]model.Version) {
 		for _, key := range sorted(m) {
 			if !v.Before(m[key]) {
 				delete(m, key)
@@ -92,7 +92,7 @@ func (b *Book) complete(v image.Version) {
 }
 
 // take takes one pod, unless something as new is known of it.
-func (b *Book) take(now time.Time, v image.Version, p image.Pod) {
+func (b *Book) take(now time.Time, v model.Version, p model.Pod) {
 	if tomb, ok := b.Gone[p.UID]; ok && !tomb.Before(v) {
 		return
 	}
@@ -117,7 +117,7 @@ func (b *Book) take(now time.Time, v image.Version, p image.Pod) {
 }
 
 // put replaces what is known of a pod.
-func (b *Book) put(now time.Time, v image.Version, p image.Pod, known *Pod) {
+func (b *Book) put(now time.Time, v model.Version, p model.Pod, known *Pod) {
 	next := &Pod{Version: v, Name: p.Name, Bare: p.Bare, Written: known != nil && known.Written}
 	for _, c := range p.Containers {
 		next.Containers = append(next.Containers, Container{Name: c.Name, Kind: c.Kind, Use: b.use(now, p, c, known)})
@@ -135,7 +135,7 @@ func (b *Book) put(now time.Time, v image.Version, p image.Pod, known *Pod) {
 }
 
 // same reports whether a pod runs what is known of it already.
-func (b *Book) same(known *Pod, p image.Pod) bool {
+func (b *Book) same(known *Pod, p model.Pod) bool {
 	if known.Name != p.Name || known.Bare != p.Bare || len(known.Containers) != len(p.Containers) {
 		return false
 	}
@@ -150,7 +150,7 @@ func (b *Book) same(known *Pod, p image.Pod) bool {
 
 // bury removes a pod and leaves a tombstone. A key without a UID means every older pod of that name: one in the same report
 // is its successor.
-func (b *Book) bury(v image.Version, key image.PodKey) {
+func (b *Book) bury(v model.Version, key model.PodKey) {
 	tombs, name := b.Gone, key.UID
 	if key.UID == "" {
 		tombs, name = b.GoneNames, key.Name
@@ -193,7 +193,7 @@ func (b *Book) remove(uid string) {
 
 // prune lays the oldest tombstones to rest when there are too many.
 func (b *Book) prune() {
-	for _, tombs := range []map[string]image.Version{b.Gone, b.GoneNames} {
+	for _, tombs := range []map[string]model.Version{b.Gone, b.GoneNames} {
 		if len(tombs) <= tombstonesAtMost {
 			continue
 		}
@@ -216,7 +216,7 @@ func (b *Book) Forget() {
 	b.Arriving = nil
 }
 
-func compare(a, c image.Version) int {
+func compare(a, c model.Version) int {
 	switch {
 	case a.Before(c):
 		return -1

@@ -5,13 +5,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Filter narrows the rows; empty fields do not.
 type Filter struct {
-	Status        image.ScanStatus
-	OverallStatus image.OverallStatus
+	Status        model.ScanStatus
+	OverallStatus model.OverallStatus
 	// Image is a part of a container's reference, or a digest.
 	Image string
 	UIDs  []string
@@ -25,37 +25,37 @@ type Filter struct {
 const pageBytes = 900 << 10
 
 // Row is the row of one pod.
-func (b *Book) Row(cluster, namespace, uid string) (image.PodVerdict, bool) {
+func (b *Book) Row(cluster, namespace, uid string) (model.PodVerdict, bool) {
 	pod := b.Pods[uid]
 	if pod == nil {
-		return image.PodVerdict{}, false
+		return model.PodVerdict{}, false
 	}
-	containers := make([]image.ContainerVerdict, 0, len(pod.Containers))
+	containers := make([]model.ContainerVerdict, 0, len(pod.Containers))
 	for _, c := range pod.Containers {
 		use := b.Uses[c.Use]
-		containers = append(containers, image.ContainerVerdict{
+		containers = append(containers, model.ContainerVerdict{
 			Name: c.Name, Kind: c.Kind, Reference: use.Reference, Reported: use.Reported, Image: b.known(use),
 		})
 	}
-	return image.Join(cluster, image.Pod{UID: uid, Namespace: namespace, Name: pod.Name, Bare: pod.Bare}, containers), true
+	return model.Join(cluster, model.Pod{UID: uid, Namespace: namespace, Name: pod.Name, Bare: pod.Bare}, containers), true
 }
 
 // known is what is known of the image a use leads to; without one, whether it could not be found, and why.
-func (b *Book) known(use *Use) image.Summary {
+func (b *Book) known(use *Use) model.Summary {
 	if known := b.Images[use.Digest]; known != nil {
 		return known.Summary
 	}
-	s := image.Unscanned("")
+	s := model.Unscanned("")
 	if use.Failure != nil {
-		s.Status, s.Failure = image.StatusFailed, use.Failure
+		s.Status, s.Failure = model.StatusFailed, use.Failure
 	}
 	return s
 }
 
 // Page is one page of rows in the order of names and UIDs, and the After of the next one, which is empty after the last.
-func (b *Book) Page(cluster, namespace string, f Filter) (rows []image.PodVerdict, next string) {
+func (b *Book) Page(cluster, namespace string, f Filter) (rows []model.PodVerdict, next string) {
 	bytes := 0
-	rows = []image.PodVerdict{}
+	rows = []model.PodVerdict{}
 	for _, key := range b.keys(f) {
 		row, _ := b.Row(cluster, namespace, key.uid)
 		if !f.takes(row) {
@@ -71,7 +71,7 @@ func (b *Book) Page(cluster, namespace string, f Filter) (rows []image.PodVerdic
 }
 
 // AfterRow is the After of a page that goes on behind a row.
-func AfterRow(row image.PodVerdict) string { return rowKey{row.Name, row.UID}.String() }
+func AfterRow(row model.PodVerdict) string { return rowKey{row.Name, row.UID}.String() }
 
 // rowKey orders rows.
 type rowKey struct{ name, uid string }
@@ -108,17 +108,17 @@ func (b *Book) keys(f Filter) []rowKey {
 	return slices.Compact(keys)
 }
 
-func (f Filter) takes(row image.PodVerdict) bool {
+func (f Filter) takes(row model.PodVerdict) bool {
 	if f.Status != "" && row.Status != f.Status || f.OverallStatus != "" && row.OverallStatus != f.OverallStatus {
 		return false
 	}
-	return f.Image == "" || slices.ContainsFunc(row.Containers, func(c image.ContainerVerdict) bool {
+	return f.Image == "" || slices.ContainsFunc(row.Containers, func(c model.ContainerVerdict) bool {
 		return strings.Contains(c.Reference, f.Image) || string(c.Reported) == f.Image || string(c.Image.Digest) == f.Image
 	})
 }
 
 // estimate is the size of a row in an answer, rather too large.
-func estimate(row image.PodVerdict) int {
+func estimate(row model.PodVerdict) int {
 	size := 400 + len(row.Cluster) + len(row.Namespace) + len(row.Name) + len(row.UID)
 	for _, c := range row.Containers {
 		size += 700 + len(c.Name) + len(c.Reference) + len(c.Image.ComponentsURL)
@@ -148,8 +148,8 @@ func (b *Book) Counts() Counts {
 		scanned, violation := len(pod.Containers) > 0, false
 		for _, each := range pod.Containers {
 			known := b.Images[b.Uses[each.Use].Digest]
-			scanned = scanned && known != nil && known.Summary.Status == image.StatusComplete
-			violation = violation || known != nil && known.Summary.OverallStatus == image.InViolation
+			scanned = scanned && known != nil && known.Summary.Status == model.StatusComplete
+			violation = violation || known != nil && known.Summary.OverallStatus == model.InViolation
 		}
 		if !scanned {
 			c.Unscanned++

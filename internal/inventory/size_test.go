@@ -7,13 +7,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
 )
 
 // randomDigest cannot be compressed but for its being hexadecimal.
-func randomDigest(random *rand.Rand) image.Digest {
-	return image.Digest(fmt.Sprintf("sha256:%016x%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64()))
+func randomDigest(random *rand.Rand) model.Digest {
+	return model.Digest(fmt.Sprintf("sha256:%016x%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64()))
 }
 
 func word(random *rand.Rand, length int) string {
@@ -26,18 +26,18 @@ func word(random *rand.Rand, length int) string {
 }
 
 // manyPods are pods as a cluster has them: deployments of some pods each, with sidecars.
-func manyPods(random *rand.Rand, count int) []image.Pod {
-	var pods []image.Pod
-	proxy := image.Container{Name: "proxy", Kind: image.ContainerSidecar, Reference: "registry.example/mesh/proxy:1.27.3", Digest: randomDigest(random)}
+func manyPods(random *rand.Rand, count int) []model.Pod {
+	var pods []model.Pod
+	proxy := model.Container{Name: "proxy", Kind: model.ContainerSidecar, Reference: "registry.example/mesh/proxy:1.27.3", Digest: randomDigest(random)}
 	for len(pods) < count {
 		deployment := "service-" + word(random, 12)
-		app := image.Container{Name: "app", Reference: "registry.example/team-" + word(random, 6) + "/" + deployment + ":2026.11." + word(random, 4), Digest: randomDigest(random)}
+		app := model.Container{Name: "app", Reference: "registry.example/team-" + word(random, 6) + "/" + deployment + ":2026.11." + word(random, 4), Digest: randomDigest(random)}
 		set := word(random, 10)
 		for range min(5, count-len(pods)) {
 			uid := fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", random.Uint32(), random.IntN(1<<16), random.IntN(1<<16), random.IntN(1<<16), random.Uint64()>>16)
-			pods = append(pods, image.Pod{
+			pods = append(pods, model.Pod{
 				UID: uid, Namespace: "n", Name: deployment + "-" + set + "-" + word(random, 5),
-				Platform: image.Platform{OS: "linux", Architecture: "amd64"}, Containers: []image.Container{app, proxy},
+				Platform: model.Platform{OS: "linux", Architecture: "amd64"}, Containers: []model.Container{app, proxy},
 			})
 		}
 	}
@@ -53,9 +53,9 @@ func TestNamespaceOfManyPodsFits(t *testing.T) {
 	}
 	resolve(b, start)
 	for d := range b.Images {
-		b.Learn(image.Summary{
-			Digest: d, Version: at(random.Int64N(1 << 40)), Status: image.StatusComplete, OverallStatus: image.InViolation, Findings: random.IntN(500),
-			Vulnerabilities: image.Counts{Critical: random.IntN(9), High: random.IntN(99), Low: random.IntN(999)}, Hubs: []string{"hub-1"}, JudgedAt: start,
+		b.Learn(model.Summary{
+			Digest: d, Version: at(random.Int64N(1 << 40)), Status: model.StatusComplete, OverallStatus: model.InViolation, Findings: random.IntN(500),
+			Vulnerabilities: model.Counts{Critical: random.IntN(9), High: random.IntN(99), Low: random.IntN(999)}, Hubs: []string{"hub-1"}, JudgedAt: start,
 			ComponentsURL: "https://hub.example/api/projects/" + word(random, 36) + "/versions/" + word(random, 36) + "/components",
 		})
 	}
@@ -73,13 +73,13 @@ func TestBookRefusesWhatDoesNotFit(t *testing.T) {
 	measured := 0
 	var b *inventory.Book
 	b = inventory.New(start, func() int { measured++; return b.Size() })
-	var last image.Pod
+	var last model.Pod
 	for len(b.Refused) == 0 {
-		last = image.Pod{UID: word(random, 400), Name: word(random, 400)}
+		last = model.Pod{UID: word(random, 400), Name: word(random, 400)}
 		for range 20 {
-			last.Containers = append(last.Containers, image.Container{Name: word(random, 400), Reference: "registry.example/" + word(random, 600), Digest: randomDigest(random)})
+			last.Containers = append(last.Containers, model.Container{Name: word(random, 400), Reference: "registry.example/" + word(random, 600), Digest: randomDigest(random)})
 		}
-		b.Change(start, at(1), []image.Pod{last}, nil)
+		b.Change(start, at(1), []model.Pod{last}, nil)
 	}
 	require.Less(t, b.Size(), inventory.Limit)
 	require.Greater(t, b.Size(), inventory.Limit/2, "it refuses nothing before it must")
@@ -88,9 +88,9 @@ func TestBookRefusesWhatDoesNotFit(t *testing.T) {
 
 	// Small ones are refused too, what is here stays and may change, and room comes back.
 	for uid := range b.Pods {
-		b.Change(start, at(3), nil, []image.PodKey{{UID: uid}})
+		b.Change(start, at(3), nil, []model.PodKey{{UID: uid}})
 	}
-	b.Change(start, at(3), []image.Pod{last}, nil)
+	b.Change(start, at(3), []model.Pod{last}, nil)
 	require.Empty(t, b.Refused)
 	require.Len(t, b.Pods, 1)
 }
@@ -98,9 +98,9 @@ func TestBookRefusesWhatDoesNotFit(t *testing.T) {
 func TestBadPodsAreRefused(t *testing.T) {
 	b := inventory.New(start, nil)
 	bad := pod("a", 1)
-	bad.Containers = make([]image.Container, 10_000)
-	b.Change(start, at(1), []image.Pod{bad, pod("b", 1)}, nil)
+	bad.Containers = make([]model.Container, 10_000)
+	b.Change(start, at(1), []model.Pod{bad, pod("b", 1)}, nil)
 	require.Equal(t, inventory.Counts{Pods: 1, Unscanned: 1, Refused: 1}, b.Counts())
-	b.Part(start, at(2), 1, 1, []image.Pod{pod("b", 1)})
+	b.Part(start, at(2), 1, 1, []model.Pod{pod("b", 1)})
 	require.Zero(t, b.Counts().Refused, "a snapshot without it")
 }

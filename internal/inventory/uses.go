@@ -3,7 +3,7 @@ package inventory
 import (
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // tagGoodFor is how long a tag that was resolved is good for containers that start: it may have been moved since.
@@ -13,16 +13,16 @@ const tagGoodFor = 10 * time.Minute
 type Use struct {
 	// Reference, Reported, Platform, Credential and HubNames are what the containers and their pods say.
 	Reference  string          `json:"reference"`
-	Reported   image.Digest    `json:"reported,omitempty"`
-	Platform   image.Platform  `json:"platform,omitzero"`
+	Reported   model.Digest    `json:"reported,omitempty"`
+	Platform   model.Platform  `json:"platform,omitzero"`
 	Credential string          `json:"credential,omitempty"`
-	HubNames   *image.HubNames `json:"hubNames,omitempty"`
+	HubNames   *model.HubNames `json:"hubNames,omitempty"`
 	// Digest and Name are the manifest it leads to, once that is known; At is when it was found out.
-	Digest image.Digest `json:"digest,omitempty"`
-	Name   image.Name   `json:"name,omitzero"`
+	Digest model.Digest `json:"digest,omitempty"`
+	Name   model.Name   `json:"name,omitzero"`
 	At     time.Time    `json:"at,omitzero"`
 	// Failure is why it is not known, and when it is tried again.
-	Failure *image.Failure `json:"failure,omitempty"`
+	Failure *model.Failure `json:"failure,omitempty"`
 
 	// asked is set while the registry is being asked.
 	asked bool
@@ -33,9 +33,9 @@ type Use struct {
 // useKey tells uses apart.
 type useKey struct {
 	reference, credential string
-	reported              image.Digest
-	platform              image.Platform
-	hubNames              image.HubNames
+	reported              model.Digest
+	platform              model.Platform
+	hubNames              model.HubNames
 }
 
 func (u *Use) key() useKey {
@@ -46,7 +46,7 @@ func (u *Use) key() useKey {
 	return k
 }
 
-func keyOf(p image.Pod, c image.Container) useKey {
+func keyOf(p model.Pod, c model.Container) useKey {
 	k := useKey{reference: c.Reference, credential: p.Credential, reported: c.Digest, platform: p.Platform}
 	if c.HubNames != nil {
 		k.hubNames = *c.HubNames
@@ -56,7 +56,7 @@ func keyOf(p image.Pod, c image.Container) useKey {
 
 // use finds or makes the use of a container. A container that was here before keeps its use; a new one does not trust a tag
 // that was resolved long ago.
-func (b *Book) use(now time.Time, p image.Pod, c image.Container, known *Pod) int {
+func (b *Book) use(now time.Time, p model.Pod, c model.Container, known *Pod) int {
 	key := keyOf(p, c)
 	if known != nil {
 		for _, had := range known.Containers {
@@ -107,7 +107,7 @@ func (b *Book) release(uid string, p *Pod) {
 type Question struct {
 	Use        int
 	Reference  string
-	Platform   image.Platform
+	Platform   model.Platform
 	Credential string
 }
 
@@ -149,7 +149,7 @@ func (u *Use) reference() string {
 }
 
 // Answered takes the manifest of a use, if it is still there.
-func (b *Book) Answered(now time.Time, number int, d image.Digest, name image.Name) {
+func (b *Book) Answered(now time.Time, number int, d model.Digest, name model.Name) {
 	use := b.Uses[number]
 	if use == nil || use.Digest != "" {
 		return
@@ -165,13 +165,13 @@ func (b *Book) Answered(now time.Time, number int, d image.Digest, name image.Na
 }
 
 // Unanswered takes why the manifest of a use could not be found, and how long to wait before the next try.
-func (b *Book) Unanswered(now time.Time, number int, class image.FailureClass, reason string, wait func(failures int) time.Duration) {
+func (b *Book) Unanswered(now time.Time, number int, class model.FailureClass, reason string, wait func(failures int) time.Duration) {
 	use := b.Uses[number]
 	if use == nil || use.Digest != "" {
 		return
 	}
 	use.asked = false
-	failure := &image.Failure{Class: class, Reason: clip(reason, reasonLength), Step: "resolve", At: now, Attempt: 1}
+	failure := &model.Failure{Class: class, Reason: clip(reason, reasonLength), Step: "resolve", At: now, Attempt: 1}
 	if use.Failure != nil {
 		failure.Attempt = use.Failure.Attempt + 1
 	}

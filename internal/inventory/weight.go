@@ -1,7 +1,7 @@
 package inventory
 
 import (
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // inputLimit is the server's limit of one payload, and Limit how large a packed book may become: four fifths of it, so that
@@ -42,7 +42,7 @@ func (u *Use) weight() int {
 
 // room reports whether there is room for a pod. What is weighed is far above the packed size, so that is measured now and
 // then, and the weight up to which there surely is room is set anew.
-func (b *Book) room(p image.Pod, known *Pod) bool {
+func (b *Book) room(p model.Pod, known *Pod) bool {
 	next := b.weight + podWeight + len(p.UID) + len(p.Name)
 	for _, c := range p.Containers {
 		next += containerWeight + len(c.Name)
@@ -67,9 +67,9 @@ func (b *Book) room(p image.Pod, known *Pod) bool {
 }
 
 // refuse notes a pod for which there is no room.
-func (b *Book) refuse(v image.Version, uid string) {
+func (b *Book) refuse(v model.Version, uid string) {
 	if _, ok := b.Refused[uid]; ok || len(b.Refused) < refusedAtMost {
-		b.Refused[clip(uid, image.UIDLength)] = v
+		b.Refused[clip(uid, model.UIDLength)] = v
 		b.counts = nil
 	}
 }

@@ -1,6 +1,6 @@
 package inventory
 
-import "github.com/perceptor/perceptor/internal/image"
+import "github.com/perceptor/perceptor/model"
 
 // Set takes what a report says beside its pods; an older one changes nothing. A perceiver that begins to write back is told
 // of every pod.
@@ -44,7 +44,7 @@ func (b *Book) Writes(atMost int) []string {
 		if pod == nil || pod.Bare {
 			continue
 		}
-		if row, _ := b.Row("", "", uid); row.Status == image.StatusComplete || pod.Written {
+		if row, _ := b.Row("", "", uid); row.Status == model.StatusComplete || pod.Written {
 			uids = append(uids, uid)
 		}
 	}
@@ -53,7 +53,7 @@ func (b *Book) Writes(atMost int) []string {
 
 // Written takes what became of a write. A pod that changed meanwhile is dirty again and stays so; one that the cluster does not
 // have is removed, unless something newer was heard of it than before the write.
-func (b *Book) Written(uids []string, before map[string]image.Version, result image.WriteResult) {
+func (b *Book) Written(uids []string, before map[string]model.Version, result model.WriteResult) {
 	for _, uid := range uids {
 		if pod := b.Pods[uid]; pod != nil {
 			pod.Written = true
@@ -90,8 +90,8 @@ func (b *Book) Rewrite() {
 }
 
 // Versions are those of some pods.
-func (b *Book) Versions(uids []string) map[string]image.Version {
-	versions := map[string]image.Version{}
+func (b *Book) Versions(uids []string) map[string]model.Version {
+	versions := map[string]model.Version{}
 	for _, uid := range uids {
 		if pod := b.Pods[uid]; pod != nil {
 			versions[uid] = pod.Version

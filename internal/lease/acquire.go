@@ -4,20 +4,20 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Request is what a scan asks of the book.
 type Request struct {
 	Chain  string
 	Holder string
-	Digest image.Digest
+	Digest model.Digest
 	// Scan is the name of the scan at the hub; empty means the digest in hexadecimal.
 	Scan string
 	// Hubs are acceptable; empty means all.
 	Hubs []string
 	// Urgency is the class, 0 the most urgent.
-	Urgency int
+	Priority int
 	// Held is set by a holder that tells of its lease.
 	Held *Announced
 	// Renew asks for a newer attempt id of the lease held. With Held, only if Held is the newest attempt, so that a
@@ -28,7 +28,7 @@ type Request struct {
 // Announced is the lease a holder knows that it has.
 type Announced struct {
 	Hub     string
-	Attempt image.AttemptID
+	Attempt model.AttemptID
 }
 
 // Acquire takes a request: it queues a new one, repeats the answer to a known one, and writes down an announced lease.
@@ -93,7 +93,7 @@ func (b *Book) adopt(r Request, now time.Time) {
 		b.addHub(r.Held.Hub).Removed = true
 	}
 	b.Leases = append(b.Leases, Lease{
-		Chain: r.Chain, Holder: r.Holder, Digest: r.Digest, Scan: r.Scan, Hub: r.Held.Hub, Urgency: r.Urgency, State: Held,
+		Chain: r.Chain, Holder: r.Holder, Digest: r.Digest, Scan: r.Scan, Hub: r.Held.Hub, Priority: r.Priority, State: Held,
 		Attempt: r.Held.Attempt, GrantedAt: time.UnixMilli(r.Held.Attempt.Millis).UTC(), LastHeard: now,
 	})
 }
@@ -128,15 +128,15 @@ func (b *Book) queue(r Request, now time.Time) {
 	if w == nil {
 		b.Arrivals++
 		b.Waiters = append(b.Waiters, Waiter{
-			Chain: r.Chain, Digest: r.Digest, Urgency: r.Urgency, Since: now, Arrival: b.Arrivals, Place: b.Arrivals,
+			Chain: r.Chain, Digest: r.Digest, Priority: r.Priority, Since: now, Arrival: b.Arrivals, Position: b.Arrivals,
 		})
 		w = &b.Waiters[len(b.Waiters)-1]
 	}
-	if r.Urgency < w.Urgency {
+	if r.Priority < w.Priority {
 		b.Arrivals++
-		w.Urgency, w.Place = r.Urgency, b.Arrivals
+		w.Priority, w.Position = r.Priority, b.Arrivals
 	}
-	w.Holder, w.Scan, w.Hubs, w.LastHeard, w.Told = r.Holder, r.Scan, slices.Clone(r.Hubs), now, ""
+	w.Holder, w.Scan, w.Hubs, w.LastHeard, w.Redirected = r.Holder, r.Scan, slices.Clone(r.Hubs), now, ""
 }
 
 // suspectOthers asks for a check of whoever else holds the digest: usually an earlier scan of it that was ended.
@@ -150,7 +150,7 @@ func (b *Book) suspectOthers(r Request) {
 }
 
 // Confirm notes that the grant of this attempt has arrived.
-func (b *Book) Confirm(chain string, attempt image.AttemptID, now time.Time) {
+func (b *Book) Confirm(chain string, attempt model.AttemptID, now time.Time) {
 	b.hear(chain)
 	l := b.Lease(chain)
 	if l == nil || l.draining() {
@@ -164,7 +164,7 @@ func (b *Book) Confirm(chain string, attempt image.AttemptID, now time.Time) {
 
 // Told notes that the grant of this attempt is in its holder's history. It is sent again much later only, and is not yet held:
 // a holder that works under a grant of another book does not take it.
-func (b *Book) Told(chain string, attempt image.AttemptID, now time.Time) {
+func (b *Book) GrantDelivered(chain string, attempt model.AttemptID, now time.Time) {
 	if l := b.Lease(chain); l != nil && !l.draining() && l.State == Granted && l.Attempt == attempt {
 		l.Due = now.Add(longestResend)
 	}
@@ -174,13 +174,13 @@ func (b *Book) Told(chain string, attempt image.AttemptID, now time.Time) {
 type Returned struct {
 	Chain  string
 	Holder string
-	Digest image.Digest
+	Digest model.Digest
 	Scan   string
 	Hub    string
 	// Attempt is the newest attempt the holder knows of; zero gives up whatever the chain has, its place in the queue too.
 	// A release of an older attempt than the lease's changes nothing: the holder has not seen the newer one yet, and gives
 	// that back too when it arrives.
-	Attempt image.AttemptID
+	Attempt model.AttemptID
 	// Unfinished says that the holder does not know whether the hub is done: the lease drains.
 	Unfinished bool
 }
@@ -228,7 +228,7 @@ func (b *Book) returnedUnknown(r Returned, now time.Time) {
 }
 
 // scanName is the name of the scan at the hub.
-func scanName(name string, digest image.Digest) string {
+func scanName(name string, digest model.Digest) string {
 	if name == "" {
 		return digest.Hex()
 	}

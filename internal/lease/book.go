@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The times of the book.
@@ -35,7 +35,7 @@ type Book struct {
 	// Freed are the leases freed last, oldest first.
 	Freed []Freed `json:"freed,omitempty"`
 	// Last is the newest attempt id issued or heard of.
-	Last image.AttemptID `json:"last"`
+	Last model.AttemptID `json:"last"`
 	// Arrivals numbers the waiters.
 	Arrivals int64 `json:"arrivals,omitempty"`
 	// Checked is when holders were last asked about.
@@ -85,13 +85,13 @@ const (
 type Lease struct {
 	Chain  string       `json:"chain"`
 	Holder string       `json:"holder"`
-	Digest image.Digest `json:"digest"`
+	Digest model.Digest `json:"digest"`
 	// Scan is the name of the scan at the hub.
 	Scan      string          `json:"scan"`
 	Hub       string          `json:"hub"`
-	Urgency   int             `json:"urgency,omitempty"`
+	Priority  int             `json:"priority,omitempty"`
 	State     State           `json:"state"`
-	Attempt   image.AttemptID `json:"attempt"`
+	Attempt   model.AttemptID `json:"attempt"`
 	GrantedAt time.Time       `json:"grantedAt"`
 	LastHeard time.Time       `json:"lastHeard,omitzero"`
 	// Due is when the grant is sent again; zero when nothing is to be sent.
@@ -111,19 +111,19 @@ func (l *Lease) draining() bool { return l.Drain != nil }
 type Waiter struct {
 	Chain  string       `json:"chain"`
 	Holder string       `json:"holder"`
-	Digest image.Digest `json:"digest"`
+	Digest model.Digest `json:"digest"`
 	Scan   string       `json:"scan"`
 	// Hubs are acceptable; empty means all.
 	Hubs []string `json:"hubs,omitempty"`
 	// Urgency is the class, 0 the most urgent.
-	Urgency int       `json:"urgency,omitempty"`
-	Since   time.Time `json:"since"`
+	Priority int       `json:"priority,omitempty"`
+	Since    time.Time `json:"since"`
 	// Arrival orders all waiters by age, Place those of one class: a waiter that is raised joins its new class at the end.
 	Arrival   int64     `json:"arrival"`
-	Place     int64     `json:"place"`
+	Position  int64     `json:"position"`
 	LastHeard time.Time `json:"lastHeard"`
 	// Told is the hub the waiter was told to look at, because its digest has a lease there.
-	Told string `json:"told,omitempty"`
+	Redirected string `json:"redirected,omitempty"`
 }
 
 // accepts reports whether the waiter would take a lease on the hub.
@@ -134,12 +134,12 @@ func (w *Waiter) accepts(hub string) bool {
 // Freed is a lease that is no more.
 type Freed struct {
 	Chain   string          `json:"chain"`
-	Attempt image.AttemptID `json:"attempt"`
+	Attempt model.AttemptID `json:"attempt"`
 }
 
 // New is an empty book of which it is known that nobody holds anything.
 func New(now time.Time) *Book {
-	return &Book{Last: image.AttemptID{Millis: now.UnixMilli()}, Checked: now}
+	return &Book{Last: model.AttemptID{Millis: now.UnixMilli()}, Checked: now}
 }
 
 // NewCold is a book that lost its state: somebody may hold something, so it grants nothing yet.
@@ -198,7 +198,7 @@ func (b *Book) free(chain string) {
 }
 
 // remember keeps the newest freed leases in mind.
-func (b *Book) remember(chain string, attempt image.AttemptID) {
+func (b *Book) remember(chain string, attempt model.AttemptID) {
 	b.Freed = append(b.Freed, Freed{Chain: chain, Attempt: attempt})
 	if len(b.Freed) > remembered {
 		b.Freed = slices.Delete(b.Freed, 0, len(b.Freed)-remembered)
@@ -206,24 +206,24 @@ func (b *Book) remember(chain string, attempt image.AttemptID) {
 }
 
 // wasFreed reports whether the attempt belongs to a lease of that chain that has been freed.
-func (b *Book) wasFreed(chain string, attempt image.AttemptID) bool {
+func (b *Book) wasFreed(chain string, attempt model.AttemptID) bool {
 	return b.on(guardLateAnnounce) && slices.ContainsFunc(b.Freed, func(f Freed) bool {
 		return f.Chain == chain && !f.Attempt.Less(attempt)
 	})
 }
 
 // heardOf raises the newest attempt id known.
-func (b *Book) heardOf(attempt image.AttemptID) {
+func (b *Book) heardOf(attempt model.AttemptID) {
 	if b.Last.Less(attempt) {
 		b.Last = attempt
 	}
 }
 
 // nextAttempt issues an attempt id that is newer than every one issued or heard of.
-func (b *Book) nextAttempt(now time.Time) image.AttemptID {
-	next := image.AttemptID{Millis: now.UnixMilli()}
+func (b *Book) nextAttempt(now time.Time) model.AttemptID {
+	next := model.AttemptID{Millis: now.UnixMilli()}
 	if b.on(guardAttempt) && !b.Last.Less(next) {
-		next = image.AttemptID{Millis: b.Last.Millis, Counter: b.Last.Counter + 1}
+		next = model.AttemptID{Millis: b.Last.Millis, Counter: b.Last.Counter + 1}
 	}
 	b.Last = next
 	return next

@@ -7,15 +7,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // digest makes a digest out of a number.
-func digest(n int) image.Digest { return image.Digest(fmt.Sprintf("sha256:%064d", n)) }
+func digest(n int) model.Digest { return model.Digest(fmt.Sprintf("sha256:%064d", n)) }
 
 // ask is a request of the n-th scan.
 func ask(n, urgency int, hubs ...string) Request {
-	return Request{Chain: fmt.Sprintf("c%d", n), Holder: fmt.Sprintf("scan/%d", n), Digest: digest(n), Urgency: urgency, Hubs: hubs}
+	return Request{Chain: fmt.Sprintf("c%d", n), Holder: fmt.Sprintf("scan/%d", n), Digest: digest(n), Priority: urgency, Hubs: hubs}
 }
 
 func newBook(t *testing.T, hubs ...Config) *Book {
@@ -137,16 +137,16 @@ func TestAGrantThatWasToldIsNotHeldYet(t *testing.T) {
 	b.Acquire(ask(1, 0), startOfTime)
 	grants := b.GrantNext(startOfTime, 1)
 	require.Len(t, grants, 1)
-	b.Told("c1", image.AttemptID{}, startOfTime)
+	b.GrantDelivered("c1", model.AttemptID{}, startOfTime)
 	require.Equal(t, startOfTime.Add(firstResend), b.NextWake(), "told of another attempt")
-	b.Told("c1", grants[0].Attempt, startOfTime)
+	b.GrantDelivered("c1", grants[0].Attempt, startOfTime)
 	require.Equal(t, startOfTime.Add(longestResend), b.NextWake())
 	other := "a"
 	if grants[0].Hub == other {
 		other = "b"
 	}
 	held := ask(1, 0)
-	held.Held = &Announced{Hub: other, Attempt: image.AttemptID{Millis: 1}}
+	held.Held = &Announced{Hub: other, Attempt: model.AttemptID{Millis: 1}}
 	b.Acquire(held, startOfTime.Add(time.Second))
 	require.Equal(t, other, b.Lease("c1").Hub)
 	require.Equal(t, Held, b.Lease("c1").State)
@@ -168,7 +168,7 @@ func TestAnImageAtWorkIsWaitedFor(t *testing.T) {
 	require.Empty(t, b.Redirect(10), "once is enough until it asks again")
 	require.Equal(t, []Holder{{Name: "scan/1", Chain: "c1"}}, b.ToCheck(startOfTime), "the older scan is checked at once")
 	b.HolderClosed("c1", startOfTime)
-	b.ScanSeen("c1", Seen{State: image.HubScanComplete, Started: startOfTime, Asked: startOfTime}, startOfTime)
+	b.ScanSeen("c1", Seen{State: model.HubScanComplete, Started: startOfTime, Asked: startOfTime}, startOfTime)
 	require.Equal(t, []string{"c1-again a"}, granted(b, startOfTime))
 }
 
@@ -182,20 +182,20 @@ func TestDrainingShowsStuckScansAndFreesThem(t *testing.T) {
 	for range 300 {
 		require.Len(t, b.ToAsk(now), 1)
 		require.Empty(t, b.ToAsk(now), "one question at a time")
-		b.ScanSeen("c1", Seen{State: image.HubScanInProgress, Asked: now}, now)
+		b.ScanSeen("c1", Seen{State: model.HubScanInProgress, Asked: now}, now)
 		now = later(b.NextWake(), now)
 	}
 	require.Equal(t, Draining, b.Leases[0].State)
 	for b.Leases[0].State != Stuck {
 		b.ScanUnknown("c1", now)
-		b.ScanSeen("c1", Seen{State: image.HubScanInProgress, Asked: now}, now)
+		b.ScanSeen("c1", Seen{State: model.HubScanInProgress, Asked: now}, now)
 		now = now.Add(time.Minute)
-		b.ScanSeen("c1", Seen{State: image.HubScanInProgress, Asked: now}, now)
+		b.ScanSeen("c1", Seen{State: model.HubScanInProgress, Asked: now}, now)
 	}
 	require.Greater(t, now.Sub(startOfTime), Hold)
 	require.Equal(t, 1, b.InUse("a"), "what is stuck counts")
 	require.Empty(t, b.Reset(digest(2)))
-	require.Equal(t, []image.Digest{digest(1)}, b.Reset(""))
+	require.Equal(t, []model.Digest{digest(1)}, b.Reset(""))
 	require.Empty(t, b.Leases)
 }
 
@@ -207,7 +207,7 @@ func TestTimeWithoutAnAnswerCountsForNothing(t *testing.T) {
 	b.HolderClosed("c1", startOfTime)
 	for i := range 100 {
 		at := startOfTime.Add(time.Duration(i) * time.Hour)
-		b.ScanSeen("c1", Seen{State: image.HubScanInProgress, Asked: at}, at)
+		b.ScanSeen("c1", Seen{State: model.HubScanInProgress, Asked: at}, at)
 		b.ScanUnknown("c1", at)
 	}
 	require.Zero(t, b.Leases[0].Drain.Answered)
@@ -224,7 +224,7 @@ func TestAColdBookOpensWhenEverybodyWasHeard(t *testing.T) {
 	}
 	b := cold()
 	held := ask(1, 0)
-	held.Held = &Announced{Hub: "a", Attempt: image.AttemptID{Millis: startOfTime.Add(time.Hour).UnixMilli()}}
+	held.Held = &Announced{Hub: "a", Attempt: model.AttemptID{Millis: startOfTime.Add(time.Hour).UnixMilli()}}
 	b.Expect([]Holder{{Name: "scan/1", Chain: "c1"}, {Name: "scan/2", Chain: "c2"}, {Name: "scan/3", Chain: "c3"}})
 	require.False(t, b.WarmUp(startOfTime))
 	b.Acquire(held, startOfTime)

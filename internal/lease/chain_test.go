@@ -4,21 +4,21 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // chain is one scan: it asks for a lease, uploads, waits for the hub, gives the lease back, and ends.
 type chain struct {
 	id, holder string
-	digest     image.Digest
+	digest     model.Digest
 	hubs       []string
-	urgency    int
+	priority   int
 	// waiting and grant are what it wants and has; work is its upload.
 	waiting bool
 	grant   *Grant
 	work    *work
 	// newest is the newest attempt it has had: an older one that arrives late is not taken again.
-	newest image.AttemptID
+	newest model.AttemptID
 	// unknown is set when it gave its lease back without knowing whether the hub is done.
 	unknown bool
 	// leaving counts the releases under way: a scan ends only when they have arrived.
@@ -29,14 +29,14 @@ type chain struct {
 
 func (w *world) newChain(n, urgency int) {
 	c := &chain{
-		id: fmt.Sprintf("c%d", len(w.chains)), digest: image.Digest(fmt.Sprintf("sha256:%064d", n)),
-		holder: fmt.Sprintf("scan/%d", n), urgency: urgency, waiting: true,
+		id: fmt.Sprintf("c%d", len(w.chains)), digest: model.Digest(fmt.Sprintf("sha256:%064d", n)),
+		holder: fmt.Sprintf("scan/%d", n), priority: urgency, waiting: true,
 	}
 	if w.chance(4) {
 		c.hubs = []string{w.hubs[w.rand.IntN(len(w.hubs))].Name}
 	}
 	w.chains = append(w.chains, c)
-	w.note("%s wants %s, class %d, hubs %v", c.id, c.holder, c.urgency, c.hubs)
+	w.note("%s wants %s, class %d, hubs %v", c.id, c.holder, c.priority, c.hubs)
 	c.ask(w)
 }
 
@@ -51,7 +51,7 @@ func (w *world) open(holder string) bool {
 }
 
 func (c *chain) request() Request {
-	return Request{Chain: c.id, Holder: c.holder, Digest: c.digest, Hubs: c.hubs, Urgency: c.urgency}
+	return Request{Chain: c.id, Holder: c.holder, Digest: c.digest, Hubs: c.hubs, Priority: c.priority}
 }
 
 func (c *chain) ask(w *world) {
@@ -117,8 +117,8 @@ func (c *chain) act(w *world) {
 	case w.now.After(c.repeat):
 		c.announce(w)
 	case c.grant == nil:
-		if w.chance(60) && c.urgency > 0 {
-			c.urgency--
+		if w.chance(60) && c.priority > 0 {
+			c.priority--
 			c.ask(w)
 		}
 	case c.work == nil:

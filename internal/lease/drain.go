@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The times of draining.
@@ -78,7 +78,7 @@ type Question struct {
 
 // Seen is a hub's answer to a Question.
 type Seen struct {
-	State image.HubScanState
+	State model.HubScanState
 	// Started is when the hub accepted the scan, by its own clock.
 	Started time.Time
 	// Asked repeats the question's: what a slow answer says was true at some time after that, not now.
@@ -131,9 +131,9 @@ func (b *Book) ScanSeen(chain string, seen Seen, now time.Time) {
 		return
 	}
 	switch seen.State {
-	case image.HubScanInProgress:
+	case model.HubScanInProgress:
 		b.inProgress(l, now)
-	case image.HubScanComplete, image.HubScanFailed:
+	case model.HubScanComplete, model.HubScanFailed:
 		// A scan of the same name that the hub had before this lease says nothing about this one.
 		if b.on(guardOwnScan) && seen.Started.Before(l.GrantedAt.Truncate(clockGrain).Add(-clockGrain)) {
 			b.absent(l, seen.Asked, now)
@@ -197,9 +197,9 @@ func askPause(l *Lease, now time.Time) time.Duration {
 
 // Reset frees the draining and stuck leases of a digest, or every stuck one when the digest is empty, because an operator
 // knows that the hub is done. It answers the digests freed.
-func (b *Book) Reset(digest image.Digest) []image.Digest {
+func (b *Book) Reset(digest model.Digest) []model.Digest {
 	var chains []string
-	var freed []image.Digest
+	var freed []model.Digest
 	for i := range b.Leases {
 		l := &b.Leases[i]
 		if l.draining() && (l.Digest == digest || digest == "" && l.State == Stuck) {

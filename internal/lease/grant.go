@@ -3,7 +3,7 @@ package lease
 import (
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // turn says how often a hub serves the one that waited longest instead of the most urgent.
@@ -13,10 +13,10 @@ const turn = 10
 type Grant struct {
 	Chain  string
 	Holder string
-	Digest image.Digest
+	Digest model.Digest
 	Hub    string
 	// Attempt is zero when WaitFor is set.
-	Attempt image.AttemptID
+	Attempt model.AttemptID
 	// WaitFor says that the hub already works on the digest for somebody else.
 	WaitFor bool
 }
@@ -39,8 +39,8 @@ func (b *Book) GrantNext(now time.Time, most int) []Grant {
 }
 
 // busyDigests tells which digests have a lease, and where.
-func (b *Book) busyDigests() map[image.Digest]string {
-	busy := make(map[image.Digest]string, len(b.Leases))
+func (b *Book) busyDigests() map[model.Digest]string {
+	busy := make(map[model.Digest]string, len(b.Leases))
 	if !b.on(guardDigest) {
 		return busy
 	}
@@ -51,11 +51,11 @@ func (b *Book) busyDigests() map[image.Digest]string {
 }
 
 // grant turns a waiter into a lease.
-func (b *Book) grant(w Waiter, hub *Hub, busy map[image.Digest]string, now time.Time) Grant {
+func (b *Book) grant(w Waiter, hub *Hub, busy map[model.Digest]string, now time.Time) Grant {
 	hub.Grants++
 	attempt := b.nextAttempt(now)
 	b.Leases = append(b.Leases, Lease{
-		Chain: w.Chain, Holder: w.Holder, Digest: w.Digest, Scan: w.Scan, Hub: hub.Name, Urgency: w.Urgency, State: Granted,
+		Chain: w.Chain, Holder: w.Holder, Digest: w.Digest, Scan: w.Scan, Hub: hub.Name, Priority: w.Priority, State: Granted,
 		Attempt: attempt, GrantedAt: now, LastHeard: w.LastHeard, Due: now.Add(firstResend), Sent: 1,
 	})
 	b.dropWaiter(w.Chain)
@@ -66,7 +66,7 @@ func (b *Book) grant(w Waiter, hub *Hub, busy map[image.Digest]string, now time.
 }
 
 // pick chooses the next waiter and its hub; nil when nothing can be granted.
-func (b *Book) pick(busy map[image.Digest]string) (*Waiter, *Hub) {
+func (b *Book) pick(busy map[model.Digest]string) (*Waiter, *Hub) {
 	free := b.freeCapacity()
 	for i := range b.Hubs {
 		if free[i] > 0 && (b.Hubs[i].Grants+1)%turn == 0 && b.on(guardTurn) {
@@ -108,13 +108,13 @@ func (b *Book) freeCapacity() []int {
 // before orders waiters by class, then by their place in it.
 func (b *Book) before(w, v *Waiter) bool {
 	if !b.on(guardOrder) {
-		return w.Urgency < v.Urgency || w.Urgency == v.Urgency && w.Place > v.Place
+		return w.Priority < v.Priority || w.Priority == v.Priority && w.Position > v.Position
 	}
-	return w.Urgency < v.Urgency || w.Urgency == v.Urgency && w.Place < v.Place
+	return w.Priority < v.Priority || w.Priority == v.Priority && w.Position < v.Position
 }
 
 // longestWaiting is the oldest among the first of each class that accept the hub: nobody is overtaken within his class.
-func (b *Book) longestWaiting(hub string, busy map[image.Digest]string) *Waiter {
+func (b *Book) longestWaiting(hub string, busy map[model.Digest]string) *Waiter {
 	heads := map[int]*Waiter{}
 	var classes []int
 	for i := range b.Waiters {
@@ -122,12 +122,12 @@ func (b *Book) longestWaiting(hub string, busy map[image.Digest]string) *Waiter 
 		if _, taken := busy[w.Digest]; taken || !w.accepts(hub) {
 			continue
 		}
-		head, known := heads[w.Urgency]
+		head, known := heads[w.Priority]
 		if !known {
-			classes = append(classes, w.Urgency)
+			classes = append(classes, w.Priority)
 		}
 		if !known || b.before(w, head) {
-			heads[w.Urgency] = w
+			heads[w.Priority] = w
 		}
 	}
 	var oldest *Waiter
@@ -199,10 +199,10 @@ func (b *Book) Redirect(most int) []Grant {
 	for i := range b.Waiters {
 		w := &b.Waiters[i]
 		hub, taken := busy[w.Digest]
-		if !taken || w.Told == hub || len(grants) >= most {
+		if !taken || w.Redirected == hub || len(grants) >= most {
 			continue
 		}
-		w.Told = hub
+		w.Redirected = hub
 		grants = append(grants, Grant{Chain: w.Chain, Holder: w.Holder, Digest: w.Digest, Hub: hub, WaitFor: true})
 	}
 	return grants

@@ -25,7 +25,7 @@ func (w *world) violated(format string, args ...any) {
 
 // progress counts what a waiter had to let pass.
 type progress struct {
-	urgency    int
+	priority   int
 	place      int
 	present    int
 	classes    int
@@ -171,12 +171,12 @@ func (w *world) judgeAttempt(g Grant) {
 func (w *world) enlist() {
 	for i := range w.book.Waiters {
 		v := &w.book.Waiters[i]
-		if p := w.progress[v.Chain]; p != nil && p.urgency == v.Urgency {
+		if p := w.progress[v.Chain]; p != nil && p.priority == v.Priority {
 			continue
 		}
-		p := &progress{urgency: v.Urgency, present: len(w.book.Waiters), hubGrants: map[string]int{}}
+		p := &progress{priority: v.Priority, present: len(w.book.Waiters), hubGrants: map[string]int{}}
 		for j := range w.book.Waiters {
-			if o := &w.book.Waiters[j]; o.Urgency == v.Urgency && o.Place < v.Place {
+			if o := &w.book.Waiters[j]; o.Priority == v.Priority && o.Position < v.Position {
 				p.place++
 			}
 		}
@@ -208,7 +208,7 @@ func (w *world) judgeOrder(g Grant, before []Lease) {
 		if p.uneligible {
 			p.uneligible, p.present = false, len(w.progress)+1
 		}
-		if granted.urgency == p.urgency {
+		if granted.priority == p.priority {
 			p.classes++
 		}
 		p.hubGrants[g.Hub]++

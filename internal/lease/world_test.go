@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // world is everything around a book that can go wrong: scans that come, work, stumble and die; hubs that take time; a
@@ -26,9 +26,9 @@ type world struct {
 	images int
 	stormy bool
 
-	newest    image.AttemptID
+	newest    model.AttemptID
 	confirmed map[Freed]bool
-	freed     map[string]image.AttemptID
+	freed     map[string]model.AttemptID
 	before    []Freed
 	past      int
 	progress  map[string]*progress
@@ -43,7 +43,7 @@ type letter struct {
 // work is one upload and what the hub makes of it.
 type work struct {
 	chain, hub string
-	digest     image.Digest
+	digest     model.Digest
 	// The upload ends at accepted, or is refused then; the hub shows it from visible on and is done at done.
 	accepted, visible, done time.Time
 	refused                 bool
@@ -75,7 +75,7 @@ func newWorld(seed uint64, off guard) *world {
 // fresh starts another book.
 func (w *world) fresh(b *Book) {
 	w.book, b.off = b, w.off
-	w.confirmed, w.freed, w.before = map[Freed]bool{}, map[string]image.AttemptID{}, nil
+	w.confirmed, w.freed, w.before = map[Freed]bool{}, map[string]model.AttemptID{}, nil
 	if err := b.Configure(w.hubs); err != nil {
 		panic(err)
 	}
@@ -254,15 +254,15 @@ func (w *world) chain(id string) *chain {
 }
 
 // findScan is what the hub says of a digest: of the newest scan it shows.
-func (w *world) findScan(hub string, digest image.Digest) (image.HubScanState, time.Time) {
-	state, started := image.HubScanAbsent, time.Time{}
+func (w *world) findScan(hub string, digest model.Digest) (model.HubScanState, time.Time) {
+	state, started := model.HubScanAbsent, time.Time{}
 	for _, each := range w.works {
 		if each.hub != hub || each.digest != digest || each.refused || each.visible.After(w.now) {
 			continue
 		}
-		state, started = image.HubScanInProgress, each.accepted
+		state, started = model.HubScanInProgress, each.accepted
 		if !each.done.After(w.now) {
-			state = image.HubScanComplete
+			state = model.HubScanComplete
 		}
 	}
 	return state, started

@@ -14,8 +14,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 // packed is a layer with some content in one of the forms in use; readers look only at its first bytes.
@@ -83,16 +83,16 @@ func TestEveryMixOfCompressionsCanBeRead(t *testing.T) {
 func TestTheTarIsNamedAsTheImageWas(t *testing.T) {
 	f, h := newFake(t), newHost(t, registry.Options{})
 	digest := f.push(t, "team/app", "v1", imageOf(t, layerOf(1, 1000)))
-	tagged, untagged := image.Name{Repository: f.host() + "/team/app", Tag: "v1"}, image.Name{Repository: f.host() + "/team/app"}
+	tagged, untagged := model.Name{Repository: f.host() + "/team/app", Tag: "v1"}, model.Name{Repository: f.host() + "/team/app"}
 	tag, err := name.NewTag(tagged.Reference())
 	require.NoError(t, err)
 
-	_, err = h.Pull(t.Context(), registry.PullRequest{Digest: digest, Names: []image.Name{tagged}, Tar: h.tar()}, nil)
+	_, err = h.Pull(t.Context(), registry.PullRequest{Digest: digest, Names: []model.Name{tagged}, Tar: h.tar()}, nil)
 	require.NoError(t, err)
 	_, err = tarball.ImageFromPath(h.tar(), &tag)
 	require.NoError(t, err)
 
-	_, err = h.Pull(t.Context(), registry.PullRequest{Digest: digest, Names: []image.Name{untagged}, Tar: h.tar()}, nil)
+	_, err = h.Pull(t.Context(), registry.PullRequest{Digest: digest, Names: []model.Name{untagged}, Tar: h.tar()}, nil)
 	require.NoError(t, err)
 	_, err = tarball.ImageFromPath(h.tar(), &tag)
 	require.ErrorContains(t, err, "not found in tarball")

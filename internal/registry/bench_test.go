@@ -22,8 +22,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 const mib = 1 << 20
@@ -35,7 +35,7 @@ type shelf struct {
 	dir    string
 	bodies map[string][]byte
 	kinds  map[string]string
-	digest image.Digest
+	digest model.Digest
 	layers int64
 }
 
@@ -52,7 +52,7 @@ func newShelf(b *testing.B, layers, mibEach int) *shelf {
 		s.layers += layer.Size
 	}
 	manifest.Config = s.document(b, config, types.DockerConfigJSON)
-	s.digest = image.Digest(s.document(b, manifest, types.DockerManifestSchema2).Digest.String())
+	s.digest = model.Digest(s.document(b, manifest, types.DockerManifestSchema2).Digest.String())
 	s.Server = httptest.NewServer(s)
 	b.Cleanup(s.Close)
 	return s
@@ -109,7 +109,7 @@ func (s *shelf) pullCold(b *testing.B) time.Duration {
 	require.NoError(b, err)
 	start := time.Now()
 	pulled, err := client.Pull(b.Context(), registry.PullRequest{
-		Digest: s.digest, Names: []image.Name{{Repository: s.repository(), Tag: "v1"}}, Tar: filepath.Join(dir, "image.tar"),
+		Digest: s.digest, Names: []model.Name{{Repository: s.repository(), Tag: "v1"}}, Tar: filepath.Join(dir, "image.tar"),
 	}, func(registry.Progress) {})
 	took := time.Since(start)
 	require.NoError(b, err)

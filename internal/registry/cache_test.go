@@ -13,8 +13,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 // kept are the layers in a host's cache.
@@ -164,7 +164,7 @@ func TestSpaceIsLookedAtBefore(t *testing.T) {
 	digest := f.push(t, "app", "v1", imageOf(t, layer))
 	h := newHost(t, registry.Options{MinFree: 1 << 60})
 	_, err := h.pull(t.Context(), f.host()+"/app", digest)
-	require.Equal(t, image.OutOfSpace, classOf(t, err))
+	require.Equal(t, model.OutOfSpace, classOf(t, err))
 	require.Regexp(t, `^pull .*: out-of-space: it needs 7\d\.\d KiB in .* beside 1\.0 EiB to be left free, .* too much; make room or lower the limits$`, err.Error())
 	require.Zero(t, f.askedFor(hashOf(t, layer).String()), "nothing is fetched for nothing")
 	nothingIsLeft(t, h)
@@ -177,7 +177,7 @@ func TestOldLayersMakeRoom(t *testing.T) {
 	require.NoError(t, err)
 	tight := newHost(t, registry.Options{CacheDir: h.cache, MinFree: 1 << 60})
 	_, err = tight.pull(t.Context(), f.host()+"/app", f.push(t, "app", "v2", imageOf(t, layerOf(2, 1000))))
-	require.Equal(t, image.OutOfSpace, classOf(t, err))
+	require.Equal(t, model.OutOfSpace, classOf(t, err))
 	require.Empty(t, kept(t, h), "layers nobody uses went before the pull was refused")
 }
 
@@ -186,9 +186,9 @@ func TestAMissingFolderIsSaid(t *testing.T) {
 	digest := f.push(t, "app", "v1", imageOf(t, layerOf(1, 1000)))
 	h := newHost(t, registry.Options{})
 	_, err := h.Pull(t.Context(), registry.PullRequest{
-		Digest: digest, Names: []image.Name{{Repository: f.host() + "/app"}}, Tar: filepath.Join(h.tars, "no", "such", "image.tar"),
+		Digest: digest, Names: []model.Name{{Repository: f.host() + "/app"}}, Tar: filepath.Join(h.tars, "no", "such", "image.tar"),
 	}, nil)
-	require.Equal(t, image.Transient, classOf(t, err))
+	require.Equal(t, model.Transient, classOf(t, err))
 	require.ErrorContains(t, err, "this machine's disk: ")
 	require.ErrorContains(t, err, "no such file or directory")
 }
@@ -222,8 +222,8 @@ func TestOptionsAreChecked(t *testing.T) {
 
 func TestRequestsAreChecked(t *testing.T) {
 	h := newHost(t, registry.Options{})
-	const digest = image.Digest("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
-	names := []image.Name{{Repository: "registry.example/app"}}
+	const digest = model.Digest("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
+	names := []model.Name{{Repository: "registry.example/app"}}
 	for name, row := range map[string]struct {
 		request registry.PullRequest
 		want    string
@@ -232,7 +232,7 @@ func TestRequestsAreChecked(t *testing.T) {
 		"names":  {registry.PullRequest{Digest: digest, Tar: "/tmp/x"}, "pull " + string(digest) + ": invalid: no name is known to pull it from"},
 		"tar":    {registry.PullRequest{Digest: digest, Names: names, Tar: "x"}, "pull registry.example/app@" + string(digest) + `: invalid: the tar's path "x" is not absolute`},
 		"name": {
-			registry.PullRequest{Digest: digest, Names: []image.Name{{Repository: "A B"}}, Tar: "/tmp/x"},
+			registry.PullRequest{Digest: digest, Names: []model.Name{{Repository: "A B"}}, Tar: "/tmp/x"},
 			"pull A B@" + string(digest) + `: invalid: "A B" is not a repository; write registry/repository`,
 		},
 	} {

@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Conditions are awaited this long before a test gives up, and looked at this often.
@@ -41,7 +41,7 @@ func child(cache, repository, digest, tar string) int {
 	client, err := registry.New(registry.Options{CacheDir: cache})
 	if err == nil {
 		_, err = client.Pull(context.Background(), registry.PullRequest{
-			Digest: image.Digest(digest), Names: []image.Name{{Repository: repository}}, Tar: tar,
+			Digest: model.Digest(digest), Names: []model.Name{{Repository: repository}}, Tar: tar,
 		}, nil)
 	}
 	if err != nil {
@@ -51,7 +51,7 @@ func child(cache, repository, digest, tar string) int {
 	return 0
 }
 
-func classOf(t *testing.T, err error) image.FailureClass {
+func classOf(t *testing.T, err error) model.FailureClass {
 	t.Helper()
 	return errorOf(t, err).FailureClass()
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Options say where layers are kept and how registries are spoken to.
@@ -120,11 +120,11 @@ func canonical(hosts map[string]Host) (map[string]Host, error) {
 
 // Resolved is one platform manifest.
 type Resolved struct {
-	Digest image.Digest
+	Digest model.Digest
 	// Name is where it was found, the registry's host included.
-	Name image.Name
+	Name model.Name
 	// Platform is what the image itself says it was built for.
-	Platform image.Platform
+	Platform model.Platform
 	// Size is the sum of its compressed layers and its config in bytes; a layer that occurs twice counts once.
 	Size int64
 }
@@ -132,7 +132,7 @@ type Resolved struct {
 // Resolve finds the manifest that reference means on a platform; the empty platform is Linux on this machine's
 // architecture. An index is followed to its manifest. A single manifest asked for by digest is what it is, whatever
 // its platform. The credential is a name from Options, or empty for the host's docker configuration.
-func (c *Client) Resolve(ctx context.Context, reference string, platform image.Platform, credential string) (Resolved, error) {
+func (c *Client) Resolve(ctx context.Context, reference string, platform model.Platform, credential string) (Resolved, error) {
 	resolved, err := c.resolve(ctx, reference, platform, credential)
 	if err != nil {
 		return Resolved{}, explain(ctx, "resolve", reference, credential, err)
@@ -140,7 +140,7 @@ func (c *Client) Resolve(ctx context.Context, reference string, platform image.P
 	return resolved, nil
 }
 
-func (c *Client) resolve(ctx context.Context, reference string, platform image.Platform, credential string) (Resolved, error) {
+func (c *Client) resolve(ctx context.Context, reference string, platform model.Platform, credential string) (Resolved, error) {
 	ref, imageName, err := parseReference(reference, c.options.Hosts)
 	if err != nil {
 		return Resolved{}, err
@@ -171,8 +171,8 @@ func (c *Client) resolve(ctx context.Context, reference string, platform image.P
 	if err != nil {
 		return Resolved{}, err
 	}
-	if wanted := platform != (image.Platform{}); wanted && !byDigest && !serves(img.platform, platform) {
-		return Resolved{}, onlyOthers(platform, []image.Platform{img.platform})
+	if wanted := platform != (model.Platform{}); wanted && !byDigest && !serves(img.platform, platform) {
+		return Resolved{}, onlyOthers(platform, []model.Platform{img.platform})
 	}
-	return Resolved{Digest: image.Digest(doc.digest.String()), Name: imageName, Platform: img.platform, Size: img.size()}, nil
+	return Resolved{Digest: model.Digest(doc.digest.String()), Name: imageName, Platform: img.platform, Size: img.size()}, nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Credential says where the secrets of a named credential lie. They are read at each pull, so that a rotated file
@@ -54,7 +54,7 @@ func (c *Client) namedAuthenticator(ctx context.Context, repo name.Repository, c
 	if err == nil {
 		return authn.Resolve(ctx, keychain, repo)
 	}
-	var classed interface{ FailureClass() image.FailureClass }
+	var classed interface{ FailureClass() model.FailureClass }
 	if errors.As(err, &classed) && !classed.FailureClass().Temporary() {
 		return nil, faultf(badCredential, "%s", err)
 	}

@@ -13,12 +13,12 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Error is why an image could not be resolved or pulled. Its message holds no secret.
 type Error struct {
-	Class image.FailureClass
+	Class model.FailureClass
 	// Op is "resolve" or "pull".
 	Op string
 	// Reference is the image as the caller named it.
@@ -40,7 +40,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.err }
 
 // FailureClass says whether waiting can help.
-func (e *Error) FailureClass() image.FailureClass { return e.Class }
+func (e *Error) FailureClass() model.FailureClass { return e.Class }
 
 // RetryAfter is how long the registry asked to be left alone; 0 when it did not.
 func (e *Error) RetryAfter() time.Duration { return e.Retry }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // kind is what went wrong, as far as it makes a difference.
@@ -50,31 +50,31 @@ const (
 // table is the one place that says what a failure means to the caller and whether the same request is sent again.
 // Hosts that are unknown or refuse are left to the caller: it waits longer than a pull should hold its place.
 var table = map[kind]struct {
-	class image.FailureClass
+	class model.FailureClass
 	again bool
 }{
-	stopped:         {image.Transient, false},
-	badReference:    {image.Invalid, false},
-	badCredential:   {image.Unauthorized, false},
-	unknownHost:     {image.Transient, false},
-	refused:         {image.Transient, false},
-	timedOut:        {image.Transient, true},
-	broken:          {image.Transient, true},
-	certificate:     {image.Invalid, false},
-	noTLS:           {image.Invalid, false},
-	refusedRedirect: {image.Invalid, false},
-	unauthorized:    {image.Unauthorized, false},
-	absent:          {image.NotFound, false},
-	throttled:       {image.Throttled, true},
-	serverError:     {image.Transient, true},
-	rejected:        {image.Invalid, false},
-	mismatch:        {image.Invalid, false},
-	oversize:        {image.Invalid, false},
-	notAnImage:      {image.Invalid, false},
-	unsupported:     {image.Unsupported, false},
-	noSpace:         {image.OutOfSpace, false},
-	disk:            {image.Transient, false},
-	other:           {image.Transient, true},
+	stopped:         {model.Transient, false},
+	badReference:    {model.Invalid, false},
+	badCredential:   {model.Unauthorized, false},
+	unknownHost:     {model.Transient, false},
+	refused:         {model.Transient, false},
+	timedOut:        {model.Transient, true},
+	broken:          {model.Transient, true},
+	certificate:     {model.Invalid, false},
+	noTLS:           {model.Invalid, false},
+	refusedRedirect: {model.Invalid, false},
+	unauthorized:    {model.Unauthorized, false},
+	absent:          {model.NotFound, false},
+	throttled:       {model.Throttled, true},
+	serverError:     {model.Transient, true},
+	rejected:        {model.Invalid, false},
+	mismatch:        {model.Invalid, false},
+	oversize:        {model.Invalid, false},
+	notAnImage:      {model.Invalid, false},
+	unsupported:     {model.Unsupported, false},
+	noSpace:         {model.OutOfSpace, false},
+	disk:            {model.Transient, false},
+	other:           {model.Transient, true},
 }
 
 // fault is a failure whose kind and words are known where it happens.

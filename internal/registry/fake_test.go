@@ -25,8 +25,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 // fake is a real registry on loopback that counts what it sends and can be told to misbehave.
@@ -115,7 +115,7 @@ func (c *counted) Write(p []byte) (int, error) {
 }
 
 // push stores an image, around the faults, under repository:tag and returns its digest.
-func (f *fake) push(t testing.TB, repository, tag string, img v1.Image) image.Digest {
+func (f *fake) push(t testing.TB, repository, tag string, img v1.Image) model.Digest {
 	t.Helper()
 	ref, err := name.NewTag(f.host() + "/" + repository + ":" + tag)
 	require.NoError(t, err)
@@ -180,11 +180,11 @@ func imageFor(t testing.TB, platform v1.Platform, layers ...v1.Layer) v1.Image {
 	return img
 }
 
-func digestOf(t testing.TB, img interface{ Digest() (v1.Hash, error) }) image.Digest {
+func digestOf(t testing.TB, img interface{ Digest() (v1.Hash, error) }) model.Digest {
 	t.Helper()
 	digest, err := img.Digest()
 	require.NoError(t, err)
-	return image.Digest(digest.String())
+	return model.Digest(digest.String())
 }
 
 func hashOf(t testing.TB, layer v1.Layer) v1.Hash {
@@ -231,9 +231,9 @@ func newHost(t testing.TB, options registry.Options) host {
 func (h host) tar() string { return filepath.Join(h.tars, "image.tar") }
 
 // pull pulls by digest from one repository.
-func (h host) pull(ctx context.Context, repository string, digest image.Digest) (registry.Pulled, error) {
+func (h host) pull(ctx context.Context, repository string, digest model.Digest) (registry.Pulled, error) {
 	return h.Pull(ctx, registry.PullRequest{
-		Digest: digest, Names: []image.Name{{Repository: repository, Tag: "v1"}}, Tar: h.tar(),
+		Digest: digest, Names: []model.Name{{Repository: repository, Tag: "v1"}}, Tar: h.tar(),
 	}, nil)
 }
 

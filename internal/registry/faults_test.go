@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 // handler may serve a request; it returns false to leave it to the registry.
@@ -145,7 +145,7 @@ func TestRetriesAreBounded(t *testing.T) {
 			digest := f.push(t, "app", "v1", imageOf(t, layer))
 			f.misbehave(only(hashOf(t, layer).String(), fault))
 			_, err := h.pull(t.Context(), f.host()+"/app", digest)
-			require.Equal(t, image.Transient, classOf(t, err))
+			require.Equal(t, model.Transient, classOf(t, err))
 			require.Equal(t, registry.Tries, f.askedFor(hashOf(t, layer).String()))
 			nothingIsLeft(t, h)
 		})
@@ -158,13 +158,13 @@ func TestAThrottlingRegistryIsLeftAloneByAll(t *testing.T) {
 
 	f.misbehave(answer(429, map[string]string{"Retry-After": "3600"}, ""))
 	_, err := h.pull(t.Context(), f.host()+"/app", digest)
-	require.Equal(t, image.Throttled, classOf(t, err))
+	require.Equal(t, model.Throttled, classOf(t, err))
 	require.Equal(t, http.StatusTooManyRequests, errorOf(t, err).Status)
 	require.InDelta(t, time.Hour, errorOf(t, err).RetryAfter(), float64(time.Minute))
 
 	f.misbehave(nil)
-	_, err = h.Resolve(t.Context(), f.host()+"/other:v1", image.Platform{}, "")
-	require.Equal(t, image.Throttled, classOf(t, err), "another repository of the same registry waits too")
+	_, err = h.Resolve(t.Context(), f.host()+"/other:v1", model.Platform{}, "")
+	require.Equal(t, model.Throttled, classOf(t, err), "another repository of the same registry waits too")
 	require.InDelta(t, time.Hour, errorOf(t, err).RetryAfter(), float64(time.Minute))
 	require.Zero(t, f.askedFor("v1"), "it is not even asked")
 }

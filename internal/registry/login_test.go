@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 // guarded is a registry that opens to one user only, by password or by a token that the password gets.
@@ -119,16 +119,16 @@ func TestCredentials(t *testing.T) {
 					h.Client, err = registry.NewHasty(options)
 					require.NoError(t, err)
 				}
-				resolved, err := h.Resolve(t.Context(), f.host()+"/app:v1", image.Platform{}, row.credential)
+				resolved, err := h.Resolve(t.Context(), f.host()+"/app:v1", model.Platform{}, row.credential)
 				if row.want == "" {
 					require.NoError(t, err)
 					require.Equal(t, row.credential, resolved.Name.Credential)
-					_, err = h.Pull(t.Context(), registry.PullRequest{Digest: digest, Names: []image.Name{resolved.Name}, Tar: h.tar()}, nil)
+					_, err = h.Pull(t.Context(), registry.PullRequest{Digest: digest, Names: []model.Name{resolved.Name}, Tar: h.tar()}, nil)
 					require.NoError(t, err)
 					return
 				}
 				require.EqualError(t, err, "resolve "+f.host()+"/app:v1: "+row.want)
-				require.Equal(t, image.Unauthorized, classOf(t, err))
+				require.Equal(t, model.Unauthorized, classOf(t, err))
 				require.NotContains(t, fmt.Sprintf("%+v", errorOf(t, err).Unwrap()), "s3cret")
 			})
 		}
@@ -157,7 +157,7 @@ func TestCertificates(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			require.Equal(t, image.Invalid, classOf(t, err))
+			require.Equal(t, model.Invalid, classOf(t, err))
 			require.ErrorContains(t, err, "certificate is not trusted")
 		})
 	}

@@ -13,7 +13,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // manifestLimit is the size that the OCI distribution specification asks registries to accept.
@@ -39,7 +39,7 @@ type document struct {
 // contents is what a pull needs to know of one image.
 type contents struct {
 	config   []byte
-	platform image.Platform
+	platform model.Platform
 	manifest *v1.Manifest
 	// unique holds each layer once, in the order of the manifest.
 	unique []v1.Descriptor
@@ -123,7 +123,7 @@ func (s *source) image(ctx context.Context, doc document) (*contents, error) {
 	if len(config.RootFS.DiffIDs) != len(parsed.Layers) {
 		return nil, faultf(notAnImage, "its config speaks of %d layers and its manifest of %d", len(config.RootFS.DiffIDs), len(parsed.Layers))
 	}
-	img.platform = image.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
+	img.platform = model.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
 	return img, nil
 }
 

@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 // What people read, by what happened: a list to be read as a whole when a word is changed.
@@ -24,79 +24,79 @@ func TestMessages(t *testing.T) {
 	ofLayer := hashOf(t, layer).String()
 	for name, row := range map[string]struct {
 		fault handler
-		class image.FailureClass
+		class model.FailureClass
 		want  string
 	}{
 		"401": {
-			answer(401, nil, ""), image.Unauthorized,
+			answer(401, nil, ""), model.Unauthorized,
 			`unauthorized: the registry refused the credentials "team-a"`,
 		},
 		"403": {
-			answer(403, nil, config), image.Unauthorized,
+			answer(403, nil, config), model.Unauthorized,
 			`unauthorized: the registry refused the credentials "team-a"`,
 		},
 		"404": {
-			answer(404, nil, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`), image.NotFound,
+			answer(404, nil, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`), model.NotFound,
 			`not-found: the registry has no such image`,
 		},
 		"unknown name with another status": {
-			answer(400, nil, `{"errors":[{"code":"NAME_UNKNOWN"}]}`), image.NotFound,
+			answer(400, nil, `{"errors":[{"code":"NAME_UNKNOWN"}]}`), model.NotFound,
 			`not-found: the registry has no such image`,
 		},
 		"layer missing": {
-			only(ofLayer, answer(404, nil, "")), image.NotFound,
+			only(ofLayer, answer(404, nil, "")), model.NotFound,
 			`not-found: the registry does not have its layer LAYER`,
 		},
 		"429": {
-			answer(429, map[string]string{"Retry-After": "90"}, ""), image.Throttled,
+			answer(429, map[string]string{"Retry-After": "90"}, ""), model.Throttled,
 			`throttled: the registry asks for fewer requests, and to wait 1m30s`,
 		},
 		"500": {
-			answer(500, nil, "<html>secret inside</html>"), image.Transient,
+			answer(500, nil, "<html>secret inside</html>"), model.Transient,
 			`transient: the registry answered 500 Internal Server Error`,
 		},
 		"503 with a time": {
-			answer(503, map[string]string{"Retry-After": "120"}, ""), image.Transient,
+			answer(503, map[string]string{"Retry-After": "120"}, ""), model.Transient,
 			`transient: the registry answered 503 and asks to wait 2m0s`,
 		},
 		"418": {
-			answer(418, nil, `{"errors":[{"code":"X","message":"short\nand stout"}]}`), image.Invalid,
+			answer(418, nil, `{"errors":[{"code":"X","message":"short\nand stout"}]}`), model.Invalid,
 			`invalid: the registry answered 418 I'm a teapot: short and stout`,
 		},
 		"manifest of another digest": {
-			answer(200, map[string]string{"Content-Type": "application/vnd.oci.image.manifest.v1+json"}, "{}"), image.Invalid,
+			answer(200, map[string]string{"Content-Type": "application/vnd.oci.image.manifest.v1+json"}, "{}"), model.Invalid,
 			`invalid: the manifest does not match its digest: the registry sent sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a`,
 		},
 		"endless manifest": {
-			answer(200, nil, strings.Repeat(" ", 5<<20)), image.Invalid,
+			answer(200, nil, strings.Repeat(" ", 5<<20)), model.Invalid,
 			`invalid: its manifest is longer than the 4194304 bytes it may have`,
 		},
 		"layer of another digest": {
-			only(ofLayer, answer(200, nil, strings.Repeat("x", 1000))), image.Invalid,
+			only(ofLayer, answer(200, nil, strings.Repeat("x", 1000))), model.Invalid,
 			`invalid: the layer LAYER does not match its digest: the registry sent sha256:44f8354494a5ba03ba1792a8d3e9c534c47a9181980fde7a3f44b06ef2ae7c7f`,
 		},
 		"layer too short": {
-			only(ofLayer, answer(200, nil, strings.Repeat("x", 999))), image.Invalid,
+			only(ofLayer, answer(200, nil, strings.Repeat("x", 999))), model.Invalid,
 			`invalid: the layer LAYER has 999 bytes in the registry and 1000 in the manifest`,
 		},
 		"layer announced too long": {
-			only(ofLayer, answer(200, nil, strings.Repeat("x", 1001))), image.Invalid,
+			only(ofLayer, answer(200, nil, strings.Repeat("x", 1001))), model.Invalid,
 			`invalid: the layer LAYER is longer than the 1000 bytes its manifest says`,
 		},
 		"layer without an end": {
-			only(ofLayer, endless(content)), image.Invalid,
+			only(ofLayer, endless(content)), model.Invalid,
 			`invalid: the layer LAYER is longer than the 1000 bytes its manifest says`,
 		},
 		"broken streams": {
-			only(ofLayer, truncate(content, 10)), image.Transient,
+			only(ofLayer, truncate(content, 10)), model.Transient,
 			`transient: the connection broke off in the middle of the layer LAYER`,
 		},
 		"silence": {
-			only(ofLayer, stall(nil)), image.Transient,
+			only(ofLayer, stall(nil)), model.Transient,
 			`transient: the registry stopped sending`,
 		},
 		"redirect to an internal address": {
-			answer(307, map[string]string{"Location": "http://169.254.169.254/latest/meta-data?token=secret"}, ""), image.Invalid,
+			answer(307, map[string]string{"Location": "http://169.254.169.254/latest/meta-data?token=secret"}, ""), model.Invalid,
 			`invalid: the registry redirected to 169.254.169.254 without TLS, which is not followed`,
 		},
 	} {
@@ -109,7 +109,7 @@ func TestMessages(t *testing.T) {
 			f.misbehave(row.fault)
 			repository := f.host() + "/app"
 			_, err := h.Pull(t.Context(), registry.PullRequest{
-				Digest: digest, Names: []image.Name{{Repository: repository, Credential: "team-a"}}, Tar: h.tar(),
+				Digest: digest, Names: []model.Name{{Repository: repository, Credential: "team-a"}}, Tar: h.tar(),
 			}, nil)
 			require.EqualError(t, err, "pull "+repository+"@"+string(digest)+": "+strings.ReplaceAll(row.want, "LAYER", ofLayer))
 			require.Equal(t, row.class, classOf(t, err))
@@ -120,7 +120,7 @@ func TestMessages(t *testing.T) {
 }
 
 func TestMessagesOfConnections(t *testing.T) {
-	const digest = image.Digest("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
+	const digest = model.Digest("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	unused := listener.Addr().String()
@@ -156,7 +156,7 @@ func TestMessagesOfStopping(t *testing.T) {
 	f, h := newFake(t), newHost(t, registry.Options{})
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	_, err := h.Resolve(ctx, f.host()+"/app:v1", image.Platform{}, "")
+	_, err := h.Resolve(ctx, f.host()+"/app:v1", model.Platform{}, "")
 	require.EqualError(t, err, "resolve "+f.host()+"/app:v1: transient: stopped before it was done: context deadline exceeded")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

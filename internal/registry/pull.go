@@ -11,7 +11,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // streams is how many layers one pull fetches at a time.
@@ -20,9 +20,9 @@ const streams = 4
 // PullRequest says what to pull and where to.
 type PullRequest struct {
 	// Digest is the platform manifest.
-	Digest image.Digest
+	Digest model.Digest
 	// Names are the places to pull it from. They are tried in order; the next one when one refuses or does not have it.
-	Names []image.Name
+	Names []model.Name
 	// Tar is the file to write, a docker-archive. It appears whole or not at all.
 	Tar string
 }
@@ -30,7 +30,7 @@ type PullRequest struct {
 // Pulled is what a pull did.
 type Pulled struct {
 	// Name is the one that worked.
-	Name image.Name
+	Name model.Name
 	// Layers is the number of layers in the manifest.
 	Layers int
 	// Bytes is how much of layers came over the wire for this pull; what was in the cache, or was being fetched by
@@ -58,10 +58,10 @@ func (c *Client) Pull(ctx context.Context, request PullRequest, progress func(Pr
 		}
 		failure := explain(ctx, "pull", from.Pinned(request.Digest), from.Credential, err)
 		// What a person can change comes first: a refusal before an image that is not there.
-		if first == nil || first.Class == image.NotFound && failure.Class == image.Unauthorized {
+		if first == nil || first.Class == model.NotFound && failure.Class == model.Unauthorized {
 			first = failure
 		}
-		if failure.Class != image.Unauthorized && failure.Class != image.NotFound {
+		if failure.Class != model.Unauthorized && failure.Class != model.NotFound {
 			return Pulled{}, failure
 		}
 	}
@@ -72,7 +72,7 @@ func (c *Client) Pull(ctx context.Context, request PullRequest, progress func(Pr
 }
 
 func (r PullRequest) check() error {
-	if _, err := image.ParseDigest(string(r.Digest)); err != nil || !strings.HasPrefix(string(r.Digest), "sha256:") {
+	if _, err := model.ParseDigest(string(r.Digest)); err != nil || !strings.HasPrefix(string(r.Digest), "sha256:") {
 		return faultf(badReference, "%.80q is not a digest; write sha256:<64 hexadecimal digits>", string(r.Digest))
 	}
 	if len(r.Names) == 0 {
@@ -84,7 +84,7 @@ func (r PullRequest) check() error {
 	return nil
 }
 
-func (c *Client) pull(ctx context.Context, request PullRequest, from image.Name, progress func(Progress)) (Pulled, error) {
+func (c *Client) pull(ctx context.Context, request PullRequest, from model.Name, progress func(Progress)) (Pulled, error) {
 	repo, err := parseRepository(from.Repository, c.options.Hosts)
 	if err != nil {
 		return Pulled{}, err
@@ -110,7 +110,7 @@ func (c *Client) pull(ctx context.Context, request PullRequest, from image.Name,
 	return Pulled{Name: from, Layers: len(img.manifest.Layers), Bytes: t.received.Load(), Size: img.size()}, nil
 }
 
-func tagged(n image.Name) string {
+func tagged(n model.Name) string {
 	if n.Tag == "" {
 		return ""
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 func TestPullWritesWhatTheRegistryHas(t *testing.T) {
@@ -25,7 +25,7 @@ func TestPullWritesWhatTheRegistryHas(t *testing.T) {
 
 	var steps []registry.Progress
 	pulled, err := h.Pull(t.Context(), registry.PullRequest{
-		Digest: digest, Names: []image.Name{{Repository: f.host() + "/team/app", Tag: "v1"}}, Tar: h.tar(),
+		Digest: digest, Names: []model.Name{{Repository: f.host() + "/team/app", Tag: "v1"}}, Tar: h.tar(),
 	}, func(p registry.Progress) { steps = append(steps, p) })
 	require.NoError(t, err)
 	require.Equal(t, 3, pulled.Layers)
@@ -171,7 +171,7 @@ func TestACancelledPullLeavesNothingBehind(t *testing.T) {
 	})
 	_, err := h.pull(ctx, f.host()+"/app", digest)
 	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, image.Transient, classOf(t, err))
+	require.Equal(t, model.Transient, classOf(t, err))
 	require.Eventually(t, func() bool { return len(files(t, h.cache)) == 0 }, waitLimit, waitStep)
 	require.Empty(t, files(t, h.tars))
 }
@@ -181,9 +181,9 @@ func TestNamesAreTriedInOrder(t *testing.T) {
 	img := imageOf(t, layerOf(1, 1000))
 	digest := f.push(t, "app", "v1", img)
 	pull := func(names ...string) (registry.Pulled, error) {
-		var tried []image.Name
+		var tried []model.Name
 		for _, n := range names {
-			tried = append(tried, image.Name{Repository: n})
+			tried = append(tried, model.Name{Repository: n})
 		}
 		return h.Pull(t.Context(), registry.PullRequest{Digest: digest, Names: tried, Tar: h.tar()}, nil)
 	}
@@ -193,10 +193,10 @@ func TestNamesAreTriedInOrder(t *testing.T) {
 	require.Equal(t, f.host()+"/app", pulled.Name.Repository)
 
 	_, err = pull(f.host()+"/gone", g.host()+"/app")
-	require.Equal(t, image.Unauthorized, classOf(t, err), "what a person can change is said first")
+	require.Equal(t, model.Unauthorized, classOf(t, err), "what a person can change is said first")
 	require.Contains(t, err.Error(), "other names tried without success: 1")
 
 	g.misbehave(answer(http.StatusTeapot, nil, ""))
 	_, err = pull(g.host()+"/app", f.host()+"/app")
-	require.Equal(t, image.Invalid, classOf(t, err), "only a refusal or an absence leads to the next name")
+	require.Equal(t, model.Invalid, classOf(t, err), "only a refusal or an absence leads to the next name")
 }

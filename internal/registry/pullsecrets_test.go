@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 // keychain has one login for each registry.
@@ -20,10 +20,10 @@ func (k keychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
 }
 
 // classed is an error that says whether asking again can help.
-type classed struct{ class image.FailureClass }
+type classed struct{ class model.FailureClass }
 
 func (c classed) Error() string                    { return "the cluster says " + string(c.class) }
-func (c classed) FailureClass() image.FailureClass { return c.class }
+func (c classed) FailureClass() model.FailureClass { return c.class }
 
 func TestPullSecrets(t *testing.T) {
 	f := guarded(t, false)
@@ -39,7 +39,7 @@ func TestPullSecrets(t *testing.T) {
 	})
 	pull := func(credential string) error {
 		_, err := h.Pull(t.Context(), registry.PullRequest{
-			Digest: digest, Names: []image.Name{{Repository: f.host() + "/app", Tag: "v1", Credential: credential}}, Tar: h.tar(),
+			Digest: digest, Names: []model.Name{{Repository: f.host() + "/app", Tag: "v1", Credential: credential}}, Tar: h.tar(),
 		}, nil)
 		return err
 	}
@@ -50,11 +50,11 @@ func TestPullSecrets(t *testing.T) {
 	require.Empty(t, asked, "what this host has is not asked for")
 	for _, each := range []struct {
 		err  error
-		want image.FailureClass
+		want model.FailureClass
 	}{
-		{classed{image.Unauthorized}, image.Unauthorized},
-		{classed{image.Throttled}, image.Transient},
-		{errors.New("nobody answers"), image.Transient},
+		{classed{model.Unauthorized}, model.Unauthorized},
+		{classed{model.Throttled}, model.Transient},
+		{errors.New("nobody answers"), model.Transient},
 	} {
 		answer = each.err
 		err := pull("kubernetes:shop/ours")

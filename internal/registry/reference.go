@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // longestReference is far above the 255 characters that registries accept for a name, with tag and digest.
@@ -13,30 +13,30 @@ const longestReference = 1024
 
 // parseReference reads what a person or a platform calls an image. The name it returns has the tag only when the
 // reference had one, beside a digest too, or when it had neither and "latest" is meant.
-func parseReference(reference string, hosts map[string]Host) (name.Reference, image.Name, error) {
+func parseReference(reference string, hosts map[string]Host) (name.Reference, model.Name, error) {
 	if len(reference) > longestReference {
-		return nil, image.Name{}, faultf(badReference, "the reference has %d characters, more than %d", len(reference), longestReference)
+		return nil, model.Name{}, faultf(badReference, "the reference has %d characters, more than %d", len(reference), longestReference)
 	}
 	if strings.HasPrefix(reference, "http://") || strings.HasPrefix(reference, "https://") {
-		return nil, image.Name{}, faultf(badReference, "%q is a URL; leave out %s", reference, reference[:strings.Index(reference, "//")+2])
+		return nil, model.Name{}, faultf(badReference, "%q is a URL; leave out %s", reference, reference[:strings.Index(reference, "//")+2])
 	}
 	ref, err := name.ParseReference(reference, name.WeakValidation)
 	if err != nil {
-		return nil, image.Name{}, faultf(badReference,
+		return nil, model.Name{}, faultf(badReference,
 			"%q is not an image reference; write registry/repository:tag or registry/repository@sha256:<64 hexadecimal digits>", reference)
 	}
 	if plain(ref.Context().RegistryStr(), hosts) {
 		if ref, err = name.ParseReference(reference, name.WeakValidation, name.Insecure); err != nil {
-			return nil, image.Name{}, &fault{kind: badReference, reason: "the reference cannot be read", err: err}
+			return nil, model.Name{}, &fault{kind: badReference, reason: "the reference cannot be read", err: err}
 		}
 	}
-	imageName := image.Name{Repository: ref.Context().Name()}
+	imageName := model.Name{Repository: ref.Context().Name()}
 	switch typed := ref.(type) {
 	case name.Tag:
 		imageName.Tag = typed.TagStr()
 	case name.Digest:
-		if _, err := image.ParseDigest(typed.DigestStr()); err != nil || !strings.HasPrefix(typed.DigestStr(), "sha256:") {
-			return nil, image.Name{}, faultf(unsupported, "the digest %.80s is not of the kind sha256, the only one that is read here", typed.DigestStr())
+		if _, err := model.ParseDigest(typed.DigestStr()); err != nil || !strings.HasPrefix(typed.DigestStr(), "sha256:") {
+			return nil, model.Name{}, faultf(unsupported, "the digest %.80s is not of the kind sha256, the only one that is read here", typed.DigestStr())
 		}
 		imageName.Tag = tagBeside(reference)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 var (
@@ -45,39 +45,39 @@ func TestResolve(t *testing.T) {
 
 	for name, row := range map[string]struct {
 		reference string
-		platform  image.Platform
+		platform  model.Platform
 		// want is the platform of the image that is found, failure the end of the message otherwise.
 		want    v1.Platform
 		failure string
-		class   image.FailureClass
+		class   model.FailureClass
 	}{
-		"by tag":                   {reference: "/team/app:v1", platform: image.Platform{OS: "linux", Architecture: "amd64"}, want: amd64},
-		"by digest of the index":   {reference: "/team/app@" + indexDigest.String(), platform: image.Platform{OS: "linux", Architecture: "arm64"}, want: arm64},
-		"variant":                  {reference: "/team/app:v1", platform: image.Platform{OS: "linux", Architecture: "arm", Variant: "v6"}, want: armV6},
-		"usual variant":            {reference: "/team/app:v1", platform: image.Platform{OS: "linux", Architecture: "arm"}, want: armV7},
-		"older variant of a newer": {reference: "/team/app:v1", platform: image.Platform{OS: "linux", Architecture: "arm", Variant: "v8"}, want: armV7},
+		"by tag":                   {reference: "/team/app:v1", platform: model.Platform{OS: "linux", Architecture: "amd64"}, want: amd64},
+		"by digest of the index":   {reference: "/team/app@" + indexDigest.String(), platform: model.Platform{OS: "linux", Architecture: "arm64"}, want: arm64},
+		"variant":                  {reference: "/team/app:v1", platform: model.Platform{OS: "linux", Architecture: "arm", Variant: "v6"}, want: armV6},
+		"usual variant":            {reference: "/team/app:v1", platform: model.Platform{OS: "linux", Architecture: "arm"}, want: armV7},
+		"older variant of a newer": {reference: "/team/app:v1", platform: model.Platform{OS: "linux", Architecture: "arm", Variant: "v8"}, want: armV7},
 		"only others": {
-			reference: "/foreign", platform: image.Platform{OS: "linux", Architecture: "amd64"}, class: image.Unsupported,
+			reference: "/foreign", platform: model.Platform{OS: "linux", Architecture: "amd64"}, class: model.Unsupported,
 			failure: ": unsupported: there is no image for linux/amd64 in it, only for linux/arm64/v8, linux/s390x",
 		},
 		"variant too old": {
-			reference: "/team/app:v1", platform: image.Platform{OS: "linux", Architecture: "arm", Variant: "v5"}, class: image.Unsupported,
+			reference: "/team/app:v1", platform: model.Platform{OS: "linux", Architecture: "arm", Variant: "v5"}, class: model.Unsupported,
 			failure: ": unsupported: there is no image for linux/arm/v5 in it, only for linux/amd64, linux/arm/v6, linux/arm/v7, linux/arm64/v8",
 		},
 		"single image, no platform asked for": {reference: "/single:v1", want: arm64},
 		"single image of another platform": {
-			reference: "/single:v1", platform: image.Platform{OS: "linux", Architecture: "amd64"}, class: image.Unsupported,
+			reference: "/single:v1", platform: model.Platform{OS: "linux", Architecture: "amd64"}, class: model.Unsupported,
 			failure: ": unsupported: there is no image for linux/amd64 in it, only for linux/arm64/v8",
 		},
 		"single image by digest is what it is": {
-			reference: "/single@" + string(single), platform: image.Platform{OS: "linux", Architecture: "amd64"}, want: arm64,
+			reference: "/single@" + string(single), platform: model.Platform{OS: "linux", Architecture: "amd64"}, want: arm64,
 		},
 		"not an image": {
-			reference: "/chart:v1", class: image.Unsupported,
+			reference: "/chart:v1", class: model.Unsupported,
 			failure: `: unsupported: it is not a container image: its config is of the kind "application/vnd.cncf.helm.config.v1+json"`,
 		},
-		"missing tag":        {reference: "/team/app:v2", class: image.NotFound, failure: ": not-found: the registry has no such image"},
-		"missing repository": {reference: "/team/none:v2", class: image.NotFound, failure: ": not-found: the registry has no such image"},
+		"missing tag":        {reference: "/team/app:v2", class: model.NotFound, failure: ": not-found: the registry has no such image"},
+		"missing repository": {reference: "/team/none:v2", class: model.NotFound, failure: ": not-found: the registry has no such image"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reference := f.host() + row.reference
@@ -103,45 +103,45 @@ func TestResolveChecksWhatItGets(t *testing.T) {
 	config := `"config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"sha256:` + strings.Repeat("a", 64) + `"}`
 	for name, row := range map[string]struct {
 		contentType, body string
-		class             image.FailureClass
+		class             model.FailureClass
 		want              string
 	}{
-		"HTML":         {"text/html", "<html>log in</html>", image.Invalid, "invalid: the registry sent something that is not a manifest"},
-		"empty":        {ociManifest, "", image.Invalid, "invalid: the registry sent something that is not a manifest"},
-		"another type": {"application/json", "{}", image.Unsupported, `unsupported: it is not an image: its manifest is of the kind "application/json"`},
-		"wrong shape":  {ociManifest, `{"schemaVersion":2,"layers":7}`, image.Invalid, "invalid: its manifest is not readable"},
+		"HTML":         {"text/html", "<html>log in</html>", model.Invalid, "invalid: the registry sent something that is not a manifest"},
+		"empty":        {ociManifest, "", model.Invalid, "invalid: the registry sent something that is not a manifest"},
+		"another type": {"application/json", "{}", model.Unsupported, `unsupported: it is not an image: its manifest is of the kind "application/json"`},
+		"wrong shape":  {ociManifest, `{"schemaVersion":2,"layers":7}`, model.Invalid, "invalid: its manifest is not readable"},
 		"schema 1": {
-			string(types.DockerManifestSchema1Signed), `{"schemaVersion":1}`, image.Unsupported,
+			string(types.DockerManifestSchema1Signed), `{"schemaVersion":1}`, model.Unsupported,
 			"unsupported: its manifest is of Docker's schema 1, which registries gave up; push the image again with a present tool",
 		},
-		"no config": {ociManifest, `{"schemaVersion":2}`, image.Unsupported, `unsupported: it is not a container image: its config is of the kind ""`},
+		"no config": {ociManifest, `{"schemaVersion":2}`, model.Unsupported, `unsupported: it is not a container image: its config is of the kind ""`},
 		"huge config": {
-			ociManifest, `{"schemaVersion":2,` + strings.Replace(config, `"size":2`, `"size":99999999`, 1) + `}`, image.Invalid,
+			ociManifest, `{"schemaVersion":2,` + strings.Replace(config, `"size":2`, `"size":99999999`, 1) + `}`, model.Invalid,
 			"invalid: its config has 99999999 bytes, the limit is 8388608",
 		},
 		"negative layer": {
 			ociManifest, `{"schemaVersion":2,` + config + `,"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","size":-1,"digest":"sha256:` +
-				strings.Repeat("b", 64) + `"}]}`, image.Invalid,
+				strings.Repeat("b", 64) + `"}]}`, model.Invalid,
 			"invalid: its manifest gives sha256:" + strings.Repeat("b", 64) + " an impossible size",
 		},
 		"unknown kind of layer": {
 			ociManifest, `{"schemaVersion":2,` + config + `,"layers":[{"mediaType":"text/plain","size":1,"digest":"sha256:` +
-				strings.Repeat("b", 64) + `"}]}`, image.Unsupported,
+				strings.Repeat("b", 64) + `"}]}`, model.Unsupported,
 			`unsupported: it has a layer of the unknown kind "text/plain"`,
 		},
 		"empty index": {
-			ociIndex, `{"schemaVersion":2,"manifests":[]}`, image.Unsupported,
+			ociIndex, `{"schemaVersion":2,"manifests":[]}`, model.Unsupported,
 			"unsupported: there is no image for linux/amd64 in it, nor for any other platform",
 		},
 		"index without digests": {
-			ociIndex, `{"schemaVersion":2,"manifests":[{}]}`, image.Invalid, "invalid: its index names an image without a usable digest",
+			ociIndex, `{"schemaVersion":2,"manifests":[{}]}`, model.Invalid, "invalid: its index names an image without a usable digest",
 		},
-		"wrong shape of an index": {ociIndex, `{"schemaVersion":2,"manifests":"x"}`, image.Invalid, "invalid: its index is not readable JSON"},
+		"wrong shape of an index": {ociIndex, `{"schemaVersion":2,"manifests":"x"}`, model.Invalid, "invalid: its index is not readable JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, h := newFake(t), newHost(t, registry.Options{})
 			f.misbehave(answer(http.StatusOK, map[string]string{"Content-Type": row.contentType}, row.body))
-			_, err := h.Resolve(t.Context(), f.host()+"/app:v1", image.Platform{OS: "linux", Architecture: "amd64"}, "")
+			_, err := h.Resolve(t.Context(), f.host()+"/app:v1", model.Platform{OS: "linux", Architecture: "amd64"}, "")
 			require.EqualError(t, err, "resolve "+f.host()+"/app:v1: "+row.want)
 			require.Equal(t, row.class, classOf(t, err))
 		})
@@ -150,7 +150,7 @@ func TestResolveChecksWhatItGets(t *testing.T) {
 
 func TestParseReference(t *testing.T) {
 	const digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
-	for reference, want := range map[string]image.Name{
+	for reference, want := range map[string]model.Name{
 		"debian":                                {Repository: "index.docker.io/library/debian", Tag: "latest"},
 		"docker.io/library/debian:12":           {Repository: "index.docker.io/library/debian", Tag: "12"},
 		"localhost:5005/samples/app":            {Repository: "localhost:5005/samples/app", Tag: "latest"},
@@ -206,7 +206,7 @@ func FuzzChoose(f *testing.F) {
 	f.Add([]byte(`{"manifests":[{"platform":{"os":"linux","architecture":"amd64"},"digest":"sha256:` + strings.Repeat("0", 64) + `"}]}`))
 	f.Add([]byte(`{"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json"}]}`))
 	f.Fuzz(func(t *testing.T, index []byte) {
-		chosen, err := registry.Choose(index, image.Platform{OS: "linux", Architecture: "amd64"})
+		chosen, err := registry.Choose(index, model.Platform{OS: "linux", Architecture: "amd64"})
 		if err == nil {
 			require.NotEmpty(t, chosen.Hex)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/registry"
+	"github.com/perceptor/perceptor/model"
 )
 
 // counter counts the bytes of layers that a shelf sends.
@@ -41,7 +41,7 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 }
 
 // sibling makes a second image on all the shelf's layers with one more of its own, and says how many bytes only it has.
-func (s *shelf) sibling(b *testing.B, mibOwn int) (image.Digest, int64) {
+func (s *shelf) sibling(b *testing.B, mibOwn int) (model.Digest, int64) {
 	b.Helper()
 	var manifest v1.Manifest
 	var config v1.ConfigFile
@@ -51,7 +51,7 @@ func (s *shelf) sibling(b *testing.B, mibOwn int) (image.Digest, int64) {
 	manifest.Layers = append(manifest.Layers, layer)
 	config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, diffID)
 	manifest.Config = s.document(b, config, types.DockerConfigJSON)
-	return image.Digest(s.document(b, manifest, types.DockerManifestSchema2).Digest.String()), layer.Size + manifest.Config.Size
+	return model.Digest(s.document(b, manifest, types.DockerManifestSchema2).Digest.String()), layer.Size + manifest.Config.Size
 }
 
 // BenchmarkPullSecond pulls an image whose base an image before it had, and reports the bytes the registry sent over those
@@ -68,10 +68,10 @@ func BenchmarkPullSecond(b *testing.B) {
 		dir := b.TempDir()
 		client, err := registry.New(registry.Options{CacheDir: filepath.Join(dir, "cache")})
 		require.NoError(b, err)
-		for _, digest := range []image.Digest{s.digest, second} {
+		for _, digest := range []model.Digest{s.digest, second} {
 			wire.sent.Store(0)
 			_, err := client.Pull(b.Context(), registry.PullRequest{
-				Digest: digest, Names: []image.Name{{Repository: s.repository()}}, Tar: filepath.Join(dir, "image.tar"),
+				Digest: digest, Names: []model.Name{{Repository: s.repository()}}, Tar: filepath.Join(dir, "image.tar"),
 			}, func(registry.Progress) {})
 			require.NoError(b, err)
 		}

@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 // actAs makes this test binary play a part instead of running tests: it stands where a command's first argument stands.
@@ -58,14 +58,14 @@ var parts = map[string]func(args []string){
 	"bad-document":     func(args []string) { write(flag(args, "--document"), "<html>"); say(`{"result":{}}`) },
 	"linked-document":  func(args []string) { _ = os.Symlink("/etc/passwd", flag(args, "--document")); say(`{"result":{}}`) },
 	"throttled":        actThrottled,
-	"refused-at-login": func([]string) { say(`{"phase":"login","done":0,"total":1}`); sayFailure(image.Unauthorized, false) },
-	"unknown-outcome":  func([]string) { say(`{"phase":"upload","done":0,"total":1}`); sayFailure(image.Transient, false) },
+	"refused-at-login": func([]string) { say(`{"phase":"login","done":0,"total":1}`); sayFailure(model.Unauthorized, false) },
+	"unknown-outcome":  func([]string) { say(`{"phase":"upload","done":0,"total":1}`); sayFailure(model.Transient, false) },
 	"worker":           actWorker,
 }
 
 func say(line string) { fmt.Println(line) }
 
-func sayFailure(class image.FailureClass, refused bool) {
+func sayFailure(class model.FailureClass, refused bool) {
 	say(fmt.Sprintf(`{"error":{"class":%q,"message":"the hub said no","refused":%t}}`, class, refused))
 	os.Exit(protocol.ExitCode(class))
 }
@@ -237,7 +237,7 @@ func actWorker(args []string) {
 	if err != nil {
 		panic(err)
 	}
-	_, err = runner.List(context.Background(), scanclient.ListRequest{
+	_, err = runner.GenerateSBOM(context.Background(), scanclient.ListRequest{
 		Tar: "/image.tar", Document: flag(args, "--document"), Scratch: flag(args, "--scratch"),
 	}, nil)
 	_, _ = io.WriteString(os.Stderr, err.Error())

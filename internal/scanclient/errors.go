@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The operations an Error names.
@@ -16,7 +16,7 @@ const (
 
 // Error is why a scan client gave no result. Its text is for people and never holds a secret.
 type Error struct {
-	Class  image.FailureClass
+	Class  model.FailureClass
 	Op     string
 	Reason string
 	// Wait is how long the hub asked to wait; 0 when it did not.
@@ -36,7 +36,7 @@ func (e *Error) Error() string { return fmt.Sprintf("scan client %s: %s", e.Op, 
 func (e *Error) Unwrap() error { return e.Err }
 
 // FailureClass says whether waiting can help.
-func (e *Error) FailureClass() image.FailureClass { return e.Class }
+func (e *Error) FailureClass() model.FailureClass { return e.Class }
 
 // RetryAfter is how long the hub asked to wait; 0 when it did not.
 func (e *Error) RetryAfter() time.Duration { return e.Wait }

@@ -47,7 +47,7 @@ const scratchName = "scan-client"
 
 // List has the client list what is in an image. Progress, which may be nil, is called from one goroutine at most a few
 // times a second and must not block. Every error is an *Error, and after one there is no document.
-func (r *Runner) List(ctx context.Context, req ListRequest, progress func(Progress)) (Listing, error) {
+func (r *Runner) GenerateSBOM(ctx context.Context, req ListRequest, progress func(Progress)) (Listing, error) {
 	t := task{
 		op: OpList, args: listArgs(req, r.options.ScratchQuota), scratch: filepath.Join(req.Scratch, scratchName),
 		timeout: r.options.ListTimeout, late: endedTimeout, progress: progress,

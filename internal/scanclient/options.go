@@ -5,7 +5,7 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The defaults of Options. The memory is what the built-in client needs for all but the largest images with room to
@@ -65,7 +65,7 @@ func New(o Options) (*Runner, error) {
 const howToBuild = `build the built-in one with "make build", or "go build -o bin/perceptor-scan ." in cmd/perceptor-scan, and give its path`
 
 func setupError(reason string, err error) error {
-	return &Error{Class: image.Unsupported, Op: OpNew, Reason: reason, Refused: true, Err: err}
+	return &Error{Class: model.Unsupported, Op: OpNew, Reason: reason, Refused: true, Err: err}
 }
 
 func orDefault[T comparable](given, otherwise T) T {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient"
+	"github.com/perceptor/perceptor/model"
 )
 
 func TestNewRefusesWhatCannotRun(t *testing.T) {
@@ -29,7 +29,7 @@ func TestNewRefusesWhatCannotRun(t *testing.T) {
 			_, err := scanclient.New(c.options)
 			failure := requireError(t, err)
 			require.ErrorContains(t, err, c.reason)
-			require.Equal(t, image.Unsupported, failure.FailureClass())
+			require.Equal(t, model.Unsupported, failure.FailureClass())
 			require.True(t, failure.SurelyRefused())
 		})
 	}
@@ -50,9 +50,9 @@ func TestBadListRequests(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			req := request(t)
 			c.change(&req)
-			_, err := runner(t, "good", nil).List(t.Context(), req, nil)
+			_, err := runner(t, "good", nil).GenerateSBOM(t.Context(), req, nil)
 			require.ErrorContains(t, err, c.reason)
-			require.Equal(t, image.Invalid, requireError(t, err).FailureClass())
+			require.Equal(t, model.Invalid, requireError(t, err).FailureClass())
 		})
 	}
 }

@@ -6,14 +6,14 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 // ending is a class and a reason: the one table of what can go wrong with a client, and whether trying again can help.
 // Only what comes from outside the image and the client is Transient.
 type ending struct {
-	class  image.FailureClass
+	class  model.FailureClass
 	reason string
 	err    error
 	// wait and refused come from the client's own failure; see Error.
@@ -25,41 +25,41 @@ func (e ending) Error() string { return e.reason }
 func (e ending) Unwrap() error { return e.err }
 
 func endedTimeout(limit time.Duration) ending {
-	return ending{class: image.Invalid, reason: fmt.Sprintf("ran longer than its time limit of %s and was stopped; "+
+	return ending{class: model.Invalid, reason: fmt.Sprintf("ran longer than its time limit of %s and was stopped; "+
 		"raise the limit if the image is only large", limit)}
 }
 
 // endedUploadTimeout is Transient, other than a listing's: it is the hub or the network that is slow, not the image.
 func endedUploadTimeout(limit time.Duration) ending {
-	return ending{class: image.Transient, reason: fmt.Sprintf("ran longer than its time limit of %s and was stopped; "+
+	return ending{class: model.Transient, reason: fmt.Sprintf("ran longer than its time limit of %s and was stopped; "+
 		"the hub or the way to it is slow", limit)}
 }
 
 func endedCancelled(cause error) ending {
-	return ending{class: image.Transient, reason: "was stopped because the work was cancelled", err: cause}
+	return ending{class: model.Transient, reason: "was stopped because the work was cancelled", err: cause}
 }
 
 func endedMemory(used, limit int64) ending {
-	return ending{class: image.Invalid, reason: fmt.Sprintf("needed more than its %s of memory (%s in use) and was stopped; "+
+	return ending{class: model.Invalid, reason: fmt.Sprintf("needed more than its %s of memory (%s in use) and was stopped; "+
 		"raise the memory limit to scan this image", size(limit), size(used))}
 }
 
 func endedScratch(quota int64) ending {
-	return ending{class: image.Invalid, reason: fmt.Sprintf("the image unpacks to more than the scratch quota of %s; "+
+	return ending{class: model.Invalid, reason: fmt.Sprintf("the image unpacks to more than the scratch quota of %s; "+
 		"raise the quota if the image is only large", size(quota))}
 }
 
 func endedFlood(lines int) ending {
-	return ending{class: image.Invalid, reason: fmt.Sprintf("flooded its output with more than %d lines and was stopped; "+
+	return ending{class: model.Invalid, reason: fmt.Sprintf("flooded its output with more than %d lines and was stopped; "+
 		"it is not a scan client of this protocol", lines)}
 }
 
 func endedGarbage(err error) ending {
-	return ending{class: image.Invalid, reason: fmt.Sprintf("printed something that is not the scan client protocol: %s", err)}
+	return ending{class: model.Invalid, reason: fmt.Sprintf("printed something that is not the scan client protocol: %s", err)}
 }
 
 func endedAfterLast() ending {
-	return ending{class: image.Invalid, reason: "went on talking after its last line; it is not a scan client of this protocol"}
+	return ending{class: model.Invalid, reason: "went on talking after its last line; it is not a scan client of this protocol"}
 }
 
 // crashes are the signals a program brings upon itself, which it would do again with the same image.
@@ -69,22 +69,22 @@ var crashes = map[syscall.Signal]bool{
 
 func endedSignal(signal syscall.Signal) ending {
 	if crashes[signal] {
-		return ending{class: image.Invalid, reason: fmt.Sprintf("crashed with signal %d (%s)", int(signal), signal)}
+		return ending{class: model.Invalid, reason: fmt.Sprintf("crashed with signal %d (%s)", int(signal), signal)}
 	}
 	hint := "somebody or the system stopped it"
 	if signal == syscall.SIGKILL {
 		hint = "somebody stopped it, or the system ran out of memory"
 	}
-	return ending{class: image.Transient, reason: fmt.Sprintf("was killed by signal %d (%s): %s", int(signal), signal, hint)}
+	return ending{class: model.Transient, reason: fmt.Sprintf("was killed by signal %d (%s): %s", int(signal), signal, hint)}
 }
 
 func endedSilent() ending {
-	return ending{class: image.Invalid, reason: "ended with exit code 0 but said neither a result nor an error; " +
+	return ending{class: model.Invalid, reason: "ended with exit code 0 but said neither a result nor an error; " +
 		"it is not a scan client of this protocol"}
 }
 
 func endedContradiction(code int) ending {
-	return ending{class: image.Invalid, reason: fmt.Sprintf("said that it succeeded but ended with exit code %d", code)}
+	return ending{class: model.Invalid, reason: fmt.Sprintf("said that it succeeded but ended with exit code %d", code)}
 }
 
 func endedWithCode(code int, lastWords string) ending {
@@ -101,22 +101,22 @@ func endedByItself(f protocol.Failure) ending {
 }
 
 func endedNotStarted(err error) ending {
-	return ending{class: image.Transient, reason: fmt.Sprintf("could not be started: %s", err), err: err}
+	return ending{class: model.Transient, reason: fmt.Sprintf("could not be started: %s", err), err: err}
 }
 
 func endedNoDocument(document string) ending {
-	return ending{class: image.Invalid, reason: fmt.Sprintf("said that it succeeded but wrote no document to %s", document)}
+	return ending{class: model.Invalid, reason: fmt.Sprintf("said that it succeeded but wrote no document to %s", document)}
 }
 
 func endedBadDocument(err error) ending {
-	return ending{class: image.Invalid, reason: fmt.Sprintf("wrote a document that is not CycloneDX: %s", err)}
+	return ending{class: model.Invalid, reason: fmt.Sprintf("wrote a document that is not CycloneDX: %s", err)}
 }
 
 func endedLargeDocument(limit int64) ending {
-	return ending{class: image.Invalid, reason: fmt.Sprintf("wrote a document of more than %s", size(limit))}
+	return ending{class: model.Invalid, reason: fmt.Sprintf("wrote a document of more than %s", size(limit))}
 }
 
-func endedBadRequest(reason string) ending { return ending{class: image.Invalid, reason: reason} }
+func endedBadRequest(reason string) ending { return ending{class: model.Invalid, reason: reason} }
 
 func endedScratchDir(err error) ending {
 	return ending{class: classOfDisk(err), reason: fmt.Sprintf("the scratch directory could not be prepared: %s", err), err: err}

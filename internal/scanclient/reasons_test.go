@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 // TestReasons compares every reason a person may read with the list in testdata, so that a change of words is seen.
@@ -26,7 +26,7 @@ func TestReasons(t *testing.T) {
 		endedGarbage(errors.New("a line of more than 65536 bytes")), endedAfterLast(),
 		endedSignal(syscall.SIGKILL), endedSignal(syscall.SIGTERM), endedSignal(syscall.SIGSEGV), endedSilent(), endedContradiction(74),
 		endedWithCode(64, "unknown flag"), endedWithCode(73, ""), endedWithCode(1, ""),
-		endedByItself(protocol.Failure{Class: image.Unauthorized, Message: "hub.example answered the login with 401: check the token"}),
+		endedByItself(protocol.Failure{Class: model.Unauthorized, Message: "hub.example answered the login with 401: check the token"}),
 		endedNotStarted(errors.New("fork: resource temporarily unavailable")), endedNoDocument("/berth/image.cdx.json"),
 		endedBadDocument(errors.New("its JSON ends in the middle")), endedLargeDocument(maxDocument),
 		endedBadRequest(`the tar "image.tar" is not an absolute path`), endedScratchDir(syscall.ENOSPC), endedScratchDir(syscall.EIO),

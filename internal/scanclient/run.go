@@ -11,9 +11,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
 	"github.com/perceptor/perceptor/internal/scanclient/scratch"
+	"github.com/perceptor/perceptor/model"
 )
 
 // task is one run of the client.
@@ -179,9 +179,9 @@ func openUp(dir string) error {
 }
 
 // classOfDisk is the class of a failure to make or write files.
-func classOfDisk(err error) image.FailureClass {
+func classOfDisk(err error) model.FailureClass {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return image.OutOfSpace
+		return model.OutOfSpace
 	}
-	return image.Transient
+	return model.Transient
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient"
+	"github.com/perceptor/perceptor/model"
 )
 
 // eventually is how long a test waits for something that will surely come.
@@ -64,7 +64,7 @@ func requireError(t *testing.T, err error) *scanclient.Error {
 func TestListGivesTheDocument(t *testing.T) {
 	req := request(t)
 	var seen []scanclient.Progress
-	listing, err := runner(t, "good", nil).List(t.Context(), req, func(p scanclient.Progress) { seen = append(seen, p) })
+	listing, err := runner(t, "good", nil).GenerateSBOM(t.Context(), req, func(p scanclient.Progress) { seen = append(seen, p) })
 	require.NoError(t, err)
 	require.Equal(t, scanclient.Listing{Components: 2, DocumentBytes: int64(len(goodDocument))}, listing)
 	require.Equal(t, []scanclient.Progress{{Phase: "unpack", Done: 1, Total: 2}}, seen)
@@ -78,7 +78,7 @@ func TestListKeepsWhatStandsInScratch(t *testing.T) {
 	req.Tar, req.Document = filepath.Join(req.Scratch, "image.tar"), filepath.Join(req.Scratch, "image.cdx.json")
 	require.NoError(t, os.MkdirAll(req.Scratch, 0o700))
 	require.NoError(t, os.WriteFile(req.Tar, []byte("tar"), 0o600))
-	_, err := runner(t, "good", nil).List(t.Context(), req, nil)
+	_, err := runner(t, "good", nil).GenerateSBOM(t.Context(), req, nil)
 	require.NoError(t, err)
 	require.FileExists(t, req.Tar)
 	require.FileExists(t, req.Document)
@@ -88,7 +88,7 @@ func TestListKeepsWhatStandsInScratch(t *testing.T) {
 func TestListTakesNoDocumentOfAnEarlierRun(t *testing.T) {
 	req := request(t)
 	require.NoError(t, os.WriteFile(req.Document, []byte(goodDocument), 0o600))
-	_, err := runner(t, "no-document", nil).List(t.Context(), req, nil)
+	_, err := runner(t, "no-document", nil).GenerateSBOM(t.Context(), req, nil)
 	require.ErrorContains(t, err, "wrote no document")
 }
 
@@ -98,31 +98,31 @@ func TestMisbehavingClients(t *testing.T) {
 	cases := []struct {
 		name, part string
 		change     func(*scanclient.Options)
-		class      image.FailureClass
+		class      model.FailureClass
 		reason     string
 	}{
-		{"hangs", "hang", short, image.Invalid, "ran longer than its time limit of 500ms"},
-		{"starts processes in other sessions", "grandchildren", short, image.Invalid, "ran longer than its time limit"},
-		{"floods its output with lines", "flood-lines", nil, image.Invalid, "flooded its output with more than 100000 lines"},
-		{"floods its output with one line", "flood-line", nil, image.Invalid, "a line of more than 65536 bytes"},
-		{"grows", "grow", func(o *scanclient.Options) { o.MemoryLimit = 256 << 20 }, image.Invalid, "needed more than its 256 MiB of memory"},
-		{"fills its scratch", "fill", func(o *scanclient.Options) { o.ScratchQuota = 8 << 20 }, image.Invalid, "unpacks to more than the scratch quota of 8 MiB"},
-		{"says nothing", "silent", nil, image.Invalid, "said neither a result nor an error"},
-		{"writes no document", "no-document", nil, image.Invalid, "said that it succeeded but wrote no document"},
-		{"writes a page", "bad-document", nil, image.Invalid, "wrote a document that is not CycloneDX"},
-		{"writes a link", "linked-document", nil, image.Invalid, "it is no regular file"},
-		{"speaks otherwise", "garbage", nil, image.Invalid, `not the scan client protocol: want one JSON object`},
-		{"does not stop talking", "talkative", nil, image.Invalid, "went on talking after its last line"},
-		{"contradicts itself", "contradiction", nil, image.Invalid, "said that it succeeded but ended with exit code 74"},
-		{"is killed", "dies", nil, image.Transient, "was killed by signal 9"},
-		{"is killed within a line", "half-a-line", nil, image.Transient, "was killed by signal 9"},
-		{"gives only an exit code", "exit-code", nil, image.Transient, "ended with exit code 74 and gave no reason; its last words: cannot write: [31mdisk broken"},
+		{"hangs", "hang", short, model.Invalid, "ran longer than its time limit of 500ms"},
+		{"starts processes in other sessions", "grandchildren", short, model.Invalid, "ran longer than its time limit"},
+		{"floods its output with lines", "flood-lines", nil, model.Invalid, "flooded its output with more than 100000 lines"},
+		{"floods its output with one line", "flood-line", nil, model.Invalid, "a line of more than 65536 bytes"},
+		{"grows", "grow", func(o *scanclient.Options) { o.MemoryLimit = 256 << 20 }, model.Invalid, "needed more than its 256 MiB of memory"},
+		{"fills its scratch", "fill", func(o *scanclient.Options) { o.ScratchQuota = 8 << 20 }, model.Invalid, "unpacks to more than the scratch quota of 8 MiB"},
+		{"says nothing", "silent", nil, model.Invalid, "said neither a result nor an error"},
+		{"writes no document", "no-document", nil, model.Invalid, "said that it succeeded but wrote no document"},
+		{"writes a page", "bad-document", nil, model.Invalid, "wrote a document that is not CycloneDX"},
+		{"writes a link", "linked-document", nil, model.Invalid, "it is no regular file"},
+		{"speaks otherwise", "garbage", nil, model.Invalid, `not the scan client protocol: want one JSON object`},
+		{"does not stop talking", "talkative", nil, model.Invalid, "went on talking after its last line"},
+		{"contradicts itself", "contradiction", nil, model.Invalid, "said that it succeeded but ended with exit code 74"},
+		{"is killed", "dies", nil, model.Transient, "was killed by signal 9"},
+		{"is killed within a line", "half-a-line", nil, model.Transient, "was killed by signal 9"},
+		{"gives only an exit code", "exit-code", nil, model.Transient, "ended with exit code 74 and gave no reason; its last words: cannot write: [31mdisk broken"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			req := request(t)
-			listing, err := runner(t, c.part, c.change).List(t.Context(), req, nil)
+			listing, err := runner(t, c.part, c.change).GenerateSBOM(t.Context(), req, nil)
 			failure := requireError(t, err)
 			require.Zero(t, listing)
 			require.Equal(t, c.class, failure.FailureClass(), failure)
@@ -139,7 +139,7 @@ func TestEveryProcessOfTheFamilyIsKilled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		_, err := runner(t, "grandchildren", nil).List(ctx, req, nil)
+		_, err := runner(t, "grandchildren", nil).GenerateSBOM(ctx, req, nil)
 		done <- err
 	}()
 	dir := filepath.Dir(req.Document)
@@ -147,13 +147,13 @@ func TestEveryProcessOfTheFamilyIsKilled(t *testing.T) {
 	cancel()
 	failure := requireError(t, <-done)
 	require.ErrorIs(t, failure, context.Canceled)
-	require.Equal(t, image.Transient, failure.FailureClass())
+	require.Equal(t, model.Transient, failure.FailureClass())
 	requireNothingLeft(t, req)
 }
 
 func TestAnOrphanOfAGoodClientIsKilled(t *testing.T) {
 	req := request(t)
-	_, err := runner(t, "orphan", nil).List(t.Context(), req, nil)
+	_, err := runner(t, "orphan", nil).GenerateSBOM(t.Context(), req, nil)
 	require.NoError(t, err)
 	require.Len(t, pids(filepath.Dir(req.Document)), 2)
 	requireNothingLeft(t, req)
@@ -165,7 +165,7 @@ func TestOrphansThatLandHereAreReaped(t *testing.T) {
 	require.NoError(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	defer func() { require.NoError(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)) }()
 	req := request(t)
-	_, err := runner(t, "orphan", nil).List(t.Context(), req, nil)
+	_, err := runner(t, "orphan", nil).GenerateSBOM(t.Context(), req, nil)
 	require.NoError(t, err)
 	left := pids(filepath.Dir(req.Document))
 	require.Len(t, left, 2)
@@ -178,7 +178,7 @@ func TestACancelledCallStartsNothing(t *testing.T) {
 	req := request(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := runner(t, "good", nil).List(ctx, req, nil)
+	_, err := runner(t, "good", nil).GenerateSBOM(ctx, req, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	require.True(t, requireError(t, err).SurelyRefused())
 	require.Empty(t, pids(filepath.Dir(req.Document)))
@@ -187,9 +187,9 @@ func TestACancelledCallStartsNothing(t *testing.T) {
 func TestTheLogKeepsItsBothEnds(t *testing.T) {
 	req := request(t)
 	const limit = 1024
-	_, err := runner(t, "flood-log", func(o *scanclient.Options) { o.LogLimit = limit }).List(t.Context(), req, nil)
+	_, err := runner(t, "flood-log", func(o *scanclient.Options) { o.LogLimit = limit }).GenerateSBOM(t.Context(), req, nil)
 	failure := requireError(t, err)
-	require.Equal(t, image.Invalid, failure.FailureClass())
+	require.Equal(t, model.Invalid, failure.FailureClass())
 	require.Contains(t, failure.Log, "the very first line")
 	require.Contains(t, failure.Log, "the very last line")
 	require.Contains(t, failure.Log, "bytes left out")
@@ -214,7 +214,7 @@ func TestAClientDiesWithItsWorker(t *testing.T) {
 	require.Eventually(t, func() bool { return !alive(client) }, eventually, time.Millisecond)
 
 	// What the killed worker left in scratch is cleared by the next run in the same place.
-	_, err = runner(t, "good", nil).List(t.Context(), req, nil)
+	_, err = runner(t, "good", nil).GenerateSBOM(t.Context(), req, nil)
 	require.NoError(t, err)
 	require.NoDirExists(t, filepath.Join(req.Scratch, "scan-client"))
 }

@@ -7,18 +7,18 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 // UploadRequest says what goes where under which names.
 type UploadRequest struct {
 	// Document is what List wrote; it stays.
 	Document string
-	Target   image.UploadTarget
-	Names    image.HubNames
+	Target   model.UploadTarget
+	Names    model.HubNames
 	// Attempt orders the uploads of one image; left out when zero.
-	Attempt image.AttemptID
+	Attempt model.AttemptID
 }
 
 // Uploaded is a scan the hub accepted. Both are empty when the hub named none; the scan is found by its name then.
@@ -72,7 +72,7 @@ func uploadArgs(req UploadRequest) []string {
 	return args
 }
 
-func uploadEnvironment(target image.UploadTarget) []string {
+func uploadEnvironment(target model.UploadTarget) []string {
 	env := networkEnvironment()
 	if target.Token != "" {
 		return append(env, protocol.EnvToken+"="+target.Token)

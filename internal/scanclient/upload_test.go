@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient"
+	"github.com/perceptor/perceptor/model"
 )
 
 const (
@@ -24,9 +24,9 @@ func uploadRequest(t *testing.T) scanclient.UploadRequest {
 	require.NoError(t, os.WriteFile(document, []byte(goodDocument), 0o600))
 	return scanclient.UploadRequest{
 		Document: document,
-		Target:   image.UploadTarget{Hub: "main", URL: "https://hub.example:8443", Token: secretToken},
-		Names:    image.HubNames{Project: "example.com/app", Version: "1.0", Scan: "0123"},
-		Attempt:  image.AttemptID{Millis: 12, Counter: 3},
+		Target:   model.UploadTarget{Hub: "main", URL: "https://hub.example:8443", Token: secretToken},
+		Names:    model.HubNames{Project: "example.com/app", Version: "1.0", Scan: "0123"},
+		Attempt:  model.AttemptID{Millis: 12, Counter: 3},
 	}
 }
 
@@ -44,17 +44,17 @@ func TestUploadGivesTheScan(t *testing.T) {
 func TestUploadOutcomes(t *testing.T) {
 	cases := []struct {
 		name, part string
-		class      image.FailureClass
+		class      model.FailureClass
 		refused    bool
 		wait       time.Duration
 	}{
-		{"the hub throttles", "throttled", image.Throttled, true, 17 * time.Second},
-		{"the login is refused, said as unknown", "refused-at-login", image.Unauthorized, true, 0},
-		{"the client does not know", "unknown-outcome", image.Transient, false, 0},
-		{"killed before it sent anything", "dies", image.Transient, true, 0},
-		{"killed while it sends", "dies-uploading", image.Transient, false, 0},
-		{"hangs while it sends", "hangs-uploading", image.Transient, false, 0},
-		{"says nothing", "silent", image.Invalid, true, 0},
+		{"the hub throttles", "throttled", model.Throttled, true, 17 * time.Second},
+		{"the login is refused, said as unknown", "refused-at-login", model.Unauthorized, true, 0},
+		{"the client does not know", "unknown-outcome", model.Transient, false, 0},
+		{"killed before it sent anything", "dies", model.Transient, true, 0},
+		{"killed while it sends", "dies-uploading", model.Transient, false, 0},
+		{"hangs while it sends", "hangs-uploading", model.Transient, false, 0},
+		{"says nothing", "silent", model.Invalid, true, 0},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -77,18 +77,18 @@ func TestSecretsReachTheClientAndNothingElse(t *testing.T) {
 	t.Setenv("TEMPORAL_API_KEY", "of-this-process-alone")
 	cases := []struct {
 		name         string
-		target       image.UploadTarget
+		target       model.UploadTarget
 		want, absent []string
 	}{
 		{
 			"a token",
-			image.UploadTarget{URL: "https://hub", Token: secretToken, CAFile: "/ca.pem"},
+			model.UploadTarget{URL: "https://hub", Token: secretToken, CAFile: "/ca.pem"},
 			[]string{"PERCEPTOR_HUB_TOKEN=" + secretToken, "--ca-file", "/ca.pem", "--attempt", "12-3", "--scan-name", "0123"},
 			[]string{"PERCEPTOR_HUB_PASSWORD", "--insecure"},
 		},
 		{
 			"a password",
-			image.UploadTarget{URL: "https://hub", Username: "sysadmin", Password: secretPassword, Insecure: true},
+			model.UploadTarget{URL: "https://hub", Username: "sysadmin", Password: secretPassword, Insecure: true},
 			[]string{"PERCEPTOR_HUB_USERNAME=sysadmin", "PERCEPTOR_HUB_PASSWORD=" + secretPassword, "--insecure"},
 			[]string{"PERCEPTOR_HUB_TOKEN", "--ca-file"},
 		},
@@ -114,7 +114,7 @@ func TestSecretsReachTheClientAndNothingElse(t *testing.T) {
 
 func TestAListingGetsNoSecretAndItsLimits(t *testing.T) {
 	req := request(t)
-	_, err := runner(t, "environment", func(o *scanclient.Options) { o.MemoryLimit = 1_000_000_000 }).List(t.Context(), req, nil)
+	_, err := runner(t, "environment", func(o *scanclient.Options) { o.MemoryLimit = 1_000_000_000 }).GenerateSBOM(t.Context(), req, nil)
 	require.NoError(t, err)
 	got, err := os.ReadFile(req.Document + ".env")
 	require.NoError(t, err)
@@ -155,7 +155,7 @@ func TestBadUploadRequests(t *testing.T) {
 			failure := requireError(t, err)
 			require.ErrorContains(t, err, c.reason)
 			require.NotContains(t, err.Error(), secretPassword)
-			require.Equal(t, image.Invalid, failure.FailureClass())
+			require.Equal(t, model.Invalid, failure.FailureClass())
 			require.True(t, failure.SurelyRefused())
 		})
 	}

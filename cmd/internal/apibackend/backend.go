@@ -10,7 +10,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perceptor/perceptor/internal/api"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 )
 
@@ -28,13 +28,13 @@ func New(s *starter.Starter) *Backend { return &Backend{starter: s} }
 // meanwhile is kept and scanned later.
 func (b *Backend) Ready(ctx context.Context) error {
 	if err := b.starter.Ready(ctx); err != nil {
-		return errors.Join(api.Failure{Class: image.Transient, Reason: "Temporal cannot be reached"}, err)
+		return errors.Join(api.Failure{Class: model.Transient, Reason: "Temporal cannot be reached"}, err)
 	}
 	return nil
 }
 
 // Report hands a report over to the workflows.
-func (b *Backend) Report(ctx context.Context, r image.PodReport) error {
+func (b *Backend) Report(ctx context.Context, r model.PodReport) error {
 	return explained(b.starter.Report(ctx, r))
 }
 
@@ -48,26 +48,26 @@ func explained(err error) error {
 	var refused *starter.RefusedError
 	var late *temporal.TimeoutError
 	var busy *serviceerror.ResourceExhausted
-	fail := func(class image.FailureClass, reason string) error {
+	fail := func(class model.FailureClass, reason string) error {
 		return fmt.Errorf("%w (%w)", api.Failure{Class: class, Reason: reason}, err)
 	}
 	switch {
 	case errors.As(err, &rejected):
-		return fail(image.Invalid, rejected.Reason)
+		return fail(model.Invalid, rejected.Reason)
 	case errors.As(err, &refused):
-		return fail(image.Invalid, refused.Error())
+		return fail(model.Invalid, refused.Error())
 	case errors.Is(err, starter.ErrUnknownImage):
-		return fail(image.NotFound, starter.ErrUnknownImage.Error())
+		return fail(model.NotFound, starter.ErrUnknownImage.Error())
 	case errors.Is(err, starter.ErrUnknownCluster):
-		return fail(image.NotFound, starter.ErrUnknownCluster.Error())
+		return fail(model.NotFound, starter.ErrUnknownCluster.Error())
 	case errors.Is(err, starter.ErrBadCursor):
-		return fail(image.Invalid, "the cursor is none of this list; begin without one")
+		return fail(model.Invalid, "the cursor is none of this list; begin without one")
 	case errors.Is(err, starter.ErrNoPool):
-		return fail(image.Transient, starter.ErrNoPool.Error())
+		return fail(model.Transient, starter.ErrNoPool.Error())
 	case errors.As(err, &late):
-		return fail(image.Transient, "no worker answered in time; is one running?")
+		return fail(model.Transient, "no worker answered in time; is one running?")
 	case errors.As(err, &busy):
-		return fail(image.Throttled, "Temporal is busy; send it again in a few seconds")
+		return fail(model.Throttled, "Temporal is busy; send it again in a few seconds")
 	}
 	return err
 }

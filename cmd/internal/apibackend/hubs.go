@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/perceptor/perceptor/internal/api"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -51,7 +51,7 @@ func (b *Backend) RetryHub(ctx context.Context, hub string) error {
 }
 
 // ResetLeases frees the lease of an image, or every stuck one.
-func (b *Backend) ResetLeases(ctx context.Context, d image.Digest) ([]image.Digest, error) {
+func (b *Backend) ResetLeases(ctx context.Context, d model.Digest) ([]model.Digest, error) {
 	answer, err := b.starter.ResetLeases(ctx, workflows.LeaseReset{Digest: d, Stuck: d == ""})
 	return answer.Freed, explained(err)
 }

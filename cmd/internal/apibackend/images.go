@@ -8,7 +8,7 @@ import (
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/api"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -31,19 +31,19 @@ func (b *Backend) Images(ctx context.Context, q api.ImageQuery) (api.ImagePage, 
 }
 
 // CountImages counts images in a scan status.
-func (b *Backend) CountImages(ctx context.Context, status image.ScanStatus) (int64, error) {
+func (b *Backend) CountImages(ctx context.Context, status model.ScanStatus) (int64, error) {
 	n, err := b.starter.CountImages(ctx, starter.ImageFilter{Status: status})
 	return n, explained(err)
 }
 
 // Image asks an image, and its scan when one is under way.
-func (b *Backend) Image(ctx context.Context, d image.Digest) (api.Image, error) {
+func (b *Backend) Image(ctx context.Context, d model.Digest) (api.Image, error) {
 	view, err := b.starter.Image(ctx, d)
 	if err != nil {
 		return api.Image{}, explained(err)
 	}
 	known := api.Image{
-		Digest: view.Digest, Names: append([]image.Name{}, view.Names...), Status: view.Status, OverallStatus: view.OverallStatus,
+		Digest: view.Digest, Names: append([]model.Name{}, view.Names...), Status: view.Status, OverallStatus: view.OverallStatus,
 		Verdicts: view.Verdicts, Failure: view.Failure, Scanning: view.Scanning,
 	}
 	if !view.Scanning {
@@ -56,14 +56,14 @@ func (b *Backend) Image(ctx context.Context, d image.Digest) (api.Image, error) 
 }
 
 // Findings reads the findings of one of an image's verdicts from its hub.
-func (b *Backend) Findings(ctx context.Context, d image.Digest, hub string) (api.Findings, error) {
+func (b *Backend) Findings(ctx context.Context, d model.Digest, hub string) (api.Findings, error) {
 	view, err := b.starter.Image(ctx, d)
 	if err != nil {
 		return api.Findings{}, explained(err)
 	}
-	i := slices.IndexFunc(view.Verdicts, func(v image.Verdict) bool { return hub == "" || v.Hub == hub })
+	i := slices.IndexFunc(view.Verdicts, func(v model.Verdict) bool { return hub == "" || v.Hub == hub })
 	if i < 0 {
-		return api.Findings{}, api.Failure{Class: image.NotFound, Reason: "the image has no such verdict; ask for the image to see why"}
+		return api.Findings{}, api.Failure{Class: model.NotFound, Reason: "the image has no such verdict; ask for the image to see why"}
 	}
 	findings, total, err := b.starter.Findings(ctx, view.Verdicts[i])
 	if err != nil {
@@ -92,9 +92,9 @@ func (b *Backend) Scan(ctx context.Context, r api.ScanRequest) (api.ScanAccepted
 	}
 	now := time.Now()
 	err = b.starter.Observe(ctx, found.Digest, workflows.Observe{
-		Names: []image.Name{found.Name}, Platform: found.Platform, Class: workflows.ClassPerson, Domain: domain,
+		Names: []model.Name{found.Name}, Platform: found.Platform, Priority: workflows.PriorityInteractive, Domain: domain,
 		Reference: workflows.Reference{
-			Kind: workflows.ReferencePerson, ID: r.Who, Version: image.Version{Epoch: now.UnixNano()}, Until: now.Add(workflows.PersonReference),
+			Kind: workflows.ReferencePerson, ID: r.Who, Version: model.Version{Epoch: now.UnixNano()}, Until: now.Add(workflows.PersonReference),
 		},
 	})
 	if err == nil && (r.Rescan && len(before.Verdicts) > 0 || before.Failure != nil) {
@@ -104,6 +104,6 @@ func (b *Backend) Scan(ctx context.Context, r api.ScanRequest) (api.ScanAccepted
 }
 
 // Rescan asks for a new scan of an image.
-func (b *Backend) Rescan(ctx context.Context, d image.Digest, reason string) error {
-	return explained(b.starter.Rescan(ctx, d, workflows.Rescan{Reason: reason, Class: workflows.ClassPerson}))
+func (b *Backend) Rescan(ctx context.Context, d model.Digest, reason string) error {
+	return explained(b.starter.Rescan(ctx, d, workflows.Rescan{Reason: reason, Priority: workflows.PriorityInteractive}))
 }

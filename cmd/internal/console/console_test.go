@@ -8,24 +8,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 )
 
 func scanned() Result {
 	return Result{
-		Reference: "registry.example/app:1", Platform: "linux/amd64", OverallStatus: image.InViolation, FindingsTotal: 3,
-		Verdicts: []image.Verdict{{Hub: "main", OverallStatus: image.InViolation, Components: 9, NotAssessed: 2, ComponentsURL: "https://hub/c"}},
-		Findings: []image.Finding{
-			{ID: "CVE-1", Severity: image.SeverityLow, Package: "a", Version: "1", Remediation: "NEW"},
-			{ID: "CVE-2", Severity: image.SeverityHigh, Package: "b", Version: "1", Fixed: "2", Aliases: []string{"x", "y", "z"}, Score: 7.5, Remediation: "IGNORED"},
+		Reference: "registry.example/app:1", Platform: "linux/amd64", OverallStatus: model.InViolation, FindingsTotal: 3,
+		Verdicts: []model.Verdict{{Hub: "main", OverallStatus: model.InViolation, Components: 9, NotAssessed: 2, ComponentsURL: "https://hub/c"}},
+		Findings: []model.Finding{
+			{ID: "CVE-1", Severity: model.SeverityLow, Package: "a", Version: "1", Remediation: "NEW"},
+			{ID: "CVE-2", Severity: model.SeverityHigh, Package: "b", Version: "1", Fixed: "2", Aliases: []string{"x", "y", "z"}, Score: 7.5, Remediation: "IGNORED"},
 		},
 	}
 }
 
 func TestSummaryNeverShowsAFailureAsClean(t *testing.T) {
 	var out bytes.Buffer
-	WriteSummary(&out, []Result{scanned(), {Reference: "gone", Error: "no such image", Class: image.NotFound, OverallStatus: image.OverallUnknown}})
+	WriteSummary(&out, []Result{scanned(), {Reference: "gone", Error: "no such image", Class: model.NotFound, OverallStatus: model.OverallUnknown}})
 	require.Contains(t, out.String(), "NOT SCANNED: not-found")
 	require.Contains(t, out.String(), "IN_VIOLATION")
 	require.NotContains(t, out.String(), "NOT_IN_VIOLATION")
@@ -43,13 +43,13 @@ func TestFindingsAreShownWorstFirstWithTheirFix(t *testing.T) {
 
 func TestWorstLeavesOutWhatIsDealtWith(t *testing.T) {
 	r := scanned()
-	require.False(t, r.Worst(image.SeverityHigh), "the high one is ignored at the hub")
-	require.True(t, r.Worst(image.SeverityLow))
+	require.False(t, r.Worst(model.SeverityHigh), "the high one is ignored at the hub")
+	require.True(t, r.Worst(model.SeverityLow))
 }
 
 func TestJSONSaysWhyThereIsNoVerdict(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, WriteJSON(&out, []Result{{Reference: "r", Error: "why", OverallStatus: image.OverallUnknown}}))
+	require.NoError(t, WriteJSON(&out, []Result{{Reference: "r", Error: "why", OverallStatus: model.OverallUnknown}}))
 	var back []map[string]any
 	require.NoError(t, json.Unmarshal(out.Bytes(), &back))
 	require.Equal(t, "why", back[0]["error"])

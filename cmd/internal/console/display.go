@@ -39,7 +39,7 @@ func NewDisplay(out *os.File) Display {
 // describe says what a scan is doing, in a few words.
 func describe(now starter.Doing) string {
 	text := map[string]string{
-		"LookUpScan": "asking the hub", "PullImage": "pulling", "RunScanClient": "listing contents", "UploadScan": "uploading",
+		"LookUpScan": "asking the hub", "PullImage": "pulling", "GenerateSBOM": "cataloging packages", "UploadScan": "uploading",
 		"AwaitHubScan": "at the hub", "FetchVerdict": "reading the verdict", "ReportScan": "done",
 	}[now.Step]
 	if now.Step == "" {
@@ -48,7 +48,7 @@ func describe(now starter.Doing) string {
 	if now.Step == "PullImage" && now.Waiting && now.Attempt == 1 {
 		return "in the queue"
 	}
-	if now.Progress.Phase != "" && now.Step == "RunScanClient" {
+	if now.Progress.Phase != "" && now.Step == "GenerateSBOM" {
 		text += ": " + now.Progress.Phase
 	}
 	if now.Hub != "" {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -19,7 +19,7 @@ type Request struct {
 	Who string
 	// Domain is the set of scanners to ask.
 	Domain     string
-	Platform   image.Platform
+	Platform   model.Platform
 	Credential string
 	// Rescan asks for a new scan of images that have a verdict.
 	Rescan bool
@@ -28,16 +28,16 @@ type Request struct {
 // Result is what became of one reference.
 type Result struct {
 	Reference string       `json:"reference"`
-	Digest    image.Digest `json:"digest,omitempty"`
+	Digest    model.Digest `json:"digest,omitempty"`
 	Platform  string       `json:"platform,omitempty"`
 	// Error is why there is no verdict; "could not scan" is never an empty verdict.
 	Error string `json:"error,omitempty"`
 	// Class is the class of the error, when it has one.
-	Class image.FailureClass `json:"class,omitempty"`
+	Class model.FailureClass `json:"class,omitempty"`
 	// OverallStatus is UNKNOWN with an error.
-	OverallStatus image.OverallStatus `json:"overallStatus"`
-	Verdicts      []image.Verdict     `json:"verdicts,omitempty"`
-	Findings      []image.Finding     `json:"findings,omitempty"`
+	OverallStatus model.OverallStatus `json:"overallStatus"`
+	Verdicts      []model.Verdict     `json:"verdicts,omitempty"`
+	Findings      []model.Finding     `json:"findings,omitempty"`
 	// FindingsTotal is how many findings the hubs have; Findings may be capped.
 	FindingsTotal int `json:"findingsTotal"`
 }
@@ -62,7 +62,7 @@ func Scan(ctx context.Context, s *starter.Starter, r Request, show Display) ([]R
 	results := make([]Result, len(r.References))
 	done := make(chan struct{})
 	for i, each := range resolved {
-		results[i] = Result{Reference: r.References[i], OverallStatus: image.OverallUnknown}
+		results[i] = Result{Reference: r.References[i], OverallStatus: model.OverallUnknown}
 		go func() {
 			defer func() { done <- struct{}{} }()
 			follow(ctx, s, r, each, &results[i], show)
@@ -93,7 +93,7 @@ func follow(ctx context.Context, s *starter.Starter, r Request, found activities
 	}
 	if err != nil {
 		// Half an answer would look like a whole one.
-		*result = Result{Reference: result.Reference, Digest: result.Digest, Platform: result.Platform, Error: err.Error(), OverallStatus: image.OverallUnknown}
+		*result = Result{Reference: result.Reference, Digest: result.Digest, Platform: result.Platform, Error: err.Error(), OverallStatus: model.OverallUnknown}
 		if failed, ok := errors.AsType[failedError](err); ok {
 			result.Class = failed.failure.Class
 		}
@@ -104,7 +104,7 @@ func follow(ctx context.Context, s *starter.Starter, r Request, found activities
 }
 
 // failedError is a scan that failed for a reason.
-type failedError struct{ failure image.Failure }
+type failedError struct{ failure model.Failure }
 
 func (e failedError) Error() string {
 	text := fmt.Sprintf("%s (%s, at %s, attempt %d)", e.failure.Reason, e.failure.Class, e.failure.Step, e.failure.Attempt)
@@ -122,9 +122,9 @@ func scanOne(ctx context.Context, s *starter.Starter, r Request, found activitie
 	}
 	now := time.Now()
 	err = s.Observe(ctx, found.Digest, workflows.Observe{
-		Names: []image.Name{found.Name}, Platform: found.Platform, Class: workflows.ClassPerson, Domain: r.Domain,
+		Names: []model.Name{found.Name}, Platform: found.Platform, Priority: workflows.PriorityInteractive, Domain: r.Domain,
 		Reference: workflows.Reference{
-			Kind: workflows.ReferencePerson, ID: r.Who, Version: image.Version{Epoch: now.UnixNano()}, Until: now.Add(workflows.PersonReference),
+			Kind: workflows.ReferencePerson, ID: r.Who, Version: model.Version{Epoch: now.UnixNano()}, Until: now.Add(workflows.PersonReference),
 		},
 	})
 	if err != nil {
@@ -132,7 +132,7 @@ func scanOne(ctx context.Context, s *starter.Starter, r Request, found activitie
 	}
 	again := r.Rescan && len(before.Verdicts) > 0 || before.Failure != nil
 	if again {
-		if err := s.Rescan(ctx, found.Digest, workflows.Rescan{Reason: "asked for by " + r.Who, Class: workflows.ClassPerson}); err != nil {
+		if err := s.Rescan(ctx, found.Digest, workflows.Rescan{Reason: "asked for by " + r.Who, Priority: workflows.PriorityInteractive}); err != nil {
 			return before, err
 		}
 	}
@@ -140,7 +140,7 @@ func scanOne(ctx context.Context, s *starter.Starter, r Request, found activitie
 }
 
 // await looks until the image's workflow has a report newer than before, or a verdict when any will do.
-func await(ctx context.Context, s *starter.Starter, d image.Digest, before workflows.ImageView, again bool, line Line) (workflows.ImageView, error) {
+func await(ctx context.Context, s *starter.Starter, d model.Digest, before workflows.ImageView, again bool, line Line) (workflows.ImageView, error) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -150,7 +150,7 @@ func await(ctx context.Context, s *starter.Starter, d image.Digest, before workf
 			switch {
 			case fresh && view.Failure != nil:
 				return view, failedError{*view.Failure}
-			case fresh && view.Status == image.StatusComplete:
+			case fresh && view.Status == model.StatusComplete:
 				return view, nil
 			}
 			if doing, err := s.Doing(ctx, d); err == nil && (doing.Step != "" || doing.WaitingFor != "") {
@@ -183,7 +183,7 @@ func (r *Result) take(ctx context.Context, s *starter.Starter, view workflows.Im
 }
 
 // Worst reports whether any finding that is not dealt with is as bad as bar or worse.
-func (r Result) Worst(bar image.Severity) bool {
+func (r Result) Worst(bar model.Severity) bool {
 	for _, f := range r.Findings {
 		if f.Severity.AtLeast(bar) && !dealtWith[f.Remediation] {
 			return true

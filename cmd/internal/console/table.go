@@ -10,7 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // NewTable is the one look of all tables.
@@ -76,8 +76,8 @@ func WriteSummary(out io.Writer, results []Result) {
 	t.Render()
 }
 
-func countFindings(findings []image.Finding) image.Counts {
-	var c image.Counts
+func countFindings(findings []model.Finding) model.Counts {
+	var c model.Counts
 	for _, f := range findings {
 		c.Add(f.Severity)
 	}
@@ -90,8 +90,8 @@ func WriteFindings(out io.Writer, r Result) {
 		return
 	}
 	findings := slices.Clone(r.Findings)
-	slices.SortStableFunc(findings, func(a, b image.Finding) int {
-		return slices.Index(image.Severities, a.Severity) - slices.Index(image.Severities, b.Severity)
+	slices.SortStableFunc(findings, func(a, b model.Finding) int {
+		return slices.Index(model.Severities, a.Severity) - slices.Index(model.Severities, b.Severity)
 	})
 	t := NewTable(out, "id", "severity", "score", "package", "version", "fixed in", "also known as")
 	for _, f := range findings {

@@ -20,7 +20,7 @@ import (
 
 	"github.com/perceptor/perceptor/internal/hub/blackduck"
 	"github.com/perceptor/perceptor/internal/hub/builtin"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // patience bounds what is awaited; nothing is expected to take that long.
@@ -84,15 +84,15 @@ func TestAgainstBuiltinHub(t *testing.T) {
 			h.load(t, affected("TEST-1", "1.2.0", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"))
 			scan, err := h.client.FindScan(t.Context(), sampleName)
 			require.NoError(t, err)
-			require.Equal(t, image.HubScanAbsent, scan.State)
+			require.Equal(t, model.HubScanAbsent, scan.State)
 
 			uploaded := h.upload(t, sampleName, "pkg:npm/rotten@1.0.0", "pkg:npm/fresh@2.0.0", "pkg:cargo/unknown@1.0.0")
 			h.upload(t, sampleName+"-neighbour", "pkg:npm/fresh@2.0.0")
-			h.requireComplete(t, image.HubScan{Name: sampleName, ScanID: uploaded})
+			h.requireComplete(t, model.HubScan{Name: sampleName, ScanID: uploaded})
 			scan, err = h.client.FindScan(t.Context(), strings.ToUpper(sampleName))
 			require.NoError(t, err)
 			require.Equal(t, uploaded, scan.ScanID)
-			h.requireComplete(t, image.HubScan{Name: sampleName, CodeLocationURL: scan.CodeLocationURL})
+			h.requireComplete(t, model.HubScan{Name: sampleName, CodeLocationURL: scan.CodeLocationURL})
 
 			h.requireVerdict(t, scan)
 			h.requireFindings(t, scan)
@@ -102,22 +102,22 @@ func TestAgainstBuiltinHub(t *testing.T) {
 	}
 }
 
-func (h *realHub) requireComplete(t *testing.T, scan image.HubScan) {
+func (h *realHub) requireComplete(t *testing.T, scan model.HubScan) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		got, err := h.client.ScanState(t.Context(), scan)
-		return err == nil && got.State == image.HubScanComplete
+		return err == nil && got.State == model.HubScanComplete
 	}, patience, 5*time.Millisecond)
 }
 
-func (h *realHub) requireVerdict(t *testing.T, scan image.HubScan) {
+func (h *realHub) requireVerdict(t *testing.T, scan model.HubScan) {
 	t.Helper()
 	verdict, err := h.client.Verdict(t.Context(), scan)
 	require.NoError(t, err)
 	require.Equal(t, "builtin", verdict.Hub)
-	require.Equal(t, image.InViolation, verdict.OverallStatus)
+	require.Equal(t, model.InViolation, verdict.OverallStatus)
 	require.Equal(t, 1, verdict.PolicyViolations)
-	require.Equal(t, image.Counts{Critical: 1}, verdict.Vulnerabilities)
+	require.Equal(t, model.Counts{Critical: 1}, verdict.Vulnerabilities)
 	require.Equal(t, 3, verdict.Components)
 	require.Equal(t, 1, verdict.NotAssessed)
 	require.Equal(t, 1, verdict.Findings)
@@ -125,14 +125,14 @@ func (h *realHub) requireVerdict(t *testing.T, scan image.HubScan) {
 	require.False(t, verdict.JudgedAt.IsZero())
 }
 
-func (h *realHub) requireFindings(t *testing.T, scan image.HubScan) {
+func (h *realHub) requireFindings(t *testing.T, scan model.HubScan) {
 	t.Helper()
 	page, err := h.client.Findings(t.Context(), scan.VersionURL, 0, 10)
 	require.NoError(t, err)
 	require.Equal(t, 1, page.Total)
 	found := page.Findings[0]
 	require.Equal(t, "TEST-1", found.ID)
-	require.Equal(t, image.SeverityCritical, found.Severity)
+	require.Equal(t, model.SeverityCritical, found.Severity)
 	require.InDelta(t, 9.8, found.Score, 0.01)
 	require.Equal(t, "rotten", found.Package)
 	require.Equal(t, "1.0.0", found.Version)
@@ -141,36 +141,36 @@ func (h *realHub) requireFindings(t *testing.T, scan image.HubScan) {
 }
 
 // requireRejudged loads data that clears the image: the hub names its version among the changes, and the verdict is new.
-func (h *realHub) requireRejudged(t *testing.T, scan image.HubScan) {
+func (h *realHub) requireRejudged(t *testing.T, scan model.HubScan) {
 	t.Helper()
 	before, err := h.client.Verdict(t.Context(), scan)
 	require.NoError(t, err)
 	h.load(t, affected("TEST-1", "0.9.0", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"))
-	var after image.Verdict
+	var after model.Verdict
 	// A reading that was overtaken by the hub between two of its calls has the older time, and is read again.
 	require.Eventually(t, func() bool {
 		after, err = h.client.Verdict(t.Context(), scan)
-		return err == nil && after.JudgedAt.After(before.JudgedAt) && after.OverallStatus == image.NotInViolation && after.Findings == 0
+		return err == nil && after.JudgedAt.After(before.JudgedAt) && after.OverallStatus == model.NotInViolation && after.Findings == 0
 	}, patience, 5*time.Millisecond)
 	require.True(t, after.Newer(before))
 	kinds := h.kindsOf(t, before.JudgedAt, scan.VersionURL)
-	require.Contains(t, kinds, image.HubChangeVulnerability)
-	require.Contains(t, kinds, image.HubChangePolicy)
-	require.NotContains(t, kinds, image.HubChangeRemoved)
+	require.Contains(t, kinds, model.HubChangeVulnerability)
+	require.Contains(t, kinds, model.HubChangePolicy)
+	require.NotContains(t, kinds, model.HubChangeRemoved)
 	for kind, at := range kinds {
 		require.False(t, at.After(after.JudgedAt), "whoever has read this verdict has missed no change: %s at %v", kind, at)
 	}
 	digests, err := h.client.DigestsOf(t.Context(), scan.VersionURL)
 	require.NoError(t, err)
-	require.Equal(t, []image.Digest{"sha256:" + sampleName}, digests)
+	require.Equal(t, []model.Digest{"sha256:" + sampleName}, digests)
 }
 
-func (h *realHub) kindsOf(t *testing.T, since time.Time, versionURL string) map[image.HubChangeKind]time.Time {
+func (h *realHub) kindsOf(t *testing.T, since time.Time, versionURL string) map[model.HubChangeKind]time.Time {
 	t.Helper()
 	changes, asOf, err := h.client.Changes(t.Context(), since, time.Now().Add(time.Minute))
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now(), asOf, time.Minute, "the hub's clock is this machine's")
-	kinds := map[image.HubChangeKind]time.Time{}
+	kinds := map[model.HubChangeKind]time.Time{}
 	for _, change := range changes {
 		if change.VersionURL == versionURL {
 			kinds[change.Kind] = change.At
@@ -179,27 +179,27 @@ func (h *realHub) kindsOf(t *testing.T, since time.Time, versionURL string) map[
 	return kinds
 }
 
-func (h *realHub) requireDeleted(t *testing.T, scan image.HubScan) {
+func (h *realHub) requireDeleted(t *testing.T, scan model.HubScan) {
 	t.Helper()
 	require.NoError(t, h.client.DeleteVersion(t.Context(), scan.VersionURL))
 	require.NoError(t, h.client.DeleteVersion(t.Context(), scan.VersionURL), "twice is no error")
 	if !h.old { // that generation has no notification of it
-		require.Contains(t, h.kindsOf(t, scan.StartedAt, scan.VersionURL), image.HubChangeRemoved)
+		require.Contains(t, h.kindsOf(t, scan.StartedAt, scan.VersionURL), model.HubChangeRemoved)
 	}
 	_, err := h.client.Verdict(t.Context(), scan)
-	requireClass(t, err, image.NotFound)
+	requireClass(t, err, model.NotFound)
 	_, err = h.client.ScanNames(t.Context(), scan.VersionURL)
-	requireClass(t, err, image.NotFound)
+	requireClass(t, err, model.NotFound)
 	require.NoError(t, h.client.DeleteCodeLocation(t.Context(), scan.CodeLocationURL))
 	gone, err := h.client.ScanState(t.Context(), scan)
 	require.NoError(t, err)
-	require.Equal(t, image.HubScanAbsent, gone.State)
+	require.Equal(t, model.HubScanAbsent, gone.State)
 	gone, err = h.client.FindScan(t.Context(), scan.Name)
 	require.NoError(t, err)
-	require.Equal(t, image.HubScanAbsent, gone.State)
+	require.Equal(t, model.HubScanAbsent, gone.State)
 }
 
-func requireClass(t *testing.T, err error, class image.FailureClass) {
+func requireClass(t *testing.T, err error, class model.FailureClass) {
 	t.Helper()
 	var e *blackduck.Error
 	require.ErrorAs(t, err, &e)

@@ -9,20 +9,20 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const opChanges = "read changes"
 
 // kinds are the notifications that can change a verdict, in the hub's words.
-var kinds = map[string]image.HubChangeKind{
-	"VULNERABILITY":                          image.HubChangeVulnerability,
-	"RULE_VIOLATION":                         image.HubChangePolicy,
-	"RULE_VIOLATION_CLEARED":                 image.HubChangePolicy,
-	"POLICY_OVERRIDE":                        image.HubChangePolicy,
-	"BOM_EDIT":                               image.HubChangeBOM,
-	"VERSION_BOM_CODE_LOCATION_BOM_COMPUTED": image.HubChangeBOM,
-	typeProjectVersion:                       image.HubChangeRemoved,
+var kinds = map[string]model.HubChangeKind{
+	"VULNERABILITY":                          model.HubChangeVulnerability,
+	"RULE_VIOLATION":                         model.HubChangePolicy,
+	"RULE_VIOLATION_CLEARED":                 model.HubChangePolicy,
+	"POLICY_OVERRIDE":                        model.HubChangePolicy,
+	"BOM_EDIT":                               model.HubChangeBOM,
+	"VERSION_BOM_CODE_LOCATION_BOM_COMPUTED": model.HubChangeBOM,
+	typeProjectVersion:                       model.HubChangeRemoved,
 }
 
 const (
@@ -57,7 +57,7 @@ func (n *notification) check() error {
 }
 
 // kind is what the notification means, false when nothing. The hub's own filter by type has let others through.
-func (n *notification) kind() (image.HubChangeKind, bool) {
+func (n *notification) kind() (model.HubChangeKind, bool) {
 	kind, known := kinds[n.Type]
 	if n.Type == typeProjectVersion && n.Content.OperationType != operationDelete {
 		return "", false
@@ -77,7 +77,7 @@ func (n *notification) versions() []string {
 // tells the hub's time when it answered: nothing that happened later is among them. Windows should overlap, since a hub
 // may show an event late; a change read twice does no harm. A hub whose notifications are switched off answers with class
 // unsupported.
-func (c *Client) Changes(ctx context.Context, since, until time.Time) (changes []image.HubChange, asOf time.Time, err error) {
+func (c *Client) Changes(ctx context.Context, since, until time.Time) (changes []model.HubChange, asOf time.Time, err error) {
 	if until.Before(since) {
 		err := fmt.Errorf("the window ends (%v) before it begins (%v)", until, since)
 		return nil, time.Time{}, c.wrap(opChanges, "", nil, trouble(symptomArgument, err))
@@ -116,10 +116,10 @@ func typesFor(d dialect) []string {
 }
 
 // changesOf drops repeats: a notification that came twice, on two pages or in two windows, says nothing new.
-func (c *Client) changesOf(rows []notification) ([]image.HubChange, error) {
+func (c *Client) changesOf(rows []notification) ([]model.HubChange, error) {
 	type key struct {
 		version string
-		kind    image.HubChangeKind
+		kind    model.HubChangeKind
 	}
 	newest := map[key]time.Time{}
 	for i := range rows {
@@ -138,11 +138,11 @@ func (c *Client) changesOf(rows []notification) ([]image.HubChange, error) {
 			}
 		}
 	}
-	changes := make([]image.HubChange, 0, len(newest))
+	changes := make([]model.HubChange, 0, len(newest))
 	for k, at := range newest {
-		changes = append(changes, image.HubChange{VersionURL: k.version, Kind: k.kind, At: at})
+		changes = append(changes, model.HubChange{VersionURL: k.version, Kind: k.kind, At: at})
 	}
-	slices.SortFunc(changes, func(a, b image.HubChange) int {
+	slices.SortFunc(changes, func(a, b model.HubChange) int {
 		if order := a.At.Compare(b.At); order != 0 {
 			return order
 		}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Client speaks to one hub. It is safe for concurrent use; all calls share one login.
@@ -39,8 +39,8 @@ func New(o Options) (*Client, error) {
 	transport, err := o.transport()
 	if err := errors.Join(wrong, err); err != nil {
 		return nil, &Error{
-			Class: image.Invalid, Hub: o.Name, Op: "configure",
-			row: failure{class: image.Invalid, says: "the configuration is wrong"}, err: err,
+			Class: model.Invalid, Hub: o.Name, Op: "configure",
+			row: failure{class: model.Invalid, says: "the configuration is wrong"}, err: err,
 		}
 	}
 	if o.Timeout == 0 {

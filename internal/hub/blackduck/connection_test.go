@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/blackduck"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // connectionOptions trust the server by its own certificate, through a CA file as in real use.
@@ -32,19 +32,19 @@ func TestConnection(t *testing.T) {
 		options := connectionOptions(t, hub)
 		hub.Close()
 		_, err := newClient(t, options).FindScan(t.Context(), sampleName)
-		requireFailure(t, err, failureCase{symptom: "network", class: image.Transient, says: "the hub cannot be reached"})
+		requireFailure(t, err, failureCase{symptom: "network", class: model.Transient, says: "the hub cannot be reached"})
 	})
 	t.Run("broken off", func(t *testing.T) {
 		hub := newFakeHub(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 		_, err := newClient(t, connectionOptions(t, hub.Server)).FindScan(t.Context(), sampleName)
-		requireFailure(t, err, failureCase{symptom: "network", class: image.Transient})
+		requireFailure(t, err, failureCase{symptom: "network", class: model.Transient})
 	})
 	t.Run("unknown authority", func(t *testing.T) {
 		hub := newFakeHub(t, answer(200, jsonType, "{}"))
 		options := connectionOptions(t, hub.Server)
 		options.CAFile = ""
 		_, err := newClient(t, options).FindScan(t.Context(), sampleName)
-		requireFailure(t, err, failureCase{symptom: "certificate", class: image.Invalid, says: "certificate not trusted: set the hub's CA file"})
+		requireFailure(t, err, failureCase{symptom: "certificate", class: model.Invalid, says: "certificate not trusted: set the hub's CA file"})
 	})
 	t.Run("insecure on request", func(t *testing.T) {
 		hub := newFakeHub(t, answer(200, jsonType, `{"totalCount": 0, "items": []}`))
@@ -52,21 +52,21 @@ func TestConnection(t *testing.T) {
 		options.CAFile, options.Insecure = "", true
 		scan, err := newClient(t, options).FindScan(t.Context(), sampleName)
 		require.NoError(t, err)
-		require.Equal(t, image.HubScanAbsent, scan.State)
+		require.Equal(t, model.HubScanAbsent, scan.State)
 	})
 	t.Run("wrong name", func(t *testing.T) {
 		hub := newFakeHub(t, answer(200, jsonType, "{}"))
 		options := connectionOptions(t, hub.Server)
 		options.URL = strings.Replace(hub.URL, "127.0.0.1", "localhost", 1)
 		_, err := newClient(t, options).FindScan(t.Context(), sampleName)
-		requireFailure(t, err, failureCase{symptom: "certificate", class: image.Invalid})
+		requireFailure(t, err, failureCase{symptom: "certificate", class: model.Invalid})
 	})
 	t.Run("plain http server", func(t *testing.T) {
 		hub := httptest.NewServer(http.NotFoundHandler())
 		t.Cleanup(hub.Close)
 		options := blackduck.Options{Name: "prod", URL: strings.Replace(hub.URL, "http:", "https:", 1), TokenFile: secretFile(t, testToken)}
 		_, err := newClient(t, options).FindScan(t.Context(), sampleName)
-		requireFailure(t, err, failureCase{symptom: "no TLS", class: image.Invalid, says: "is there an https server"})
+		requireFailure(t, err, failureCase{symptom: "no TLS", class: model.Invalid, says: "is there an https server"})
 	})
 }
 
@@ -87,7 +87,7 @@ func TestNoAnswer(t *testing.T) {
 		options := connectionOptions(t, hang(t).Server)
 		options.Timeout = 300 * time.Millisecond
 		_, err := newClient(t, options).FindScan(t.Context(), sampleName)
-		requireFailure(t, err, failureCase{symptom: "timeout", class: image.Transient, says: "did not answer in time"})
+		requireFailure(t, err, failureCase{symptom: "timeout", class: model.Transient, says: "did not answer in time"})
 	})
 	t.Run("caller gives up", func(t *testing.T) {
 		hub := hang(t)
@@ -98,7 +98,7 @@ func TestNoAnswer(t *testing.T) {
 			serve(w, r)
 		}
 		_, err := newClient(t, connectionOptions(t, hub.Server)).FindScan(ctx, sampleName)
-		requireFailure(t, err, failureCase{symptom: "cancelled", class: image.Transient})
+		requireFailure(t, err, failureCase{symptom: "cancelled", class: model.Transient})
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }
@@ -109,7 +109,7 @@ func TestLimiter(t *testing.T) {
 		options := tokenOptions(t, hub.Server)
 		options.RequestsPerSecond = 0.0001 // the second request would wait for hours
 		_, err := newClient(t, options).FindScan(t.Context(), sampleName)
-		requireFailure(t, err, failureCase{symptom: "limiter", class: image.Transient, says: "request limit is used up"})
+		requireFailure(t, err, failureCase{symptom: "limiter", class: model.Transient, says: "request limit is used up"})
 		require.Equal(t, 1, hub.loginCount())
 	})
 	for _, c := range []struct {
@@ -143,9 +143,9 @@ func TestSecretFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := newClient(t, blackduck.Options{Name: "prod", URL: "https://hub.example", TokenFile: path})
 			_, err := client.UploadTarget(t.Context())
-			requireFailure(t, err, failureCase{symptom: "secret", class: image.Unauthorized, says: path})
+			requireFailure(t, err, failureCase{symptom: "secret", class: model.Unauthorized, says: path})
 			_, err = client.FindScan(t.Context(), sampleName)
-			requireFailure(t, err, failureCase{symptom: "secret", class: image.Unauthorized, says: "log in"})
+			requireFailure(t, err, failureCase{symptom: "secret", class: model.Unauthorized, says: "log in"})
 		})
 	}
 }
@@ -156,13 +156,13 @@ func TestArguments(t *testing.T) {
 	wrongVersion := hub.URL + "/api/projects/p"
 	for name, run := range map[string]func() error{
 		"find no name":     func() error { _, err := client.FindScan(t.Context(), " "); return err },
-		"state of nothing": func() error { _, err := client.ScanState(t.Context(), image.HubScan{}); return err },
-		"state of no id":   func() error { _, err := client.ScanState(t.Context(), image.HubScan{ScanID: "../x"}); return err },
+		"state of nothing": func() error { _, err := client.ScanState(t.Context(), model.HubScan{}); return err },
+		"state of no id":   func() error { _, err := client.ScanState(t.Context(), model.HubScan{ScanID: "../x"}); return err },
 		"state of no location": func() error {
-			_, err := client.ScanState(t.Context(), image.HubScan{CodeLocationURL: "/api/x"})
+			_, err := client.ScanState(t.Context(), model.HubScan{CodeLocationURL: "/api/x"})
 			return err
 		},
-		"verdict of no version":     func() error { _, err := client.Verdict(t.Context(), image.HubScan{}); return err },
+		"verdict of no version":     func() error { _, err := client.Verdict(t.Context(), model.HubScan{}); return err },
 		"findings of a project":     func() error { _, err := client.Findings(t.Context(), wrongVersion, 0, 1); return err },
 		"findings before the first": func() error { _, err := client.Findings(t.Context(), hub.URL+sampleVersion, -1, 1); return err },
 		"no findings":               func() error { _, err := client.Findings(t.Context(), hub.URL+sampleVersion, 0, 0); return err },
@@ -173,7 +173,7 @@ func TestArguments(t *testing.T) {
 		"changes backwards":         func() error { _, _, err := client.Changes(t.Context(), time.Unix(9, 0), time.Unix(1, 0)); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
-			requireFailure(t, run(), failureCase{symptom: "argument", class: image.Invalid, says: "was not sent"})
+			requireFailure(t, run(), failureCase{symptom: "argument", class: model.Invalid, says: "was not sent"})
 		})
 	}
 }
@@ -181,5 +181,5 @@ func TestArguments(t *testing.T) {
 func TestDegraded(t *testing.T) {
 	hub := newFakeHub(t, answer(200, jsonType, `{"readiness": "DEGRADED", "items": []}`))
 	err := newClient(t, tokenOptions(t, hub.Server)).Ready(t.Context())
-	requireFailure(t, err, failureCase{symptom: "degraded", class: image.Throttled, says: "accepts no scans for now"})
+	requireFailure(t, err, failureCase{symptom: "degraded", class: model.Throttled, says: "accepts no scans for now"})
 }

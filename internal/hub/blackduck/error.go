@@ -14,13 +14,13 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Error is why a call of the hub failed. It holds no secret.
 type Error struct {
 	// Class says whether waiting can help.
-	Class image.FailureClass
+	Class model.FailureClass
 	// Hub is the configured name of the hub.
 	Hub string
 	// Op is what was being done, such as "find scan".
@@ -60,7 +60,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.err }
 
 // FailureClass is Class, for callers that know only the interface.
-func (e *Error) FailureClass() image.FailureClass { return e.Class }
+func (e *Error) FailureClass() model.FailureClass { return e.Class }
 
 // RetryAfter is Retry, for callers that know only the interface.
 func (e *Error) RetryAfter() time.Duration { return e.Retry }

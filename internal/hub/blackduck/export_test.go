@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // SetClock replaces the client's clock.
@@ -22,7 +22,7 @@ var RetryAfter = retryAfter
 type Row struct {
 	Symptom   string
 	Low, High int
-	Class     image.FailureClass
+	Class     model.FailureClass
 	Says      string
 }
 
@@ -44,13 +44,13 @@ func SymptomOf(err error) string {
 }
 
 // StateOf classifies a scan summary's body, as ScanState does before it asks for the bill of materials.
-func StateOf(body []byte) (image.HubScanState, string, error) {
+func StateOf(body []byte) (model.HubScanState, string, error) {
 	s, err := decode[scanSummary](body)
 	return s.state(), s.detail(), err
 }
 
 // BomStateOf classifies a bom-status for a scan that ended with the given reason.
-func BomStateOf(status, transitionReason string) image.HubScanState {
+func BomStateOf(status, transitionReason string) model.HubScanState {
 	return (&bomStatus{Status: status}).state(&scanSummary{TransitionReason: transitionReason})
 }
 
@@ -78,7 +78,7 @@ func Canonical(root, link string) (string, error) {
 }
 
 // Parse runs the parser of one kind of reply over a body; the error is nil, or a class.
-func Parse(kind string, body []byte) (class image.FailureClass, known bool) {
+func Parse(kind string, body []byte) (class model.FailureClass, known bool) {
 	answer := reply{status: http.StatusOK, header: http.Header{}, body: body}
 	parsers := map[string]func() error{
 		"code locations": func() error { _, err := decodeReply[page[codeLocation, *codeLocation]](answer); return err },

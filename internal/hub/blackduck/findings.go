@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"slices"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const (
@@ -67,17 +67,17 @@ func (v *vulnerableComponent) score() float64 {
 }
 
 // severity is the hub's word, Unrated for none and for one nobody knows.
-func (v *vulnerableComponent) severity() image.Severity {
-	for _, known := range image.Severities {
+func (v *vulnerableComponent) severity() model.Severity {
+	for _, known := range model.Severities {
 		if string(known) == v.Vulnerability.Severity {
 			return known
 		}
 	}
-	return image.SeverityUnrated
+	return model.SeverityUnrated
 }
 
-func (v *vulnerableComponent) finding(root origin) image.Finding {
-	f := image.Finding{
+func (v *vulnerableComponent) finding(root origin) model.Finding {
+	f := model.Finding{
 		ID:          v.Vulnerability.Name,
 		Severity:    v.severity(),
 		Score:       v.score(),
@@ -103,8 +103,8 @@ func (v *vulnerableComponent) finding(root origin) image.Finding {
 }
 
 // Findings reads one page of a version's findings: at most limit, and at most 1,000, from offset on, in the hub's order.
-func (c *Client) Findings(ctx context.Context, versionURL string, offset, limit int) (image.FindingsPage, error) {
-	result := image.FindingsPage{Offset: offset, Findings: []image.Finding{}}
+func (c *Client) Findings(ctx context.Context, versionURL string, offset, limit int) (model.FindingsPage, error) {
+	result := model.FindingsPage{Offset: offset, Findings: []model.Finding{}}
 	if offset < 0 || limit < 1 {
 		err := fmt.Errorf("offset %d, limit %d: want an offset from 0 and a limit from 1", offset, limit)
 		return result, c.wrap(opFindings, "", nil, trouble(symptomArgument, err))

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/blackduck"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // replyKinds are the replies the driver parses.
@@ -46,7 +46,7 @@ func FuzzReplies(f *testing.F) {
 		for _, kind := range replyKinds {
 			class, known := blackduck.Parse(kind, body)
 			require.True(t, known, kind)
-			require.Contains(t, []image.FailureClass{"", image.Transient, image.Invalid}, class, kind)
+			require.Contains(t, []model.FailureClass{"", model.Transient, model.Invalid}, class, kind)
 			if class == "" {
 				require.True(t, json.Valid(body), "%s took what is no JSON", kind)
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/blackduck"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The objects of the conversations.
@@ -31,7 +31,7 @@ func find(ctx context.Context, c *blackduck.Client, _ string) (any, error) {
 }
 
 // stateOf asks for a scan of which little is known.
-func stateOf(scan image.HubScan) operation {
+func stateOf(scan model.HubScan) operation {
 	return func(ctx context.Context, c *blackduck.Client, _ string) (any, error) {
 		scan.Name = sampleName
 		return c.ScanState(ctx, scan)
@@ -41,12 +41,12 @@ func stateOf(scan image.HubScan) operation {
 // stateWithLinks asks for a scan whose addresses are known.
 func stateWithLinks(id string) operation {
 	return func(ctx context.Context, c *blackduck.Client, hub string) (any, error) {
-		return c.ScanState(ctx, image.HubScan{Name: sampleName, ScanID: id, CodeLocationURL: hub + sampleLocation, VersionURL: hub + sampleVersion})
+		return c.ScanState(ctx, model.HubScan{Name: sampleName, ScanID: id, CodeLocationURL: hub + sampleLocation, VersionURL: hub + sampleVersion})
 	}
 }
 
 func verdict(ctx context.Context, c *blackduck.Client, hub string) (any, error) {
-	read, err := c.Verdict(ctx, image.HubScan{VersionURL: hub + sampleVersion, StartedAt: time.Date(2025, 11, 3, 10, 0, 0, 0, time.UTC)})
+	read, err := c.Verdict(ctx, model.HubScan{VersionURL: hub + sampleVersion, StartedAt: time.Date(2025, 11, 3, 10, 0, 0, 0, time.UTC)})
 	if err == nil && time.Since(read.ReadAt).Abs() > time.Minute {
 		err = fmt.Errorf("read at %v", read.ReadAt)
 	}
@@ -92,9 +92,9 @@ var operations = map[string]operation{
 	"current-find-unmapped-new.txt":  find,
 	"current-find-no-scan.txt":       find,
 	"current-find-forgotten-bom.txt": find,
-	"current-state-by-id.txt":        stateOf(image.HubScan{ScanID: sampleScan}),
-	"current-state-running.txt":      stateOf(image.HubScan{ScanID: sampleScan}),
-	"current-state-gone.txt":         stateOf(image.HubScan{ScanID: sampleScan}),
+	"current-state-by-id.txt":        stateOf(model.HubScan{ScanID: sampleScan}),
+	"current-state-running.txt":      stateOf(model.HubScan{ScanID: sampleScan}),
+	"current-state-gone.txt":         stateOf(model.HubScan{ScanID: sampleScan}),
 	"current-state-identical.txt":    stateWithLinks(""),
 	"current-verdict.txt":            verdict,
 	"current-verdict-no-policy.txt":  verdict,

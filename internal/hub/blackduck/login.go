@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // session is one login and what the hub was at that time. It never changes after it was made.
@@ -178,14 +178,14 @@ func (c *Client) loginByPassword(ctx context.Context, username, password string)
 func untilRenewal(life time.Duration) time.Duration { return life - min(renewalMargin, life/2) }
 
 // UploadTarget says where a scan client uploads, with the secrets as they are in their files now.
-func (c *Client) UploadTarget(context.Context) (image.UploadTarget, error) {
+func (c *Client) UploadTarget(context.Context) (model.UploadTarget, error) {
 	target, err := c.credentials()
 	return target, c.wrap("read upload target", "", nil, err)
 }
 
 // credentials reads the login's files.
-func (c *Client) credentials() (image.UploadTarget, error) {
-	target := image.UploadTarget{Hub: c.name, URL: c.origin.root(), CAFile: c.options.CAFile, Insecure: c.options.Insecure}
+func (c *Client) credentials() (model.UploadTarget, error) {
+	target := model.UploadTarget{Hub: c.name, URL: c.origin.root(), CAFile: c.options.CAFile, Insecure: c.options.Insecure}
 	var err error
 	if c.options.TokenFile != "" {
 		target.Token, err = readSecret(c.options.TokenFile)

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const emptyList = `{"totalCount": 0, "items": []}`
@@ -70,7 +70,7 @@ func TestLoginRefused(t *testing.T) {
 	hub.change("another")
 	_, err := newClient(t, tokenOptions(t, hub.Server)).FindScan(t.Context(), sampleName)
 	requireFailure(t, err, failureCase{
-		status: 401, class: image.Unauthorized,
+		status: 401, class: model.Unauthorized,
 		says: `log in: POST /api/tokens/authenticate: 401 Unauthorized: the hub refuses this login`,
 	})
 }
@@ -83,7 +83,7 @@ func TestSecretIsNotRepeated(t *testing.T) {
 		return true
 	}
 	_, err := newClient(t, tokenOptions(t, hub.Server)).FindScan(t.Context(), sampleName)
-	requireFailure(t, err, failureCase{status: 400, class: image.Invalid, says: `the hub says: "bad token [secret]"`})
+	requireFailure(t, err, failureCase{status: 400, class: model.Invalid, says: `the hub says: "bad token [secret]"`})
 }
 
 func TestSecretRotation(t *testing.T) {
@@ -94,7 +94,7 @@ func TestSecretRotation(t *testing.T) {
 	require.NoError(t, err)
 	hub.change("rotated")
 	_, err = client.FindScan(t.Context(), sampleName)
-	requireFailure(t, err, failureCase{status: 401, class: image.Unauthorized})
+	requireFailure(t, err, failureCase{status: 401, class: model.Unauthorized})
 	require.NoError(t, os.WriteFile(options.TokenFile, []byte("rotated"), 0o600))
 	_, err = client.FindScan(t.Context(), sampleName)
 	require.NoError(t, err, "the file is read again at the next login")
@@ -103,9 +103,9 @@ func TestSecretRotation(t *testing.T) {
 // TestLoginOnce: a hub that refuses every session is asked for one new login per call and no more.
 func TestLoginOnce(t *testing.T) {
 	for name, c := range map[string]failureCase{
-		"401":        {serve: answer(401, jsonType, sorryText), status: 401, class: image.Unauthorized},
-		"login page": {serve: answer(200, htmlType, loginForm), symptom: "login page", class: image.Unauthorized},
-		"redirect":   {serve: answer(302, "", "", "Location", "/login"), symptom: "login page", status: 302, class: image.Unauthorized},
+		"401":        {serve: answer(401, jsonType, sorryText), status: 401, class: model.Unauthorized},
+		"login page": {serve: answer(200, htmlType, loginForm), symptom: "login page", class: model.Unauthorized},
+		"redirect":   {serve: answer(302, "", "", "Location", "/login"), symptom: "login page", status: 302, class: model.Unauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hub := newFakeHub(t, c.serve)
@@ -117,7 +117,7 @@ func TestLoginOnce(t *testing.T) {
 	t.Run("403 needs none", func(t *testing.T) {
 		hub := newFakeHub(t, answer(403, jsonType, sorryText))
 		_, err := newClient(t, tokenOptions(t, hub.Server)).FindScan(t.Context(), sampleName)
-		requireFailure(t, err, failureCase{status: 403, class: image.Unauthorized, says: "lacks a role"})
+		requireFailure(t, err, failureCase{status: 403, class: model.Unauthorized, says: "lacks a role"})
 		require.Equal(t, 1, hub.loginCount())
 	})
 }
@@ -151,11 +151,11 @@ func TestRenewal(t *testing.T) {
 
 func TestLoginReplies(t *testing.T) {
 	for _, c := range []failureCase{
-		{name: "no csrf header", serve: answer(200, jsonType, `{"bearerToken": "b"}`), symptom: "wrong shape", class: image.Invalid, says: "no X-CSRF-TOKEN header"},
-		{name: "no bearer", serve: answer(200, jsonType, `{}`, "X-CSRF-TOKEN", "c"), symptom: "wrong shape", class: image.Invalid, says: "no bearerToken"},
-		{name: "empty", serve: answer(200, jsonType, ""), symptom: "empty body", class: image.Transient},
-		{name: "html", serve: answer(200, htmlType, "<html>"), symptom: "html", class: image.Transient},
-		{name: "busy", serve: answer(503, "", "", "Retry-After", "5"), status: 503, class: image.Transient, retry: 5 * time.Second},
+		{name: "no csrf header", serve: answer(200, jsonType, `{"bearerToken": "b"}`), symptom: "wrong shape", class: model.Invalid, says: "no X-CSRF-TOKEN header"},
+		{name: "no bearer", serve: answer(200, jsonType, `{}`, "X-CSRF-TOKEN", "c"), symptom: "wrong shape", class: model.Invalid, says: "no bearerToken"},
+		{name: "empty", serve: answer(200, jsonType, ""), symptom: "empty body", class: model.Transient},
+		{name: "html", serve: answer(200, htmlType, "<html>"), symptom: "html", class: model.Transient},
+		{name: "busy", serve: answer(503, "", "", "Retry-After", "5"), status: 503, class: model.Transient, retry: 5 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			hub := newFakeHub(t, nil)
@@ -168,12 +168,12 @@ func TestLoginReplies(t *testing.T) {
 
 func TestPasswordReplies(t *testing.T) {
 	for _, c := range []failureCase{
-		{name: "refused", serve: answer(401, jsonType, sorryText), status: 401, class: image.Unauthorized},
-		{name: "login page again", serve: answer(200, htmlType, loginForm), symptom: "login page", class: image.Unauthorized},
-		{name: "sent back to the form", serve: answer(302, "", "", "Location", "/login?error"), symptom: "login page", status: 302, class: image.Unauthorized},
-		{name: "json instead", serve: answer(201, jsonType, "{}"), status: 201, class: image.Invalid, says: "a success this driver does not expect"},
-		{name: "no cookie", serve: answer(204, "", ""), symptom: "wrong shape", class: image.Invalid, says: "set no cookie"},
-		{name: "moved", serve: answer(302, "", "", "Location", "/welcome"), status: 302, class: image.Invalid},
+		{name: "refused", serve: answer(401, jsonType, sorryText), status: 401, class: model.Unauthorized},
+		{name: "login page again", serve: answer(200, htmlType, loginForm), symptom: "login page", class: model.Unauthorized},
+		{name: "sent back to the form", serve: answer(302, "", "", "Location", "/login?error"), symptom: "login page", status: 302, class: model.Unauthorized},
+		{name: "json instead", serve: answer(201, jsonType, "{}"), status: 201, class: model.Invalid, says: "a success this driver does not expect"},
+		{name: "no cookie", serve: answer(204, "", ""), symptom: "wrong shape", class: model.Invalid, says: "set no cookie"},
+		{name: "moved", serve: answer(302, "", "", "Location", "/welcome"), status: 302, class: model.Invalid},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			hub := newFakeHub(t, nil)

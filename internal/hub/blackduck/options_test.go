@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/blackduck"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func writeCertificate(t *testing.T, path string, hub *httptest.Server) {
@@ -57,7 +57,7 @@ func TestOptionsMistakes(t *testing.T) {
 			require.NotContains(t, err.Error(), "geheim")
 			var e *blackduck.Error
 			require.ErrorAs(t, err, &e)
-			require.Equal(t, image.Invalid, e.FailureClass())
+			require.Equal(t, model.Invalid, e.FailureClass())
 		})
 	}
 }
@@ -75,7 +75,7 @@ func TestUploadTarget(t *testing.T) {
 	require.Equal(t, "prod", client.Name())
 	target, err := client.UploadTarget(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, image.UploadTarget{Hub: "prod", URL: "https://hub.example", Insecure: true, Token: "one"}, target)
+	require.Equal(t, model.UploadTarget{Hub: "prod", URL: "https://hub.example", Insecure: true, Token: "one"}, target)
 
 	require.NoError(t, os.WriteFile(options.TokenFile, []byte("  two \r\n"), 0o600))
 	target, err = client.UploadTarget(t.Context())

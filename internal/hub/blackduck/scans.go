@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // codeLocation is the hub's object of one scan name.
@@ -57,8 +57,8 @@ const (
 
 // FindScan looks for a scan by its exact name, case aside, as the hub itself compares names. A name the hub does not
 // know is State Absent and no error; so is a scan whose project version was deleted, since nothing can be read of it.
-func (c *Client) FindScan(ctx context.Context, scanName string) (image.HubScan, error) {
-	scan := image.HubScan{Hub: c.name, Name: scanName, State: image.HubScanAbsent}
+func (c *Client) FindScan(ctx context.Context, scanName string) (model.HubScan, error) {
+	scan := model.HubScan{Hub: c.name, Name: scanName, State: model.HubScanAbsent}
 	if strings.TrimSpace(scanName) == "" {
 		return scan, c.wrap(opFind, "", nil, trouble(symptomArgument, errors.New("the scan name is empty")))
 	}
@@ -110,7 +110,7 @@ func exact(rows []codeLocation, name string) *codeLocation {
 }
 
 // locate fills in the addresses of a code location.
-func (c *Client) locate(scan *image.HubScan, location *codeLocation) error {
+func (c *Client) locate(scan *model.HubScan, location *codeLocation) error {
 	at, err := c.origin.object(location.Meta.Href, codeLocationPath, "code location")
 	if err != nil {
 		return trouble(symptomShape, err)
@@ -157,10 +157,10 @@ func latestOf(rows []scanSummary) *scanSummary {
 }
 
 // absentOrComing answers for an object that misses a part: still coming while it is young, gone afterwards.
-func absentOrComing(scan image.HubScan, detail string, age time.Duration) image.HubScan {
-	scan.State, scan.Detail = image.HubScanAbsent, detail
+func absentOrComing(scan model.HubScan, detail string, age time.Duration) model.HubScan {
+	scan.State, scan.Detail = model.HubScanAbsent, detail
 	if age < settleTime {
-		scan.State, scan.Detail = image.HubScanInProgress, detail+detailComing
+		scan.State, scan.Detail = model.HubScanInProgress, detail+detailComing
 	}
 	return scan
 }
@@ -168,5 +168,5 @@ func absentOrComing(scan image.HubScan, detail string, age time.Duration) image.
 // isNotFound reports that the hub itself answered 404.
 func isNotFound(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Class == image.NotFound
+	return errors.As(err, &e) && e.Class == model.NotFound
 }

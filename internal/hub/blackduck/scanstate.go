@@ -5,13 +5,13 @@ import (
 	"errors"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // ScanState says how far a scan is that is known by its ScanID, or by its CodeLocationURL, or only by its Name, in this
 // order. With a ScanID the answer is of that scan, also when the code location has a newer one. Complete means that
 // the bill of materials is ready too. Absent means that the hub no longer knows the scan or its project version.
-func (c *Client) ScanState(ctx context.Context, scan image.HubScan) (image.HubScan, error) {
+func (c *Client) ScanState(ctx context.Context, scan model.HubScan) (model.HubScan, error) {
 	if scan.ScanID == "" && scan.CodeLocationURL == "" {
 		return c.FindScan(ctx, scan.Name)
 	}
@@ -23,18 +23,18 @@ func (c *Client) ScanState(ctx context.Context, scan image.HubScan) (image.HubSc
 	summary, answer, err := c.summaryOf(ctx, s.dialect, scan)
 	switch {
 	case isNotFound(err), err == nil && summary == nil:
-		scan.State, scan.Detail = image.HubScanAbsent, detailScanGone
+		scan.State, scan.Detail = model.HubScanAbsent, detailScanGone
 		return scan, nil
 	case err != nil:
 		return scan, err
 	case scan.ScanID == "" && summary.CreatedAt.Before(scan.StartedAt):
-		scan.State, scan.Detail = image.HubScanInProgress, detailNewComing
+		scan.State, scan.Detail = model.HubScanInProgress, detailNewComing
 		return scan, nil
 	}
-	if scan.VersionURL == "" && summary.state() == image.HubScanComplete {
+	if scan.VersionURL == "" && summary.state() == model.HubScanComplete {
 		if err := c.findVersion(ctx, s.dialect, &scan, summary); err != nil {
 			if isNotFound(err) {
-				scan.State, scan.Detail = image.HubScanAbsent, detailScanGone
+				scan.State, scan.Detail = model.HubScanAbsent, detailScanGone
 				return scan, nil
 			}
 			return scan, err
@@ -45,7 +45,7 @@ func (c *Client) ScanState(ctx context.Context, scan image.HubScan) (image.HubSc
 
 // summaryOf reads the scan's summary: the one with its id, or the latest of its code location. Old hubs are asked for
 // the list, because not all of them serve a summary by itself.
-func (c *Client) summaryOf(ctx context.Context, d dialect, scan image.HubScan) (*scanSummary, reply, error) {
+func (c *Client) summaryOf(ctx context.Context, d dialect, scan model.HubScan) (*scanSummary, reply, error) {
 	if scan.CodeLocationURL != "" && (scan.ScanID == "" || d.old) {
 		at, err := c.origin.object(scan.CodeLocationURL, codeLocationPath, "code location")
 		if err != nil {
@@ -71,7 +71,7 @@ func (c *Client) summaryOf(ctx context.Context, d dialect, scan image.HubScan) (
 }
 
 // findVersion reads the code location of a scan for its project version.
-func (c *Client) findVersion(ctx context.Context, d dialect, scan *image.HubScan, summary *scanSummary) error {
+func (c *Client) findVersion(ctx context.Context, d dialect, scan *model.HubScan, summary *scanSummary) error {
 	link := scan.CodeLocationURL
 	if link == "" {
 		link = summary.Meta.link(relCodeLocation)
@@ -91,7 +91,7 @@ func (c *Client) findVersion(ctx context.Context, d dialect, scan *image.HubScan
 }
 
 // findVersionByName is findVersion for a scan of which only the name is known besides its id.
-func (c *Client) findVersionByName(ctx context.Context, d dialect, scan *image.HubScan) error {
+func (c *Client) findVersionByName(ctx context.Context, d dialect, scan *model.HubScan) error {
 	rows, _, err := c.search(ctx, opState, d, scan.Name)
 	if err != nil {
 		return err
@@ -106,14 +106,14 @@ func (c *Client) findVersionByName(ctx context.Context, d dialect, scan *image.H
 // judgeScan adds what a summary says to a scan whose addresses are known, and asks for the bill of materials when the
 // scan itself succeeded. now is the hub's clock.
 func (c *Client) judgeScan(
-	ctx context.Context, op string, d dialect, scan image.HubScan, summary *scanSummary, now time.Time,
-) (image.HubScan, error) {
+	ctx context.Context, op string, d dialect, scan model.HubScan, summary *scanSummary, now time.Time,
+) (model.HubScan, error) {
 	scan.State, scan.Detail = summary.state(), summary.detail()
 	scan.StartedAt, scan.UpdatedAt = summary.CreatedAt.Time, summary.UpdatedAt.Time
 	if id := summary.id(); id != "" {
 		scan.ScanID = id
 	}
-	if scan.State != image.HubScanComplete {
+	if scan.State != model.HubScanComplete {
 		return scan, nil
 	}
 	if scan.VersionURL == "" {
@@ -137,7 +137,7 @@ func (s *scanSummary) changedAt() time.Time {
 // judgeBom asks whether the bill of materials holds the scan. A scan whose id is unknown is asked for by its version.
 // A hub may have forgotten the status of an old scan while the version is there: on a 404 the version is asked, the one
 // case of a fourth call.
-func (c *Client) judgeBom(ctx context.Context, op string, d dialect, scan image.HubScan, summary *scanSummary) (image.HubScan, error) {
+func (c *Client) judgeBom(ctx context.Context, op string, d dialect, scan model.HubScan, summary *scanSummary) (model.HubScan, error) {
 	if d.bom == bomInScan {
 		return scan, nil
 	}
@@ -156,14 +156,14 @@ func (c *Client) judgeBom(ctx context.Context, op string, d dialect, scan image.
 		bom, _, err = get[bomStatus](ctx, c, k)
 	}
 	if isNotFound(err) {
-		scan.State, scan.Detail, scan.VersionURL = image.HubScanAbsent, detailNoVersion, ""
+		scan.State, scan.Detail, scan.VersionURL = model.HubScanAbsent, detailNoVersion, ""
 		return scan, nil
 	}
 	if err != nil {
 		return scan, err
 	}
 	scan.State = bom.state(summary)
-	if scan.State != image.HubScanComplete {
+	if scan.State != model.HubScanComplete {
 		scan.Detail = detailBomPrefix + saying(bom.Status, nil)
 	}
 	return scan, nil

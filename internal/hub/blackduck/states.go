@@ -4,7 +4,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // scanSummary is one scan of a code location. Old hubs fill Status, current ones ScanState and TransitionReason.
@@ -40,18 +40,18 @@ var doneStatuses = map[string]bool{"COMPLETE": true, "CLONED": true}
 
 // state is how far the scan itself is; the bill of materials may need longer. A word nobody knows is in progress: to
 // call it failed would start a second scan beside a running one. The caller's deadline ends what never ends.
-func (s *scanSummary) state() image.HubScanState {
+func (s *scanSummary) state() model.HubScanState {
 	word := s.ScanState
 	if word == "" {
 		word = s.Status
 	}
 	switch {
 	case word == "SUCCESS" || doneStatuses[word]:
-		return image.HubScanComplete
+		return model.HubScanComplete
 	case word == "CANCELLED" || strings.HasPrefix(word, "ERROR") || word == "FAILURE":
-		return image.HubScanFailed
+		return model.HubScanFailed
 	default:
-		return image.HubScanInProgress
+		return model.HubScanInProgress
 	}
 }
 
@@ -64,7 +64,7 @@ func (s *scanSummary) detail() string {
 	if s.TransitionReason != "" && s.TransitionReason != "COMPLETE" {
 		words = append(words, s.TransitionReason)
 	}
-	if s.state() == image.HubScanFailed {
+	if s.state() == model.HubScanFailed {
 		words = append(words, s.ErrorCode, s.StatusMessage)
 	}
 	return saying(strings.Join(words, " "), nil)
@@ -98,18 +98,18 @@ func (b *bomStatus) check() error {
 // state judges the bill of materials after the scan itself succeeded. UP_TO_DATE_WITH_ERRORS is a failure: what was
 // computed may lack components, and a verdict of it could be green by mistake. Ended but not included is a failure
 // too, unless the hub kept what it had because the content was the same.
-func (b *bomStatus) state(s *scanSummary) image.HubScanState {
+func (b *bomStatus) state(s *scanSummary) model.HubScanState {
 	switch b.Status {
 	case "SUCCESS", "UP_TO_DATE":
-		return image.HubScanComplete
+		return model.HubScanComplete
 	case "NOT_INCLUDED":
 		if s.unchanged() {
-			return image.HubScanComplete
+			return model.HubScanComplete
 		}
-		return image.HubScanFailed
+		return model.HubScanFailed
 	case "FAILURE", "UP_TO_DATE_WITH_ERRORS":
-		return image.HubScanFailed
+		return model.HubScanFailed
 	default: // BUILDING, PROCESSING, PROCESSING_WITH_ERRORS, and words nobody knows
-		return image.HubScanInProgress
+		return model.HubScanInProgress
 	}
 }

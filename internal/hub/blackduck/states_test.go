@@ -7,18 +7,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/blackduck"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // TestOldStatuses goes through all the statuses of scan summaries that are known, and one that is not.
 func TestOldStatuses(t *testing.T) {
-	states := map[image.HubScanState][]string{
-		image.HubScanInProgress: {
+	states := map[model.HubScanState][]string{
+		model.HubScanInProgress: {
 			"UNSTARTED", "SCANNING", "SAVING_SCAN_DATA", "SCAN_DATA_SAVE_COMPLETE", "REQUESTED_MATCH_JOB", "MATCHING", "BOM_VERSION_CHECK",
 			"BUILDING_BOM", "A_WORD_OF_TOMORROW",
 		},
-		image.HubScanComplete: {"COMPLETE", "CLONED"},
-		image.HubScanFailed: {
+		model.HubScanComplete: {"COMPLETE", "CLONED"},
+		model.HubScanFailed: {
 			"ERROR", "ERROR_SCANNING", "ERROR_SAVING_SCAN_DATA", "ERROR_MATCHING", "ERROR_BUILDING_BOM", "CANCELLED", "FAILURE",
 		},
 	}
@@ -35,19 +35,19 @@ func TestOldStatuses(t *testing.T) {
 func TestCurrentStates(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
-		want       image.HubScanState
+		want       model.HubScanState
 		detail     string
 	}{
-		{"started", `{"scanState": "STARTED"}`, image.HubScanInProgress, "STARTED"},
-		{"success", `{"scanState": "SUCCESS", "transitionReason": "COMPLETE"}`, image.HubScanComplete, "SUCCESS"},
-		{"cloned", `{"scanState": "SUCCESS", "transitionReason": "CLONED"}`, image.HubScanComplete, "SUCCESS CLONED"},
+		{"started", `{"scanState": "STARTED"}`, model.HubScanInProgress, "STARTED"},
+		{"success", `{"scanState": "SUCCESS", "transitionReason": "COMPLETE"}`, model.HubScanComplete, "SUCCESS"},
+		{"cloned", `{"scanState": "SUCCESS", "transitionReason": "CLONED"}`, model.HubScanComplete, "SUCCESS CLONED"},
 		{
 			"failure", `{"scanState": "FAILURE", "transitionReason": "ERROR_SCANNING", "errorCode": "{e}", "statusMessage": "bad\ttar"}`,
-			image.HubScanFailed, "FAILURE ERROR_SCANNING {e} bad tar",
+			model.HubScanFailed, "FAILURE ERROR_SCANNING {e} bad tar",
 		},
-		{"cancelled", `{"scanState": "FAILURE", "transitionReason": "CANCELLED"}`, image.HubScanFailed, "FAILURE CANCELLED"},
-		{"unknown word", `{"scanState": "PONDERING"}`, image.HubScanInProgress, "PONDERING"},
-		{"both, the newer form counts", `{"scanState": "STARTED", "status": "COMPLETE"}`, image.HubScanInProgress, "STARTED"},
+		{"cancelled", `{"scanState": "FAILURE", "transitionReason": "CANCELLED"}`, model.HubScanFailed, "FAILURE CANCELLED"},
+		{"unknown word", `{"scanState": "PONDERING"}`, model.HubScanInProgress, "PONDERING"},
+		{"both, the newer form counts", `{"scanState": "STARTED", "status": "COMPLETE"}`, model.HubScanInProgress, "STARTED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			state, detail, err := blackduck.StateOf([]byte(c.body))
@@ -63,20 +63,20 @@ func TestCurrentStates(t *testing.T) {
 func TestBomStates(t *testing.T) {
 	for _, c := range []struct {
 		status, reason string
-		want           image.HubScanState
+		want           model.HubScanState
 	}{
-		{"SUCCESS", "", image.HubScanComplete},
-		{"UP_TO_DATE", "", image.HubScanComplete},
-		{"BUILDING", "", image.HubScanInProgress},
-		{"PROCESSING", "", image.HubScanInProgress},
-		{"PROCESSING_WITH_ERRORS", "", image.HubScanInProgress},
-		{"A_WORD_OF_TOMORROW", "", image.HubScanInProgress},
-		{"FAILURE", "", image.HubScanFailed},
-		{"UP_TO_DATE_WITH_ERRORS", "", image.HubScanFailed},
-		{"NOT_INCLUDED", "COMPLETE", image.HubScanFailed},
-		{"NOT_INCLUDED", "IDENTICAL_RESCAN", image.HubScanComplete},
-		{"NOT_INCLUDED", "SKIPPED", image.HubScanComplete},
-		{"NOT_INCLUDED", "CLONED", image.HubScanComplete},
+		{"SUCCESS", "", model.HubScanComplete},
+		{"UP_TO_DATE", "", model.HubScanComplete},
+		{"BUILDING", "", model.HubScanInProgress},
+		{"PROCESSING", "", model.HubScanInProgress},
+		{"PROCESSING_WITH_ERRORS", "", model.HubScanInProgress},
+		{"A_WORD_OF_TOMORROW", "", model.HubScanInProgress},
+		{"FAILURE", "", model.HubScanFailed},
+		{"UP_TO_DATE_WITH_ERRORS", "", model.HubScanFailed},
+		{"NOT_INCLUDED", "COMPLETE", model.HubScanFailed},
+		{"NOT_INCLUDED", "IDENTICAL_RESCAN", model.HubScanComplete},
+		{"NOT_INCLUDED", "SKIPPED", model.HubScanComplete},
+		{"NOT_INCLUDED", "CLONED", model.HubScanComplete},
 	} {
 		require.Equal(t, c.want, blackduck.BomStateOf(c.status, c.reason), c.status+" "+c.reason)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/blackduck"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // TestTable pins the whole table: what is shown to people and what decides about retries changes only on purpose.
@@ -61,18 +61,18 @@ type failureCase struct {
 	serve   http.HandlerFunc
 	symptom string
 	status  int
-	class   image.FailureClass
+	class   model.FailureClass
 	retry   time.Duration
 	says    string
 }
 
 func statusCases() []failureCase {
-	classes := map[int]image.FailureClass{
-		400: image.Invalid, 402: image.Unsupported, 403: image.Unauthorized, 404: image.NotFound, 405: image.Unsupported,
-		406: image.Unsupported, 407: image.Unauthorized, 408: image.Transient, 409: image.Invalid, 410: image.Unsupported,
-		411: image.Invalid, 412: image.Invalid, 413: image.Invalid, 415: image.Unsupported, 418: image.Invalid, 422: image.Invalid,
-		425: image.Transient, 429: image.Throttled, 500: image.Transient, 501: image.Unsupported, 502: image.Transient,
-		503: image.Transient, 504: image.Transient, 507: image.OutOfSpace, 599: image.Transient, 304: image.Invalid, 799: image.Invalid,
+	classes := map[int]model.FailureClass{
+		400: model.Invalid, 402: model.Unsupported, 403: model.Unauthorized, 404: model.NotFound, 405: model.Unsupported,
+		406: model.Unsupported, 407: model.Unauthorized, 408: model.Transient, 409: model.Invalid, 410: model.Unsupported,
+		411: model.Invalid, 412: model.Invalid, 413: model.Invalid, 415: model.Unsupported, 418: model.Invalid, 422: model.Invalid,
+		425: model.Transient, 429: model.Throttled, 500: model.Transient, 501: model.Unsupported, 502: model.Transient,
+		503: model.Transient, 504: model.Transient, 507: model.OutOfSpace, 599: model.Transient, 304: model.Invalid, 799: model.Invalid,
 	}
 	cases := make([]failureCase, 0, len(classes))
 	for status, class := range classes {
@@ -89,7 +89,7 @@ func retryCases() []failureCase {
 	busy := func(name, value string, want time.Duration) failureCase {
 		return failureCase{
 			name: "429 " + name, serve: answer(429, jsonType, "", "Retry-After", value, "Date", "Mon, 03 Nov 2025 10:00:00 GMT"),
-			status: 429, class: image.Throttled, retry: want, says: "429 Too Many Requests: the hub is overloaded and refuses work for now",
+			status: 429, class: model.Throttled, retry: want, says: "429 Too Many Requests: the hub is overloaded and refuses work for now",
 		}
 	}
 	return []failureCase{
@@ -104,7 +104,7 @@ func retryCases() []failureCase {
 		busy("negative", "-5", 0),
 		{
 			name: "503 with Retry-After", serve: answer(503, htmlType, "<html>restarting</html>", "Retry-After", "7"),
-			status: 503, class: image.Transient, retry: 7 * time.Second, says: "; it asks to wait 7s",
+			status: 503, class: model.Transient, retry: 7 * time.Second, says: "; it asks to wait 7s",
 		},
 	}
 }
@@ -112,64 +112,64 @@ func retryCases() []failureCase {
 func contentCases() []failureCase {
 	list := `{"totalCount": 1, "items": [{}]}`
 	return []failureCase{
-		{name: "empty", serve: answer(200, jsonType, ""), symptom: "empty body", class: image.Transient},
-		{name: "only space", serve: answer(200, jsonType, " \n"), symptom: "empty body", class: image.Transient},
-		{name: "no content", serve: answer(204, "", ""), symptom: "empty body", class: image.Transient},
-		{name: "html", serve: answer(200, htmlType, "<html>welcome</html>"), symptom: "html", class: image.Transient},
-		{name: "html called json", serve: answer(200, jsonType, "<html>welcome</html>"), symptom: "html", class: image.Transient},
-		{name: "login page", serve: answer(200, htmlType, loginForm), symptom: "login page", class: image.Unauthorized},
-		{name: "other type", serve: answer(200, "text/plain", list), symptom: "not json", class: image.Transient, says: `its type is "text/plain"`},
-		{name: "no json", serve: answer(200, jsonType, "{]"), symptom: "not json", class: image.Transient},
-		{name: "cut off in json", serve: answer(200, jsonType, `{"totalCount": 1, "items": [`), symptom: "cut off", class: image.Transient},
+		{name: "empty", serve: answer(200, jsonType, ""), symptom: "empty body", class: model.Transient},
+		{name: "only space", serve: answer(200, jsonType, " \n"), symptom: "empty body", class: model.Transient},
+		{name: "no content", serve: answer(204, "", ""), symptom: "empty body", class: model.Transient},
+		{name: "html", serve: answer(200, htmlType, "<html>welcome</html>"), symptom: "html", class: model.Transient},
+		{name: "html called json", serve: answer(200, jsonType, "<html>welcome</html>"), symptom: "html", class: model.Transient},
+		{name: "login page", serve: answer(200, htmlType, loginForm), symptom: "login page", class: model.Unauthorized},
+		{name: "other type", serve: answer(200, "text/plain", list), symptom: "not json", class: model.Transient, says: `its type is "text/plain"`},
+		{name: "no json", serve: answer(200, jsonType, "{]"), symptom: "not json", class: model.Transient},
+		{name: "cut off in json", serve: answer(200, jsonType, `{"totalCount": 1, "items": [`), symptom: "cut off", class: model.Transient},
 		{
 			name: "cut off in http", serve: answer(200, jsonType, `{"totalCount"`, "Content-Length", "500"),
-			symptom: "cut off", class: image.Transient,
+			symptom: "cut off", class: model.Transient,
 		},
-		{name: "null", serve: answer(200, jsonType, "null"), symptom: "wrong shape", class: image.Invalid, says: "no totalCount"},
-		{name: "empty object", serve: answer(200, jsonType, "{}"), symptom: "wrong shape", class: image.Invalid, says: "no totalCount"},
-		{name: "array", serve: answer(200, jsonType, "[]"), symptom: "wrong shape", class: image.Invalid, says: "got array"},
-		{name: "no items", serve: answer(200, jsonType, `{"totalCount": 0}`), symptom: "wrong shape", class: image.Invalid, says: "no items"},
-		{name: "negative total", serve: answer(200, jsonType, `{"totalCount": -1, "items": []}`), symptom: "wrong shape", class: image.Invalid},
+		{name: "null", serve: answer(200, jsonType, "null"), symptom: "wrong shape", class: model.Invalid, says: "no totalCount"},
+		{name: "empty object", serve: answer(200, jsonType, "{}"), symptom: "wrong shape", class: model.Invalid, says: "no totalCount"},
+		{name: "array", serve: answer(200, jsonType, "[]"), symptom: "wrong shape", class: model.Invalid, says: "got array"},
+		{name: "no items", serve: answer(200, jsonType, `{"totalCount": 0}`), symptom: "wrong shape", class: model.Invalid, says: "no items"},
+		{name: "negative total", serve: answer(200, jsonType, `{"totalCount": -1, "items": []}`), symptom: "wrong shape", class: model.Invalid},
 		{
 			name: "item without fields", serve: answer(200, jsonType, list),
-			symptom: "wrong shape", class: image.Invalid, says: "item 0: a code location without a name",
+			symptom: "wrong shape", class: model.Invalid, says: "item 0: a code location without a name",
 		},
 		{
 			name: "text for a number", serve: answer(200, jsonType, `{"totalCount": "secret-text", "items": []}`),
-			symptom: "wrong shape", class: image.Invalid, says: `field "totalCount": want int, got string`,
+			symptom: "wrong shape", class: model.Invalid, says: `field "totalCount": want int, got string`,
 		},
 		{
 			name: "time that is none", serve: answer(200, jsonType, `{"totalCount": 1, "items": [{"name": "x", "createdAt": "yesterday"}]}`),
-			symptom: "wrong shape", class: image.Invalid, says: `"yesterday" is not a time`,
+			symptom: "wrong shape", class: model.Invalid, says: `"yesterday" is not a time`,
 		},
 		{
 			name:    "link to somewhere",
 			serve:   answer(200, jsonType, `{"totalCount": 1, "items": [{"name": "`+sampleName+`", "_meta": {"href": "https://evil.example/steal"}}]}`),
-			symptom: "wrong shape", class: image.Invalid, says: "want an address under /api/",
+			symptom: "wrong shape", class: model.Invalid, says: "want an address under /api/",
 		},
-		{name: "too large", serve: tooLarge, symptom: "too large", class: image.Invalid},
-		{name: "404 of a proxy in html", serve: answer(404, htmlType, "<html>nginx</html>"), symptom: "foreign 404", status: 404, class: image.Transient},
-		{name: "404 of a proxy in text", serve: answer(404, "text/plain", "default backend - 404"), symptom: "foreign 404", status: 404, class: image.Transient},
-		{name: "404 of a proxy in json", serve: answer(404, jsonType, `{"message": "no route"}`), symptom: "foreign 404", status: 404, class: image.Transient},
-		{name: "404 of nobody", serve: answer(404, "", ""), symptom: "foreign 404", status: 404, class: image.Transient, says: "a proxy answers in its place"},
-		{name: "list that stops", serve: answer(200, jsonType, `{"totalCount": 5, "items": []}`), symptom: "pages", class: image.Invalid, says: "0 of 5 rows"},
+		{name: "too large", serve: tooLarge, symptom: "too large", class: model.Invalid},
+		{name: "404 of a proxy in html", serve: answer(404, htmlType, "<html>nginx</html>"), symptom: "foreign 404", status: 404, class: model.Transient},
+		{name: "404 of a proxy in text", serve: answer(404, "text/plain", "default backend - 404"), symptom: "foreign 404", status: 404, class: model.Transient},
+		{name: "404 of a proxy in json", serve: answer(404, jsonType, `{"message": "no route"}`), symptom: "foreign 404", status: 404, class: model.Transient},
+		{name: "404 of nobody", serve: answer(404, "", ""), symptom: "foreign 404", status: 404, class: model.Transient, says: "a proxy answers in its place"},
+		{name: "list that stops", serve: answer(200, jsonType, `{"totalCount": 5, "items": []}`), symptom: "pages", class: model.Invalid, says: "0 of 5 rows"},
 	}
 }
 
 func redirectCases() []failureCase {
 	return []failureCase{
-		{name: "to a login page", serve: answer(302, "", "", "Location", "/saml/login"), symptom: "login page", status: 302, class: image.Unauthorized},
+		{name: "to a login page", serve: answer(302, "", "", "Location", "/saml/login"), symptom: "login page", status: 302, class: model.Unauthorized},
 		{
 			name: "to an identity provider", serve: answer(303, "", "", "Location", "https://sso.example/x"),
-			symptom: "login page", status: 303, class: image.Unauthorized,
+			symptom: "login page", status: 303, class: model.Unauthorized,
 		},
 		{
 			name: "to another host", serve: answer(308, "", "", "Location", "https://evil.example/api/codelocations?x=1"),
-			symptom: "redirect elsewhere", status: 308, class: image.Invalid, says: "to https://evil.example",
+			symptom: "redirect elsewhere", status: 308, class: model.Invalid, says: "to https://evil.example",
 		},
-		{name: "to plain http", serve: toPlainHTTP, symptom: "redirect elsewhere", status: 308, class: image.Invalid, says: "to http://127.0.0.1"},
-		{name: "in a circle", serve: answer(308, "", "", "Location", "/api/codelocations"), symptom: "redirect loop", class: image.Invalid},
-		{name: "to nowhere", serve: answer(301, "", ""), status: 301, class: image.Invalid},
+		{name: "to plain http", serve: toPlainHTTP, symptom: "redirect elsewhere", status: 308, class: model.Invalid, says: "to http://127.0.0.1"},
+		{name: "in a circle", serve: answer(308, "", "", "Location", "/api/codelocations"), symptom: "redirect loop", class: model.Invalid},
+		{name: "to nowhere", serve: answer(301, "", ""), status: 301, class: model.Invalid},
 	}
 }
 

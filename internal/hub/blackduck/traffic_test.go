@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // TestRedirectWithinHub: 308 keeps method and body, also of the login, and the query of its target.
@@ -81,7 +81,7 @@ func TestCredentialsStayHome(t *testing.T) {
 	options := tokenOptions(t, hub.Server)
 	options.Transport = insecureTransport(t)
 	_, err := newClient(t, options).FindScan(t.Context(), sampleName)
-	requireFailure(t, err, failureCase{symptom: "redirect elsewhere", status: 308, class: image.Invalid})
+	requireFailure(t, err, failureCase{symptom: "redirect elsewhere", status: 308, class: model.Invalid})
 	mu.Lock()
 	defer mu.Unlock()
 	require.Equal(t, []string{"/api/codelocations", sampleLocation + "/latest-scan-summary"}, paths)
@@ -122,7 +122,7 @@ func TestPaging(t *testing.T) {
 	scan, err := newClient(t, tokenOptions(t, hub.Server)).FindScan(t.Context(), sampleName)
 	require.NoError(t, err)
 	require.Equal(t, hub.URL+"/api/codelocations/c2299", scan.CodeLocationURL)
-	require.Equal(t, image.HubScanInProgress, scan.State)
+	require.Equal(t, model.HubScanInProgress, scan.State)
 	require.Equal(t, 2, hub.loginCount())
 }
 

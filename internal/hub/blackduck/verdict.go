@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const opVerdict = "fetch verdict"
@@ -57,19 +57,19 @@ func (p *policyStatus) check() error {
 }
 
 // overall is the status in our words. A word nobody knows is Unknown: only what is known to be clean is called so.
-func (p *policyStatus) overall() image.OverallStatus {
-	switch s := image.OverallStatus(p.OverallStatus); s {
-	case image.NotInViolation, image.InViolation, image.InViolationOverridden:
+func (p *policyStatus) overall() model.OverallStatus {
+	switch s := model.OverallStatus(p.OverallStatus); s {
+	case model.NotInViolation, model.InViolation, model.InViolationOverridden:
 		return s
 	default:
-		return image.OverallUnknown
+		return model.OverallUnknown
 	}
 }
 
 // violations counts components in violation, those overridden left out.
 func (p *policyStatus) violations() int {
 	for _, count := range p.Counts {
-		if count.Name == string(image.InViolation) {
+		if count.Name == string(model.InViolation) {
 			return count.Value
 		}
 	}
@@ -81,8 +81,8 @@ func (p *policyStatus) violations() int {
 // A hub without the policy module (402 or 404 where the risk profile answers) gives OverallStatus UNKNOWN, with the
 // counts beside it, even where it counts no vulnerability: no rule was applied, so nobody said "not in violation", and
 // this driver does not say it in the hub's place. Never silently green weighs more than a green label here.
-func (c *Client) Verdict(ctx context.Context, scan image.HubScan) (image.Verdict, error) {
-	verdict := image.Verdict{Hub: c.name, OverallStatus: image.OverallUnknown, ScanStarted: scan.StartedAt}
+func (c *Client) Verdict(ctx context.Context, scan model.HubScan) (model.Verdict, error) {
+	verdict := model.Verdict{Hub: c.name, OverallStatus: model.OverallUnknown, ScanStarted: scan.StartedAt}
 	version, accept, err := c.version(ctx, opVerdict, scan.VersionURL)
 	if err != nil {
 		return verdict, err
@@ -116,7 +116,7 @@ func (c *Client) Verdict(ctx context.Context, scan image.HubScan) (image.Verdict
 }
 
 // count puts the risk profile into a verdict. A level nobody knows counts as unrated: bad, but nobody knows how bad.
-func (r *riskProfile) count(verdict *image.Verdict) {
+func (r *riskProfile) count(verdict *model.Verdict) {
 	verdict.JudgedAt = r.BomLastUpdatedAt.Time
 	for level, n := range r.Categories[categoryVulnerability] {
 		verdict.Components += n

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // versionParts serves the three parts of a version that a verdict is made of.
@@ -35,18 +35,18 @@ func TestVerdictNeverGreenByMistake(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		risk, policy http.HandlerFunc
-		want         image.OverallStatus
+		want         model.OverallStatus
 	}{
-		{"clean", answer(200, jsonType, cleanRisk), answer(200, jsonType, cleanPolicy), image.NotInViolation},
-		{"no policy module", answer(200, jsonType, cleanRisk), answer(404, jsonType, "{}"), image.OverallUnknown},
-		{"not licensed", answer(200, jsonType, cleanRisk), answer(402, jsonType, "{}"), image.OverallUnknown},
-		{"a word of tomorrow", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "MOSTLY_HARMLESS"}`), image.OverallUnknown},
-		{"not scanned yet", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "UNKNOWN"}`), image.OverallUnknown},
-		{"overridden", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "IN_VIOLATION_OVERRIDDEN"}`), image.InViolationOverridden},
+		{"clean", answer(200, jsonType, cleanRisk), answer(200, jsonType, cleanPolicy), model.NotInViolation},
+		{"no policy module", answer(200, jsonType, cleanRisk), answer(404, jsonType, "{}"), model.OverallUnknown},
+		{"not licensed", answer(200, jsonType, cleanRisk), answer(402, jsonType, "{}"), model.OverallUnknown},
+		{"a word of tomorrow", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "MOSTLY_HARMLESS"}`), model.OverallUnknown},
+		{"not scanned yet", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "UNKNOWN"}`), model.OverallUnknown},
+		{"overridden", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "IN_VIOLATION_OVERRIDDEN"}`), model.InViolationOverridden},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			hub := newFakeHub(t, versionParts(c.risk, c.policy, answer(200, jsonType, emptyList)))
-			verdict, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), image.HubScan{VersionURL: hub.URL + sampleVersion})
+			verdict, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), model.HubScan{VersionURL: hub.URL + sampleVersion})
 			require.NoError(t, err)
 			require.Equal(t, c.want, verdict.OverallStatus)
 		})
@@ -61,34 +61,34 @@ func TestVerdictFailures(t *testing.T) {
 	}{
 		"version gone": {
 			versionParts(answer(404, jsonType, sorryText), answer(404, jsonType, "{}"), findings),
-			failureCase{status: 404, class: image.NotFound, says: "/risk-profile"},
+			failureCase{status: 404, class: model.NotFound, says: "/risk-profile"},
 		},
-		"policy forbidden": {versionParts(good, answer(403, jsonType, "{}"), findings), failureCase{status: 403, class: image.Unauthorized}},
-		"policy broken":    {versionParts(good, answer(500, jsonType, "{}"), findings), failureCase{status: 500, class: image.Transient}},
+		"policy forbidden": {versionParts(good, answer(403, jsonType, "{}"), findings), failureCase{status: 403, class: model.Unauthorized}},
+		"policy broken":    {versionParts(good, answer(500, jsonType, "{}"), findings), failureCase{status: 500, class: model.Transient}},
 		"policy empty": {
 			versionParts(good, answer(200, jsonType, "{}"), findings),
-			failureCase{symptom: "wrong shape", class: image.Invalid, says: "no overallStatus"},
+			failureCase{symptom: "wrong shape", class: model.Invalid, says: "no overallStatus"},
 		},
 		"policy below nothing": {
 			versionParts(good, answer(200, jsonType, `{"overallStatus": "X", "componentVersionStatusCounts": [{"name": "IN_VIOLATION", "value": -1}]}`), findings),
-			failureCase{symptom: "wrong shape", class: image.Invalid},
+			failureCase{symptom: "wrong shape", class: model.Invalid},
 		},
 		"no vulnerabilities counted": {
 			versionParts(answer(200, jsonType, `{"categories": {"LICENSE": {}}}`), policy, findings),
-			failureCase{symptom: "wrong shape", class: image.Invalid, says: "no category VULNERABILITY"},
+			failureCase{symptom: "wrong shape", class: model.Invalid, says: "no category VULNERABILITY"},
 		},
 		"counted below nothing": {
 			versionParts(answer(200, jsonType, `{"categories": {"VULNERABILITY": {"HIGH": -3}}}`), policy, findings),
-			failureCase{symptom: "wrong shape", class: image.Invalid, says: "-3 components"},
+			failureCase{symptom: "wrong shape", class: model.Invalid, says: "-3 components"},
 		},
 		"findings busy": {
 			versionParts(good, policy, answer(429, "", "", "Retry-After", "3")),
-			failureCase{status: 429, class: image.Throttled, retry: 3 * time.Second},
+			failureCase{status: 429, class: model.Throttled, retry: 3 * time.Second},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hub := newFakeHub(t, c.serve)
-			_, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), image.HubScan{VersionURL: hub.URL + sampleVersion})
+			_, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), model.HubScan{VersionURL: hub.URL + sampleVersion})
 			requireFailure(t, err, c.want)
 		})
 	}
@@ -97,9 +97,9 @@ func TestVerdictFailures(t *testing.T) {
 func TestVerdictCountsAndTimes(t *testing.T) {
 	risk := `{"categories": {"VULNERABILITY": {"HIGH": 1, "DREADFUL": 2, "UNKNOWN": 4, "OK": 8}}}`
 	hub := newFakeHub(t, versionParts(answer(200, jsonType, risk), answer(200, jsonType, cleanPolicy), answer(200, jsonType, emptyList)))
-	verdict, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), image.HubScan{VersionURL: hub.URL + sampleVersion})
+	verdict, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), model.HubScan{VersionURL: hub.URL + sampleVersion})
 	require.NoError(t, err)
-	require.Equal(t, image.Counts{High: 1, Unrated: 2}, verdict.Vulnerabilities, "a level nobody knows is bad, not clean")
+	require.Equal(t, model.Counts{High: 1, Unrated: 2}, verdict.Vulnerabilities, "a level nobody knows is bad, not clean")
 	require.Equal(t, 15, verdict.Components)
 	require.Equal(t, 4, verdict.NotAssessed)
 	require.Equal(t, time.Date(2025, 11, 3, 11, 0, 0, 0, time.UTC), verdict.JudgedAt, "the policy's time stands in")
@@ -117,7 +117,7 @@ func TestFindingsShape(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			hub := newFakeHub(t, c.serve)
 			_, err := newClient(t, tokenOptions(t, hub.Server)).Findings(t.Context(), hub.URL+sampleVersion, 0, 10)
-			requireFailure(t, err, failureCase{symptom: "wrong shape", class: image.Invalid, says: c.says})
+			requireFailure(t, err, failureCase{symptom: "wrong shape", class: model.Invalid, says: c.says})
 		})
 	}
 	t.Run("a link that is none for people", func(t *testing.T) {
@@ -132,11 +132,11 @@ func TestFindingsShape(t *testing.T) {
 func TestNewScanNotShownYet(t *testing.T) {
 	hub := newFakeHub(t, answer(200, jsonType, `{"scanState": "SUCCESS", "createdAt": "2025-11-03T10:00:00.000Z", "_meta": {"href": "/api/scan-summaries/1"}}`))
 	client := newClient(t, tokenOptions(t, hub.Server))
-	scan := image.HubScan{Name: sampleName, CodeLocationURL: hub.URL + sampleLocation, VersionURL: hub.URL + sampleVersion}
+	scan := model.HubScan{Name: sampleName, CodeLocationURL: hub.URL + sampleLocation, VersionURL: hub.URL + sampleVersion}
 	scan.StartedAt = time.Date(2025, 11, 3, 10, 0, 1, 0, time.UTC)
 	got, err := client.ScanState(t.Context(), scan)
 	require.NoError(t, err)
-	require.Equal(t, image.HubScanInProgress, got.State)
+	require.Equal(t, model.HubScanInProgress, got.State)
 	require.Equal(t, "the hub does not show the new scan yet", got.Detail)
 	require.Equal(t, scan.StartedAt, got.StartedAt)
 }

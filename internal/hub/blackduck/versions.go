@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"regexp"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // ScanNames lists the names of the scans behind a project version; one call for each 1,000 of them. A version that is
@@ -33,14 +33,14 @@ func (c *Client) ScanNames(ctx context.Context, versionURL string) ([]string, er
 }
 
 // DigestsOf is ScanNames reduced to the names that are digests, which is what scans of images are called by default.
-func (c *Client) DigestsOf(ctx context.Context, versionURL string) ([]image.Digest, error) {
+func (c *Client) DigestsOf(ctx context.Context, versionURL string) ([]model.Digest, error) {
 	names, err := c.ScanNames(ctx, versionURL)
 	if err != nil {
 		return nil, err
 	}
-	digests := make([]image.Digest, 0, len(names))
+	digests := make([]model.Digest, 0, len(names))
 	for _, name := range names {
-		if d, err := image.ParseDigest(name); err == nil {
+		if d, err := model.ParseDigest(name); err == nil {
 			digests = append(digests, d)
 		}
 	}
@@ -133,5 +133,5 @@ func isAbsentFeature(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	return e.Status == http.StatusNotFound || e.Status == http.StatusForbidden || e.Class == image.Unsupported
+	return e.Status == http.StatusNotFound || e.Status == http.StatusForbidden || e.Class == model.Unsupported
 }

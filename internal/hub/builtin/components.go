@@ -6,7 +6,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 type riskCount struct {
@@ -28,7 +28,7 @@ func countsOf(level string) riskCounts {
 		}
 		r.Counts = append(r.Counts, riskCount{each, n})
 	}
-	if level == string(image.SeverityUnrated) {
+	if level == string(model.SeverityUnrated) {
 		r.Counts = append(r.Counts, riskCount{level, 1})
 	}
 	return r
@@ -44,8 +44,8 @@ type componentView struct {
 	Usages               []string            `json:"usages"`
 	MatchTypes           []string            `json:"matchTypes"`
 	ReviewStatus         string              `json:"reviewStatus"`
-	PolicyStatus         image.OverallStatus `json:"policyStatus"`
-	ApprovalStatus       image.OverallStatus `json:"approvalStatus"`
+	PolicyStatus         model.OverallStatus `json:"policyStatus"`
+	ApprovalStatus       model.OverallStatus `json:"approvalStatus"`
 	Ignored              bool                `json:"ignored"`
 	TotalFileMatchCount  int                 `json:"totalFileMatchCount"`
 	SecurityRisk         riskCounts          `json:"securityRiskProfile"`

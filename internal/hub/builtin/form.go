@@ -9,7 +9,7 @@ import (
 	"mime/multipart"
 	"net/http"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // uploadForm is what an upload says of itself.
@@ -20,7 +20,7 @@ type uploadForm struct {
 	scanName string
 	// named tells that the caller gave scanName.
 	named    bool
-	attempt  image.AttemptID
+	attempt  model.AttemptID
 	document []byte
 	// repeated is the scan that this attempt already made.
 	repeated string
@@ -71,7 +71,7 @@ func (h *Hub) readParts(c *call) (*uploadForm, error) {
 	form := &uploadForm{}
 	var err error
 	if text := c.Header.Get(AttemptHeader); text != "" {
-		if form.attempt, err = image.ParseAttemptID(text); err != nil {
+		if form.attempt, err = model.ParseAttemptID(text); err != nil {
 			return nil, refuse(http.StatusBadRequest, "attempt", "header %s: %v", AttemptHeader, err)
 		}
 	}

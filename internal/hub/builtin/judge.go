@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The levels of the risk profile that are no severities.
@@ -20,14 +20,14 @@ const (
 // levels are the names under which a risk profile counts components, worst first. A component whose vulnerabilities nobody
 // rated counts under the severity UNRATED, which is an addition and therefore only shown where there is one.
 var levels = []string{
-	string(image.SeverityCritical), string(image.SeverityHigh), string(image.SeverityMedium), string(image.SeverityLow), levelOK, levelUnknown,
+	string(model.SeverityCritical), string(model.SeverityHigh), string(model.SeverityMedium), string(model.SeverityLow), levelOK, levelUnknown,
 }
 
 // judge says of every component what the data and the rules say, and sums it up.
 func judge(components []component, data Assessor, rules *policy, now time.Time) ([]judged, summary, error) {
 	result := make([]judged, 0, len(components))
 	sum := summary{
-		Status: image.NotInViolation, Levels: map[string]int{}, Policies: map[image.OverallStatus]int{}, PolicySeverities: map[string]int{},
+		Status: model.NotInViolation, Levels: map[string]int{}, Policies: map[model.OverallStatus]int{}, PolicySeverities: map[string]int{},
 		Components: len(components),
 	}
 	for _, c := range components {
@@ -55,7 +55,7 @@ func (s *summary) add(one judged) {
 	if !one.Assessed {
 		s.NotAssessed++
 	}
-	if one.Status == image.InViolation {
+	if one.Status == model.InViolation {
 		s.PolicySeverities[one.worstRule()]++
 	}
 }
@@ -68,7 +68,7 @@ func (j *judged) level() string {
 	if len(j.Matches) == 0 {
 		return levelOK
 	}
-	worst := image.SeverityUnrated
+	worst := model.SeverityUnrated
 	for _, m := range j.Matches {
 		if m.Severity.AtLeast(worst) {
 			worst = m.Severity
@@ -90,7 +90,7 @@ func (j *judged) worstRule() string {
 
 // apply sets the policy status of a component: in violation when one vulnerability that nobody overrode breaks a rule.
 func (p *policy) apply(one *judged, now time.Time) {
-	one.Status = image.NotInViolation
+	one.Status = model.NotInViolation
 	for i := range p.Rules {
 		rule := &p.Rules[i]
 		if !rule.covers(one) {
@@ -116,9 +116,9 @@ func (p *policy) apply(one *judged, now time.Time) {
 	}
 	switch {
 	case len(one.Violations) > 0:
-		one.Status = image.InViolation
+		one.Status = model.InViolation
 	case len(one.Overridden) > 0:
-		one.Status = image.InViolationOverridden
+		one.Status = model.InViolationOverridden
 	}
 }
 

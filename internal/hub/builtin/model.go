@@ -3,7 +3,7 @@ package builtin
 import (
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The types here are what the database file holds, as JSON. A field that is renamed must still be read under its old name.
@@ -34,11 +34,11 @@ type summary struct {
 	Basis string `json:"basis,omitempty"`
 	// JudgedAt is when the verdict last changed or was last scanned; it only grows.
 	JudgedAt time.Time           `json:"judgedAt"`
-	Status   image.OverallStatus `json:"status,omitempty"`
+	Status   model.OverallStatus `json:"status,omitempty"`
 	// Levels counts components by their worst vulnerability, under the names of the risk profile.
 	Levels map[string]int `json:"levels,omitempty"`
 	// Policies counts components by policy status, PolicySeverities the violating ones by their worst rule.
-	Policies         map[image.OverallStatus]int `json:"policies,omitempty"`
+	Policies         map[model.OverallStatus]int `json:"policies,omitempty"`
 	PolicySeverities map[string]int              `json:"policySeverities,omitempty"`
 	Components       int                         `json:"components"`
 	NotAssessed      int                         `json:"notAssessed"`
@@ -74,7 +74,7 @@ type scan struct {
 	Name         string          `json:"name"`
 	CodeLocation string          `json:"codeLocation"`
 	Version      string          `json:"version"`
-	Attempt      image.AttemptID `json:"attempt"`
+	Attempt      model.AttemptID `json:"attempt"`
 	State        scanState       `json:"state"`
 	Reason       string          `json:"reason,omitempty"`
 	Message      string          `json:"message,omitempty"`
@@ -112,7 +112,7 @@ type judged struct {
 	Ecosystem  string              `json:"ecosystem,omitempty"`
 	Assessed   bool                `json:"assessed"`
 	Matches    []Match             `json:"matches,omitempty"`
-	Status     image.OverallStatus `json:"status"`
+	Status     model.OverallStatus `json:"status"`
 	Violations []violation         `json:"violations,omitempty"`
 	Overridden []overridden        `json:"overridden,omitempty"`
 }
@@ -133,7 +133,7 @@ type overridden struct {
 type Match struct {
 	ID       string         `json:"id"`
 	Aliases  []string       `json:"aliases,omitempty"`
-	Severity image.Severity `json:"severity"`
+	Severity model.Severity `json:"severity"`
 	// Score is the CVSS base score from 0 to 10; 0 when unrated.
 	Score float64 `json:"score,omitempty"`
 	// Fixed is the lowest version that is not affected; empty when none is known.

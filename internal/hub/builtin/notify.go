@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 type notificationType string
@@ -59,13 +59,13 @@ type notedVersion struct {
 type notedComponent struct {
 	component
 	ID         string              `json:"id"`
-	Status     image.OverallStatus `json:"status"`
+	Status     model.OverallStatus `json:"status"`
 	Violations []violation         `json:"violations,omitempty"`
 }
 
 type notedVulnerability struct {
 	ID       string         `json:"id"`
-	Severity image.Severity `json:"severity"`
+	Severity model.Severity `json:"severity"`
 	URL      string         `json:"url,omitempty"`
 }
 
@@ -156,13 +156,13 @@ func (c *change) policy(before, after judged) {
 	was, is := before.Status, after.Status
 	switch {
 	case is == was:
-	case is == image.InViolation:
+	case is == model.InViolation:
 		c.violated = append(c.violated, after)
-	case is == image.InViolationOverridden:
+	case is == model.InViolationOverridden:
 		c.overridden = append(c.overridden, after)
-	case was == image.InViolation || was == image.InViolationOverridden:
+	case was == model.InViolation || was == model.InViolationOverridden:
 		after.Violations = before.Violations // the rules it no longer breaks are what is told
-		after.Status = image.NotInViolation
+		after.Status = model.NotInViolation
 		c.cleared = append(c.cleared, after)
 	}
 }

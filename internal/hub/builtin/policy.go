@@ -15,7 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // policySeverities are how bad breaking a rule is, worst first.
@@ -34,7 +34,7 @@ type policyRule struct {
 	Name     string `yaml:"name"`
 	Severity string `yaml:"severity"`
 	// Vulnerability is the least severity that breaks the rule.
-	Vulnerability image.Severity `yaml:"vulnerability"`
+	Vulnerability model.Severity `yaml:"vulnerability"`
 	// Components and Ecosystems limit the rule, by patterns with * and ?; empty means all. A component is matched by its
 	// package URL or its name, an ecosystem by the data's name for it (Debian:12, npm) or the package URL's type (deb).
 	Components []string `yaml:"components"`
@@ -113,9 +113,9 @@ func (r *policyRule) check() error {
 	if !slices.Contains(policySeverities, r.Severity) {
 		return fmt.Errorf("severity %q is none of %s", r.Severity, strings.Join(policySeverities, ", "))
 	}
-	r.Vulnerability = image.Severity(strings.ToUpper(string(r.Vulnerability)))
-	if !slices.Contains(image.Severities, r.Vulnerability) {
-		return fmt.Errorf("vulnerability %q is none of %v", r.Vulnerability, image.Severities)
+	r.Vulnerability = model.Severity(strings.ToUpper(string(r.Vulnerability)))
+	if !slices.Contains(model.Severities, r.Vulnerability) {
+		return fmt.Errorf("vulnerability %q is none of %v", r.Vulnerability, model.Severities)
 	}
 	var err error
 	if r.components, err = compilePatterns(r.Components...); err != nil {

@@ -5,7 +5,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // viewVersionOf answers from one version, found by the path.
@@ -37,8 +37,8 @@ func (h *Hub) getRiskProfile(c *call) (reply, error) {
 		for _, level := range levels {
 			categories["VULNERABILITY"][level] = v.Summary.Levels[level]
 		}
-		if n := v.Summary.Levels[string(image.SeverityUnrated)]; n > 0 {
-			categories["VULNERABILITY"][string(image.SeverityUnrated)] = n
+		if n := v.Summary.Levels[string(model.SeverityUnrated)]; n > 0 {
+			categories["VULNERABILITY"][string(model.SeverityUnrated)] = n
 		}
 		return map[string]any{
 			"categories": categories, "bomLastUpdatedAt": stamp(v.Summary.JudgedAt), "notAssessedCount": v.Summary.NotAssessed,
@@ -57,10 +57,10 @@ func (h *Hub) getPolicyStatus(c *call) (reply, error) {
 	return h.viewVersionOf(c, func(_ *bbolt.Tx, v version) (any, error) {
 		overall := v.Summary.Status
 		if !v.Summary.judged() {
-			overall = image.OverallUnknown
+			overall = model.OverallUnknown
 		}
 		statuses, severities := []nameValue{}, []nameValue{}
-		for _, status := range []image.OverallStatus{image.InViolation, image.InViolationOverridden, image.NotInViolation} {
+		for _, status := range []model.OverallStatus{model.InViolation, model.InViolationOverridden, model.NotInViolation} {
 			statuses = append(statuses, nameValue{string(status), v.Summary.Policies[status]})
 		}
 		for _, severity := range policySeverities {
@@ -68,7 +68,7 @@ func (h *Hub) getPolicyStatus(c *call) (reply, error) {
 		}
 		return map[string]any{
 			"overallStatus": overall, "updatedAt": stamp(v.Summary.JudgedAt), "componentVersionStatusCounts": statuses,
-			"componentVersionPolicyViolationDetails": map[string]any{"name": image.InViolation, "severityLevels": severities},
+			"componentVersionPolicyViolationDetails": map[string]any{"name": model.InViolation, "severityLevels": severities},
 			"_meta":                                  c.metaOf(v.path()+"/policy-status", allowGet, "version", v.path()),
 		}, nil
 	})

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // AttemptHeader carries the attempt id of an upload, "<millis>-<counter>": an addition of this hub. The attempts of one scan
@@ -18,7 +18,7 @@ const AttemptHeader = "X-Perceptor-Attempt"
 
 // attemptRecord is the newest attempt seen of a scan name, and its scan once it was accepted.
 type attemptRecord struct {
-	Attempt image.AttemptID `json:"attempt"`
+	Attempt model.AttemptID `json:"attempt"`
 	Scan    string          `json:"scan,omitempty"`
 }
 
@@ -75,7 +75,7 @@ func (h *Hub) receive(c *call) (scanID string, err error) {
 }
 
 // announce records the newest attempt seen of a scan name. It refuses an older one, and answers the scan of a repeated one.
-func (h *Hub) announce(scanName string, attempt image.AttemptID) (repeated string, err error) {
+func (h *Hub) announce(scanName string, attempt model.AttemptID) (repeated string, err error) {
 	if attempt.IsZero() {
 		return "", nil
 	}
@@ -89,7 +89,7 @@ func (h *Hub) announce(scanName string, attempt image.AttemptID) (repeated strin
 	return repeated, err
 }
 
-func checkAttempt(tx *bbolt.Tx, scanName string, attempt image.AttemptID) (repeated string, err error) {
+func checkAttempt(tx *bbolt.Tx, scanName string, attempt model.AttemptID) (repeated string, err error) {
 	newest, _, err := read[attemptRecord](tx, attemptBucket, strings.ToLower(scanName))
 	if err != nil {
 		return "", err

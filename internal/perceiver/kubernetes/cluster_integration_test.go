@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/kubetest"
+	"github.com/perceptor/perceptor/model"
 )
 
 // realCluster is an API server with two nodes and a namespace.
@@ -73,12 +73,12 @@ func TestARealClusterIsReported(t *testing.T) {
 	b.lock.Lock()
 	pod := b.known[web]
 	b.lock.Unlock()
-	require.Equal(t, image.Pod{
-		UID: web, Namespace: "shop", Name: "web", Platform: image.Platform{OS: "linux", Architecture: "arm64"}, Containers: []image.Container{
-			{Name: "web", Kind: image.ContainerMain, Reference: "registry.example/web:1", Digest: image.Digest(digest)},
-			{Name: "setup", Kind: image.ContainerInit, Reference: "setup:1", Digest: image.Digest(digest)},
-			{Name: "proxy", Kind: image.ContainerSidecar, Reference: "registry.example/proxy:1"},
-			{Name: "debug", Kind: image.ContainerEphemeral, Reference: "registry.example/debug:1"},
+	require.Equal(t, model.Pod{
+		UID: web, Namespace: "shop", Name: "web", Platform: model.Platform{OS: "linux", Architecture: "arm64"}, Containers: []model.Container{
+			{Name: "web", Kind: model.ContainerMain, Reference: "registry.example/web:1", Digest: model.Digest(digest)},
+			{Name: "setup", Kind: model.ContainerInit, Reference: "setup:1", Digest: model.Digest(digest)},
+			{Name: "proxy", Kind: model.ContainerSidecar, Reference: "registry.example/proxy:1"},
+			{Name: "debug", Kind: model.ContainerEphemeral, Reference: "registry.example/debug:1"},
 		},
 	}, pod)
 
@@ -113,24 +113,24 @@ func TestARealClusterIsWrittenTo(t *testing.T) {
 		<-ctx.Done()
 	}}, c.Kubeconfig)
 	w := <-writers
-	write := func(containers ...image.ContainerVerdict) image.WriteResult {
+	write := func(containers ...model.ContainerVerdict) model.WriteResult {
 		t.Helper()
-		row := image.Join("c", image.Pod{UID: uid, Namespace: "shop", Name: "web"}, containers)
-		result, err := w.Write(t.Context(), []image.PodVerdict{row})
+		row := model.Join("c", model.Pod{UID: uid, Namespace: "shop", Name: "web"}, containers)
+		result, err := w.Write(t.Context(), []model.PodVerdict{row})
 		require.NoError(t, err)
 		return result
 	}
-	clean, bad := verdictOn("registry.example/web:1", image.NotInViolation, 0, 1), verdictOn("registry.example/b:1", image.InViolation, 2, 5)
-	require.Equal(t, image.WriteResult{Written: 1}, write(clean, clean))
+	clean, bad := verdictOn("registry.example/web:1", model.NotInViolation, 0, 1), verdictOn("registry.example/b:1", model.InViolation, 2, 5)
+	require.Equal(t, model.WriteResult{Written: 1}, write(clean, clean))
 	now := onPod(t, c, "shop", "web")
-	want := w.marker.of(image.Join("c", image.Pod{}, []image.ContainerVerdict{clean, clean}))
+	want := w.marker.of(model.Join("c", model.Pod{}, []model.ContainerVerdict{clean, clean}))
 	require.Equal(t, want, ownMarks(&now), "every key is ours, whoever had it before")
 	require.Equal(t, "web", now.Labels["app"])
 	require.Eventually(t, func() bool { w.lock.Lock(); defer w.lock.Unlock(); return len(w.sent) == 0 }, soon, 10*time.Millisecond)
-	require.Equal(t, image.WriteResult{Unchanged: 1}, write(clean, clean))
+	require.Equal(t, model.WriteResult{Unchanged: 1}, write(clean, clean))
 	require.Equal(t, now.ResourceVersion, onPod(t, c, "shop", "web").ResourceVersion)
 
-	require.Equal(t, image.WriteResult{Written: 1}, write(bad))
+	require.Equal(t, model.WriteResult{Written: 1}, write(bad))
 	now = onPod(t, c, "shop", "web")
 	require.NotContains(t, now.Labels, "image1")
 	require.NotContains(t, now.Annotations, "image1.quality.image.openshift.io")
@@ -150,7 +150,7 @@ func TestARealClusterIsWrittenTo(t *testing.T) {
 	require.NoError(t, c.DeletePod(t.Context(), "shop", "web"))
 	_, err = c.AddPod(t.Context(), kubetest.Pod{Namespace: "shop", Name: "web", Node: "arm", Containers: []kubetest.Container{{Name: "web", Image: "registry.example/web:2"}}})
 	require.NoError(t, err)
-	row := image.Join("c", image.Pod{UID: uid, Namespace: "shop", Name: "web"}, []image.ContainerVerdict{clean})
+	row := model.Join("c", model.Pod{UID: uid, Namespace: "shop", Name: "web"}, []model.ContainerVerdict{clean})
 	became, err := w.apply(t.Context(), row, w.marker.of(row))
 	require.NoError(t, err)
 	require.Equal(t, gone, became)

@@ -6,12 +6,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // convert is what a pod runs, without its platform. Containers that f ignores are left out.
-func convert(pod *corev1.Pod, f *Filter, pullSecrets bool) image.Pod {
-	converted := image.Pod{UID: string(pod.UID), Namespace: shared(pod.Namespace), Name: pod.Name}
+func convert(pod *corev1.Pod, f *Filter, pullSecrets bool) model.Pod {
+	converted := model.Pod{UID: string(pod.UID), Namespace: shared(pod.Namespace), Name: pod.Name}
 	if pullSecrets {
 		converted.Credential = shared(credentialName(pod))
 	}
@@ -24,7 +24,7 @@ func convert(pod *corev1.Pod, f *Filter, pullSecrets bool) image.Pod {
 }
 
 // containersOf has the main containers first, so that their numbers in labels do not depend on what stands beside them.
-func containersOf(pod *corev1.Pod) []image.Container {
+func containersOf(pod *corev1.Pod) []model.Container {
 	status := map[string]*corev1.ContainerStatus{}
 	for _, statuses := range [][]corev1.ContainerStatus{
 		pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses,
@@ -33,31 +33,31 @@ func containersOf(pod *corev1.Pod) []image.Container {
 			status[statuses[i].Name] = &statuses[i]
 		}
 	}
-	var containers []image.Container
-	add := func(name, reference string, kind image.ContainerKind) {
+	var containers []model.Container
+	add := func(name, reference string, kind model.ContainerKind) {
 		containers = append(containers, containerOf(name, reference, kind, status[name]))
 	}
 	for i := range pod.Spec.Containers {
-		add(pod.Spec.Containers[i].Name, pod.Spec.Containers[i].Image, image.ContainerMain)
+		add(pod.Spec.Containers[i].Name, pod.Spec.Containers[i].Image, model.ContainerMain)
 	}
 	for i := range pod.Spec.InitContainers {
 		c := &pod.Spec.InitContainers[i]
-		kind := image.ContainerInit
+		kind := model.ContainerInit
 		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			kind = image.ContainerSidecar
+			kind = model.ContainerSidecar
 		}
 		add(c.Name, c.Image, kind)
 	}
 	for i := range pod.Spec.EphemeralContainers {
-		add(pod.Spec.EphemeralContainers[i].Name, pod.Spec.EphemeralContainers[i].Image, image.ContainerEphemeral)
+		add(pod.Spec.EphemeralContainers[i].Name, pod.Spec.EphemeralContainers[i].Image, model.ContainerEphemeral)
 	}
 	return containers
 }
 
 // containerOf joins what the pod asks for and what the runtime reports.
-func containerOf(name, reference string, kind image.ContainerKind, status *corev1.ContainerStatus) image.Container {
+func containerOf(name, reference string, kind model.ContainerKind, status *corev1.ContainerStatus) model.Container {
 	reference = strings.ToValidUTF8(reference, "\uFFFD")
-	reported, digest := "", image.Digest("")
+	reported, digest := "", model.Digest("")
 	if status != nil {
 		reported, digest = parseImageID(status.ImageID)
 		// A pod may name an image of the node by its configuration; then the runtime knows a better name for it.
@@ -81,7 +81,7 @@ func containerOf(name, reference string, kind image.ContainerKind, status *corev
 	default:
 		reference = joinReference(repository, tag)
 	}
-	return image.Container{Name: shared(name), Kind: kind, Reference: shared(reference), Digest: image.Digest(shared(string(digest)))}
+	return model.Container{Name: shared(name), Kind: kind, Reference: shared(reference), Digest: model.Digest(shared(string(digest)))}
 }
 
 // shared makes equal strings one: a cluster has far fewer images, namespaces and names of containers than pods.
@@ -98,20 +98,20 @@ func begun(pod *corev1.Pod) bool {
 }
 
 // wantedPlatform is what a pod itself says of the platform it is made for: the best there is while its node is unknown.
-func wantedPlatform(pod *corev1.Pod) image.Platform {
-	platform := image.Platform{OS: pod.Spec.NodeSelector[corev1.LabelOSStable], Architecture: pod.Spec.NodeSelector[corev1.LabelArchStable]}
+func wantedPlatform(pod *corev1.Pod) model.Platform {
+	platform := model.Platform{OS: pod.Spec.NodeSelector[corev1.LabelOSStable], Architecture: pod.Spec.NodeSelector[corev1.LabelArchStable]}
 	if pod.Spec.OS != nil {
 		platform.OS = string(pod.Spec.OS.Name)
 	}
 	return sharedPlatform(platform)
 }
 
-func platformOf(node *corev1.Node) image.Platform {
-	return sharedPlatform(image.Platform{OS: node.Status.NodeInfo.OperatingSystem, Architecture: node.Status.NodeInfo.Architecture})
+func platformOf(node *corev1.Node) model.Platform {
+	return sharedPlatform(model.Platform{OS: node.Status.NodeInfo.OperatingSystem, Architecture: node.Status.NodeInfo.Architecture})
 }
 
-func sharedPlatform(p image.Platform) image.Platform {
-	return image.Platform{OS: shared(p.OS), Architecture: shared(p.Architecture), Variant: shared(p.Variant)}
+func sharedPlatform(p model.Platform) model.Platform {
+	return model.Platform{OS: shared(p.OS), Architecture: shared(p.Architecture), Variant: shared(p.Variant)}
 }
 
 // secretsPrefix marks a credential's name as the names of pull secrets in a cluster.

@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func everything(t *testing.T) *Filter {
@@ -33,12 +33,12 @@ func podOf(namespace, name string, images ...string) *corev1.Pod {
 }
 
 func TestWhatAContainerRuns(t *testing.T) {
-	a, b := image.Digest("sha256:"+sumA), image.Digest("sha256:"+sumB)
+	a, b := model.Digest("sha256:"+sumA), model.Digest("sha256:"+sumB)
 	for _, row := range []struct {
 		what, asked      string
 		statusImage, id  string
 		reference        string
-		digest           image.Digest
+		digest           model.Digest
 		withoutAnyStatus bool
 	}{
 		{what: "containerd", asked: "r.example/app:1", id: "r.example/app@" + string(a), reference: "r.example/app:1", digest: a},
@@ -66,7 +66,7 @@ func TestWhatAContainerRuns(t *testing.T) {
 				pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c0", Image: row.statusImage, ImageID: row.id}}
 			}
 			got := convert(pod, everything(t), false)
-			require.Equal(t, []image.Container{{Name: "c0", Kind: image.ContainerMain, Reference: row.reference, Digest: row.digest}}, got.Containers)
+			require.Equal(t, []model.Container{{Name: "c0", Kind: model.ContainerMain, Reference: row.reference, Digest: row.digest}}, got.Containers)
 		})
 	}
 }
@@ -84,12 +84,12 @@ func TestEveryKindOfContainer(t *testing.T) {
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c0", ImageID: id("main")}, {Name: "stray", ImageID: id("stray")}}
 	pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "setup", ImageID: id("setup")}}
 	pod.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{{Name: "debug", ImageID: id("debug")}}
-	digest := image.Digest("sha256:" + sumA)
-	require.Equal(t, image.Pod{UID: "uid-n-p", Namespace: "n", Name: "p", Containers: []image.Container{
-		{Name: "c0", Kind: image.ContainerMain, Reference: "registry.example/main:1", Digest: digest},
-		{Name: "setup", Kind: image.ContainerInit, Reference: "registry.example/setup:1", Digest: digest},
-		{Name: "proxy", Kind: image.ContainerSidecar, Reference: "registry.example/proxy:1"},
-		{Name: "debug", Kind: image.ContainerEphemeral, Reference: "registry.example/debug:1", Digest: digest},
+	digest := model.Digest("sha256:" + sumA)
+	require.Equal(t, model.Pod{UID: "uid-n-p", Namespace: "n", Name: "p", Containers: []model.Container{
+		{Name: "c0", Kind: model.ContainerMain, Reference: "registry.example/main:1", Digest: digest},
+		{Name: "setup", Kind: model.ContainerInit, Reference: "registry.example/setup:1", Digest: digest},
+		{Name: "proxy", Kind: model.ContainerSidecar, Reference: "registry.example/proxy:1"},
+		{Name: "debug", Kind: model.ContainerEphemeral, Reference: "registry.example/debug:1", Digest: digest},
 	}}, convert(pod, everything(t), false))
 }
 
@@ -105,7 +105,7 @@ func TestPodsWithTenThousandContainers(t *testing.T) {
 	}
 	got := convert(pod, everything(t), false)
 	require.Len(t, got.Containers, many)
-	require.Equal(t, image.Digest("sha256:"+sumA), got.Containers[many-1].Digest)
+	require.Equal(t, model.Digest("sha256:"+sumA), got.Containers[many-1].Digest)
 }
 
 func TestCredentialsAreNames(t *testing.T) {
@@ -118,9 +118,9 @@ func TestCredentialsAreNames(t *testing.T) {
 
 func TestPlatformAPodAsksFor(t *testing.T) {
 	pod := podOf("n", "p", "app")
-	require.Equal(t, image.Platform{}, wantedPlatform(pod))
+	require.Equal(t, model.Platform{}, wantedPlatform(pod))
 	pod.Spec.NodeSelector = map[string]string{corev1.LabelOSStable: "linux", corev1.LabelArchStable: "arm64"}
-	require.Equal(t, image.Platform{OS: "linux", Architecture: "arm64"}, wantedPlatform(pod))
+	require.Equal(t, model.Platform{OS: "linux", Architecture: "arm64"}, wantedPlatform(pod))
 	pod.Spec.OS = &corev1.PodOS{Name: corev1.Windows}
 	require.Equal(t, "windows/arm64", wantedPlatform(pod).String())
 }

@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // podEntry is what is kept of a pod: a hundredth of it, since there may be 100,000.
@@ -17,18 +17,18 @@ type podEntry struct {
 	node              string
 	// hidden is set for what is never reported: it has ended, has not begun, has opted out, or its namespace is left out.
 	hidden bool
-	pod    image.Pod
+	pod    model.Pod
 	// sum tells whether anything in pod differs from an earlier state.
 	sum uint64
 	// marks is the sum of the marks that stand on the pod now, and overall the status they say.
 	marks   uint64
-	overall image.OverallStatus
+	overall model.OverallStatus
 }
 
 // nodeEntry is what is kept of a node.
 type nodeEntry struct {
 	metav1.ObjectMeta
-	platform image.Platform
+	platform model.Platform
 }
 
 // namespaceEntry is what is kept of a namespace.
@@ -91,7 +91,7 @@ func kept[T any](object any) (any, error) {
 var seed = maphash.MakeSeed()
 
 // sumOf is equal for pods that are reported alike.
-func sumOf(p image.Pod) uint64 {
+func sumOf(p model.Pod) uint64 {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	add := func(parts ...string) {

@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const (
@@ -28,7 +28,7 @@ const (
 
 // announce writes an Event about a pod that turns out to be in violation. Its name holds what it is about, so that the
 // same is announced once, however often the write is repeated. A cluster that takes no Events is written to all the same.
-func (w *Writer) announce(ctx context.Context, row image.PodVerdict) error {
+func (w *Writer) announce(ctx context.Context, row model.PodVerdict) error {
 	err := w.client.CreateEvent(ctx, violation(row, time.Now()))
 	switch {
 	case err == nil, apierrors.IsAlreadyExists(err):
@@ -41,11 +41,11 @@ func (w *Writer) announce(ctx context.Context, row image.PodVerdict) error {
 	}
 }
 
-func violation(row image.PodVerdict, now time.Time) *corev1.Event {
+func violation(row model.PodVerdict, now time.Time) *corev1.Event {
 	var images []string
 	var at time.Time
 	for _, c := range row.Containers {
-		if c.Image.OverallStatus == image.InViolation {
+		if c.Image.OverallStatus == model.InViolation {
 			at = latest(at, c.Image.JudgedAt)
 			images = append(images, fmt.Sprintf("%s (%d violations, %d critical or high vulnerabilities)",
 				clip(c.Reference, eventMessage/2/imagesNamed), c.Image.PolicyViolations, serious(c.Image.Vulnerabilities)))

@@ -7,29 +7,29 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // reasonLength is how much of an API server's refusal is kept.
 const reasonLength = 300
 
-func failureOf(pod image.PodKey, err error) image.WriteFailure {
-	return image.WriteFailure{Pod: pod, Class: classOf(err), Reason: clip(err.Error(), reasonLength)}
+func failureOf(pod model.PodKey, err error) model.WriteFailure {
+	return model.WriteFailure{Pod: pod, Class: classOf(err), Reason: clip(err.Error(), reasonLength)}
 }
 
 // classOf says whether waiting can help. What the API server did not answer at all passes.
-func classOf(err error) image.FailureClass {
+func classOf(err error) model.FailureClass {
 	switch {
 	case errors.Is(err, errNoPod), apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
-		return image.Invalid
+		return model.Invalid
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-		return image.Unauthorized
+		return model.Unauthorized
 	case apierrors.IsTooManyRequests(err):
-		return image.Throttled
+		return model.Throttled
 	case apierrors.IsNotFound(err):
-		return image.NotFound
+		return model.NotFound
 	default:
-		return image.Transient
+		return model.Transient
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Form is a set of keys in which verdicts are written.
@@ -55,7 +55,7 @@ func newMarker(form Form, prefix string) (marker, error) {
 }
 
 // of are the marks of a row. A count stands only where everything counted has a verdict: what is not scanned is never 0.
-func (m marker) of(row image.PodVerdict) marks {
+func (m marker) of(row model.PodVerdict) marks {
 	all := marks{labels: map[string]string{}, annotations: map[string]string{}}
 	if m.form != FormOpsSight {
 		original{marks: all, prefix: m.prefix}.write(row)
@@ -67,10 +67,10 @@ func (m marker) of(row image.PodVerdict) marks {
 }
 
 // statusIn is the overall status that marks say of a pod, in one form or the other; empty where they say none.
-func (m marker) statusIn(on marks) image.OverallStatus {
+func (m marker) statusIn(on marks) model.OverallStatus {
 	for _, key := range []string{m.prefix + overallStatus, opsSightPrefix + overallStatus} {
 		if status := on.labels[key]; status != "" {
-			return image.OverallStatus(shared(status))
+			return model.OverallStatus(shared(status))
 		}
 	}
 	return ""
@@ -80,16 +80,16 @@ func (m marker) statusIn(on marks) image.OverallStatus {
 const overallStatus = "pod.overall-status"
 
 // known reports whether every container of a row has a verdict.
-func known(row image.PodVerdict) bool {
-	return len(row.Containers) > 0 && !slices.ContainsFunc(row.Containers, func(c image.ContainerVerdict) bool { return !judged(c.Image) })
+func known(row model.PodVerdict) bool {
+	return len(row.Containers) > 0 && !slices.ContainsFunc(row.Containers, func(c model.ContainerVerdict) bool { return !judged(c.Image) })
 }
 
-func judged(s image.Summary) bool {
-	return s.OverallStatus != "" && s.OverallStatus != image.OverallUnknown
+func judged(s model.Summary) bool {
+	return s.OverallStatus != "" && s.OverallStatus != model.OverallUnknown
 }
 
 // serious is what the original counts as vulnerabilities.
-func serious(c image.Counts) int { return c.Critical + c.High }
+func serious(c model.Counts) int { return c.Critical + c.High }
 
 func (m marks) empty() bool { return len(m.labels)+len(m.annotations) == 0 }
 

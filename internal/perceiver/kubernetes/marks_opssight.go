@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const opsSightPrefix = "com.blackducksoftware."
@@ -14,7 +14,7 @@ const opsSightPrefix = "com.blackducksoftware."
 // opsSight writes the keys of OpsSight, whose annotations are in OpenShift's form for the security of containers.
 type opsSight struct{ marks }
 
-func (o opsSight) write(row image.PodVerdict) {
+func (o opsSight) write(row model.PodVerdict) {
 	const pod = opsSightPrefix + "pod."
 	o.labels[opsSightPrefix+overallStatus] = statusOf(row.OverallStatus)
 	if known(row) {
@@ -26,7 +26,7 @@ func (o opsSight) write(row image.PodVerdict) {
 	}
 }
 
-func (o opsSight) container(number string, c image.ContainerVerdict) {
+func (o opsSight) container(number string, c model.ContainerVerdict) {
 	repository, label := repositoryOf(c.Reference), opsSightPrefix+number
 	name, url := dottedName(repository), link(c.Image.ComponentsURL)
 	o.labels[label], o.labels[label+".overall-status"] = shortName(repository), statusOf(c.Image.OverallStatus)
@@ -90,7 +90,7 @@ func (o opsSight) quality(prefix string, violations, vulnerabilities int, at tim
 }
 
 // newest is the time of the newest judgement in a row.
-func newest(row image.PodVerdict) time.Time {
+func newest(row model.PodVerdict) time.Time {
 	var at time.Time
 	for _, c := range row.Containers {
 		at = latest(at, c.Image.JudgedAt)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // original writes the keys of the original's last form. Its versions of scanner and server were empty in the end, and stay so.
@@ -13,7 +13,7 @@ type original struct {
 	prefix string
 }
 
-func (o original) write(row image.PodVerdict) {
+func (o original) write(row model.PodVerdict) {
 	pod := o.prefix + "pod."
 	o.both(o.prefix+overallStatus, statusOf(row.OverallStatus))
 	if known(row) {
@@ -29,7 +29,7 @@ func (o original) write(row image.PodVerdict) {
 	}
 }
 
-func (o original) container(key string, c image.ContainerVerdict) {
+func (o original) container(key string, c model.ContainerVerdict) {
 	repository := repositoryOf(c.Reference)
 	o.labels[key], o.annotations[key] = shortName(repository), dottedName(repository)
 	o.both(key+".overall-status", statusOf(c.Image.OverallStatus))
@@ -50,9 +50,9 @@ func (o original) both(key, value string) { o.labels[key], o.annotations[key] = 
 const failureLength = 512
 
 // statusOf is an overall status as a label shows it. A hub may use words that nobody has heard yet.
-func statusOf(s image.OverallStatus) string {
+func statusOf(s model.OverallStatus) string {
 	if value := labelValue(string(s)); value != "" {
 		return value
 	}
-	return string(image.OverallUnknown)
+	return string(model.OverallUnknown)
 }

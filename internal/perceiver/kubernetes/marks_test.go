@@ -11,25 +11,25 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 var judgedAt = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // verdictOn is a container's row with a verdict.
-func verdictOn(reference string, overall image.OverallStatus, violations, high int) image.ContainerVerdict {
-	return image.ContainerVerdict{Name: "c", Reference: reference, Image: image.Summary{
-		Status: image.StatusComplete, OverallStatus: overall, PolicyViolations: violations,
-		Vulnerabilities: image.Counts{Critical: 1, High: high - 1, Medium: 70, Low: 80, Unrated: 90}, ComponentsURL: "https://hub.example/components", JudgedAt: judgedAt,
+func verdictOn(reference string, overall model.OverallStatus, violations, high int) model.ContainerVerdict {
+	return model.ContainerVerdict{Name: "c", Reference: reference, Image: model.Summary{
+		Status: model.StatusComplete, OverallStatus: overall, PolicyViolations: violations,
+		Vulnerabilities: model.Counts{Critical: 1, High: high - 1, Medium: 70, Low: 80, Unrated: 90}, ComponentsURL: "https://hub.example/components", JudgedAt: judgedAt,
 	}}
 }
 
-func unscanned(reference string) image.ContainerVerdict {
-	return image.ContainerVerdict{Name: "c", Reference: reference, Image: image.Unscanned("")}
+func unscanned(reference string) model.ContainerVerdict {
+	return model.ContainerVerdict{Name: "c", Reference: reference, Image: model.Unscanned("")}
 }
 
-func rowOf(containers ...image.ContainerVerdict) image.PodVerdict {
-	return image.Join("c", image.Pod{UID: "uid-a-one", Namespace: "a", Name: "one"}, containers)
+func rowOf(containers ...model.ContainerVerdict) model.PodVerdict {
+	return model.Join("c", model.Pod{UID: "uid-a-one", Namespace: "a", Name: "one"}, containers)
 }
 
 func markerOf(t *testing.T, form Form, prefix string) marker {
@@ -40,7 +40,7 @@ func markerOf(t *testing.T, form Form, prefix string) marker {
 }
 
 func TestTheOriginalsKeys(t *testing.T) {
-	got := markerOf(t, FormOriginal, "").of(rowOf(verdictOn("r.example/team/web:1", image.InViolation, 3, 16), verdictOn("nginx", image.NotInViolation, 0, 1)))
+	got := markerOf(t, FormOriginal, "").of(rowOf(verdictOn("r.example/team/web:1", model.InViolation, 3, 16), verdictOn("nginx", model.NotInViolation, 0, 1)))
 	require.Equal(t, map[string]string{
 		"pod.overall-status": "IN_VIOLATION", "pod.policy-violations": "3", "pod.vulnerabilities": "17",
 		"image0": "team.web", "image0.overall-status": "IN_VIOLATION", "image0.policy-violations": "3", "image0.vulnerabilities": "16",
@@ -57,7 +57,7 @@ func TestTheOriginalsKeys(t *testing.T) {
 }
 
 func TestOpsSightsKeys(t *testing.T) {
-	got := markerOf(t, FormOpsSight, "").of(rowOf(verdictOn("r.example/team/web:1", image.InViolation, 0, 16)))
+	got := markerOf(t, FormOpsSight, "").of(rowOf(verdictOn("r.example/team/web:1", model.InViolation, 0, 16)))
 	const p = "com.blackducksoftware."
 	require.Equal(t, map[string]string{
 		p + "pod.overall-status": "IN_VIOLATION", p + "pod.policy-violations": "0", p + "pod.has-policy-violations": "false",
@@ -82,9 +82,9 @@ func TestOpsSightsKeys(t *testing.T) {
 
 func TestWhatIsNotScannedIsNeverWrittenAsClean(t *testing.T) {
 	failed := unscanned("r.example/failed:1")
-	failed.Image.Status, failed.Image.Failure = image.StatusFailed, &image.Failure{Class: image.NotFound, Reason: "no such image " + strings.Repeat("x", 1000)}
-	for _, row := range []image.PodVerdict{
-		rowOf(), rowOf(unscanned("r.example/a:1")), rowOf(verdictOn("r.example/a:1", image.NotInViolation, 0, 1), unscanned("r.example/b:1")), rowOf(failed), {},
+	failed.Image.Status, failed.Image.Failure = model.StatusFailed, &model.Failure{Class: model.NotFound, Reason: "no such image " + strings.Repeat("x", 1000)}
+	for _, row := range []model.PodVerdict{
+		rowOf(), rowOf(unscanned("r.example/a:1")), rowOf(verdictOn("r.example/a:1", model.NotInViolation, 0, 1), unscanned("r.example/b:1")), rowOf(failed), {},
 	} {
 		got := markerOf(t, FormBoth, "").of(row)
 		require.Equal(t, "UNKNOWN", got.labels["pod.overall-status"])
@@ -97,7 +97,7 @@ func TestWhatIsNotScannedIsNeverWrittenAsClean(t *testing.T) {
 			}
 		}
 	}
-	both := markerOf(t, FormOriginal, "").of(rowOf(unscanned("r.example/a:1"), verdictOn("r.example/b:1", image.InViolation, 2, 2), failed))
+	both := markerOf(t, FormOriginal, "").of(rowOf(unscanned("r.example/a:1"), verdictOn("r.example/b:1", model.InViolation, 2, 2), failed))
 	require.Equal(t, "IN_VIOLATION", both.labels["pod.overall-status"], "a violation is not hidden by what is not scanned")
 	require.NotContains(t, both.labels, "pod.vulnerabilities", "and nobody takes its count for the pod's")
 	require.Equal(t, "2", both.labels["image1.vulnerabilities"])
@@ -124,13 +124,13 @@ func requireValid(t require.TestingT, m marks) {
 
 func TestMarksAreValidWhateverThePodRuns(t *testing.T) {
 	long := strings.Repeat("very/", 500) + "long"
-	var many []image.ContainerVerdict
+	var many []model.ContainerVerdict
 	for i := range 10_000 {
-		many = append(many, verdictOn(fmt.Sprintf("r.example/%s-%d:1", long, i), image.NotInViolation, i, i+1))
+		many = append(many, verdictOn(fmt.Sprintf("r.example/%s-%d:1", long, i), model.NotInViolation, i, i+1))
 	}
-	for _, containers := range [][]image.ContainerVerdict{
+	for _, containers := range [][]model.ContainerVerdict{
 		many,
-		{verdictOn("", "SOME NEW/STATUS", 0, 1), verdictOn("///", "...", 1, 1), verdictOn("r.example/"+strings.Repeat("a", 62)+"./b", image.InViolation, 1, 1)},
+		{verdictOn("", "SOME NEW/STATUS", 0, 1), verdictOn("///", "...", 1, 1), verdictOn("r.example/"+strings.Repeat("a", 62)+"./b", model.InViolation, 1, 1)},
 		{verdictOn("\x00\xff é", "\x00", 1, 1), verdictOn(strings.Repeat("-", 100), "", 1, 1)},
 	} {
 		got := markerOf(t, FormBoth, "perceptor.example/").of(rowOf(containers...))
@@ -161,18 +161,18 @@ func FuzzMarks(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, reference, status, reason string) {
 		failed := unscanned(reference)
-		failed.Image.Failure = &image.Failure{Reason: reason}
-		row := rowOf(verdictOn(reference, image.OverallStatus(status), 1, 1), failed)
+		failed.Image.Failure = &model.Failure{Reason: reason}
+		row := rowOf(verdictOn(reference, model.OverallStatus(status), 1, 1), failed)
 		requireValid(t, m.of(row))
 		require.LessOrEqual(t, len(violation(row, judgedAt).Message), eventMessage)
 	})
 }
 
 func TestPrefixesAndForms(t *testing.T) {
-	got := markerOf(t, FormOriginal, "perceptor.example/").of(rowOf(verdictOn("nginx", image.NotInViolation, 0, 1)))
+	got := markerOf(t, FormOriginal, "perceptor.example/").of(rowOf(verdictOn("nginx", model.NotInViolation, 0, 1)))
 	require.Equal(t, "NOT_IN_VIOLATION", got.labels["perceptor.example/pod.overall-status"])
 	require.Equal(t, "nginx", got.labels["perceptor.example/image0"])
-	require.Equal(t, image.NotInViolation, markerOf(t, FormOriginal, "perceptor.example/").statusIn(got))
+	require.Equal(t, model.NotInViolation, markerOf(t, FormOriginal, "perceptor.example/").statusIn(got))
 	for _, wrong := range []string{"a/b/", "-", "no space/", strings.Repeat("x", 60), "UPPER.example/"} {
 		_, err := newMarker("", wrong)
 		require.ErrorContains(t, err, "does not begin a valid label", wrong)
@@ -203,7 +203,7 @@ func TestOwnMarks(t *testing.T) {
 }
 
 func TestEventsAboutViolations(t *testing.T) {
-	row := rowOf(verdictOn("r.example/a:1", image.InViolation, 3, 2), verdictOn("r.example/b:1", image.NotInViolation, 0, 1))
+	row := rowOf(verdictOn("r.example/a:1", model.InViolation, 3, 2), verdictOn("r.example/b:1", model.NotInViolation, 0, 1))
 	event := violation(row, judgedAt)
 	require.Equal(t, "In violation of policy: r.example/a:1 (3 violations, 2 critical or high vulnerabilities)", event.Message)
 	require.Equal(t, event.Name, violation(row, time.Now()).Name, "the same is announced once")
@@ -214,9 +214,9 @@ func TestEventsAboutViolations(t *testing.T) {
 	text, err := json.Marshal(event)
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"reason":"PolicyViolation"`)
-	var many []image.ContainerVerdict
+	var many []model.ContainerVerdict
 	for range 10_000 {
-		many = append(many, verdictOn("r.example/"+strings.Repeat("a", 2000), image.InViolation, 1, 1))
+		many = append(many, verdictOn("r.example/"+strings.Repeat("a", 2000), model.InViolation, 1, 1))
 	}
 	event = violation(rowOf(many...), judgedAt)
 	require.True(t, strings.HasSuffix(event.Message, " and 9997 more"), event.Message)

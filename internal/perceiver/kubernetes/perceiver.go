@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // DefaultSnapshotInterval is how often everything is reported again.
@@ -51,7 +51,7 @@ type Perceiver struct {
 // New refuses options that cannot work, all mistakes at once.
 func New(o Options) (*Perceiver, error) {
 	var wrong []error
-	if err := image.CheckCluster(o.Cluster); err != nil {
+	if err := model.CheckCluster(o.Cluster); err != nil {
 		wrong = append(wrong, err)
 	}
 	if o.SnapshotInterval < 0 {
@@ -112,8 +112,8 @@ func (p *Perceiver) work(ctx context.Context) error {
 		}
 	}()
 	defer func() { <-serving }()
-	head := image.PodReport{
-		Cluster: o.Cluster, Domain: o.Domain, WriteBack: !o.ObserveOnly && o.Serve != nil, Version: image.Version{Epoch: time.Now().UnixNano()},
+	head := model.PodReport{
+		Cluster: o.Cluster, Domain: o.Domain, WriteBack: !o.ObserveOnly && o.Serve != nil, Version: model.Version{Epoch: time.Now().UnixNano()},
 	}
 	newReports(o.Reporter, w, w.dirty, head, o.SnapshotInterval, o.Logger).run(ctx)
 	return nil

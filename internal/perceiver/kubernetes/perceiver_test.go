@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const soon = 30 * time.Second
@@ -70,7 +70,7 @@ func (w *watched) eventually(want ...string) {
 	}, soon, 10*time.Millisecond)
 }
 
-func (w *watched) get(uid string) image.Pod {
+func (w *watched) get(uid string) model.Pod {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	return w.known[uid]
@@ -123,7 +123,7 @@ func TestWhatRunsIsReported(t *testing.T) {
 		podOf("a", "one", "registry.example/app:1"), podOf("b", "two", "registry.example/app:2"), waiting, done,
 		podOf("b", "nothing", "registry.example/pause:3")), Selection{IgnoredImages: DefaultIgnored})
 	w.eventually("a/one", "b/two")
-	require.Equal(t, image.Platform{OS: "linux", Architecture: "arm64"}, w.get("uid-a-one").Platform)
+	require.Equal(t, model.Platform{OS: "linux", Architecture: "arm64"}, w.get("uid-a-one").Platform)
 	require.Equal(t, "c", w.told()[0].Cluster)
 	require.False(t, w.told()[0].WriteBack, "nobody writes here")
 	require.InDelta(t, time.Now().UnixNano(), w.told()[0].Version.Epoch, float64(time.Hour))
@@ -136,7 +136,7 @@ func TestWhatRunsIsReported(t *testing.T) {
 	one := podOf("a", "one", "registry.example/app:1")
 	one.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c0", ImageID: "registry.example/app@sha256:" + sumA}}
 	w.updatePod(one)
-	require.Eventually(t, func() bool { return w.get("uid-a-one").Containers[0].Digest == image.Digest("sha256:"+sumA) }, soon, time.Millisecond)
+	require.Eventually(t, func() bool { return w.get("uid-a-one").Containers[0].Digest == model.Digest("sha256:"+sumA) }, soon, time.Millisecond)
 
 	one = one.DeepCopy()
 	one.Status.Phase = corev1.PodFailed

@@ -3,7 +3,7 @@ package kubernetes
 import (
 	"strings"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 //	repo@sha256:...                     containerd and CRI-O
 //	sha256:... or 64 digits             containerd and CRI-O, never pulled under a name: a configuration
 //	(empty)                             not started yet
-func parseImageID(id string) (repository string, digest image.Digest) {
+func parseImageID(id string) (repository string, digest model.Digest) {
 	if len(id) > longestReference {
 		return "", ""
 	}
@@ -37,10 +37,10 @@ func parseImageID(id string) (repository string, digest image.Digest) {
 
 // splitReference takes a reference apart: "host:5000/team/app:1@sha256:..." has all three. A digest that is none leaves
 // everything empty, and so does one without a repository.
-func splitReference(reference string) (repository, tag string, digest image.Digest) {
+func splitReference(reference string) (repository, tag string, digest model.Digest) {
 	repository, sum, pinned := strings.Cut(reference, "@")
 	if pinned {
-		parsed, err := image.ParseDigest(sum)
+		parsed, err := model.ParseDigest(sum)
 		if err != nil || !strings.HasPrefix(sum, sha256Prefix) {
 			return "", "", ""
 		}
@@ -67,7 +67,7 @@ func plain(part string) bool {
 
 // isConfiguration reports whether a reference is only the digest of an image's configuration, which no registry serves.
 func isConfiguration(reference string) bool {
-	_, err := image.ParseDigest(reference)
+	_, err := model.ParseDigest(reference)
 	return err == nil
 }
 
@@ -79,5 +79,5 @@ func hasHost(repository string) bool {
 
 // joinReference is repository with tag, where there is one.
 func joinReference(repository, tag string) string {
-	return image.Name{Repository: repository, Tag: tag}.Reference()
+	return model.Name{Repository: repository, Tag: tag}.Reference()
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 var (
@@ -15,10 +15,10 @@ var (
 )
 
 func TestImageIDs(t *testing.T) {
-	digest := image.Digest("sha256:" + sumA)
+	digest := model.Digest("sha256:" + sumA)
 	for _, row := range []struct {
 		what, id, repository string
-		digest               image.Digest
+		digest               model.Digest
 	}{
 		{"Docker, pulled", "docker-pullable://registry.example/team/app@sha256:" + sumA, "registry.example/team/app", digest},
 		{"Docker, pulled from its hub", "docker-pullable://nginx@sha256:" + sumA, "nginx", digest},
@@ -63,7 +63,7 @@ func FuzzImageID(f *testing.F) {
 		if digest == "" {
 			return
 		}
-		parsed, err := image.ParseDigest(string(digest))
+		parsed, err := model.ParseDigest(string(digest))
 		require.NoError(t, err)
 		require.Equal(t, parsed, digest)
 		require.NotContains(t, repository, "@")
@@ -78,13 +78,13 @@ func FuzzImageID(f *testing.F) {
 func TestReferences(t *testing.T) {
 	for _, row := range []struct {
 		reference, repository, tag string
-		digest                     image.Digest
+		digest                     model.Digest
 	}{
 		{"nginx", "nginx", "", ""},
 		{"nginx:1", "nginx", "1", ""},
 		{"host:5000/nginx", "host:5000/nginx", "", ""},
 		{"host:5000/nginx:1", "host:5000/nginx", "1", ""},
-		{"host:5000/nginx:1@sha256:" + sumA, "host:5000/nginx", "1", image.Digest("sha256:" + sumA)},
+		{"host:5000/nginx:1@sha256:" + sumA, "host:5000/nginx", "1", model.Digest("sha256:" + sumA)},
 		{"nginx@sha256:short", "", "", ""},
 		{":1", "", "", ""},
 	} {

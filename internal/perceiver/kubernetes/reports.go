@@ -6,13 +6,13 @@ import (
 	"time"
 	"unique"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Reporter takes what the cluster runs. Reports have ever newer versions; after an error the same is said again, in a
 // report with a newer version.
 type Reporter interface {
-	Report(ctx context.Context, r image.PodReport) error
+	Report(ctx context.Context, r model.PodReport) error
 }
 
 // How changes are gathered. The first one after a quiet time waits only for those that come with it, so that a single pod
@@ -31,14 +31,14 @@ const dirtyAtMost = 20_000
 
 // view is what holds in the cluster now.
 type view interface {
-	pod(uid string) (image.Pod, bool)
+	pod(uid string) (model.Pod, bool)
 	uids() []string
 }
 
 // told is what was last said of a pod, whether or not it has arrived.
 type told struct {
 	namespace, name string
-	platform        unique.Handle[image.Platform]
+	platform        unique.Handle[model.Platform]
 	// sum is that of the pod as it was said; 0 where it has to be said again.
 	sum uint64
 }
@@ -49,7 +49,7 @@ type reports struct {
 	to       Reporter
 	from     view
 	dirty    *dirty
-	head     image.PodReport // cluster, domain, write-back and the version
+	head     model.PodReport // cluster, domain, write-back and the version
 	interval time.Duration
 	logger   *slog.Logger
 
@@ -61,7 +61,7 @@ type reports struct {
 	snapshot snapshot
 }
 
-func newReports(to Reporter, from view, d *dirty, head image.PodReport, interval time.Duration, logger *slog.Logger) *reports {
+func newReports(to Reporter, from view, d *dirty, head model.PodReport, interval time.Duration, logger *slog.Logger) *reports {
 	return &reports{to: to, from: from, dirty: d, head: head, interval: interval, logger: logger, told: map[string]told{}, chunk: gatherCount}
 }
 
@@ -161,7 +161,7 @@ func (r *reports) report(ctx context.Context, uids []string) error {
 		case is && (!was || before.sum != sumOf(pod)):
 			report.Pods = append(report.Pods, pod)
 		case !is && was:
-			report.Gone = append(report.Gone, image.PodKey{UID: uid, Namespace: before.namespace, Name: before.name})
+			report.Gone = append(report.Gone, model.PodKey{UID: uid, Namespace: before.namespace, Name: before.name})
 		}
 	}
 	if len(report.Pods)+len(report.Gone) == 0 {
@@ -186,7 +186,7 @@ func (r *reports) report(ctx context.Context, uids []string) error {
 }
 
 // current is the pod as it is to be reported. A platform once known stays, also when the node has gone before its pods.
-func (r *reports) current(uid string, told map[string]told) (image.Pod, bool) {
+func (r *reports) current(uid string, told map[string]told) (model.Pod, bool) {
 	pod, is := r.from.pod(uid)
 	if before, was := told[uid]; is && was && pod.Platform.Architecture == "" {
 		pod.Platform = before.platform.Value()
@@ -195,7 +195,7 @@ func (r *reports) current(uid string, told map[string]told) (image.Pod, bool) {
 }
 
 // said notes that a report held a pod. Where the report failed it may have arrived all the same, in part.
-func (r *reports) said(pod image.Pod, err error) {
+func (r *reports) said(pod model.Pod, err error) {
 	said := told{namespace: pod.Namespace, name: pod.Name, platform: unique.Make(pod.Platform)}
 	if err == nil {
 		said.sum = sumOf(pod)

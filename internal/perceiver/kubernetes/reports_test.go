@@ -13,23 +13,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // board is a view of pods that a test sets, and a Reporter that keeps what holds on the other side.
 type board struct {
 	lock    sync.Mutex
-	pods    map[string]image.Pod
-	refuse  func(image.PodReport) error
+	pods    map[string]model.Pod
+	refuse  func(model.PodReport) error
 	delay   time.Duration // of snapshots
-	reports []image.PodReport
+	reports []model.PodReport
 	at      []time.Time
-	known   map[string]image.Pod
+	known   map[string]model.Pod
 }
 
-func newBoard() *board { return &board{pods: map[string]image.Pod{}, known: map[string]image.Pod{}} }
+func newBoard() *board { return &board{pods: map[string]model.Pod{}, known: map[string]model.Pod{}} }
 
-func (b *board) pod(uid string) (image.Pod, bool) {
+func (b *board) pod(uid string) (model.Pod, bool) {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	pod, is := b.pods[uid]
@@ -46,7 +46,7 @@ func (b *board) uids() []string {
 	return uids
 }
 
-func (b *board) Report(ctx context.Context, r image.PodReport) error {
+func (b *board) Report(ctx context.Context, r model.PodReport) error {
 	if r.Snapshot && b.delay > 0 {
 		select {
 		case <-time.After(b.delay):
@@ -63,7 +63,7 @@ func (b *board) Report(ctx context.Context, r image.PodReport) error {
 		}
 	}
 	if r.Snapshot {
-		b.known = map[string]image.Pod{}
+		b.known = map[string]model.Pod{}
 	}
 	for _, pod := range r.Pods {
 		b.known[pod.UID] = pod
@@ -80,26 +80,26 @@ func (b *board) set(d *dirty, name, reference string) {
 	if reference == "" {
 		delete(b.pods, name)
 	} else {
-		b.pods[name] = image.Pod{UID: name, Namespace: "n", Name: name, Containers: []image.Container{{Name: "c", Reference: reference}}}
+		b.pods[name] = model.Pod{UID: name, Namespace: "n", Name: name, Containers: []model.Container{{Name: "c", Reference: reference}}}
 	}
 	b.lock.Unlock()
 	d.mark(name)
 }
 
-func (b *board) refuseWith(refuse func(image.PodReport) error) {
+func (b *board) refuseWith(refuse func(model.PodReport) error) {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	b.refuse = refuse
 }
 
-func (b *board) told() []image.PodReport {
+func (b *board) told() []model.PodReport {
 	b.lock.Lock()
 	defer b.lock.Unlock()
-	return append([]image.PodReport(nil), b.reports...)
+	return append([]model.PodReport(nil), b.reports...)
 }
 
 // knows is what whoever hears the reports knows of the pods.
-func (b *board) knows() map[string]image.Pod {
+func (b *board) knows() map[string]model.Pod {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	return maps.Clone(b.known)
@@ -110,7 +110,7 @@ func inBubble(t *testing.T, b *board, test func(d *dirty)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		d := newDirty()
-		head := image.PodReport{Cluster: "c", Domain: "eu", WriteBack: true, Version: image.Version{Epoch: 7}}
+		head := model.PodReport{Cluster: "c", Domain: "eu", WriteBack: true, Version: model.Version{Epoch: 7}}
 		r := newReports(b, b, d, head, time.Hour, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -131,11 +131,11 @@ func inBubble(t *testing.T, b *board, test func(d *dirty)) {
 
 func TestASnapshotAtTheStartAndByInterval(t *testing.T) {
 	b := newBoard()
-	b.pods["a"] = image.Pod{UID: "a", Namespace: "n", Name: "a"}
+	b.pods["a"] = model.Pod{UID: "a", Namespace: "n", Name: "a"}
 	inBubble(t, b, func(*dirty) {
 		require.Len(t, b.told(), 1)
 		require.True(t, b.told()[0].Snapshot)
-		require.Equal(t, image.Version{Epoch: 7, Counter: 1}, b.told()[0].Version)
+		require.Equal(t, model.Version{Epoch: 7, Counter: 1}, b.told()[0].Version)
 		require.Len(t, b.told()[0].Pods, 1)
 		time.Sleep(59 * time.Minute)
 		require.Len(t, b.told(), 1)
@@ -224,7 +224,7 @@ func TestPodsThatAreGone(t *testing.T) {
 		b.set(d, "short", "")
 		time.Sleep(time.Second)
 		last := b.told()[len(b.told())-1]
-		require.Equal(t, []image.PodKey{{UID: "a", Namespace: "n", Name: "a"}}, last.Gone, "one that nobody heard of is not gone")
+		require.Equal(t, []model.PodKey{{UID: "a", Namespace: "n", Name: "a"}}, last.Gone, "one that nobody heard of is not gone")
 		require.Empty(t, last.Pods)
 		require.Empty(t, b.knows())
 	})
@@ -235,7 +235,7 @@ func TestAPlatformOnceKnownStays(t *testing.T) {
 	on := func(architecture string) {
 		b.lock.Lock()
 		defer b.lock.Unlock()
-		b.pods["a"] = image.Pod{UID: "a", Platform: image.Platform{Architecture: architecture}}
+		b.pods["a"] = model.Pod{UID: "a", Platform: model.Platform{Architecture: architecture}}
 	}
 	inBubble(t, b, func(d *dirty) {
 		on("arm64")
@@ -255,7 +255,7 @@ func TestFailedReportsAreMadeAgainAndMerged(t *testing.T) {
 		b.set(d, "kept", "app:1")
 		b.set(d, "ends", "app:1")
 		time.Sleep(time.Second)
-		b.refuseWith(func(image.PodReport) error { return errors.New("nobody answers") })
+		b.refuseWith(func(model.PodReport) error { return errors.New("nobody answers") })
 		b.set(d, "kept", "app:2")
 		time.Sleep(5 * time.Second)
 		b.set(d, "kept", "app:3")
@@ -277,7 +277,7 @@ func TestFailedReportsAreMadeAgainAndMerged(t *testing.T) {
 func TestOnePodThatCannotBeReportedHoldsUpNoOther(t *testing.T) {
 	b := newBoard()
 	inBubble(t, b, func(d *dirty) {
-		b.refuseWith(func(r image.PodReport) error {
+		b.refuseWith(func(r model.PodReport) error {
 			for _, pod := range r.Pods {
 				if pod.Name == "bad" {
 					return errors.New("bad")
@@ -298,13 +298,13 @@ func TestAFailedFirstSnapshotIsMadeAgain(t *testing.T) {
 	b := newBoard()
 	for i := range 500 {
 		name := fmt.Sprintf("p%d", i)
-		b.pods[name] = image.Pod{UID: name, Name: name}
+		b.pods[name] = model.Pod{UID: name, Name: name}
 	}
-	b.refuse = func(image.PodReport) error { return errors.New("nobody answers") }
+	b.refuse = func(model.PodReport) error { return errors.New("nobody answers") }
 	inBubble(t, b, func(d *dirty) {
 		d.mark(b.uids()...)
 		time.Sleep(5 * time.Minute)
-		b.refuseWith(func(r image.PodReport) error {
+		b.refuseWith(func(r model.PodReport) error {
 			if r.Snapshot {
 				return errors.New("too much at once")
 			}
@@ -322,7 +322,7 @@ func TestAFailedFirstSnapshotIsMadeAgain(t *testing.T) {
 
 func TestChangesOvertakeASlowSnapshot(t *testing.T) {
 	b := newBoard()
-	b.pods["old"] = image.Pod{UID: "old", Name: "old"}
+	b.pods["old"] = model.Pod{UID: "old", Name: "old"}
 	b.delay = time.Minute
 	inBubble(t, b, func(d *dirty) {
 		b.set(d, "new", "app:1")
@@ -341,7 +341,7 @@ func TestAStormBecomesASnapshot(t *testing.T) {
 		b.lock.Lock()
 		for i := range dirtyAtMost + 1 {
 			name := fmt.Sprintf("p%d", i)
-			b.pods[name] = image.Pod{UID: name, Name: name}
+			b.pods[name] = model.Pod{UID: name, Name: name}
 		}
 		b.lock.Unlock()
 		d.mark(b.uids()...)

@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Secrets reads the pull secrets that pods were reported with, for scanners that may read them. They are read at each pull,
@@ -29,7 +29,7 @@ func (s *Secrets) Keychain(ctx context.Context, credential string) (authn.Keycha
 	path, ours := strings.CutPrefix(credential, secretsPrefix)
 	namespace, names, whole := strings.Cut(path, "/")
 	if !ours || !whole {
-		return nil, &SecretError{class: image.Unauthorized, reason: fmt.Sprintf("there is no credential %q on this host", credential)}
+		return nil, &SecretError{class: model.Unauthorized, reason: fmt.Sprintf("there is no credential %q on this host", credential)}
 	}
 	var found []corev1.Secret
 	for name := range strings.SplitSeq(names, ",") {
@@ -45,18 +45,18 @@ func (s *Secrets) Keychain(ctx context.Context, credential string) (authn.Keycha
 	keychain, err := authnkubernetes.NewFromPullSecrets(ctx, found)
 	if err != nil {
 		// The parser's words may quote what it could not read.
-		return nil, &SecretError{class: image.Unauthorized, reason: fmt.Sprintf("the pull secrets %s/%s are no valid docker configuration", namespace, names)}
+		return nil, &SecretError{class: model.Unauthorized, reason: fmt.Sprintf("the pull secrets %s/%s are no valid docker configuration", namespace, names)}
 	}
 	return keychain, nil
 }
 
 // SecretError is why pull secrets could not be read; nothing of their content is in it.
 type SecretError struct {
-	class  image.FailureClass
+	class  model.FailureClass
 	reason string
 }
 
 func (e *SecretError) Error() string { return e.reason }
 
 // FailureClass says whether asking again can help.
-func (e *SecretError) FailureClass() image.FailureClass { return e.class }
+func (e *SecretError) FailureClass() model.FailureClass { return e.class }

@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func pullSecret(namespace, name, text string) *corev1.Secret {
@@ -61,14 +61,14 @@ func TestPullSecretsThatCannotBeRead(t *testing.T) {
 	for i, each := range []struct {
 		credential string
 		answer     error
-		class      image.FailureClass
+		class      model.FailureClass
 		says       string
 	}{
-		{"kubernetes:shop/mine", forbidden, image.Unauthorized, "pull secret shop/mine cannot be read"},
-		{"kubernetes:shop/mine", errors.New("connection refused"), image.Transient, "connection refused"},
-		{"kubernetes:shop/broken", nil, image.Unauthorized, "no valid docker configuration"},
-		{"kubernetes:shop", nil, image.Unauthorized, "there is no credential"},
-		{"robot", nil, image.Unauthorized, "there is no credential \"robot\" on this host"},
+		{"kubernetes:shop/mine", forbidden, model.Unauthorized, "pull secret shop/mine cannot be read"},
+		{"kubernetes:shop/mine", errors.New("connection refused"), model.Transient, "connection refused"},
+		{"kubernetes:shop/broken", nil, model.Unauthorized, "no valid docker configuration"},
+		{"kubernetes:shop", nil, model.Unauthorized, "there is no credential"},
+		{"robot", nil, model.Unauthorized, "there is no credential \"robot\" on this host"},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			answer = each.answer

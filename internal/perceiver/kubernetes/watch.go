@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // byNode and byUID are the indexes of pods besides that of their namespaces.
@@ -220,10 +220,10 @@ func (w *watch) entry(uid string) (*podEntry, bool) {
 }
 
 // pod is what is to be reported of the pod with this UID now; false where there is none, or none of interest.
-func (w *watch) pod(uid string) (image.Pod, bool) {
+func (w *watch) pod(uid string) (model.Pod, bool) {
 	entry, ok := w.entry(uid)
 	if !ok || !w.wants(entry) {
-		return image.Pod{}, false
+		return model.Pod{}, false
 	}
 	pod := entry.pod
 	if node, exists, err := w.nodes.informer.GetStore().GetByKey(entry.node); err == nil && exists {

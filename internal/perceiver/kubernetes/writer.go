@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // writesAtOnce is how many pods of one call are written to at a time; the client's rate is the bound over all of them.
@@ -52,9 +52,9 @@ const (
 
 // Write brings rows onto their pods. A pod whose marks say the same already is left alone, and so is what is not of
 // interest any more, which counts as gone. The error is for a call in which no pod could be written to at all.
-func (w *Writer) Write(ctx context.Context, rows []image.PodVerdict) (image.WriteResult, error) {
+func (w *Writer) Write(ctx context.Context, rows []model.PodVerdict) (model.WriteResult, error) {
 	var (
-		result image.WriteResult
+		result model.WriteResult
 		last   error
 		lock   sync.Mutex
 		wait   sync.WaitGroup
@@ -67,7 +67,7 @@ func (w *Writer) Write(ctx context.Context, rows []image.PodVerdict) (image.Writ
 			became, err := w.writeRow(ctx, row)
 			lock.Lock()
 			defer lock.Unlock()
-			key := image.PodKey{UID: row.UID, Namespace: row.Namespace, Name: row.Name}
+			key := model.PodKey{UID: row.UID, Namespace: row.Namespace, Name: row.Name}
 			switch {
 			case err != nil:
 				last = err
@@ -91,7 +91,7 @@ func (w *Writer) Write(ctx context.Context, rows []image.PodVerdict) (image.Writ
 	return result, nil
 }
 
-func (w *Writer) writeRow(ctx context.Context, row image.PodVerdict) (outcome, error) {
+func (w *Writer) writeRow(ctx context.Context, row model.PodVerdict) (outcome, error) {
 	if row.Bare {
 		return unchanged, nil
 	}
@@ -112,7 +112,7 @@ func (w *Writer) writeRow(ctx context.Context, row image.PodVerdict) (outcome, e
 	if w.stands(row.UID, entry.marks, marks.sum()) {
 		return unchanged, nil
 	}
-	if row.OverallStatus == image.InViolation && entry.overall != image.InViolation {
+	if row.OverallStatus == model.InViolation && entry.overall != model.InViolation {
 		if err := w.announce(ctx, row); err != nil {
 			return unchanged, err
 		}
@@ -123,7 +123,7 @@ func (w *Writer) writeRow(ctx context.Context, row image.PodVerdict) (outcome, e
 var errNoPod = errors.New("the row names no pod: namespace, name and UID are needed")
 
 // confirmGone asks the API server for a pod that the cache does not have.
-func (w *Writer) confirmGone(ctx context.Context, row image.PodVerdict) (outcome, error) {
+func (w *Writer) confirmGone(ctx context.Context, row model.PodVerdict) (outcome, error) {
 	pod, err := w.client.Pod(ctx, row.Namespace, row.Name)
 	if isGone(err) || err == nil && string(pod.UID) != row.UID {
 		return gone, nil
@@ -177,7 +177,7 @@ type metadata struct {
 
 // apply writes marks onto a pod and takes away those that were written before and are not among them. A key that
 // somebody else has written is taken over: nobody else should say what a hub says.
-func (w *Writer) apply(ctx context.Context, row image.PodVerdict, m marks) (outcome, error) {
+func (w *Writer) apply(ctx context.Context, row model.PodVerdict, m marks) (outcome, error) {
 	body, err := json.Marshal(configuration{APIVersion: "v1", Kind: "Pod", Metadata: metadata{
 		Namespace: row.Namespace, Name: row.Name, UID: row.UID, Labels: m.labels, Annotations: m.annotations,
 	}})

@@ -20,7 +20,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // written is a perceiver of a fake cluster that writes, and the patches it sent.
@@ -62,7 +62,7 @@ func writeTo(t *testing.T, client *fake.Clientset, s Selection) *writing {
 	return w
 }
 
-func (w *writing) write(rows ...image.PodVerdict) image.WriteResult {
+func (w *writing) write(rows ...model.PodVerdict) model.WriteResult {
 	w.test.Helper()
 	result, err := w.Write(w.test.Context(), rows)
 	require.NoError(w.test, err)
@@ -84,24 +84,24 @@ func (w *writing) events(namespace string) []corev1.Event {
 }
 
 var (
-	clean = verdictOn("r.example/a:1", image.NotInViolation, 0, 1)
-	bad   = verdictOn("r.example/b:1", image.InViolation, 2, 5)
+	clean = verdictOn("r.example/a:1", model.NotInViolation, 0, 1)
+	bad   = verdictOn("r.example/b:1", model.InViolation, 2, 5)
 )
 
 func TestVerdictsAreWrittenOnceAndFollowChanges(t *testing.T) {
 	pod := podOf("a", "one", "r.example/a:1")
 	pod.Labels = map[string]string{"app": "web"}
 	w := writeTo(t, fake.NewClientset(pod), Selection{})
-	require.Equal(t, image.WriteResult{Written: 1}, w.write(rowOf(clean, clean)))
+	require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(clean, clean)))
 	require.Equal(t, "NOT_IN_VIOLATION", w.pod("a", "one").Labels["pod.overall-status"])
 	require.Equal(t, "web", w.pod("a", "one").Labels["app"])
-	require.Equal(t, image.WriteResult{Unchanged: 1}, w.write(rowOf(clean, clean)), "also before the cache shows it")
+	require.Equal(t, model.WriteResult{Unchanged: 1}, w.write(rowOf(clean, clean)), "also before the cache shows it")
 	require.Eventually(t, func() bool { return len(w.sentNow()) == 0 }, soon, time.Millisecond, "the cache shows what was written")
-	require.Equal(t, image.WriteResult{Unchanged: 1}, w.write(rowOf(clean, clean)))
+	require.Equal(t, model.WriteResult{Unchanged: 1}, w.write(rowOf(clean, clean)))
 	require.EqualValues(t, 1, w.patches.Load())
 	require.Empty(t, w.events("a"))
 
-	require.Equal(t, image.WriteResult{Written: 1}, w.write(rowOf(bad)))
+	require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(bad)))
 	now := w.pod("a", "one")
 	require.Equal(t, "IN_VIOLATION", now.Labels["pod.overall-status"])
 	require.NotContains(t, now.Labels, "image1", "keys of a container that is no more are taken away")
@@ -109,7 +109,7 @@ func TestVerdictsAreWrittenOnceAndFollowChanges(t *testing.T) {
 	require.Equal(t, "web", now.Labels["app"])
 	require.Len(t, w.events("a"), 1)
 	require.Eventually(t, func() bool { return len(w.sentNow()) == 0 }, soon, time.Millisecond)
-	require.Equal(t, image.WriteResult{Written: 1}, w.write(rowOf(bad, unscanned("r.example/c:1"))))
+	require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(bad, unscanned("r.example/c:1"))))
 	require.Len(t, w.events("a"), 1, "it was in violation before")
 
 	require.Eventually(t, func() bool { return len(w.sentNow()) == 0 }, soon, time.Millisecond)
@@ -118,7 +118,7 @@ func TestVerdictsAreWrittenOnceAndFollowChanges(t *testing.T) {
 	_, err := w.client.CoreV1().Pods("a").Update(t.Context(), changed, metav1.UpdateOptions{FieldManager: "somebody"})
 	require.NoError(t, err)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		_, err := w.Write(t.Context(), []image.PodVerdict{rowOf(bad, unscanned("r.example/c:1"))})
+		_, err := w.Write(t.Context(), []model.PodVerdict{rowOf(bad, unscanned("r.example/c:1"))})
 		require.NoError(c, err)
 		require.Equal(c, "IN_VIOLATION", w.pod("a", "one").Labels["pod.overall-status"], "what somebody else wrote is taken over")
 	}, soon, 10*time.Millisecond)
@@ -134,7 +134,7 @@ func TestPodsThatAreNotThere(t *testing.T) {
 	quiet := podOf("a", "quiet", "app")
 	quiet.Annotations = map[string]string{OptOut: "true"}
 	w := writeTo(t, fake.NewClientset(podOf("a", "one", "app"), quiet, podOf("out", "two", "app")), Selection{ExcludedNamespaces: []string{"out"}})
-	at := func(namespace, name, uid string) image.PodVerdict {
+	at := func(namespace, name, uid string) model.PodVerdict {
 		row := rowOf(clean)
 		row.Namespace, row.Name, row.UID = namespace, name, uid
 		return row
@@ -144,10 +144,10 @@ func TestPodsThatAreNotThere(t *testing.T) {
 	require.Zero(t, w.patches.Load())
 	bare := rowOf(clean)
 	bare.Bare, bare.UID = true, "x"
-	require.Equal(t, image.WriteResult{Unchanged: 1}, w.write(bare))
+	require.Equal(t, model.WriteResult{Unchanged: 1}, w.write(bare))
 	result = w.write(at("a", "one", ""), at("a", "one", "uid-a-one"))
 	require.Equal(t, 1, result.Written)
-	require.Equal(t, image.Invalid, result.Failed[0].Class)
+	require.Equal(t, model.Invalid, result.Failed[0].Class)
 }
 
 func TestAPodTheCacheDoesNotHaveYet(t *testing.T) {
@@ -164,27 +164,27 @@ func TestRefusals(t *testing.T) {
 	pods := schema.GroupResource{Resource: "pods"}
 	for _, row := range []struct {
 		err   error
-		class image.FailureClass
+		class model.FailureClass
 		whole bool
 	}{
-		{apierrors.NewForbidden(pods, "one", errors.New("no role")), image.Unauthorized, false},
-		{apierrors.NewUnauthorized("who"), image.Unauthorized, false},
-		{apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "one", nil), image.Invalid, false},
-		{apierrors.NewRequestEntityTooLargeError("big"), image.Invalid, false},
-		{apierrors.NewTooManyRequests("slow", 1), image.Throttled, true},
-		{apierrors.NewInternalError(errors.New("etcd")), image.Transient, true},
-		{errors.New("connection refused"), image.Transient, true},
+		{apierrors.NewForbidden(pods, "one", errors.New("no role")), model.Unauthorized, false},
+		{apierrors.NewUnauthorized("who"), model.Unauthorized, false},
+		{apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "one", nil), model.Invalid, false},
+		{apierrors.NewRequestEntityTooLargeError("big"), model.Invalid, false},
+		{apierrors.NewTooManyRequests("slow", 1), model.Throttled, true},
+		{apierrors.NewInternalError(errors.New("etcd")), model.Transient, true},
+		{errors.New("connection refused"), model.Transient, true},
 	} {
 		t.Run(fmt.Sprint(row.err), func(t *testing.T) {
 			w := writeTo(t, fake.NewClientset(podOf("a", "one", "app")), Selection{})
 			w.refuse.Store(&row.err)
-			result, err := w.Write(t.Context(), []image.PodVerdict{rowOf(clean)})
+			result, err := w.Write(t.Context(), []model.PodVerdict{rowOf(clean)})
 			require.Equal(t, row.whole, err != nil, "an error is for what passes and holds for all")
 			require.Len(t, result.Failed, 1)
 			require.Equal(t, row.class, result.Failed[0].Class)
 			require.LessOrEqual(t, len(result.Failed[0].Reason), reasonLength)
 			w.refuse.Store(nil)
-			require.Equal(t, image.WriteResult{Written: 1}, w.write(rowOf(clean)))
+			require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(clean)))
 		})
 	}
 }
@@ -198,7 +198,7 @@ func TestAPodThatVanishesOrIsReplacedMeanwhile(t *testing.T) {
 	} {
 		w := writeTo(t, fake.NewClientset(podOf("a", "one", "app")), Selection{})
 		w.refuse.Store(&err)
-		require.Equal(t, []image.PodKey{{UID: "uid-a-one", Namespace: "a", Name: "one"}}, w.write(rowOf(clean)).Gone)
+		require.Equal(t, []model.PodKey{{UID: "uid-a-one", Namespace: "a", Name: "one"}}, w.write(rowOf(clean)).Gone)
 	}
 }
 
@@ -211,25 +211,25 @@ func TestEventsThatCannotBeWritten(t *testing.T) {
 	w := writeTo(t, client, Selection{})
 	passing := errors.New("connection refused")
 	refusal.Store(&passing)
-	_, err := w.Write(t.Context(), []image.PodVerdict{rowOf(bad)})
+	_, err := w.Write(t.Context(), []model.PodVerdict{rowOf(bad)})
 	require.Error(t, err, "it is tried again, or the Event would be lost")
 	require.Zero(t, w.patches.Load())
 	forbidden := error(apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "", errors.New("no role")))
 	refusal.Store(&forbidden)
-	require.Equal(t, image.WriteResult{Written: 1}, w.write(rowOf(bad)))
+	require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(bad)))
 }
 
 func TestACallThatEnds(t *testing.T) {
 	w := writeTo(t, fake.NewClientset(podOf("a", "one", "app")), Selection{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := w.Write(ctx, []image.PodVerdict{rowOf(clean)})
+	_, err := w.Write(ctx, []model.PodVerdict{rowOf(clean)})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestManyPodsAreWrittenTo(t *testing.T) {
 	var objects []runtime.Object
-	var rows []image.PodVerdict
+	var rows []model.PodVerdict
 	for i := range 200 {
 		name := fmt.Sprintf("p%d", i)
 		objects = append(objects, podOf("a", name, "app"))
@@ -238,8 +238,8 @@ func TestManyPodsAreWrittenTo(t *testing.T) {
 		rows = append(rows, row)
 	}
 	w := writeTo(t, fake.NewClientset(objects...), Selection{})
-	require.Equal(t, image.WriteResult{Written: 200}, w.write(rows...))
-	require.Equal(t, image.WriteResult{Unchanged: 200}, w.write(rows...))
+	require.Equal(t, model.WriteResult{Written: 200}, w.write(rows...))
+	require.Equal(t, model.WriteResult{Unchanged: 200}, w.write(rows...))
 }
 
 func TestObserveOnlyServesNothing(t *testing.T) {

@@ -1,6 +1,6 @@
 package protocol
 
-import "github.com/perceptor/perceptor/internal/image"
+import "github.com/perceptor/perceptor/model"
 
 // The exit codes of a scan client, after sysexits.h.
 const (
@@ -21,31 +21,31 @@ const (
 const maxRetryAfterSeconds = 24 * 60 * 60
 
 // exitCodes says with which code a client ends after a failure of each class; its keys are the classes there are.
-var exitCodes = map[image.FailureClass]int{
-	image.Throttled:    ExitTemporary,
-	image.Transient:    ExitUnavailable,
-	image.Unauthorized: ExitPermission,
-	image.NotFound:     ExitNoInput,
-	image.Unsupported:  ExitUsage,
-	image.Invalid:      ExitData,
-	image.OutOfSpace:   ExitCantCreate,
+var exitCodes = map[model.FailureClass]int{
+	model.Throttled:    ExitTemporary,
+	model.Transient:    ExitUnavailable,
+	model.Unauthorized: ExitPermission,
+	model.NotFound:     ExitNoInput,
+	model.Unsupported:  ExitUsage,
+	model.Invalid:      ExitData,
+	model.OutOfSpace:   ExitCantCreate,
 }
 
 // classes is what an exit code means when no last line was read.
-var classes = map[int]image.FailureClass{
-	ExitUsage:       image.Unsupported,
-	ExitData:        image.Invalid,
-	ExitNoInput:     image.NotFound,
-	ExitUnavailable: image.Transient,
-	ExitParentGone:  image.Transient,
-	ExitCantCreate:  image.OutOfSpace,
-	ExitIO:          image.Transient,
-	ExitTemporary:   image.Transient,
-	ExitPermission:  image.Unauthorized,
+var classes = map[int]model.FailureClass{
+	ExitUsage:       model.Unsupported,
+	ExitData:        model.Invalid,
+	ExitNoInput:     model.NotFound,
+	ExitUnavailable: model.Transient,
+	ExitParentGone:  model.Transient,
+	ExitCantCreate:  model.OutOfSpace,
+	ExitIO:          model.Transient,
+	ExitTemporary:   model.Transient,
+	ExitPermission:  model.Unauthorized,
 }
 
 // ExitCode is the code a client ends with after a failure of this class.
-func ExitCode(class image.FailureClass) int {
+func ExitCode(class model.FailureClass) int {
 	if code, ok := exitCodes[class]; ok {
 		return code
 	}
@@ -54,9 +54,9 @@ func ExitCode(class image.FailureClass) int {
 
 // ClassOf is what an exit code means for a client that gave no reason. A code of no known meaning is Invalid: trying
 // the same again would end the same.
-func ClassOf(code int) image.FailureClass {
+func ClassOf(code int) model.FailureClass {
 	if class, ok := classes[code]; ok {
 		return class
 	}
-	return image.Invalid
+	return model.Invalid
 }

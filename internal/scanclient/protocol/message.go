@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Phase is what a scan client is doing. Phases come in the order of the constants; a verb uses only its own.
@@ -53,7 +53,7 @@ type Result struct {
 
 // Failure is why a client ended without a result.
 type Failure struct {
-	Class   image.FailureClass `json:"class"`
+	Class   model.FailureClass `json:"class"`
 	Message string             `json:"message"`
 	// RetryAfterSeconds is the wait that the hub asked for; 0 when it asked for none.
 	RetryAfterSeconds int64 `json:"retryAfterSeconds,omitempty"`

@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 func TestParse(t *testing.T) {
@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 		{"an unknown key", `{"result":{"scanID":"7"},"mood":"good"}`, protocol.Message{Result: &protocol.Result{ScanID: "7"}}, ""},
 		{
 			"an error", `{"error":{"class":"throttled","message":"busy","retryAfterSeconds":5,"refused":true}}`,
-			protocol.Message{Failure: &protocol.Failure{Class: image.Throttled, Message: "busy", RetryAfterSeconds: 5, Refused: true}},
+			protocol.Message{Failure: &protocol.Failure{Class: model.Throttled, Message: "busy", RetryAfterSeconds: 5, Refused: true}},
 			"",
 		},
 		{"nothing", ``, protocol.Message{}, "want one JSON object"},
@@ -109,7 +109,7 @@ func TestWriterPacesProgress(t *testing.T) {
 func TestWriterEndsOnce(t *testing.T) {
 	var out bytes.Buffer
 	w := protocol.NewWriter(&out, time.Now)
-	require.NoError(t, w.Failure(protocol.Failure{Class: image.Invalid, Message: strings.Repeat("ä", 10_000), RetryAfterSeconds: 1 << 40}))
+	require.NoError(t, w.Failure(protocol.Failure{Class: model.Invalid, Message: strings.Repeat("ä", 10_000), RetryAfterSeconds: 1 << 40}))
 	require.NoError(t, w.Result(protocol.Result{}))
 	require.NoError(t, w.Progress(protocol.PhaseWrite, 1, 1))
 	m, err := protocol.Parse(bytes.TrimSuffix(out.Bytes(), []byte("\n")))
@@ -135,18 +135,18 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func TestExitCodesAndClasses(t *testing.T) {
 	cases := []struct {
-		class image.FailureClass
+		class model.FailureClass
 		code  int
-		back  image.FailureClass
+		back  model.FailureClass
 	}{
-		{image.Throttled, 75, image.Transient},
-		{image.Transient, 69, image.Transient},
-		{image.Unauthorized, 77, image.Unauthorized},
-		{image.NotFound, 66, image.NotFound},
-		{image.Unsupported, 64, image.Unsupported},
-		{image.Invalid, 65, image.Invalid},
-		{image.OutOfSpace, 73, image.OutOfSpace},
-		{"odd", 65, image.Invalid},
+		{model.Throttled, 75, model.Transient},
+		{model.Transient, 69, model.Transient},
+		{model.Unauthorized, 77, model.Unauthorized},
+		{model.NotFound, 66, model.NotFound},
+		{model.Unsupported, 64, model.Unsupported},
+		{model.Invalid, 65, model.Invalid},
+		{model.OutOfSpace, 73, model.OutOfSpace},
+		{"odd", 65, model.Invalid},
 	}
 	for _, c := range cases {
 		t.Run(string(c.class), func(t *testing.T) {
@@ -154,5 +154,5 @@ func TestExitCodesAndClasses(t *testing.T) {
 			require.Equal(t, c.back, protocol.ClassOf(c.code))
 		})
 	}
-	require.Equal(t, image.Invalid, protocol.ClassOf(1))
+	require.Equal(t, model.Invalid, protocol.ClassOf(1))
 }

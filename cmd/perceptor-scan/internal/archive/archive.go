@@ -14,8 +14,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The bounds of an archive's own parts. Docker allows 127 layers; a manifest or configuration of megabytes is no honest
@@ -66,7 +66,7 @@ type meter struct {
 func Open(name string, quota int64, progress func(read, total int64)) (*Archive, error) {
 	file, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, protocol.Failure{Class: image.NotFound, Message: fmt.Sprintf("there is no image tar at %s", name)}
+		return nil, protocol.Failure{Class: model.NotFound, Message: fmt.Sprintf("there is no image tar at %s", name)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open image tar: %w", err)
@@ -187,7 +187,7 @@ func (a *Archive) document(name string, into any) error {
 }
 
 func malformed(format string, args ...any) error {
-	return protocol.Failure{Class: image.Invalid, Message: "the image tar is malformed: " + fmt.Sprintf(format, args...)}
+	return protocol.Failure{Class: model.Invalid, Message: "the image tar is malformed: " + fmt.Sprintf(format, args...)}
 }
 
 // unreadable tells a file that ends too early from a disk that does not answer.

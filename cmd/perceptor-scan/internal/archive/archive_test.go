@@ -12,8 +12,8 @@ import (
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/archive"
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/archivetest"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 func quiet(int64, int64) {}
@@ -48,7 +48,7 @@ func contents(path string, quota int64) ([][]byte, error) {
 	return all, nil
 }
 
-func requireFailure(t *testing.T, err error, class image.FailureClass, reason string) {
+func requireFailure(t *testing.T, err error, class model.FailureClass, reason string) {
 	t.Helper()
 	var failure protocol.Failure
 	require.ErrorAs(t, err, &failure)
@@ -118,7 +118,7 @@ func TestTheQuotaCountsAllLayers(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, info.Size(), int64(64<<10))
 	_, err = contents(path, int64(2*len(bomb)))
-	requireFailure(t, err, image.Invalid, "the image unpacks to more than")
+	requireFailure(t, err, model.Invalid, "the image unpacks to more than")
 	_, err = contents(path, int64(3*len(bomb)))
 	require.NoError(t, err)
 }
@@ -166,14 +166,14 @@ func TestBadArchives(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "image.tar")
 			require.NoError(t, os.WriteFile(path, c.tar, 0o600))
 			_, err := contents(path, 0)
-			requireFailure(t, err, image.Invalid, c.reason)
+			requireFailure(t, err, model.Invalid, c.reason)
 		})
 	}
 }
 
 func TestAMissingTar(t *testing.T) {
 	_, err := contents("/no/such/image.tar", 0)
-	requireFailure(t, err, image.NotFound, "there is no image tar at /no/such/image.tar")
+	requireFailure(t, err, model.NotFound, "there is no image tar at /no/such/image.tar")
 }
 
 // FuzzOpen feeds archives of any content: each is read, or refused with a reason.

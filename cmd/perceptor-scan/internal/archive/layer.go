@@ -12,8 +12,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Image is the archive as an image whose layers are read uncompressed. Layers are taken by their place, never by the
@@ -159,7 +159,7 @@ func (c *counted) Close() error { return c.stream.Close() }
 // OverQuota is the failure of an image that unpacks to more than quota bytes.
 func OverQuota(quota int64) error {
 	return protocol.Failure{
-		Class:   image.Invalid,
+		Class:   model.Invalid,
 		Message: fmt.Sprintf("the image unpacks to more than %d bytes, its scratch quota; raise the quota if the image is only large", quota),
 	}
 }

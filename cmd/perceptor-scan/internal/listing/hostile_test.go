@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/archivetest"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/scratch"
+	"github.com/perceptor/perceptor/model"
 )
 
 func TestAZipBombEndsCleanly(t *testing.T) {
@@ -32,7 +32,7 @@ func TestAZipBombEndsCleanly(t *testing.T) {
 	_, _, _, err := list(t, req)
 	stop()
 	<-watched
-	requireFailure(t, err, image.Invalid, "the image unpacks to more than 8388608 bytes")
+	requireFailure(t, err, model.Invalid, "the image unpacks to more than 8388608 bytes")
 	require.Zero(t, most, "the scratch directory grew beyond its quota")
 	require.NoFileExists(t, req.Document)
 	requireClean(t, req)
@@ -88,13 +88,13 @@ func TestImagesThatCannotBeListed(t *testing.T) {
 	require.NoError(t, os.WriteFile(truncated, whole[:600], 0o600))
 	cases := []struct {
 		name, tar string
-		class     image.FailureClass
+		class     model.FailureClass
 		reason    string
 	}{
-		{"a missing tar", "/no/such/image.tar", image.NotFound, "there is no image tar at"},
-		{"a truncated tar", truncated, image.Invalid, "it ends in the middle; pull it again"},
-		{"a layer cut off", withLayer(good[:600]), image.Invalid, "one of its layers ends in the middle; build and push it again"},
-		{"a layer that is no tar", withLayer(bytes.Repeat([]byte("<html>"), 1000)), image.Invalid, "the image cannot be listed"},
+		{"a missing tar", "/no/such/image.tar", model.NotFound, "there is no image tar at"},
+		{"a truncated tar", truncated, model.Invalid, "it ends in the middle; pull it again"},
+		{"a layer cut off", withLayer(good[:600]), model.Invalid, "one of its layers ends in the middle; build and push it again"},
+		{"a layer that is no tar", withLayer(bytes.Repeat([]byte("<html>"), 1000)), model.Invalid, "the image cannot be listed"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestAnUnreadablePackageListIsNoEmptyOne(t *testing.T) {
 			req := request(t, archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, layer)))
 			result, _, _, err := list(t, req)
 			if c.fails {
-				requireFailure(t, err, image.Invalid, "the list of installed packages at /"+c.path+" in the image cannot be read")
+				requireFailure(t, err, model.Invalid, "the list of installed packages at /"+c.path+" in the image cannot be read")
 				require.NoFileExists(t, req.Document)
 			} else {
 				require.NoError(t, err)
@@ -143,6 +143,6 @@ func TestADocumentThatCannotBeWritten(t *testing.T) {
 	req := request(t, archivetest.Random(t, 1))
 	req.Document = filepath.Join(req.Document, "below", "a", "file")
 	_, _, _, err := list(t, req)
-	requireFailure(t, err, image.Invalid, "no such file or directory")
+	requireFailure(t, err, model.Invalid, "no such file or directory")
 	requireClean(t, req)
 }

@@ -21,9 +21,9 @@ import (
 	_ "modernc.org/sqlite" // the driver by which RPM databases are read
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/archive"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
 	"github.com/perceptor/perceptor/internal/scanclient/scratch"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Request says what to list and where to put the list.
@@ -120,7 +120,7 @@ func endedEarly(err error) error {
 	if _, known := errors.AsType[protocol.Failure](err); known || !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
-	return protocol.Failure{Class: image.Invalid, Message: "the image cannot be listed: one of its layers ends in the middle; build and push it again"}
+	return protocol.Failure{Class: model.Invalid, Message: "the image cannot be listed: one of its layers ends in the middle; build and push it again"}
 }
 
 // licences is Syft's reader of licence texts, in the context it looks for it in. Making it takes a second of a processor,
@@ -173,10 +173,10 @@ func explain(err error) error {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return protocol.Failure{Class: image.OutOfSpace, Message: fmt.Sprintf("no space left while listing the image: %s", err)}
+		return protocol.Failure{Class: model.OutOfSpace, Message: fmt.Sprintf("no space left while listing the image: %s", err)}
 	case errors.As(err, &number) && ofTheMachine[number], errors.Is(err, context.Canceled):
-		return protocol.Failure{Class: image.Transient, Message: fmt.Sprintf("listing the image was interrupted: %s", err)}
+		return protocol.Failure{Class: model.Transient, Message: fmt.Sprintf("listing the image was interrupted: %s", err)}
 	default:
-		return protocol.Failure{Class: image.Invalid, Message: fmt.Sprintf("the image cannot be listed: %s", err)}
+		return protocol.Failure{Class: model.Invalid, Message: fmt.Sprintf("the image cannot be listed: %s", err)}
 	}
 }

@@ -14,8 +14,8 @@ import (
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/archivetest"
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/listing"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 // document is what the tests look at in a document.
@@ -170,7 +170,7 @@ func TestAnImageWithoutPackagesIsListed(t *testing.T) {
 	}
 }
 
-func requireFailure(t *testing.T, err error, class image.FailureClass, reason string) {
+func requireFailure(t *testing.T, err error, class model.FailureClass, reason string) {
 	t.Helper()
 	var failure protocol.Failure
 	require.ErrorAs(t, err, &failure)

@@ -10,8 +10,8 @@ import (
 	"github.com/anchore/syft/syft/file"
 	"github.com/anchore/syft/syft/sbom"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 // databases are the catalogers that read the system's own list of packages.
@@ -37,7 +37,7 @@ func checkDatabases(bom *sbom.SBOM, files file.Resolver) error {
 				continue
 			}
 			return protocol.Failure{
-				Class:   image.Invalid,
+				Class:   model.Invalid,
 				Message: fmt.Sprintf("the list of installed packages at %s in the image cannot be read, so what it holds is not known: %s", where.RealPath, said),
 			}
 		}

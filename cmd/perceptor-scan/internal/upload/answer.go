@@ -15,13 +15,13 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 // meaning is what a status says: its class, whether the hub surely took nothing, and what a person may do.
 type meaning struct {
-	class   image.FailureClass
+	class   model.FailureClass
 	refused bool
 	hint    string
 }
@@ -29,17 +29,17 @@ type meaning struct {
 // meanings is the one table of a hub's answers. A status of 5xx other than 503 may come from a front door whose hub has
 // the document all the same; so may nothing of the 4xx.
 var meanings = map[int]meaning{
-	http.StatusUnauthorized:          {image.Unauthorized, true, "check the hub's token or password"},
-	http.StatusPaymentRequired:       {image.Unsupported, true, "the hub's licence does not allow it"},
-	http.StatusForbidden:             {image.Unauthorized, true, "the user lacks the role to create projects and scans"},
-	http.StatusNotFound:              {image.Unsupported, true, "is the address a hub's, and does this hub take documents?"},
-	http.StatusRequestTimeout:        {image.Transient, true, "the hub got the document too slowly"},
-	http.StatusConflict:              {image.Invalid, true, "the hub has a newer upload or another mapping of this scan"},
-	http.StatusPreconditionFailed:    {image.Invalid, true, "the hub has a newer upload of this scan"},
-	http.StatusRequestEntityTooLarge: {image.Invalid, true, "the document is larger than the hub or a proxy before it takes"},
-	http.StatusTooEarly:              {image.Transient, true, "the hub is not ready yet"},
-	http.StatusTooManyRequests:       {image.Throttled, true, "the hub has enough to do"},
-	http.StatusServiceUnavailable:    {image.Transient, true, "the hub is not available"},
+	http.StatusUnauthorized:          {model.Unauthorized, true, "check the hub's token or password"},
+	http.StatusPaymentRequired:       {model.Unsupported, true, "the hub's licence does not allow it"},
+	http.StatusForbidden:             {model.Unauthorized, true, "the user lacks the role to create projects and scans"},
+	http.StatusNotFound:              {model.Unsupported, true, "is the address a hub's, and does this hub take documents?"},
+	http.StatusRequestTimeout:        {model.Transient, true, "the hub got the document too slowly"},
+	http.StatusConflict:              {model.Invalid, true, "the hub has a newer upload or another mapping of this scan"},
+	http.StatusPreconditionFailed:    {model.Invalid, true, "the hub has a newer upload of this scan"},
+	http.StatusRequestEntityTooLarge: {model.Invalid, true, "the document is larger than the hub or a proxy before it takes"},
+	http.StatusTooEarly:              {model.Transient, true, "the hub is not ready yet"},
+	http.StatusTooManyRequests:       {model.Throttled, true, "the hub has enough to do"},
+	http.StatusServiceUnavailable:    {model.Transient, true, "the hub is not available"},
 }
 
 func meaningOf(status int) meaning {
@@ -48,11 +48,11 @@ func meaningOf(status int) meaning {
 	}
 	switch {
 	case status >= http.StatusInternalServerError:
-		return meaning{image.Transient, false, "the hub is in trouble"}
+		return meaning{model.Transient, false, "the hub is in trouble"}
 	case status >= http.StatusBadRequest:
-		return meaning{image.Invalid, true, "the hub did not accept it"}
+		return meaning{model.Invalid, true, "the hub did not accept it"}
 	default:
-		return meaning{image.Invalid, true, "is the address exactly the hub's own?"}
+		return meaning{model.Invalid, true, "is the address exactly the hub's own?"}
 	}
 }
 
@@ -127,7 +127,7 @@ func retryAfter(value string, now time.Time) int64 {
 }
 
 // refused is a failure that surely left nothing at the hub.
-func refused(class image.FailureClass, message string) error {
+func refused(class model.FailureClass, message string) error {
 	return protocol.Failure{Class: class, Message: message, Refused: true}
 }
 
@@ -143,7 +143,7 @@ func surely(err error) error {
 // unreachable is a call that got no answer. A certificate that is not trusted needs somebody to change something; all
 // else passes with time.
 func unreachable(err error, base *url.URL, nothingSent bool) error {
-	failure := protocol.Failure{Class: image.Transient, Refused: nothingSent}
+	failure := protocol.Failure{Class: model.Transient, Refused: nothingSent}
 	var certificate *tls.CertificateVerificationError
 	var name *net.DNSError
 	var record tls.RecordHeaderError
@@ -153,10 +153,10 @@ func unreachable(err error, base *url.URL, nothingSent bool) error {
 	}
 	switch {
 	case errors.As(err, &certificate):
-		failure.Class = image.Invalid
+		failure.Class = model.Invalid
 		failure.Message = fmt.Sprintf("the certificate of %s is not trusted (%s); give its authority as the hub's CA file", base.Host, certificate.Err)
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		failure.Class = image.Invalid
+		failure.Class = model.Invalid
 		failure.Message = fmt.Sprintf("%s does not speak TLS; is it http instead of https?", base.Host)
 	case errors.As(err, &name) && name.IsNotFound:
 		failure.Message = fmt.Sprintf("there is no host named %s", base.Hostname())

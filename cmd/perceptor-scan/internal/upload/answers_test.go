@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The ways a hub, or something in its place, may answer.
@@ -42,32 +42,32 @@ var (
 var answers = []struct {
 	name          string
 	login, upload http.HandlerFunc
-	class         image.FailureClass
+	class         model.FailureClass
 	refused       bool
 	wait          int64
 	message       string
 }{
-	{"login refused", status(401), nil, image.Unauthorized, true, 0, "answered the login with 401: check the hub's token or password"},
-	{"login throttled", throttled, nil, image.Throttled, true, 17, "answered the login with 429"},
-	{"login breaks", status(502), nil, image.Transient, true, 0, "answered the login with 502"},
-	{"login cut off", cut, nil, image.Transient, true, 0, "cannot be reached"},
-	{"login is a page", page, nil, image.Invalid, true, 0, "answered the login in no way a hub does"},
-	{"login without its token", noCSRF, nil, image.Invalid, true, 0, "answered the login in no way a hub does"},
-	{"login of the wrong shape", wrongShape, nil, image.Invalid, true, 0, "answered the login in no way a hub does"},
-	{"login is elsewhere", status(302), nil, image.Invalid, true, 0, "with 302: is the address exactly the hub's own?"},
-	{"upload refused", nil, status(403), image.Unauthorized, true, 0, "the user lacks the role"},
-	{"upload not known again", nil, status(401), image.Unauthorized, true, 0, "answered the upload with 401"},
-	{"no licence", nil, status(402), image.Unsupported, true, 0, "licence"},
-	{"no such call", nil, status(404), image.Unsupported, true, 0, "does this hub take documents?"},
-	{"an older attempt", nil, explained, image.Invalid, true, 0, "with 409: an upload[31m newer than this was seen"},
-	{"too large", nil, status(413), image.Invalid, true, 0, "larger than the hub"},
-	{"not understood", nil, status(400), image.Invalid, true, 0, "the hub did not accept it"},
-	{"upload throttled", nil, throttled, image.Throttled, true, 17, "the hub has enough to do"},
-	{"not available", nil, status(503), image.Transient, true, 0, "the hub is not available"},
-	{"in trouble", nil, status(500), image.Transient, false, 0, "the hub is in trouble"},
-	{"a front door in trouble", nil, status(504), image.Transient, false, 0, "the hub is in trouble"},
-	{"upload cut off", nil, cut, image.Transient, false, 0, "whether the hub has it is not known"},
-	{"upload answered by a page", nil, page, image.Invalid, false, 0, "answered the upload with a web page"},
+	{"login refused", status(401), nil, model.Unauthorized, true, 0, "answered the login with 401: check the hub's token or password"},
+	{"login throttled", throttled, nil, model.Throttled, true, 17, "answered the login with 429"},
+	{"login breaks", status(502), nil, model.Transient, true, 0, "answered the login with 502"},
+	{"login cut off", cut, nil, model.Transient, true, 0, "cannot be reached"},
+	{"login is a page", page, nil, model.Invalid, true, 0, "answered the login in no way a hub does"},
+	{"login without its token", noCSRF, nil, model.Invalid, true, 0, "answered the login in no way a hub does"},
+	{"login of the wrong shape", wrongShape, nil, model.Invalid, true, 0, "answered the login in no way a hub does"},
+	{"login is elsewhere", status(302), nil, model.Invalid, true, 0, "with 302: is the address exactly the hub's own?"},
+	{"upload refused", nil, status(403), model.Unauthorized, true, 0, "the user lacks the role"},
+	{"upload not known again", nil, status(401), model.Unauthorized, true, 0, "answered the upload with 401"},
+	{"no licence", nil, status(402), model.Unsupported, true, 0, "licence"},
+	{"no such call", nil, status(404), model.Unsupported, true, 0, "does this hub take documents?"},
+	{"an older attempt", nil, explained, model.Invalid, true, 0, "with 409: an upload[31m newer than this was seen"},
+	{"too large", nil, status(413), model.Invalid, true, 0, "larger than the hub"},
+	{"not understood", nil, status(400), model.Invalid, true, 0, "the hub did not accept it"},
+	{"upload throttled", nil, throttled, model.Throttled, true, 17, "the hub has enough to do"},
+	{"not available", nil, status(503), model.Transient, true, 0, "the hub is not available"},
+	{"in trouble", nil, status(500), model.Transient, false, 0, "the hub is in trouble"},
+	{"a front door in trouble", nil, status(504), model.Transient, false, 0, "the hub is in trouble"},
+	{"upload cut off", nil, cut, model.Transient, false, 0, "whether the hub has it is not known"},
+	{"upload answered by a page", nil, page, model.Invalid, false, 0, "answered the upload with a web page"},
 }
 
 func TestAnswers(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The times a hub gets: to let in, and to say that it wants the document. The whole upload is limited by the runner.
@@ -25,11 +25,11 @@ func newClient(caFile string, insecure bool) (*http.Client, error) {
 	if caFile != "" {
 		pem, err := os.ReadFile(caFile)
 		if err != nil {
-			return nil, refused(image.Invalid, fmt.Sprintf("the hub's certificate file cannot be read: %s", err))
+			return nil, refused(model.Invalid, fmt.Sprintf("the hub's certificate file cannot be read: %s", err))
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, refused(image.Invalid, fmt.Sprintf("the hub's certificate file %s holds no PEM certificate", caFile))
+			return nil, refused(model.Invalid, fmt.Sprintf("the hub's certificate file %s holds no PEM certificate", caFile))
 		}
 	}
 	transport := &http.Transport{

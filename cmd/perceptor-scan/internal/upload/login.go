@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const (
@@ -52,7 +52,7 @@ func login(ctx context.Context, client *http.Client, base *url.URL, req Request)
 		s.bearer, err = cookieOf(answer)
 	}
 	if err != nil || s.csrf == "" {
-		return session{}, refused(image.Invalid, fmt.Sprintf("%s answered the login in no way a hub does; is it a hub's address?", base.Host))
+		return session{}, refused(model.Invalid, fmt.Sprintf("%s answered the login in no way a hub does; is it a hub's address?", base.Host))
 	}
 	return s, nil
 }
@@ -73,7 +73,7 @@ func loginRequest(ctx context.Context, base *url.URL, req Request) (*http.Reques
 		}
 		return request, err
 	default:
-		return nil, refused(image.Unauthorized, "no credentials: set PERCEPTOR_HUB_TOKEN, or PERCEPTOR_HUB_USERNAME and PERCEPTOR_HUB_PASSWORD")
+		return nil, refused(model.Unauthorized, "no credentials: set PERCEPTOR_HUB_TOKEN, or PERCEPTOR_HUB_USERNAME and PERCEPTOR_HUB_PASSWORD")
 	}
 }
 

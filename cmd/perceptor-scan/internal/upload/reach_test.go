@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/upload"
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 func TestHubsThatCannotBeReached(t *testing.T) {
@@ -28,18 +28,18 @@ func TestHubsThatCannotBeReached(t *testing.T) {
 	cases := []struct {
 		name    string
 		change  func(*upload.Request)
-		class   image.FailureClass
+		class   model.FailureClass
 		message string
 	}{
-		{"nobody listens", func(r *upload.Request) { r.URL = "https://" + closed.Addr().String() }, image.Transient, "connection refused"},
-		{"a certificate not trusted", func(r *upload.Request) { r.CAFile = "" }, image.Invalid, "give its authority as the hub's CA file"},
-		{"no TLS", func(r *upload.Request) { r.URL = strings.Replace(plain.URL, "http:", "https:", 1) }, image.Invalid, "does not speak TLS"},
-		{"no authority", func(r *upload.Request) { r.CAFile = noPEM }, image.Invalid, "holds no PEM certificate"},
-		{"no authority file", func(r *upload.Request) { r.CAFile = noPEM + ".gone" }, image.Invalid, "the hub's certificate file cannot be read"},
-		{"no address", func(r *upload.Request) { r.URL = "hub" }, image.Invalid, "the hub's address is not one of the form"},
-		{"a password in the address", func(r *upload.Request) { r.URL = "https://me:" + password + "@hub" }, image.Invalid, "is not one of the form"},
-		{"no login", func(r *upload.Request) { r.Token = "" }, image.Unauthorized, "no credentials: set PERCEPTOR_HUB_TOKEN"},
-		{"no document", func(r *upload.Request) { r.Document += ".gone" }, image.NotFound, "there is no document at"},
+		{"nobody listens", func(r *upload.Request) { r.URL = "https://" + closed.Addr().String() }, model.Transient, "connection refused"},
+		{"a certificate not trusted", func(r *upload.Request) { r.CAFile = "" }, model.Invalid, "give its authority as the hub's CA file"},
+		{"no TLS", func(r *upload.Request) { r.URL = strings.Replace(plain.URL, "http:", "https:", 1) }, model.Invalid, "does not speak TLS"},
+		{"no authority", func(r *upload.Request) { r.CAFile = noPEM }, model.Invalid, "holds no PEM certificate"},
+		{"no authority file", func(r *upload.Request) { r.CAFile = noPEM + ".gone" }, model.Invalid, "the hub's certificate file cannot be read"},
+		{"no address", func(r *upload.Request) { r.URL = "hub" }, model.Invalid, "the hub's address is not one of the form"},
+		{"a password in the address", func(r *upload.Request) { r.URL = "https://me:" + password + "@hub" }, model.Invalid, "is not one of the form"},
+		{"no login", func(r *upload.Request) { r.Token = "" }, model.Unauthorized, "no credentials: set PERCEPTOR_HUB_TOKEN"},
+		{"no document", func(r *upload.Request) { r.Document += ".gone" }, model.NotFound, "there is no document at"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/perceptor/perceptor/internal/image"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Request says what goes where, who sends it, and under which names.
@@ -49,7 +49,7 @@ const attempts = 2
 func Run(ctx context.Context, req Request, out *protocol.Writer) (protocol.Result, error) {
 	base, err := url.Parse(strings.TrimSuffix(req.URL, "/"))
 	if err != nil || base.Host == "" || base.User != nil {
-		return protocol.Result{}, refused(image.Invalid, "the hub's address is not one of the form https://host[:port]")
+		return protocol.Result{}, refused(model.Invalid, "the hub's address is not one of the form https://host[:port]")
 	}
 	client, err := newClient(req.CAFile, req.Insecure)
 	if err != nil {
@@ -74,10 +74,10 @@ func once(ctx context.Context, client *http.Client, base *url.URL, req Request, 
 	}
 	form, err := newForm(req, func(done, total int64) { _ = out.Progress(protocol.PhaseUpload, done, total) })
 	if errors.Is(err, fs.ErrNotExist) {
-		return protocol.Result{}, refused(image.NotFound, fmt.Sprintf("there is no document at %s", req.Document))
+		return protocol.Result{}, refused(model.NotFound, fmt.Sprintf("there is no document at %s", req.Document))
 	}
 	if err != nil {
-		return protocol.Result{}, refused(image.Transient, fmt.Sprintf("the document cannot be read: %s", err))
+		return protocol.Result{}, refused(model.Transient, fmt.Sprintf("the document cannot be read: %s", err))
 	}
 	defer func() { _ = form.Close() }()
 	_ = out.Progress(protocol.PhaseUpload, 0, form.total)
@@ -89,7 +89,7 @@ func post(ctx context.Context, client *http.Client, base *url.URL, s session, fo
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base.JoinPath(scanData).String(), form)
 	if err != nil {
-		return protocol.Result{}, refused(image.Invalid, "the hub's address is not one of the form https://host[:port]")
+		return protocol.Result{}, refused(model.Invalid, "the hub's address is not one of the form https://host[:port]")
 	}
 	request.ContentLength = form.length
 	request.Header.Set("Content-Type", form.contentType)
@@ -119,7 +119,7 @@ func accepted(answer *http.Response, base *url.URL) (protocol.Result, error) {
 	}
 	if isPage(answer) {
 		return protocol.Result{}, protocol.Failure{
-			Class:   image.Invalid,
+			Class:   model.Invalid,
 			Message: fmt.Sprintf("something at %s answered the upload with a web page; is it the hub, or a proxy before it?", base.Host),
 		}
 	}

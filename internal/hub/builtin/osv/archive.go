@@ -11,7 +11,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // The bounds of one archive, ten times what OSV's archive of all ecosystems needs today.
@@ -24,7 +24,7 @@ const (
 func (s *Source) readFolder(ctx context.Context, yield func(Record) error) error {
 	root, err := os.OpenRoot(s.from)
 	if err != nil {
-		return &Error{Class: image.Invalid, Where: s.from, Problem: "cannot be opened", Err: err}
+		return &Error{Class: model.Invalid, Where: s.from, Problem: "cannot be opened", Err: err}
 	}
 	defer root.Close() //nolint:errcheck // only read
 	var names []string
@@ -86,12 +86,12 @@ func (s *Source) readFile(ctx context.Context, file *os.File, name string, yield
 	archive, err := zip.NewReader(file, info.Size())
 	if err != nil {
 		return &Error{
-			Class: image.Invalid, Where: name, Err: err,
+			Class: model.Invalid, Where: name, Err: err,
 			Problem: fmt.Sprintf("not a whole zip archive (%d bytes): cut off or damaged; fetch it again", info.Size()),
 		}
 	}
 	if len(archive.File) > maxEntries {
-		return &Error{Class: image.Invalid, Where: name, Problem: fmt.Sprintf("%d files are more than %d", len(archive.File), maxEntries)}
+		return &Error{Class: model.Invalid, Where: name, Problem: fmt.Sprintf("%d files are more than %d", len(archive.File), maxEntries)}
 	}
 	return wrapped(name, s.readEntries(ctx, archive, name, yield))
 }
@@ -112,7 +112,7 @@ func (s *Source) readEntries(ctx context.Context, archive *zip.Reader, name stri
 				return err
 			}
 			if unpacked += n; unpacked > maxUnpacked {
-				return &Error{Class: image.Invalid, Where: name, Problem: fmt.Sprintf("unpacks to more than %d bytes", int64(maxUnpacked))}
+				return &Error{Class: model.Invalid, Where: name, Problem: fmt.Sprintf("unpacks to more than %d bytes", int64(maxUnpacked))}
 			}
 		}
 		progress.Done += size(entry.CompressedSize64)
@@ -145,7 +145,7 @@ func (s *Source) readOne(file *os.File, name string, yield func(Record) error) e
 }
 
 func damaged(entry string, err error) error {
-	return &Error{Class: image.Invalid, Where: entry, Problem: "cannot be unpacked: the archive is damaged; fetch it again", Err: err}
+	return &Error{Class: model.Invalid, Where: entry, Problem: "cannot be unpacked: the archive is damaged; fetch it again", Err: err}
 }
 
 // wrapped names the archive in errors that do not name it yet, and leaves cancelling and the caller's own errors alone.
@@ -158,7 +158,7 @@ func wrapped(name string, err error) error {
 	case errors.As(err, &typed) && !strings.HasPrefix(typed.Where, name):
 		return &Error{Class: typed.Class, Where: name, Retry: typed.Retry, Err: err}
 	case errors.As(err, &onPath):
-		return &Error{Class: image.Invalid, Where: name, Problem: "cannot be read", Err: err}
+		return &Error{Class: model.Invalid, Where: name, Problem: "cannot be read", Err: err}
 	}
 	return fmt.Errorf("read %s: %w", name, err)
 }

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 func archivesAt(from string, ecosystems []string) ([]string, error) {
 	address, err := url.Parse(from)
 	if err != nil {
-		return nil, &Error{Class: image.Invalid, Where: "web address", Problem: "not readable; want https://host/path"}
+		return nil, &Error{Class: model.Invalid, Where: "web address", Problem: "not readable; want https://host/path"}
 	}
 	if err := acceptable(address); err != nil {
 		return nil, err
@@ -52,15 +52,15 @@ func acceptable(address *url.URL) error {
 	ip := net.ParseIP(host)
 	switch {
 	case host == "":
-		return &Error{Class: image.Invalid, Where: where, Problem: "has no host"}
+		return &Error{Class: model.Invalid, Where: where, Problem: "has no host"}
 	case address.User != nil:
-		return &Error{Class: image.Invalid, Where: where, Problem: "has a login in the address; fetch it with a program of your choice and give the file"}
+		return &Error{Class: model.Invalid, Where: where, Problem: "has a login in the address; fetch it with a program of your choice and give the file"}
 	case address.Scheme == "https":
 		return nil
 	case address.Scheme == "http" && (host == "localhost" || ip != nil && ip.IsLoopback()):
 		return nil
 	}
-	return &Error{Class: image.Invalid, Where: where, Problem: "only https is trusted with vulnerability data"}
+	return &Error{Class: model.Invalid, Where: where, Problem: "only https is trusted with vulnerability data"}
 }
 
 // bare is a web address without login, query and fragment, any of which may hold a secret.
@@ -76,7 +76,7 @@ func bare(address string) string {
 func (s *Source) readAddress(ctx context.Context, address string, yield func(Record) error) error {
 	file, err := os.CreateTemp(s.opts.TempDir, "osv-*.zip")
 	if err != nil {
-		return &Error{Class: image.OutOfSpace, Where: bare(address), Problem: "no temporary file to fetch it into", Err: err}
+		return &Error{Class: model.OutOfSpace, Where: bare(address), Problem: "no temporary file to fetch it into", Err: err}
 	}
 	defer os.Remove(file.Name()) //nolint:errcheck // nothing else can be done about it
 	defer file.Close()           //nolint:errcheck // read back and thrown away
@@ -98,7 +98,7 @@ func (s *Source) download(ctx context.Context, address string, file *os.File) er
 	defer clock.Stop()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return &Error{Class: image.Invalid, Where: bare(address), Problem: "no address that can be fetched"}
+		return &Error{Class: model.Invalid, Where: bare(address), Problem: "no address that can be fetched"}
 	}
 	response, err := s.client().Do(request)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *Source) download(ctx context.Context, address string, file *os.File) er
 	case err != nil:
 		return fetchError(address, fmt.Errorf("after %d bytes: %w", n, err))
 	case n > maxArchive:
-		return &Error{Class: image.Invalid, Where: bare(address), Problem: fmt.Sprintf("longer than %d bytes", int64(maxArchive))}
+		return &Error{Class: model.Invalid, Where: bare(address), Problem: fmt.Sprintf("longer than %d bytes", int64(maxArchive))}
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (s *Source) client() *http.Client {
 	}
 	client.CheckRedirect = func(request *http.Request, via []*http.Request) error {
 		if len(via) >= maxRedirects {
-			return &Error{Class: image.Invalid, Where: bare(request.URL.String()), Problem: fmt.Sprintf("more than %d redirects", maxRedirects)}
+			return &Error{Class: model.Invalid, Where: bare(request.URL.String()), Problem: fmt.Sprintf("more than %d redirects", maxRedirects)}
 		}
 		return acceptable(request.URL)
 	}
@@ -161,10 +161,10 @@ func fetchError(address string, err error) error {
 	if inURL, is := errors.AsType[*url.Error](err); is {
 		err = inURL.Err
 	}
-	e := &Error{Class: image.Transient, Where: bare(address), Problem: "not fetched", Err: err}
+	e := &Error{Class: model.Transient, Where: bare(address), Problem: "not fetched", Err: err}
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
-		e.Class, e.Problem = image.OutOfSpace, "no space for the download"
+		e.Class, e.Problem = model.OutOfSpace, "no space for the download"
 	case errors.Is(err, context.Canceled):
 		e.Problem = "not fetched: cancelled or standing still for too long"
 	}
@@ -172,23 +172,23 @@ func fetchError(address string, err error) error {
 }
 
 // classes says which answers may be different later; what is not in it is a refusal that somebody must look at.
-var classes = map[int]image.FailureClass{
-	http.StatusUnauthorized:        image.Unauthorized,
-	http.StatusForbidden:           image.Unauthorized,
-	http.StatusNotFound:            image.NotFound,
-	http.StatusGone:                image.NotFound,
-	http.StatusRequestTimeout:      image.Transient,
-	http.StatusTooManyRequests:     image.Throttled,
-	http.StatusInternalServerError: image.Transient,
-	http.StatusBadGateway:          image.Transient,
-	http.StatusServiceUnavailable:  image.Transient,
-	http.StatusGatewayTimeout:      image.Transient,
+var classes = map[int]model.FailureClass{
+	http.StatusUnauthorized:        model.Unauthorized,
+	http.StatusForbidden:           model.Unauthorized,
+	http.StatusNotFound:            model.NotFound,
+	http.StatusGone:                model.NotFound,
+	http.StatusRequestTimeout:      model.Transient,
+	http.StatusTooManyRequests:     model.Throttled,
+	http.StatusInternalServerError: model.Transient,
+	http.StatusBadGateway:          model.Transient,
+	http.StatusServiceUnavailable:  model.Transient,
+	http.StatusGatewayTimeout:      model.Transient,
 }
 
 func statusError(address string, status int, header http.Header) error {
 	class, known := classes[status]
 	if !known {
-		class = image.Invalid
+		class = model.Invalid
 	}
 	return &Error{
 		Class: class, Where: bare(address), Problem: "the server answered " + strconv.Itoa(status) + " " + http.StatusText(status),

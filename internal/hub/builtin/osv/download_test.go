@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func serve(t *testing.T, handler http.HandlerFunc) string {
@@ -59,25 +59,25 @@ func TestReadURLRefuses(t *testing.T) {
 	base := serveFaults(t, packed)
 	for _, row := range []struct {
 		name, from, says string
-		class            image.FailureClass
+		class            model.FailureClass
 		retry            time.Duration
 	}{
-		{"not found", base + "/404/all.zip", "the server answered 404 Not Found", image.NotFound, 0},
-		{"unauthorized", base + "/401/all.zip", "the server answered 401 Unauthorized", image.Unauthorized, 0},
-		{"throttled", base + "/429/all.zip", "the server answered 429 Too Many Requests", image.Throttled, 7 * time.Second},
-		{"unavailable", base + "/503/all.zip", "the server answered 503 Service Unavailable", image.Transient, 7 * time.Second},
-		{"odd", base + "/418/all.zip", "the server answered 418", image.Invalid, 7 * time.Second},
-		{"cut off", base + "/cut/all.zip", "not fetched: after", image.Transient, 0},
-		{"cut off unseen", base + "/short/all.zip", "not a whole zip archive", image.Invalid, 0},
-		{"standing still", base + "/stuck/all.zip", "cancelled or standing still for too long", image.Transient, 0},
-		{"nobody there", "http://127.0.0.1:1/all.zip", "not fetched", image.Transient, 0},
-		{"redirected to where anybody may answer", base + "/away/all.zip", "only https is trusted", image.Invalid, 0},
-		{"redirected for ever", base + "/round/all.zip", "more than 10 redirects", image.Invalid, 0},
-		{"plain http", "http://osv.example/all.zip", "only https is trusted", image.Invalid, 0},
-		{"another scheme", "ftp://osv.example/all.zip", "only https is trusted", image.Invalid, 0},
-		{"no host", "https:///all.zip", "has no host", image.Invalid, 0},
-		{"login in the address", "https://me:hidden@osv.example/all.zip", "has a login in the address", image.Invalid, 0},
-		{"no address", "https://a b/%zz", "not readable", image.Invalid, 0},
+		{"not found", base + "/404/all.zip", "the server answered 404 Not Found", model.NotFound, 0},
+		{"unauthorized", base + "/401/all.zip", "the server answered 401 Unauthorized", model.Unauthorized, 0},
+		{"throttled", base + "/429/all.zip", "the server answered 429 Too Many Requests", model.Throttled, 7 * time.Second},
+		{"unavailable", base + "/503/all.zip", "the server answered 503 Service Unavailable", model.Transient, 7 * time.Second},
+		{"odd", base + "/418/all.zip", "the server answered 418", model.Invalid, 7 * time.Second},
+		{"cut off", base + "/cut/all.zip", "not fetched: after", model.Transient, 0},
+		{"cut off unseen", base + "/short/all.zip", "not a whole zip archive", model.Invalid, 0},
+		{"standing still", base + "/stuck/all.zip", "cancelled or standing still for too long", model.Transient, 0},
+		{"nobody there", "http://127.0.0.1:1/all.zip", "not fetched", model.Transient, 0},
+		{"redirected to where anybody may answer", base + "/away/all.zip", "only https is trusted", model.Invalid, 0},
+		{"redirected for ever", base + "/round/all.zip", "more than 10 redirects", model.Invalid, 0},
+		{"plain http", "http://osv.example/all.zip", "only https is trusted", model.Invalid, 0},
+		{"another scheme", "ftp://osv.example/all.zip", "only https is trusted", model.Invalid, 0},
+		{"no host", "https:///all.zip", "has no host", model.Invalid, 0},
+		{"login in the address", "https://me:hidden@osv.example/all.zip", "has a login in the address", model.Invalid, 0},
+		{"no address", "https://a b/%zz", "not readable", model.Invalid, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			opts := osv.Options{}

@@ -4,12 +4,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Error says which record, package URL or archive was refused, which part of it, and what is wrong there.
 type Error struct {
-	Class image.FailureClass
+	Class model.FailureClass
 	// Where names the record, its file, the package URL or the archive; a URL without its login.
 	Where string
 	// Field is the path of the offending part, such as "affected[0].ranges[1].events"; empty when it is the whole.
@@ -40,12 +40,12 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // FailureClass says whether waiting can help.
-func (e *Error) FailureClass() image.FailureClass { return e.Class }
+func (e *Error) FailureClass() model.FailureClass { return e.Class }
 
 // RetryAfter is how long the server asked to wait; zero when it said nothing.
 func (e *Error) RetryAfter() time.Duration { return e.Retry }
 
 // invalid is the error of a part that breaks the rules.
 func invalid(field, problem string) *Error {
-	return &Error{Class: image.Invalid, Field: field, Problem: problem}
+	return &Error{Class: model.Invalid, Field: field, Problem: problem}
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Finding is one vulnerability of one installed package, whatever number of databases publish it.
@@ -18,7 +18,7 @@ type Finding struct {
 	Aliases []string
 	// Summary is the title in one line; empty when no record has one.
 	Summary  string
-	Severity image.Severity
+	Severity model.Severity
 	// Score is the CVSS base score from 0 to 10; 0 when only a word is known, or nothing.
 	Score float64
 	// Fixed is the lowest version above the installed one that no record calls affected; empty when none is known.
@@ -43,7 +43,7 @@ func Match(purl string, records []Record) ([]Finding, error) {
 		return nil, err
 	}
 	if !known {
-		return nil, &Error{Class: image.Unsupported, Where: fmt.Sprintf("package URL %q", purl), Problem: "not assessed: no ecosystem, release or version to judge it by"}
+		return nil, &Error{Class: model.Unsupported, Where: fmt.Sprintf("package URL %q", purl), Problem: "not assessed: no ecosystem, release or version to judge it by"}
 	}
 	hits := p.hits(records)
 	if len(hits) == 0 {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // record builds a record about one package with one range, through the parser as everybody else does.
@@ -189,17 +189,17 @@ func TestWithdrawnNeverMatches(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"CVE-2024-2"}, ids(findings))
 	require.Equal(t, []string{"GHSA-1"}, findings[0].Aliases, "what was withdrawn says nothing of other ids")
-	require.Equal(t, image.SeverityUnrated, findings[0].Severity, "nor of the severity")
+	require.Equal(t, model.SeverityUnrated, findings[0].Severity, "nor of the severity")
 }
 
 func TestNotAssessedIsAnError(t *testing.T) {
 	for _, row := range []struct {
 		name, purl string
-		class      image.FailureClass
+		class      model.FailureClass
 	}{
-		{"another ecosystem", "pkg:cargo/p@1.0.0", image.Unsupported},
-		{"no version", "pkg:npm/p", image.Unsupported},
-		{"no package URL", "p 1.0.0", image.Invalid},
+		{"another ecosystem", "pkg:cargo/p@1.0.0", model.Unsupported},
+		{"no version", "pkg:npm/p", model.Unsupported},
+		{"no package URL", "p 1.0.0", model.Invalid},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			findings, err := osv.Match(row.purl, nil)

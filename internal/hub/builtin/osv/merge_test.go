@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const (
@@ -31,7 +31,7 @@ func TestAliasesBecomeOneFinding(t *testing.T) {
 	findings := match(t, "pkg:golang/golang.org/x/text@v0.3.6", github, goRecord)
 	require.Equal(t, []osv.Finding{{
 		ID: "CVE-2021-38561", Aliases: []string{"GHSA-ppp9-7jff-5vj2", "GO-2021-0113"}, Summary: "Go's title",
-		Severity: image.SeverityCritical, Score: 9.8,
+		Severity: model.SeverityCritical, Score: 9.8,
 		Fixed: "0.3.8", URL: "https://osv.dev/vulnerability/GO-2021-0113",
 		Published: time.Date(2023, 1, 2, 3, 4, 5, 0, time.UTC), Modified: time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC),
 	}}, findings, "0.3.7 is still affected as GitHub says, so 0.3.8 is the fix")
@@ -77,9 +77,9 @@ func TestAdvisoryAboutSeveralVulnerabilities(t *testing.T) {
 				record(t, "DEBIAN-CVE-2024-37370", "Debian:12", "krb5", fixed, `"upstream":["CVE-2024-37370"]`, critical))
 			require.Equal(t, []string{"CVE-2024-37370", "CVE-2024-37371"}, ids(findings), "two vulnerabilities, each once")
 			require.Equal(t, []string{"DEBIAN-CVE-2024-37370", "DSA-5726-1"}, findings[0].Aliases)
-			require.Equal(t, image.SeverityCritical, findings[0].Severity)
+			require.Equal(t, model.SeverityCritical, findings[0].Severity)
 			require.Equal(t, []string{"DSA-5726-1"}, findings[1].Aliases, "the other CVE is no alias")
-			require.Equal(t, image.SeverityUnrated, findings[1].Severity)
+			require.Equal(t, model.SeverityUnrated, findings[1].Severity)
 			for _, f := range findings {
 				require.Equal(t, "1.20.1-2+deb12u2", f.Fixed)
 				require.Equal(t, "https://osv.dev/vulnerability/DSA-5726-1", f.URL)
@@ -101,19 +101,19 @@ func TestSeverityIsTheHighestKnown(t *testing.T) {
 		findings := match(t, "pkg:npm/p@1.0.0",
 			record(t, "GHSA-1", "npm", "p", all, medium, `"aliases":["CVE-1"]`), record(t, "GHSA-2", "npm", "p", all, critical, `"aliases":["CVE-1"]`))
 		require.Len(t, findings, 1)
-		require.Equal(t, image.SeverityCritical, findings[0].Severity)
+		require.Equal(t, model.SeverityCritical, findings[0].Severity)
 		require.InDelta(t, 9.8, findings[0].Score, 0.01)
 	})
 	t.Run("of an alias that does not touch this version", func(t *testing.T) {
 		findings := match(t, "pkg:npm/p@1.0.0",
 			record(t, "GHSA-1", "npm", "p", all, `"aliases":["CVE-1"]`), record(t, "GHSA-2", "npm", "p", other, medium, `"aliases":["CVE-1"]`))
 		require.Len(t, findings, 1)
-		require.Equal(t, image.SeverityMedium, findings[0].Severity)
+		require.Equal(t, model.SeverityMedium, findings[0].Severity)
 	})
 	t.Run("a stranger lends nothing", func(t *testing.T) {
 		findings := match(t, "pkg:npm/p@1.0.0", record(t, "GHSA-1", "npm", "p", all), record(t, "GHSA-2", "npm", "p", other, critical))
 		require.Len(t, findings, 1)
-		require.Equal(t, image.SeverityUnrated, findings[0].Severity)
+		require.Equal(t, model.SeverityUnrated, findings[0].Severity)
 	})
 	t.Run("worst first", func(t *testing.T) {
 		findings := match(t, "pkg:npm/p@1.0.0",

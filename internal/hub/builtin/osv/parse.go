@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // MaxRecordSize is the most bytes one record may have. The largest published ones, with every affected commit listed, have
@@ -90,7 +90,7 @@ func Parse(data []byte) (Record, error) {
 		return Record{}, invalid("", fmt.Sprintf("%d bytes are more than the %d a record may have", len(data), MaxRecordSize))
 	}
 	if err := json.Unmarshal(data, &p); err != nil {
-		return Record{}, &Error{Class: image.Invalid, Problem: "not an OSV record in JSON", Err: err}
+		return Record{}, &Error{Class: model.Invalid, Problem: "not an OSV record in JSON", Err: err}
 	}
 	if bytes.Equal(bytes.TrimSpace(data), []byte("null")) {
 		return Record{}, invalid("", "not an OSV record but null")
@@ -107,7 +107,7 @@ func Parse(data []byte) (Record, error) {
 
 func (p *published) record() (Record, *Error) {
 	if v := p.SchemaVersion; v != "" && !strings.HasPrefix(v, "1.") {
-		return Record{}, &Error{Class: image.Unsupported, Field: "schema_version", Problem: fmt.Sprintf("%.20q is not 1.x", v)}
+		return Record{}, &Error{Class: model.Unsupported, Field: "schema_version", Problem: fmt.Sprintf("%.20q is not 1.x", v)}
 	}
 	if problem := checkID(p.ID); problem != "" {
 		return Record{}, invalid("id", problem)

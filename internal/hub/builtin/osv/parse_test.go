@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 const whole = `{
@@ -32,7 +32,7 @@ func TestParseReduces(t *testing.T) {
 	require.Equal(t, []string{"CVE-2024-1"}, r.Aliases)
 	require.Empty(t, r.Upstream)
 	require.Equal(t, "A title in two [31m lines", r.Summary, "nothing that moves a terminal's cursor")
-	require.Equal(t, image.SeverityHigh, r.Severity)
+	require.Equal(t, model.SeverityHigh, r.Severity)
 	require.InDelta(t, 7.5, r.Score, 0.01)
 	require.Equal(t, time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC), r.Modified)
 	require.Equal(t, time.Date(2023, 1, 2, 1, 4, 5, 0, time.UTC), r.Published)
@@ -95,7 +95,7 @@ func TestParseRefuses(t *testing.T) {
 			require.ErrorContains(t, err, row.says)
 			var typed *osv.Error
 			require.ErrorAs(t, err, &typed)
-			require.Contains(t, []image.FailureClass{image.Invalid, image.Unsupported}, typed.FailureClass())
+			require.Contains(t, []model.FailureClass{model.Invalid, model.Unsupported}, typed.FailureClass())
 			require.Less(t, len(err.Error()), 300)
 		})
 	}
@@ -112,26 +112,26 @@ func TestParseSeverity(t *testing.T) {
 	)
 	for _, row := range []struct {
 		name, vectors, record, affected string
-		severity                        image.Severity
+		severity                        model.Severity
 		score                           float64
 	}{
-		{"3.1 before all", v2 + "," + v40 + "," + v30 + "," + v31, "", "", image.SeverityMedium, 5.3},
-		{"then 4.0", v2 + "," + v30 + "," + v40, "", "", image.SeverityHigh, 8.7},
-		{"then 3.0", v2 + "," + v30, "", "", image.SeverityLow, 1.8},
-		{"then 2.0, which has no critical", v2, "", "", image.SeverityHigh, 10},
-		{"a score of nothing is low", nil31, "", "", image.SeverityLow, 0},
-		{"temporal metrics do not count", `{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H/E:P/RL:O/RC:C"}`, "", "", image.SeverityHigh, 7.5},
-		{"a broken vector is passed over", bad + "," + v30, "", "", image.SeverityLow, 1.8},
-		{"a broken vector leaves the word", bad, `"database_specific":{"severity":"CRITICAL"}`, "", image.SeverityCritical, 0},
-		{"GitHub's word", "", `"database_specific":{"severity":"MODERATE"}`, "", image.SeverityMedium, 0},
-		{"a vector before the word", v31, `"database_specific":{"severity":"CRITICAL"}`, "", image.SeverityMedium, 5.3},
-		{"Ubuntu's priority", `{"type":"Ubuntu","score":"negligible"}`, "", "", image.SeverityLow, 0},
-		{"Debian's urgency", "", "", `"ecosystem_specific":{"urgency":"high**"}`, image.SeverityHigh, 0},
-		{"Debian's urgency that says nothing", "", "", `"ecosystem_specific":{"urgency":"not yet assigned"}`, image.SeverityUnrated, 0},
-		{"the record's vector before Debian's urgency", v31, "", `"ecosystem_specific":{"urgency":"low"}`, image.SeverityMedium, 5.3},
-		{"the package's own vector", v31, "", `"severity":[` + v40 + `]`, image.SeverityHigh, 8.7},
-		{"specifics of any shape", "", `"database_specific":[1,2]`, `"database_specific":"text","ecosystem_specific":{"urgency":{"a":1}}`, image.SeverityUnrated, 0},
-		{"nothing", "", "", "", image.SeverityUnrated, 0},
+		{"3.1 before all", v2 + "," + v40 + "," + v30 + "," + v31, "", "", model.SeverityMedium, 5.3},
+		{"then 4.0", v2 + "," + v30 + "," + v40, "", "", model.SeverityHigh, 8.7},
+		{"then 3.0", v2 + "," + v30, "", "", model.SeverityLow, 1.8},
+		{"then 2.0, which has no critical", v2, "", "", model.SeverityHigh, 10},
+		{"a score of nothing is low", nil31, "", "", model.SeverityLow, 0},
+		{"temporal metrics do not count", `{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H/E:P/RL:O/RC:C"}`, "", "", model.SeverityHigh, 7.5},
+		{"a broken vector is passed over", bad + "," + v30, "", "", model.SeverityLow, 1.8},
+		{"a broken vector leaves the word", bad, `"database_specific":{"severity":"CRITICAL"}`, "", model.SeverityCritical, 0},
+		{"GitHub's word", "", `"database_specific":{"severity":"MODERATE"}`, "", model.SeverityMedium, 0},
+		{"a vector before the word", v31, `"database_specific":{"severity":"CRITICAL"}`, "", model.SeverityMedium, 5.3},
+		{"Ubuntu's priority", `{"type":"Ubuntu","score":"negligible"}`, "", "", model.SeverityLow, 0},
+		{"Debian's urgency", "", "", `"ecosystem_specific":{"urgency":"high**"}`, model.SeverityHigh, 0},
+		{"Debian's urgency that says nothing", "", "", `"ecosystem_specific":{"urgency":"not yet assigned"}`, model.SeverityUnrated, 0},
+		{"the record's vector before Debian's urgency", v31, "", `"ecosystem_specific":{"urgency":"low"}`, model.SeverityMedium, 5.3},
+		{"the package's own vector", v31, "", `"severity":[` + v40 + `]`, model.SeverityHigh, 8.7},
+		{"specifics of any shape", "", `"database_specific":[1,2]`, `"database_specific":"text","ecosystem_specific":{"urgency":{"a":1}}`, model.SeverityUnrated, 0},
+		{"nothing", "", "", "", model.SeverityUnrated, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			text := `{"id":"CVE-1","modified":"2024-01-02T03:04:05Z","severity":[` + row.vectors + `],"affected":[{"package":{"ecosystem":"npm","name":"p"},

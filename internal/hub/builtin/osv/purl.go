@@ -7,7 +7,7 @@ import (
 	"github.com/google/osv-scalibr/semantic"
 	"github.com/package-url/packageurl-go"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Key is what records are filed under: an ecosystem in OSV's words, Debian's with its release, and a package name in the
@@ -41,13 +41,13 @@ func KeyOf(purl string) (key Key, known bool, err error) {
 func installedOf(purl string) (installed, bool, error) {
 	if len(purl) > maxPURLLength {
 		return installed{}, false, &Error{
-			Class: image.Invalid, Where: fmt.Sprintf("package URL %.60q and so on", purl),
+			Class: model.Invalid, Where: fmt.Sprintf("package URL %.60q and so on", purl),
 			Problem: fmt.Sprintf("longer than %d bytes", maxPURLLength),
 		}
 	}
 	parsed, err := packageurl.FromString(purl)
 	if err != nil {
-		return installed{}, false, &Error{Class: image.Invalid, Where: fmt.Sprintf("package URL %q", purl), Problem: "not readable", Err: err}
+		return installed{}, false, &Error{Class: model.Invalid, Where: fmt.Sprintf("package URL %q", purl), Problem: "not readable", Err: err}
 	}
 	key, version := locate(parsed)
 	if key.Ecosystem == "" || version == "" {

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // keys are package URLs and where records about them are filed; nowhere when they cannot be assessed.
@@ -86,7 +86,7 @@ func TestKeyOfRefuses(t *testing.T) {
 			require.False(t, known)
 			var typed *osv.Error
 			require.ErrorAs(t, err, &typed)
-			require.Equal(t, image.Invalid, typed.FailureClass())
+			require.Equal(t, model.Invalid, typed.FailureClass())
 			require.ErrorContains(t, err, row.says)
 			require.Zero(t, typed.RetryAfter())
 			require.Less(t, len(err.Error()), 300)

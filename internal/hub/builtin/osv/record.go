@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/osv-scalibr/semantic"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Record is one OSV record reduced to what judging needs. Its JSON is the compact form for storing, not OSV's: read OSV's
@@ -23,7 +23,7 @@ type Record struct {
 	// Summary is the database's title in one line, cut to some 300 bytes; many have none.
 	Summary string `json:"su,omitempty"`
 	// Severity and Score (0 to 10, 0 when only a word is known) hold for every package that has none of its own.
-	Severity  image.Severity `json:"sv,omitempty"`
+	Severity  model.Severity `json:"sv,omitempty"`
 	Score     float64        `json:"sc,omitempty"`
 	Published time.Time      `json:"pu,omitzero"`
 	Modified  time.Time      `json:"mo,omitzero"`
@@ -40,7 +40,7 @@ type Affected struct {
 	// Versions are affected versions that no range covers.
 	Versions []string `json:"v,omitempty"`
 	// Severity and Score are this package's own; empty when the record's hold.
-	Severity image.Severity `json:"sv,omitempty"`
+	Severity model.Severity `json:"sv,omitempty"`
 	Score    float64        `json:"sc,omitempty"`
 }
 
@@ -88,12 +88,12 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	type plain Record
 	var read plain
 	if err := json.Unmarshal(data, &read); err != nil {
-		return &Error{Class: image.Invalid, Where: "stored record", Problem: "not readable", Err: err}
+		return &Error{Class: model.Invalid, Where: "stored record", Problem: "not readable", Err: err}
 	}
 	*r = Record(read)
 	for i := range r.Affected {
 		if err := r.Affected[i].prepare(); err != nil {
-			return &Error{Class: image.Invalid, Where: "stored record " + r.ID, Problem: "not readable", Err: err}
+			return &Error{Class: model.Invalid, Where: "stored record " + r.ID, Problem: "not readable", Err: err}
 		}
 	}
 	return nil

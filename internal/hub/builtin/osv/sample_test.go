@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func TestSample(t *testing.T) {
@@ -73,7 +73,7 @@ func TestSampleFindsWhatIsPublished(t *testing.T) {
 		f := match(t, "pkg:golang/golang.org/x/text@v0.3.6", records...)[0]
 		require.Equal(t, []string{"GHSA-ppp9-7jff-5vj2", "GO-2021-0113"}, f.Aliases)
 		require.InDelta(t, 7.5, f.Score, 0.01)
-		require.Equal(t, image.SeverityHigh, f.Severity)
+		require.Equal(t, model.SeverityHigh, f.Severity)
 		require.Equal(t, "https://osv.dev/vulnerability/GO-2021-0113", f.URL)
 	})
 }

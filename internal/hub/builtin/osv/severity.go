@@ -8,12 +8,12 @@ import (
 	cvss31 "github.com/pandatix/go-cvss/31"
 	cvss40 "github.com/pandatix/go-cvss/40"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // rating is how bad something is, and by which scale that was found.
 type rating struct {
-	severity image.Severity
+	severity model.Severity
 	score    float64
 	// scale is the place of the scale in the order of preference, lower is better.
 	scale int
@@ -29,7 +29,7 @@ const (
 	scaleNone
 )
 
-var unrated = rating{severity: image.SeverityUnrated, scale: scaleNone}
+var unrated = rating{severity: model.SeverityUnrated, scale: scaleNone}
 
 // The bounds of the words, from the qualitative scale of CVSS 3.0, 3.1 and 4.0 (section 5 of the first two, 6 of the
 // last); version 2 has none and is read as NVD does, without "critical".
@@ -71,24 +71,24 @@ func rate(text string) rating {
 }
 
 func scored(score float64, scale int) rating {
-	r := rating{severity: image.SeverityLow, score: score, scale: scale}
+	r := rating{severity: model.SeverityLow, score: score, scale: scale}
 	switch {
 	case score >= criticalFrom && scale != scaleV20:
-		r.severity = image.SeverityCritical
+		r.severity = model.SeverityCritical
 	case score >= highFrom:
-		r.severity = image.SeverityHigh
+		r.severity = model.SeverityHigh
 	case score >= mediumFrom:
-		r.severity = image.SeverityMedium
+		r.severity = model.SeverityMedium
 	}
 	return r
 }
 
 // words are what databases write instead of a vector: GitHub's levels, Debian's urgencies, Ubuntu's priorities.
-var words = map[string]image.Severity{
-	"critical": image.SeverityCritical,
-	"high":     image.SeverityHigh, "important": image.SeverityHigh,
-	"medium": image.SeverityMedium, "moderate": image.SeverityMedium,
-	"low": image.SeverityLow, "minor": image.SeverityLow, "negligible": image.SeverityLow, "unimportant": image.SeverityLow,
+var words = map[string]model.Severity{
+	"critical": model.SeverityCritical,
+	"high":     model.SeverityHigh, "important": model.SeverityHigh,
+	"medium": model.SeverityMedium, "moderate": model.SeverityMedium,
+	"low": model.SeverityLow, "minor": model.SeverityLow, "negligible": model.SeverityLow, "unimportant": model.SeverityLow,
 }
 
 // word reads a severity in words; Debian marks automatic urgencies with asterisks.

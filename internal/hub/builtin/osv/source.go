@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Options say how records are read. The zero value reads every judged ecosystem and tells nobody.
@@ -75,13 +75,13 @@ func Open(ctx context.Context, from string, opts Options) (*Source, error) {
 	info, err := os.Stat(from)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, &Error{Class: image.NotFound, Where: from, Problem: "no such file or folder"}
+		return nil, &Error{Class: model.NotFound, Where: from, Problem: "no such file or folder"}
 	case err != nil:
-		return nil, &Error{Class: image.Invalid, Where: from, Problem: "cannot be opened", Err: err}
+		return nil, &Error{Class: model.Invalid, Where: from, Problem: "cannot be opened", Err: err}
 	case info.IsDir():
 		s.folder = true
 	case !info.Mode().IsRegular():
-		return nil, &Error{Class: image.Invalid, Where: from, Problem: "neither a file nor a folder"}
+		return nil, &Error{Class: model.Invalid, Where: from, Problem: "neither a file nor a folder"}
 	}
 	return s, nil
 }
@@ -94,7 +94,7 @@ func (s *Source) Each(ctx context.Context, yield func(Record) error) (Summary, e
 	s.summary = Summary{}
 	err := s.each(ctx, yield)
 	if err == nil && s.summary.Records == 0 {
-		err = &Error{Class: image.Invalid, Where: s.name(), Problem: fmt.Sprintf("holds no OSV record (%d malformed)", s.summary.Malformed)}
+		err = &Error{Class: model.Invalid, Where: s.name(), Problem: fmt.Sprintf("holds no OSV record (%d malformed)", s.summary.Malformed)}
 	}
 	return s.summary, err
 }
@@ -106,7 +106,7 @@ func (s *Source) each(ctx context.Context, yield func(Record) error) error {
 	if len(s.archives) == 0 {
 		file, err := os.Open(s.from)
 		if err != nil {
-			return &Error{Class: image.Invalid, Where: s.from, Problem: "cannot be opened", Err: err}
+			return &Error{Class: model.Invalid, Where: s.from, Problem: "cannot be opened", Err: err}
 		}
 		defer file.Close() //nolint:errcheck // only read
 		return s.readFile(ctx, file, s.from, yield)
@@ -165,5 +165,5 @@ func (s *Source) malformed(name string, err error) {
 		s.opts.Malformed(&named)
 		return
 	}
-	s.opts.Malformed(&Error{Class: image.Invalid, Where: name, Problem: "not readable", Err: err})
+	s.opts.Malformed(&Error{Class: model.Invalid, Where: name, Problem: "not readable", Err: err})
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
-	"github.com/perceptor/perceptor/internal/image"
+	"github.com/perceptor/perceptor/model"
 )
 
 func recordText(id string) string {
@@ -121,15 +121,15 @@ func TestReadRefuses(t *testing.T) {
 		name, file string
 		data       []byte
 		says       string
-		class      image.FailureClass
+		class      model.FailureClass
 	}{
-		{"truncated zip", "all.zip", good[:len(good)-30], "not a whole zip archive", image.Invalid},
-		{"empty file", "all.zip", nil, "not a whole zip archive (0 bytes): cut off or damaged; fetch it again", image.Invalid},
-		{"no zip", "all.zip", []byte("<html>"), "not a whole zip archive", image.Invalid},
-		{"damaged entry", "all.zip", flipped, "A-1.json: cannot be unpacked: the archive is damaged; fetch it again", image.Invalid},
-		{"no record in it", "all.zip", archive(t, "x.txt", "x"), "holds no OSV record (0 malformed)", image.Invalid},
-		{"only malformed", "all.zip", archive(t, "x.json", "x"), "holds no OSV record (1 malformed)", image.Invalid},
-		{"one malformed file", "x.json", []byte("x"), "holds no OSV record (1 malformed)", image.Invalid},
+		{"truncated zip", "all.zip", good[:len(good)-30], "not a whole zip archive", model.Invalid},
+		{"empty file", "all.zip", nil, "not a whole zip archive (0 bytes): cut off or damaged; fetch it again", model.Invalid},
+		{"no zip", "all.zip", []byte("<html>"), "not a whole zip archive", model.Invalid},
+		{"damaged entry", "all.zip", flipped, "A-1.json: cannot be unpacked: the archive is damaged; fetch it again", model.Invalid},
+		{"no record in it", "all.zip", archive(t, "x.txt", "x"), "holds no OSV record (0 malformed)", model.Invalid},
+		{"only malformed", "all.zip", archive(t, "x.json", "x"), "holds no OSV record (1 malformed)", model.Invalid},
+		{"one malformed file", "x.json", []byte("x"), "holds no OSV record (1 malformed)", model.Invalid},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			_, err := read(t, write(t, filepath.Join(t.TempDir(), row.file), row.data), osv.Options{})
@@ -143,7 +143,7 @@ func TestReadRefuses(t *testing.T) {
 		_, err := read(t, filepath.Join(t.TempDir(), "none.zip"), osv.Options{})
 		var typed *osv.Error
 		require.ErrorAs(t, err, &typed)
-		require.Equal(t, image.NotFound, typed.FailureClass())
+		require.Equal(t, model.NotFound, typed.FailureClass())
 	})
 }
 

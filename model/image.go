@@ -1,0 +1,56 @@
+package model
+
+import "strings"
+
+// Platform is what one manifest was built for, in the registries' own words.
+type Platform struct {
+	OS           string `json:"os,omitempty"`
+	Architecture string `json:"architecture,omitempty"`
+	Variant      string `json:"variant,omitempty"`
+}
+
+// String is the usual "os/architecture[/variant]", empty when nothing is known.
+func (p Platform) String() string {
+	parts := []string{p.OS, p.Architecture}
+	if p.Variant != "" {
+		parts = append(parts, p.Variant)
+	}
+	return strings.Trim(strings.Join(parts, "/"), "/")
+}
+
+// Name is one place an image can be pulled from.
+type Name struct {
+	// Repository is registry and repository without tag or digest, such as "registry.example/team/app".
+	Repository string `json:"repository"`
+	// Tag is the tag the image was seen under; empty when it was only ever seen by digest.
+	Tag string `json:"tag,omitempty"`
+	// Credential is the name of the credential to pull with, never the credential; empty means the host's own configuration.
+	Credential string `json:"credential,omitempty"`
+}
+
+// Reference is how a person would write the name: repository with tag when there is one.
+func (n Name) Reference() string {
+	if n.Tag == "" {
+		return n.Repository
+	}
+	return n.Repository + ":" + n.Tag
+}
+
+// Pinned is the reference that names exactly this manifest.
+func (n Name) Pinned(d Digest) string { return n.Repository + "@" + string(d) }
+
+// HubNames is what an image is called at a hub.
+type HubNames struct {
+	Project string `json:"project"`
+	Version string `json:"version"`
+	Scan    string `json:"scan"`
+}
+
+// DefaultHubNames are the original's last form: project = repository, version = "<tag>-<first 20 of digest>", scan = full digest in hexadecimal.
+func DefaultHubNames(n Name, d Digest) HubNames {
+	version := d.Short()
+	if n.Tag != "" {
+		version = n.Tag + "-" + version
+	}
+	return HubNames{Project: n.Repository, Version: version, Scan: d.Hex()}
+}
