@@ -33,7 +33,7 @@ func (s *stack) greet(out io.Writer) {
 // ownUp says how little the hub knows: its first records are a sample, and "no finding" means little with them.
 func ownUp(out io.Writer) {
 	_, _ = fmt.Fprint(out, `
-Until told otherwise the hub knows only a sample of some sixty published records. To load all of OSV:
+Until you load more, the hub knows only a sample of some sixty published records. To load all of OSV:
   perceptor hub update --from https://osv-vulnerabilities.storage.googleapis.com
 
 `)

@@ -16,7 +16,7 @@ import (
 )
 
 // sampleLoaded is the file that remembers that the hub got its first records,
-// so that a start never puts old ones over those somebody loaded since.
+// so that a start never replaces records that a user has loaded since.
 const sampleLoaded = "hub-sample-loaded"
 
 // hubAuthority is the file, made by the hub, that its clients trust.

@@ -171,7 +171,7 @@ func TestFlagsThatContradictAreRefused(t *testing.T) {
 		flags      []string
 	}{
 		{"nothing to wait for", "--until-scanned waits for samples", []string{"--until-scanned"}},
-		{"a cluster and nobody to watch it", "--kubeconfig has the workers", []string{"--kubeconfig", "x", "--no-workers"}},
+		{"a cluster and no one to watch it", "--kubeconfig has the workers", []string{"--kubeconfig", "x", "--no-workers"}},
 		{"a context of nothing", "--context and --write-back", []string{"--context", "x"}},
 		{"negative rate", "--registry-rate -1", []string{"--registry-rate", "-1"}},
 		{"negative scan time", "--hub-scan-time -1s", []string{"--hub-scan-time", "-1s"}},
@@ -229,10 +229,10 @@ func connect(t *testing.T, address string) client.Client {
 	return connection
 }
 
-// startWorkflow starts a workflow that nobody works on, so that it stays open.
+// startWorkflow starts a workflow that no worker serves, so that it stays open.
 func startWorkflow(t *testing.T, address, id string) {
 	t.Helper()
-	_, err := connect(t, address).ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: "nobody"}, "Waits")
+	_, err := connect(t, address).ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: "no-worker"}, "Waits")
 	require.NoError(t, err)
 }
 

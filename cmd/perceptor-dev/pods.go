@@ -36,7 +36,7 @@ func (s *stack) runPods(ctx context.Context, references []string) error {
 	return nil
 }
 
-// perceiverToken is empty where somebody has given the file another form.
+// perceiverToken is empty where a user has given the file another form.
 func (s *stack) perceiverToken() (string, error) {
 	text, err := os.ReadFile(s.dir.File(devdir.APITokens))
 	if err != nil {

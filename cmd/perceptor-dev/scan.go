@@ -47,11 +47,11 @@ func startCrew(ctx context.Context, dir *datadir.Dir, addresses devdir.Addresses
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect workers to temporal: %w", err), file.Close())
 	}
-	told := configuration(dir, addresses, o)
-	settings := workers.Settings{Config: told, Roles: workers.AllRoles, Client: connection, Namespace: temporal.Namespace, Logger: logger}
+	settled := configuration(dir, addresses, o)
+	settings := workers.Settings{Config: settled, Roles: workers.AllRoles, Client: connection, Namespace: temporal.Namespace, Logger: logger}
 	modules := []fx.Option{fx.NopLogger, workers.Module(settings)}
 	if o.kubeconfig != "" {
-		modules = append(modules, workers.KubernetesModule(workers.PerceiverSettings{Config: told.Perceiver, Client: connection, Version: "dev", Logger: logger}))
+		modules = append(modules, workers.KubernetesModule(workers.PerceiverSettings{Config: settled.Perceiver, Client: connection, Version: "dev", Logger: logger}))
 	}
 	crew := &crew{client: connection, app: fx.New(modules...), log: file}
 	if err := crew.app.Start(ctx); err != nil {
@@ -61,15 +61,15 @@ func startCrew(ctx context.Context, dir *datadir.Dir, addresses devdir.Addresses
 	return crew, nil
 }
 
-// configuration is what the workers of this process are told.
+// configuration is what the workers of this process are settled.
 func configuration(dir *datadir.Dir, addresses devdir.Addresses, o options) config.Config {
-	told := config.Default()
-	told.Hubs = []config.Hub{devdir.Hub(dir.Path(), addresses.Hub)}
-	told.Scanner.Directory = dir.File("scanner")
-	told.Scanner.Drain = crewDrain
-	told.Perceiver.Cluster, told.Perceiver.ObserveOnly = o.cluster, !o.writeBack
-	told.Perceiver.Kubernetes.Kubeconfig, told.Perceiver.Kubernetes.Context = o.kubeconfig, o.context
-	return told
+	settled := config.Default()
+	settled.Hubs = []config.Hub{devdir.Hub(dir.Path(), addresses.Hub)}
+	settled.Scanner.Directory = dir.File("scanner")
+	settled.Scanner.Drain = crewDrain
+	settled.Perceiver.Cluster, settled.Perceiver.ObserveOnly = o.cluster, !o.writeBack
+	settled.Perceiver.Kubernetes.Kubeconfig, settled.Perceiver.Kubernetes.Context = o.kubeconfig, o.context
+	return settled
 }
 
 func (c *crew) stop(ctx context.Context) error {

@@ -43,7 +43,7 @@ func exitCode(err error, out *protocol.Writer) int {
 		failure = protocol.Failure{Class: model.Unsupported, Message: err.Error(), Refused: true}
 	}
 	slog.Error("failed", "class", failure.Class, "reason", failure.Message)
-	// Nobody is left to tell when this cannot be written; the code says the same.
+	// When this cannot be written, the exit code still says the same.
 	_ = out.Failure(failure)
 	return protocol.ExitCode(failure.Class)
 }

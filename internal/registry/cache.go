@@ -34,10 +34,10 @@ type cache struct {
 // lockPoll is how often a process looks whether another one has finished a layer.
 const lockPoll = 50 * time.Millisecond
 
-// errBusy is a file that somebody else holds.
+// errBusy is a file that another pull holds.
 var errBusy = errors.New("file is in use")
 
-// ownerOnly are the permissions of the cache: layers of private images are nobody else's business.
+// ownerOnly are the permissions of the cache: other users may not read the layers of private images.
 const ownerOnly = 0o700
 
 func openCache(dir string, limit int64) (*cache, error) {
@@ -220,7 +220,7 @@ func (c *cache) publish(file *os.File, h v1.Hash) error {
 	return nil
 }
 
-// discard removes a growing file while it is still held, so that nobody can find half a layer.
+// discard removes a growing file while it is still held, so that no pull can find half a layer.
 func discard(file *os.File) {
 	_ = os.Remove(file.Name())
 	_ = file.Close()

@@ -178,7 +178,7 @@ func TestOldLayersMakeRoom(t *testing.T) {
 	tight := newHost(t, registry.Options{CacheDir: h.cache, MinFree: 1 << 60})
 	_, err = tight.pull(t.Context(), f.host()+"/app", f.push(t, "app", "v2", imageOf(t, layerOf(2, 1000))))
 	require.Equal(t, model.OutOfSpace, classOf(t, err))
-	require.Empty(t, kept(t, h), "layers nobody uses went before the pull was refused")
+	require.Empty(t, kept(t, h), "unused layers went before the pull was refused")
 }
 
 func TestAMissingFolderIsSaid(t *testing.T) {

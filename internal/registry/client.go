@@ -53,11 +53,11 @@ type pace struct {
 	patience time.Duration
 	// stall is how long a registry may send nothing before its answer counts as broken.
 	stall time.Duration
-	// tick is how often progress is told.
+	// tick is how often progress is reported.
 	tick time.Duration
 }
 
-// defaultPace sums up to about ten seconds of delays before a pull gives up and leaves it to whoever asked.
+// defaultPace sums up to about ten seconds of delays before a pull gives up and leaves it to the caller.
 var defaultPace = pace{
 	tries: 5, first: 500 * time.Millisecond, longest: 8 * time.Second,
 	patience: time.Minute, stall: time.Minute, tick: 250 * time.Millisecond,

@@ -27,7 +27,7 @@ type Credential struct {
 	DockerConfig string
 }
 
-// authenticator finds the login for a repository. Nobody in particular is a login too: the registry will say.
+// authenticator finds the login for a repository. Anonymous is a login too: the registry decides.
 func (c *Client) authenticator(ctx context.Context, repo name.Repository, credential string) (authn.Authenticator, error) {
 	if credential != "" {
 		return c.namedAuthenticator(ctx, repo, credential)

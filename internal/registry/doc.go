@@ -1,7 +1,7 @@
 // Package registry reads images from container registries: it resolves a reference to one platform manifest and
 // pulls such a manifest into a docker-archive tar.
 //
-// The idea: layers are content-addressed, so they are kept in one directory per host and fetched once, whoever asks and
+// The idea: layers are content-addressed, so they are kept in one directory per host and fetched once for all callers and
 // however many ask at once; the tar is put together from those files by the kernel, without a layer in memory.
 //
 // The rules:

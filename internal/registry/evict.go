@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// shrink evicts layers that nobody holds, least recently used first, until the rest has at most limit bytes.
+// shrink evicts layers that no pull holds, least recently used first, until the rest has at most limit bytes.
 func (c *cache) shrink(limit int64) error {
 	c.evicting.Lock()
 	defer c.evicting.Unlock()

@@ -29,7 +29,7 @@ import (
 	"github.com/perceptor/perceptor/model"
 )
 
-// fake is a real registry on loopback that counts what it sends and can be told to misbehave.
+// fake is a real registry on loopback that counts what it sends and can be made to misbehave.
 type fake struct {
 	*httptest.Server
 	// inner is the registry without faults and counts.
@@ -109,7 +109,7 @@ type counted struct {
 }
 
 func (c *counted) Write(p []byte) (int, error) {
-	// Counted before, since whoever reads it may look at the count before Write returns.
+	// Counted before, since the reader may look at the count before Write returns.
 	c.add(len(p))
 	return c.ResponseWriter.Write(p)
 }
@@ -156,7 +156,7 @@ func layerOf(seed uint64, size int) v1.Layer {
 	content := make([]byte, size)
 	source := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
 	_, _ = source.Read(content)
-	// The beginning of a gzip stream: layers are told apart by it.
+	// The beginning of a gzip stream: it distinguishes layers.
 	copy(content, []byte{0x1f, 0x8b})
 	return static.NewLayer(content, types.DockerLayer)
 }

@@ -81,7 +81,7 @@ func (f *flights) leave(d v1.Descriptor, flying *flight) {
 	if flying.waiting > 0 {
 		return
 	}
-	// Nobody must join a flight that is being stopped.
+	// No caller may join a flight that is being stopped.
 	f.forget(d, flying)
 	flying.cancel()
 	if flying.file != nil {
@@ -94,7 +94,7 @@ func (f *flights) leave(d v1.Descriptor, flying *flight) {
 func (c *Client) layer(ctx context.Context, src *source, d v1.Descriptor, t *tally) (*os.File, error) {
 	for again := false; ; again = true {
 		if again {
-			// Somebody is about to remove what was there: it is soon gone, or free again.
+			// Another caller is about to remove what was there: it is soon gone, or free again.
 			if err := sleep(ctx, lockPoll); err != nil {
 				return nil, err
 			}

@@ -85,7 +85,7 @@ func TestCredentials(t *testing.T) {
 			t.Setenv("DOCKER_CONFIG", filepath.Dir(dockerConfig(t, host, "robot", "s3cret")))
 			return ""
 		}},
-		"nobody": {want: refusedAnybody},
+		"anonymous": {want: refusedAnybody},
 		"config for another registry": {
 			config: func(t *testing.T, _ string) string { return dockerConfig(t, "other.example", "robot", "s3cret") }, want: refusedAnybody,
 		},

@@ -40,7 +40,7 @@ type Pulled struct {
 	Size int64
 }
 
-// Pull fetches an image into a tar. Progress, which may be nil, is told at the start, while layers arrive and at
+// Pull fetches an image into a tar. Progress, which may be nil, is called at the start, while layers arrive and at
 // the end, from one goroutine at a time; Done never falls.
 func (c *Client) Pull(ctx context.Context, request PullRequest, progress func(Progress)) (Pulled, error) {
 	reference := string(request.Digest)

@@ -54,7 +54,7 @@ func TestPullSecrets(t *testing.T) {
 	}{
 		{classed{model.Unauthorized}, model.Unauthorized},
 		{classed{model.Throttled}, model.Transient},
-		{errors.New("nobody answers"), model.Transient},
+		{errors.New("no one answers"), model.Transient},
 	} {
 		answer = each.err
 		err := pull("kubernetes:shop/ours")

@@ -21,9 +21,9 @@ type tally struct {
 	// received is what came over the wire for this pull.
 	received atomic.Int64
 
-	mu     sync.Mutex
-	layers map[v1.Hash]*atomic.Int64
-	told   int64
+	mu       sync.Mutex
+	layers   map[v1.Hash]*atomic.Int64
+	reported int64
 
 	quit chan struct{}
 	gone chan struct{}
@@ -32,7 +32,7 @@ type tally struct {
 
 func newTally(img *contents, tell func(Progress), every time.Duration) *tally {
 	t := &tally{
-		total: total(img.unique), tell: tell, layers: map[v1.Hash]*atomic.Int64{}, told: -1,
+		total: total(img.unique), tell: tell, layers: map[v1.Hash]*atomic.Int64{}, reported: -1,
 		quit: make(chan struct{}), gone: make(chan struct{}),
 	}
 	go t.run(every)
@@ -63,8 +63,8 @@ func (t *tally) report() {
 	for _, got := range t.layers {
 		done += got.Load()
 	}
-	grown := done > t.told
-	t.told = max(t.told, done)
+	grown := done > t.reported
+	t.reported = max(t.reported, done)
 	t.mu.Unlock()
 	if grown {
 		t.tell(Progress{Done: done, Total: t.total})
@@ -78,14 +78,14 @@ func (t *tally) arrived(d v1.Descriptor) {
 	t.follow(d, whole)
 }
 
-// follow counts a layer as far as somebody else says it is.
+// follow counts a layer as far as another flight reports it.
 func (t *tally) follow(d v1.Descriptor, got *atomic.Int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.layers[d.Digest] = got
 }
 
-// stop ends the telling; nothing is told after it returned.
+// stop ends the reports; nothing is reported after it has returned.
 func (t *tally) stop() {
 	t.once.Do(func() { close(t.quit) })
 	<-t.gone

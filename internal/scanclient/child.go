@@ -109,7 +109,7 @@ func (c *child) end() error {
 }
 
 // bury reaps the client, which has ended or is about to, and lets go of its input. The output pipes stay open for
-// their readers, which get no more than patience: a process that does not die would hold them open for ever.
+// their readers, which get only patience: a process that does not die would hold them open for ever.
 func (c *child) bury() {
 	<-c.exited
 	close(c.reap)

@@ -1,5 +1,5 @@
 // Package scanclient runs a scan client as a child process: a program that lists what is in an image tar and sends
-// that list to a hub, and that may hang, fork, flood, grow or die on whatever somebody put into the image.
+// that list to a hub, and that may hang, fork, flood, grow or die on any content of the image.
 //
 // The worker must outlive every such image, so nothing the client does is trusted. It speaks the line protocol of
 // package protocol on its standard output and gets, besides, a time limit, a limit on the resident memory of its
@@ -12,7 +12,7 @@
 //
 // How a family is found (family.go): by process group, by descent, and by a mark in the environment that survives
 // setsid and a parent's death. The worker does not make itself a child subreaper: that would be a setting of the whole
-// process, and every orphan of every other library in it would land here with nobody to reap it. Orphans that land
+// process, and every orphan of every other library in it would land here with no process to reap it. Orphans that land
 // here anyway, as they do where the worker is a container's first process, are reaped.
 //
 // What goes in: processes, their limits, and what their endings mean. What may not: reading images, talking to hubs.

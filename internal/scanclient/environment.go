@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// memoryTarget is the share of the memory limit that Go's garbage collector is told to stay below, in percent. The
+// memoryTarget is the share of the memory limit that Go's garbage collector is asked to stay below, in percent. The
 // rest is for what the collector does not govern: stacks, the program itself, files mapped into memory.
 const memoryTarget = 80
 

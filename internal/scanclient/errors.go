@@ -21,7 +21,7 @@ type Error struct {
 	Reason string
 	// Wait is how long the hub asked to wait; 0 when it did not.
 	Wait time.Duration
-	// Refused says that the hub surely has nothing of this upload. It is false where nobody knows.
+	// Refused says that the hub surely has nothing of this upload. It is false where it is not known.
 	Refused bool
 	// Log is the beginning and the end of what the client wrote to its standard error, without the hub's secrets.
 	Log string

@@ -50,7 +50,7 @@ func newFamily(pid int, mark string) (*family, error) {
 	}, nil
 }
 
-// scan reads the process table and answers with the family's processes, dead ones that nobody reaped included.
+// scan reads the process table and answers with the family's processes, including dead ones that were not reaped.
 func (f *family) scan() ([]process, error) {
 	table, err := readProcesses()
 	if err != nil {
@@ -114,7 +114,7 @@ func (f *family) marked(pid int) bool {
 	return false
 }
 
-// forgetGone drops what the table no longer holds, so that a pid used again is looked at anew.
+// forgetGone drops what the table no longer holds, so that a pid used again is looked at again.
 func (f *family) forgetGone(table map[int]process) {
 	for _, known := range []map[int]uint64{f.members, f.strangers} {
 		for pid, started := range known {
@@ -139,13 +139,13 @@ func (f *family) resident() (int64, error) {
 	return sum, nil
 }
 
-// killRound is the pause between two rounds of killing: the kernel tells nobody but the parent of an ending.
+// killRound is the pause between two rounds of killing: the kernel reports an ending to the parent alone.
 const killRound = 5 * time.Millisecond
 
-// killAll looks before it kills, since a dead parent's children can no longer be told by descent. It kills until nobody
+// killAll looks before it kills, since a dead parent's children can no longer be recognised by descent. It kills until no process
 // is left alive, for at most patience: a process may fork while it is being killed, and one that waits for a broken disk
 // cannot be killed at all. The leader stays a zombie for its own waiter to reap, and so its pid and group belong to
-// nobody else meanwhile.
+// no other process meanwhile.
 func (f *family) killAll(patience time.Duration) error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(killRound) {
 		members, err := f.scan()

@@ -14,7 +14,7 @@ import (
 )
 
 // Progress is how far a run is. Phase is one of "unpack", "catalogue", "write", "login", "upload"; Total is 0 while
-// nobody knows it. See protocol.Phase for what is counted.
+// it is not known. See protocol.Phase for what is counted.
 type Progress struct {
 	Phase string
 	Done  int64

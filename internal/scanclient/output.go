@@ -134,7 +134,7 @@ func (l *boundedLog) lastWords(secrets ...string) string {
 	return last
 }
 
-// printable drops control characters, so that a client cannot write to somebody's terminal through a reason.
+// printable drops control characters, so that a client cannot write to a user's terminal through a reason.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -71,9 +71,9 @@ func endedSignal(signal syscall.Signal) ending {
 	if crashes[signal] {
 		return ending{class: model.Invalid, reason: fmt.Sprintf("crashed with signal %d (%s)", int(signal), signal)}
 	}
-	hint := "somebody or the system stopped it"
+	hint := "a person or the system stopped it"
 	if signal == syscall.SIGKILL {
-		hint = "somebody stopped it, or the system ran out of memory"
+		hint = "a person stopped it, or the system ran out of memory"
 	}
 	return ending{class: model.Transient, reason: fmt.Sprintf("was killed by signal %d (%s): %s", int(signal), signal, hint)}
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // TestReasons compares every reason a person may read with the list in testdata, so that a change of words is seen.
-// SCANCLIENT_GOLDEN=write writes the list anew.
+// SCANCLIENT_GOLDEN=write writes the list again.
 func TestReasons(t *testing.T) {
 	endings := []ending{
 		endedTimeout(30 * time.Minute), endedUploadTimeout(15 * time.Minute), endedCancelled(context.Canceled),

@@ -44,7 +44,7 @@ func (r *Runner) run(ctx context.Context, t task) (protocol.Result, error) {
 	if err := freshDir(t.scratch); err != nil {
 		return protocol.Result{}, t.failed(endedScratchDir(err), true, "")
 	}
-	// What cannot be removed now is removed by the next run in the same place, or by whoever owns the place.
+	// What cannot be removed now is removed by the next run in the same place, or by the owner of the directory.
 	defer func() { _ = removeTree(t.scratch) }()
 	mark := rand.Text()
 	c, err := start(r.command, append(append([]string{}, r.options.Args...), t.args...), r.environment(t, mark), t.scratch, mark)

@@ -159,7 +159,7 @@ func TestAnOrphanOfAGoodClientIsKilled(t *testing.T) {
 	requireNothingLeft(t, req)
 }
 
-// TestOrphansThatLandHereAreReaped makes this process what a container's first process is: whoever loses a parent becomes
+// TestOrphansThatLandHereAreReaped makes this process what a container's first process is: a process that loses its parent becomes
 // its child, and would stay a zombie.
 func TestOrphansThatLandHereAreReaped(t *testing.T) {
 	require.NoError(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))

@@ -72,7 +72,7 @@ func (d *Dir) Path() string { return d.path }
 // File is the path of name inside the directory.
 func (d *Dir) File(name string) string { return filepath.Join(d.path, name) }
 
-// Write puts content into the file name, readable by the owner alone. Whoever
+// Write puts content into the file name, readable by the owner alone. A process that
 // reads it at any moment sees the old content or the new, whole.
 func (d *Dir) Write(name string, content []byte) error {
 	scratch, err := os.CreateTemp(d.path, "."+name+".*") // mode 0600 from birth

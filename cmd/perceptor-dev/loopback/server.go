@@ -37,7 +37,7 @@ func Serve(listener net.Listener, handler http.Handler) *Server {
 // Stop lets requests that are being answered finish until ctx ends, then cuts them.
 func (s *Server) Stop(ctx context.Context) error {
 	if err := s.inner.Shutdown(ctx); err != nil {
-		// Whoever still reads must not hold up the end of the process.
+		// A client that still reads must not delay the end of the process.
 		err = errors.Join(s.inner.Close(), ignoreDone(err))
 		if err != nil {
 			return fmt.Errorf("stop http server: %w", err)

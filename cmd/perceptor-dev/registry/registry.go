@@ -16,7 +16,7 @@ import (
 const largestList = 1000
 
 // New gives a registry that keeps its images under dir. It sends the content of
-// blobs at no more than bytesPerSecond over all its clients; 0 is no limit.
+// blobs at most at bytesPerSecond over all its clients; 0 is no limit.
 // The registry lives until ctx ends.
 func New(ctx context.Context, dir string, bytesPerSecond int64) (handler http.Handler, err error) {
 	// The registry speaks through its logger's shared default, and only so.

@@ -5,6 +5,6 @@
 // mended, and, where the machine can make one, a Debian root file system.
 //
 // Rules: the same inputs give the same digests, so that a restart pushes
-// nothing and scans nothing anew. What a scan should find in an image is not
+// nothing and scans nothing again. What a scan should find in an image is not
 // known here and may not go in.
 package samples

@@ -39,7 +39,7 @@ func platformOf(program string) (v1.Platform, error) {
 	}
 	architecture, known := architectures[machine]
 	if !known {
-		return v1.Platform{}, &foreignProgramError{program: program, why: "is built for a machine nobody named here: " + machine.String()}
+		return v1.Platform{}, &foreignProgramError{program: program, why: "is built for a machine that this program does not know: " + machine.String()}
 	}
 	return v1.Platform{OS: "linux", Architecture: architecture}, nil
 }

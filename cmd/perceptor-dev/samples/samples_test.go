@@ -99,7 +99,7 @@ func TestTheSameInputsGiveTheSameDigestsAndAreWrittenOnce(t *testing.T) {
 	require.NoError(t, os.WriteFile(vulnerable, append(content, 'x'), 0o700))
 	before := digest(t, first[0])
 	publish(t, here, built)
-	require.NotEqual(t, before, digest(t, first[0]), "a program built anew makes a new image")
+	require.NotEqual(t, before, digest(t, first[0]), "a program built again makes a new image")
 }
 
 func TestSamplesAreWholeAndShareTheirBase(t *testing.T) {

@@ -21,7 +21,7 @@ const retention = 7 * 24 * time.Hour
 // VersionError says that a database was made by another version of the server.
 type VersionError struct {
 	Database string // the SQLite file
-	Has      string // the version that made it; empty where nobody noted it
+	Has      string // the version that made it; empty where no version is noted
 	Wants    string // the version in this program
 }
 

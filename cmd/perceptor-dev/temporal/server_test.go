@@ -23,7 +23,7 @@ var attributes = map[string]enumspb.IndexedValueType{
 	"PerceptorDigest": enumspb.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorHub": enumspb.INDEXED_VALUE_TYPE_KEYWORD, "PerceptorPods": enumspb.INDEXED_VALUE_TYPE_INT,
 }
 
-// waitForName is a workflow that lives until somebody tells it a name.
+// waitForName is a workflow that lives until a signal gives it a name.
 func waitForName(ctx workflow.Context) (string, error) {
 	var name string
 	workflow.GetSignalChannel(ctx, "name").Receive(ctx, &name)
@@ -102,7 +102,7 @@ func TestADatabaseOfAnotherVersionIsRefused(t *testing.T) {
 		has               string
 	}{
 		{name: "older server", noted: "1.20.0\n", has: "1.20.0", says: "made by Temporal server 1.20.0"},
-		{name: "nobody noted it", has: "", says: "an unknown version"},
+		{name: "no version is noted", has: "", says: "an unknown version"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()

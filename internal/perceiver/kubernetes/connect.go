@@ -7,7 +7,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// DefaultRate is how many requests per second are made to the API server at the most, unless told otherwise. Writing
+// DefaultRate is how many requests per second are made to the API server at most, unless configured otherwise. Writing
 // verdicts is most of them.
 const DefaultRate = 50
 

@@ -92,7 +92,7 @@ func ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// begun reports whether the pod has a node. Before that nothing of it runs, and nobody knows for which platform it will.
+// begun reports whether the pod has a node. Before that nothing of it runs, and its platform is not known.
 func begun(pod *corev1.Pod) bool {
 	return pod.Spec.NodeName != "" || len(pod.Status.ContainerStatuses) > 0 || len(pod.Status.InitContainerStatuses) > 0
 }

@@ -3,7 +3,7 @@ package kubernetes
 import "sync"
 
 // dirty are the pods that may have to be reported again, by their UIDs, in the order in which they were marked: one that
-// cannot be reported goes to the end and stands before nobody.
+// cannot be reported goes to the end and delays no other.
 type dirty struct {
 	lock  sync.Mutex
 	uids  map[string]struct{}

@@ -49,7 +49,7 @@ func (p *Perceiver) lead(ctx context.Context) error {
 func (p *Perceiver) term(ctx context.Context, lock resourcelock.Interface) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// The elector starts the work in a goroutine of its own; whoever has the lock knows that it is over or will not begin.
+	// The elector starts the work in a goroutine of its own; the owner of the lock knows that it is over or will not begin.
 	var working sync.Mutex
 	var failed error
 	work := func(ctx context.Context) {

@@ -49,7 +49,7 @@ func (o original) both(key, value string) { o.labels[key], o.annotations[key] = 
 // failureLength is how much of the reason of a failed scan is written.
 const failureLength = 512
 
-// statusOf is an overall status as a label shows it. A hub may use words that nobody has heard yet.
+// statusOf is an overall status as a label shows it. A hub may use words that are not known here.
 func statusOf(s model.OverallStatus) string {
 	if value := labelValue(string(s)); value != "" {
 		return value

@@ -99,7 +99,7 @@ func TestWhatIsNotScannedIsNeverWrittenAsClean(t *testing.T) {
 	}
 	both := markerOf(t, FormOriginal, "").of(rowOf(unscanned("r.example/a:1"), verdictOn("r.example/b:1", model.InViolation, 2, 2), failed))
 	require.Equal(t, "IN_VIOLATION", both.labels["pod.overall-status"], "a violation is not hidden by what is not scanned")
-	require.NotContains(t, both.labels, "pod.vulnerabilities", "and nobody takes its count for the pod's")
+	require.NotContains(t, both.labels, "pod.vulnerabilities", "and its count is not mistaken for the pod's")
 	require.Equal(t, "2", both.labels["image1.vulnerabilities"])
 	require.Equal(t, "UNKNOWN", both.labels["image0.overall-status"])
 	require.NotContains(t, both.labels, "image0.vulnerabilities")

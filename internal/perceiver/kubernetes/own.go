@@ -8,7 +8,7 @@ import (
 )
 
 // fieldManager owns what is written here. The API server keeps which labels and annotations it owns, so that those of a
-// container that is no more, or of another form, vanish by themselves with the next write.
+// deleted container, or of another form, vanish by themselves with the next write.
 const fieldManager = "perceptor"
 
 // ownedFields is the part of a manager's entry that says which labels and annotations are its own.
@@ -19,7 +19,7 @@ type ownedFields struct {
 	} `json:"f:metadata"`
 }
 
-// ownMarks are the labels and annotations of an object that were written here, and that nobody else has changed since.
+// ownMarks are the labels and annotations of an object that were written here, and that no other manager has changed since.
 func ownMarks(m *metav1.ObjectMeta) marks {
 	for i := range m.ManagedFields {
 		entry := &m.ManagedFields[i]

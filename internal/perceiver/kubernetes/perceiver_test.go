@@ -105,11 +105,11 @@ func TestOneOfTwoPerceiversReports(t *testing.T) {
 	require.Eventually(t, reports(first), soon, 10*time.Millisecond)
 	second, stopSecond, secondEnded := candidate()
 	time.Sleep(2 * renewEvery)
-	require.Empty(t, second.told(), "one reports, the other stands by")
+	require.Empty(t, second.received(), "one reports, the other stands by")
 	stopFirst()
 	require.NoError(t, <-firstEnded)
 	require.Eventually(t, reports(second), leaseFor, 10*time.Millisecond, "a leader that stops in good order frees the Lease at once")
-	require.Greater(t, second.told()[0].Version.Epoch, first.told()[0].Version.Epoch)
+	require.Greater(t, second.received()[0].Version.Epoch, first.received()[0].Version.Epoch)
 	stopSecond()
 	require.NoError(t, <-secondEnded)
 }
@@ -124,9 +124,9 @@ func TestWhatRunsIsReported(t *testing.T) {
 		podOf("b", "nothing", "registry.example/pause:3")), Selection{IgnoredImages: DefaultIgnored})
 	w.eventually("a/one", "b/two")
 	require.Equal(t, model.Platform{OS: "linux", Architecture: "arm64"}, w.get("uid-a-one").Platform)
-	require.Equal(t, "c", w.told()[0].Cluster)
-	require.False(t, w.told()[0].WriteBack, "nobody writes here")
-	require.InDelta(t, time.Now().UnixNano(), w.told()[0].Version.Epoch, float64(time.Hour))
+	require.Equal(t, "c", w.received()[0].Cluster)
+	require.False(t, w.received()[0].WriteBack, "no one writes here")
+	require.InDelta(t, time.Now().UnixNano(), w.received()[0].Version.Epoch, float64(time.Hour))
 
 	waiting = waiting.DeepCopy()
 	waiting.Spec.NodeName = "node"
@@ -168,7 +168,7 @@ func TestWhatDoesNotMatterIsNoReport(t *testing.T) {
 	}
 	w.createPod(podOf("a", "two", "registry.example/app:1"))
 	w.eventually("a/one", "a/two")
-	for _, r := range w.told()[1:] {
+	for _, r := range w.received()[1:] {
 		for _, pod := range r.Pods {
 			require.NotEqual(t, "one", pod.Name)
 		}

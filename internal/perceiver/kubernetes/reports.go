@@ -35,8 +35,8 @@ type view interface {
 	uids() []string
 }
 
-// told is what was last said of a pod, whether or not it has arrived.
-type told struct {
+// lastReport is what was last reported of a pod, whether or not it has arrived.
+type lastReport struct {
 	namespace, name string
 	platform        unique.Handle[model.Platform]
 	// sum is that of the pod as it was said; 0 where it has to be said again.
@@ -53,7 +53,7 @@ type reports struct {
 	interval time.Duration
 	logger   *slog.Logger
 
-	told     map[string]told
+	reported map[string]lastReport
 	last     time.Time // when the last report was made
 	since    time.Time // when the first pod of the next one was noticed
 	chunk    int       // how many pods it holds at the most
@@ -62,7 +62,7 @@ type reports struct {
 }
 
 func newReports(to Reporter, from view, d *dirty, head model.PodReport, interval time.Duration, logger *slog.Logger) *reports {
-	return &reports{to: to, from: from, dirty: d, head: head, interval: interval, logger: logger, told: map[string]told{}, chunk: gatherCount}
+	return &reports{to: to, from: from, dirty: d, head: head, interval: interval, logger: logger, reported: map[string]lastReport{}, chunk: gatherCount}
 }
 
 // run reports until ctx ends, beginning with a snapshot.
@@ -155,8 +155,8 @@ func (r *reports) flush(ctx context.Context) {
 func (r *reports) report(ctx context.Context, uids []string) error {
 	report := r.head
 	for _, uid := range uids {
-		before, was := r.told[uid]
-		pod, is := r.current(uid, r.told)
+		before, was := r.reported[uid]
+		pod, is := r.current(uid, r.reported)
 		switch {
 		case is && (!was || before.sum != sumOf(pod)):
 			report.Pods = append(report.Pods, pod)
@@ -177,7 +177,7 @@ func (r *reports) report(ctx context.Context, uids []string) error {
 	}
 	for _, gone := range report.Gone {
 		if err == nil {
-			delete(r.told, gone.UID)
+			delete(r.reported, gone.UID)
 		} else {
 			r.dirty.mark(gone.UID)
 		}
@@ -186,9 +186,9 @@ func (r *reports) report(ctx context.Context, uids []string) error {
 }
 
 // current is the pod as it is to be reported. A platform once known stays, also when the node has gone before its pods.
-func (r *reports) current(uid string, told map[string]told) (model.Pod, bool) {
+func (r *reports) current(uid string, last map[string]lastReport) (model.Pod, bool) {
 	pod, is := r.from.pod(uid)
-	if before, was := told[uid]; is && was && pod.Platform.Architecture == "" {
+	if before, was := last[uid]; is && was && pod.Platform.Architecture == "" {
 		pod.Platform = before.platform.Value()
 	}
 	return pod, is
@@ -196,11 +196,11 @@ func (r *reports) current(uid string, told map[string]told) (model.Pod, bool) {
 
 // said notes that a report held a pod. Where the report failed it may have arrived all the same, in part.
 func (r *reports) said(pod model.Pod, err error) {
-	said := told{namespace: pod.Namespace, name: pod.Name, platform: unique.Make(pod.Platform)}
+	said := lastReport{namespace: pod.Namespace, name: pod.Name, platform: unique.Make(pod.Platform)}
 	if err == nil {
 		said.sum = sumOf(pod)
 	} else {
 		r.dirty.mark(pod.UID)
 	}
-	r.told[pod.UID] = said
+	r.reported[pod.UID] = said
 }

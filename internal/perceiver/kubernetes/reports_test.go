@@ -92,13 +92,13 @@ func (b *board) refuseWith(refuse func(model.PodReport) error) {
 	b.refuse = refuse
 }
 
-func (b *board) told() []model.PodReport {
+func (b *board) received() []model.PodReport {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	return append([]model.PodReport(nil), b.reports...)
 }
 
-// knows is what whoever hears the reports knows of the pods.
+// knows is what a receiver of the reports knows of the pods.
 func (b *board) knows() map[string]model.Pod {
 	b.lock.Lock()
 	defer b.lock.Unlock()
@@ -119,7 +119,7 @@ func inBubble(t *testing.T, b *board, test func(d *dirty)) {
 		test(d)
 		cancel()
 		<-done
-		reports := b.told()
+		reports := b.received()
 		for i := 1; i < len(reports); i++ {
 			require.NotEqual(t, reports[i-1].Version, reports[i].Version)
 			require.Equal(t, int64(7), reports[i].Version.Epoch)
@@ -133,23 +133,23 @@ func TestASnapshotAtTheStartAndByInterval(t *testing.T) {
 	b := newBoard()
 	b.pods["a"] = model.Pod{UID: "a", Namespace: "n", Name: "a"}
 	inBubble(t, b, func(*dirty) {
-		require.Len(t, b.told(), 1)
-		require.True(t, b.told()[0].Snapshot)
-		require.Equal(t, model.Version{Epoch: 7, Counter: 1}, b.told()[0].Version)
-		require.Len(t, b.told()[0].Pods, 1)
+		require.Len(t, b.received(), 1)
+		require.True(t, b.received()[0].Snapshot)
+		require.Equal(t, model.Version{Epoch: 7, Counter: 1}, b.received()[0].Version)
+		require.Len(t, b.received()[0].Pods, 1)
 		time.Sleep(59 * time.Minute)
-		require.Len(t, b.told(), 1)
+		require.Len(t, b.received(), 1)
 		time.Sleep(2 * time.Minute)
-		require.Len(t, b.told(), 2)
-		require.Len(t, b.told()[1].Pods, 1)
+		require.Len(t, b.received(), 2)
+		require.Len(t, b.received()[1].Pods, 1)
 	})
 }
 
 func TestAnEmptyClusterIsReportedToo(t *testing.T) {
 	b := newBoard()
 	inBubble(t, b, func(*dirty) {
-		require.Len(t, b.told(), 1)
-		require.True(t, b.told()[0].Snapshot)
+		require.Len(t, b.received(), 1)
+		require.True(t, b.received()[0].Snapshot)
 	})
 }
 
@@ -164,7 +164,7 @@ func TestChangesAreGathered(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		require.Equal(t, 100, len(b.knows()))
-		changes := b.told()[1:]
+		changes := b.received()[1:]
 		require.LessOrEqual(t, len(changes), 4, "one at once, then one for each half second")
 		require.LessOrEqual(t, b.at[1].Sub(began), 2*settleTime, "the first of them at once")
 		for i := 2; i < len(b.at); i++ {
@@ -188,7 +188,7 @@ func TestTwoHundredChangesDoNotWait(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, 2*gatherCount+2, len(b.knows()))
 		require.Equal(t, time.Duration(0), b.at[len(b.at)-1].Sub(began))
-		for _, r := range b.told() {
+		for _, r := range b.received() {
 			require.LessOrEqual(t, len(r.Pods)+len(r.Gone), gatherCount)
 		}
 	})
@@ -200,15 +200,15 @@ func TestWhatDidNotChangeIsNotReportedAgain(t *testing.T) {
 		b.set(d, "a", "app:1")
 		b.set(d, "b", "app:1")
 		time.Sleep(time.Second)
-		before := len(b.told())
-		d.mark("a", "b", "nobody")
+		before := len(b.received())
+		d.mark("a", "b", "unknown")
 		time.Sleep(time.Second)
-		require.Len(t, b.told(), before, "a relist is no storm")
+		require.Len(t, b.received(), before, "a relist is no storm")
 		b.set(d, "a", "app:2")
 		d.mark("b")
 		time.Sleep(time.Second)
-		last := b.told()[before]
-		require.Len(t, b.told(), before+1)
+		last := b.received()[before]
+		require.Len(t, b.received(), before+1)
 		require.Len(t, last.Pods, 1)
 		require.Equal(t, "app:2", last.Pods[0].Containers[0].Reference)
 	})
@@ -223,8 +223,8 @@ func TestPodsThatAreGone(t *testing.T) {
 		b.set(d, "short", "app:1")
 		b.set(d, "short", "")
 		time.Sleep(time.Second)
-		last := b.told()[len(b.told())-1]
-		require.Equal(t, []model.PodKey{{UID: "a", Namespace: "n", Name: "a"}}, last.Gone, "one that nobody heard of is not gone")
+		last := b.received()[len(b.received())-1]
+		require.Equal(t, []model.PodKey{{UID: "a", Namespace: "n", Name: "a"}}, last.Gone, "one that was never reported is not gone")
 		require.Empty(t, last.Pods)
 		require.Empty(t, b.knows())
 	})
@@ -241,11 +241,11 @@ func TestAPlatformOnceKnownStays(t *testing.T) {
 		on("arm64")
 		d.mark("a")
 		time.Sleep(time.Second)
-		before := len(b.told())
+		before := len(b.received())
 		on("")
 		d.mark("a")
 		time.Sleep(time.Second)
-		require.Len(t, b.told(), before)
+		require.Len(t, b.received(), before)
 	})
 }
 
@@ -255,7 +255,7 @@ func TestFailedReportsAreMadeAgainAndMerged(t *testing.T) {
 		b.set(d, "kept", "app:1")
 		b.set(d, "ends", "app:1")
 		time.Sleep(time.Second)
-		b.refuseWith(func(model.PodReport) error { return errors.New("nobody answers") })
+		b.refuseWith(func(model.PodReport) error { return errors.New("no one answers") })
 		b.set(d, "kept", "app:2")
 		time.Sleep(5 * time.Second)
 		b.set(d, "kept", "app:3")
@@ -264,7 +264,7 @@ func TestFailedReportsAreMadeAgainAndMerged(t *testing.T) {
 		b.set(d, "short", "app:1")
 		time.Sleep(time.Minute)
 		b.set(d, "short", "")
-		failed := len(b.told())
+		failed := len(b.received())
 		require.Less(t, failed, 20, "it is not tried all the time")
 		b.refuseWith(nil)
 		time.Sleep(longestPause + longestPause/10 + time.Second)
@@ -300,7 +300,7 @@ func TestAFailedFirstSnapshotIsMadeAgain(t *testing.T) {
 		name := fmt.Sprintf("p%d", i)
 		b.pods[name] = model.Pod{UID: name, Name: name}
 	}
-	b.refuse = func(model.PodReport) error { return errors.New("nobody answers") }
+	b.refuse = func(model.PodReport) error { return errors.New("no one answers") }
 	inBubble(t, b, func(d *dirty) {
 		d.mark(b.uids()...)
 		time.Sleep(5 * time.Minute)
@@ -314,7 +314,7 @@ func TestAFailedFirstSnapshotIsMadeAgain(t *testing.T) {
 		require.Equal(t, 500, len(b.knows()), "what snapshots do not bring is reported by itself")
 		b.refuseWith(nil)
 		time.Sleep(time.Minute)
-		last := b.told()[len(b.told())-1]
+		last := b.received()[len(b.received())-1]
 		require.True(t, last.Snapshot)
 		require.Len(t, last.Pods, 500)
 	})
@@ -328,10 +328,10 @@ func TestChangesOvertakeASlowSnapshot(t *testing.T) {
 		b.set(d, "new", "app:1")
 		b.set(d, "old", "")
 		time.Sleep(time.Second)
-		require.Len(t, b.told(), 1)
-		require.Equal(t, int64(2), b.told()[0].Version.Counter, "newer than the snapshot under way")
-		require.Len(t, b.told()[0].Pods, 1)
-		require.Len(t, b.told()[0].Gone, 1, "the snapshot may bring it, so its end is said")
+		require.Len(t, b.received(), 1)
+		require.Equal(t, int64(2), b.received()[0].Version.Counter, "newer than the snapshot under way")
+		require.Len(t, b.received()[0].Pods, 1)
+		require.Len(t, b.received()[0].Gone, 1, "the snapshot may bring it, so its end is said")
 	})
 }
 
@@ -346,8 +346,8 @@ func TestAStormBecomesASnapshot(t *testing.T) {
 		b.lock.Unlock()
 		d.mark(b.uids()...)
 		time.Sleep(time.Second)
-		require.Len(t, b.told(), 2)
-		require.True(t, b.told()[1].Snapshot)
+		require.Len(t, b.received(), 2)
+		require.True(t, b.received()[1].Snapshot)
 		require.Equal(t, dirtyAtMost+1, len(b.knows()))
 	})
 }

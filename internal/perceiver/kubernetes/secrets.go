@@ -15,7 +15,7 @@ import (
 
 // Secrets reads the pull secrets that pods were reported with, for scanners that may read them. They are read at each pull,
 // so that a rotated one counts at once, and kept nowhere. Programs that a docker configuration may name to ask for a login
-// are not run: what is in a secret is the word of whoever may write to the namespace.
+// are not run: the content of a secret comes from anyone who may write to the namespace.
 type Secrets struct {
 	client Client
 }

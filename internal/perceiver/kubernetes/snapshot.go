@@ -24,7 +24,7 @@ type pause struct {
 // longer doubles the pause. A tenth of it is chance, so that perceivers that failed together do not come back together.
 func (p *pause) longer(now time.Time) {
 	p.length = min(max(firstPause, 2*p.length), longestPause)
-	p.until = now.Add(p.length + time.Duration(rand.Int64N(int64(p.length)/10))) //nolint:gosec // nobody gains by guessing it
+	p.until = now.Add(p.length + time.Duration(rand.Int64N(int64(p.length)/10))) //nolint:gosec // an attacker gains nothing by guessing it
 }
 
 // snapshot is the state of making snapshots.
@@ -61,8 +61,8 @@ func (r *reports) beginSnapshot(ctx context.Context) {
 	s := &r.snapshot
 	s.covered, s.stale, s.began = nil, false, time.Now()
 	r.dirty.take(r.dirty.count())
-	before := r.told
-	r.told = make(map[string]told, len(before))
+	before := r.reported
+	r.reported = make(map[string]lastReport, len(before))
 	for _, uid := range r.from.uids() {
 		pod, is := r.current(uid, before)
 		if !is {
@@ -70,14 +70,14 @@ func (r *reports) beginSnapshot(ctx context.Context) {
 		}
 		report.Pods = append(report.Pods, pod)
 		r.said(pod, nil)
-		if before[uid].sum != r.told[uid].sum {
+		if before[uid].sum != r.reported[uid].sum {
 			s.covered = append(s.covered, uid)
 		}
 	}
 	s.size = len(report.Pods)
 	for uid, gone := range before {
-		if _, held := r.told[uid]; !held {
-			r.told[uid] = gone // its end is said by itself, in case the snapshot does not arrive
+		if _, held := r.reported[uid]; !held {
+			r.reported[uid] = gone // its end is said by itself, in case the snapshot does not arrive
 			r.dirty.mark(uid)
 		}
 	}
@@ -107,9 +107,9 @@ func (r *reports) endSnapshot(err error) {
 	// What it was to cover is reported by itself meanwhile, unless that is so much that only a snapshot helps.
 	if len(s.covered)+r.dirty.count() <= dirtyAtMost {
 		for _, uid := range s.covered {
-			if t, was := r.told[uid]; was {
+			if t, was := r.reported[uid]; was {
 				t.sum = 0
-				r.told[uid] = t
+				r.reported[uid] = t
 			}
 		}
 		r.dirty.mark(s.covered...)

@@ -28,7 +28,7 @@ type watch struct {
 	pullSecrets bool
 	marker      marker
 	dirty       *dirty
-	// marked is told of the marks that stand on a pod, each time it has changed; it may be nil.
+	// marked receives the marks that stand on a pod, each time they have changed; it may be nil.
 	marked func(uid string, marks uint64)
 	logger *slog.Logger
 

@@ -35,7 +35,7 @@ func newWriter(client Client, w *watch, logger *slog.Logger) *Writer {
 	return writer
 }
 
-// uncertain is in place of a sum where nobody knows what stands on a pod; it equals none.
+// uncertain is in place of a sum where it is unknown what stands on a pod; it equals none.
 const uncertain = ^uint64(0)
 
 // writeTimeout is how long one pod may take.
@@ -176,7 +176,7 @@ type metadata struct {
 }
 
 // apply writes marks onto a pod and takes away those that were written before and are not among them. A key that
-// somebody else has written is taken over: nobody else should say what a hub says.
+// another manager has written is taken over: only Perceptor says what a hub says.
 func (w *Writer) apply(ctx context.Context, row model.PodVerdict, m marks) (outcome, error) {
 	body, err := json.Marshal(configuration{APIVersion: "v1", Kind: "Pod", Metadata: metadata{
 		Namespace: row.Namespace, Name: row.Name, UID: row.UID, Labels: m.labels, Annotations: m.annotations,

@@ -104,7 +104,7 @@ func TestVerdictsAreWrittenOnceAndFollowChanges(t *testing.T) {
 	require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(bad)))
 	now := w.pod("a", "one")
 	require.Equal(t, "IN_VIOLATION", now.Labels["pod.overall-status"])
-	require.NotContains(t, now.Labels, "image1", "keys of a container that is no more are taken away")
+	require.NotContains(t, now.Labels, "image1", "keys of a deleted container are taken away")
 	require.NotContains(t, now.Annotations, "image1.vulnerabilities")
 	require.Equal(t, "web", now.Labels["app"])
 	require.Len(t, w.events("a"), 1)
@@ -115,12 +115,12 @@ func TestVerdictsAreWrittenOnceAndFollowChanges(t *testing.T) {
 	require.Eventually(t, func() bool { return len(w.sentNow()) == 0 }, soon, time.Millisecond)
 	changed := w.pod("a", "one")
 	changed.Labels["pod.overall-status"] = "NOT_IN_VIOLATION"
-	_, err := w.client.CoreV1().Pods("a").Update(t.Context(), changed, metav1.UpdateOptions{FieldManager: "somebody"})
+	_, err := w.client.CoreV1().Pods("a").Update(t.Context(), changed, metav1.UpdateOptions{FieldManager: "another"})
 	require.NoError(t, err)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		_, err := w.Write(t.Context(), []model.PodVerdict{rowOf(bad, unscanned("r.example/c:1"))})
 		require.NoError(c, err)
-		require.Equal(c, "IN_VIOLATION", w.pod("a", "one").Labels["pod.overall-status"], "what somebody else wrote is taken over")
+		require.Equal(c, "IN_VIOLATION", w.pod("a", "one").Labels["pod.overall-status"], "what another manager wrote is taken over")
 	}, soon, 10*time.Millisecond)
 }
 
@@ -252,8 +252,8 @@ func TestObserveOnlyServesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- perceiver.Run(ctx) }()
-	require.Eventually(t, func() bool { return len(b.told()) == 1 }, soon, time.Millisecond)
+	require.Eventually(t, func() bool { return len(b.received()) == 1 }, soon, time.Millisecond)
 	cancel()
 	require.NoError(t, <-done)
-	require.False(t, b.told()[0].WriteBack)
+	require.False(t, b.received()[0].WriteBack)
 }

@@ -9,7 +9,7 @@ const (
 	ExitData        = 65
 	ExitNoInput     = 66
 	ExitUnavailable = 69
-	// ExitParentGone is EX_SOFTWARE: the program that started the client is gone, nobody reads on.
+	// ExitParentGone is EX_SOFTWARE: the program that started the client is gone, no one reads on.
 	ExitParentGone = 70
 	ExitCantCreate = 73
 	ExitIO         = 74

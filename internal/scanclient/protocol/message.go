@@ -32,7 +32,7 @@ const MaxLine = 64 << 10
 // maxText is how much of a message or an address is kept, in bytes.
 const maxText = 4 << 10
 
-// Progress is how far a client is. Total is 0 while nobody knows it.
+// Progress is how far a client is. Total is 0 while it is not known.
 type Progress struct {
 	Phase Phase `json:"phase"`
 	Done  int64 `json:"done"`
@@ -58,7 +58,7 @@ type Failure struct {
 	// RetryAfterSeconds is the wait that the hub asked for; 0 when it asked for none.
 	RetryAfterSeconds int64 `json:"retryAfterSeconds,omitempty"`
 	// Refused says that the hub surely did not accept the upload: it never got a byte of it, or it said no.
-	// False means that nobody knows, once the phase "upload" was said.
+	// False means that it is not known, once the phase "upload" was said.
 	Refused bool `json:"refused"`
 }
 

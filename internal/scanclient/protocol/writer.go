@@ -24,7 +24,7 @@ type Writer struct {
 func NewWriter(out io.Writer, now func() time.Time) *Writer { return &Writer{out: out, now: now} }
 
 // Progress says how far the client is. The first line of a phase is always written, later ones at most four times a
-// second. It returns the error of the write: a client whose runner no longer reads has nobody to work for.
+// second. It returns the error of the write: a client whose runner no longer reads has no one to work for.
 func (w *Writer) Progress(phase Phase, done, total int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -43,20 +43,20 @@ func TestUsageOfNothing(t *testing.T) {
 
 func TestWatchTellsOnce(t *testing.T) {
 	dir := t.TempDir()
-	told := make(chan int64, 2)
+	notified := make(chan int64, 2)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		scratch.Watch(t.Context(), dir, mebibyte, time.Millisecond, func(used int64) { told <- used })
+		scratch.Watch(t.Context(), dir, mebibyte, time.Millisecond, func(used int64) { notified <- used })
 	}()
 	fill(t, filepath.Join(dir, "file"), 2)
 	<-done
-	require.Len(t, told, 1)
-	require.Greater(t, <-told, int64(mebibyte))
+	require.Len(t, notified, 1)
+	require.Greater(t, <-notified, int64(mebibyte))
 }
 
 func TestWatchEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	scratch.Watch(ctx, t.TempDir(), mebibyte, time.Hour, func(int64) { t.Error("told of a quota that holds") })
+	scratch.Watch(ctx, t.TempDir(), mebibyte, time.Hour, func(int64) { t.Error("notified of a quota that holds") })
 }

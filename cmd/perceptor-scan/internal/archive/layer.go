@@ -99,7 +99,7 @@ var (
 	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 )
 
-// maxWindow bounds the memory a zstd stream may ask for; 128 MiB is what the reference tool takes without being told.
+// maxWindow bounds the memory a zstd stream may ask for; 128 MiB is what the reference tool accepts by default.
 const maxWindow = 128 << 20
 
 // decompress looks at the first bytes, not at names: archives hold their layers plain or compressed under one name.

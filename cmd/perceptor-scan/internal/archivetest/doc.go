@@ -1,3 +1,3 @@
 // Package archivetest makes image tars for tests: honest ones, as "docker save" and our own puller write them, and the
-// kinds that somebody might prepare. What may not go in: anything the program itself uses.
+// kinds that an attacker might prepare. What may not go in: anything the program itself uses.
 package archivetest

@@ -62,7 +62,7 @@ var errForgotten = errors.New("login not known")
 // forgotten is a failure that a new login may mend.
 type forgotten struct{ protocol.Failure }
 
-// Unwrap makes it both what it is and what it is told as.
+// Unwrap gives both the cause and the failure that is reported.
 func (f forgotten) Unwrap() []error { return []error{f.Failure, errForgotten} }
 
 // judge is nil for 2xx, else what the status means in words.
@@ -140,7 +140,7 @@ func surely(err error) error {
 	return err
 }
 
-// unreachable is a call that got no answer. A certificate that is not trusted needs somebody to change something; all
+// unreachable is a call that got no answer. A certificate that is not trusted needs a change by a person; all
 // else passes with time.
 func unreachable(err error, base *url.URL, nothingSent bool) error {
 	failure := protocol.Failure{Class: model.Transient, Refused: nothingSent}

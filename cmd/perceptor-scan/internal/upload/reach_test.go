@@ -31,7 +31,7 @@ func TestHubsThatCannotBeReached(t *testing.T) {
 		class   model.FailureClass
 		message string
 	}{
-		{"nobody listens", func(r *upload.Request) { r.URL = "https://" + closed.Addr().String() }, model.Transient, "connection refused"},
+		{"no server listens", func(r *upload.Request) { r.URL = "https://" + closed.Addr().String() }, model.Transient, "connection refused"},
 		{"a certificate not trusted", func(r *upload.Request) { r.CAFile = "" }, model.Invalid, "give its authority as the hub's CA file"},
 		{"no TLS", func(r *upload.Request) { r.URL = strings.Replace(plain.URL, "http:", "https:", 1) }, model.Invalid, "does not speak TLS"},
 		{"no authority", func(r *upload.Request) { r.CAFile = noPEM }, model.Invalid, "holds no PEM certificate"},
