@@ -67,7 +67,7 @@ func newScanClient(c config.Config) (*scanclient.Runner, error) {
 		return nil, err
 	}
 	return scanclient.New(scanclient.Options{
-		Command: command, ListTimeout: s.ListTimeout, UploadTimeout: s.UploadTimeout,
+		Command: command, SBOMTimeout: s.ListTimeout, UploadTimeout: s.UploadTimeout,
 		MemoryLimit: int64(s.Memory), ScratchQuota: int64(s.Scratch), LogLimit: scanLog,
 	})
 }
@@ -97,8 +97,8 @@ func scanCommand(configured string) (string, error) {
 type sbomClient struct{ *scanclient.Runner }
 
 func (l sbomClient) GenerateSBOM(ctx context.Context, tar, document, scratch string, names model.HubNames, progress func(phase string, done, total int64)) (int, error) {
-	listing, err := l.Runner.GenerateSBOM(ctx, scanclient.ListRequest{
-		Tar: tar, Document: document, Scratch: scratch, Name: names.Project, Version: names.Version,
+	listing, err := l.Runner.GenerateSBOM(ctx, scanclient.SBOMRequest{
+		Tar: tar, SBOM: document, Scratch: scratch, Name: names.Project, Version: names.Version,
 	}, func(p scanclient.Progress) { progress(p.Phase, p.Done, p.Total) })
 	return listing.Components, err
 }
@@ -106,7 +106,7 @@ func (l sbomClient) GenerateSBOM(ctx context.Context, tar, document, scratch str
 func (l sbomClient) Upload(ctx context.Context, document string, target model.UploadTarget, names model.HubNames, attempt model.AttemptID,
 	progress func(phase string, done, total int64),
 ) (string, error) {
-	uploaded, err := l.Runner.Upload(ctx, scanclient.UploadRequest{Document: document, Target: target, Names: names, Attempt: attempt},
+	uploaded, err := l.Runner.Upload(ctx, scanclient.UploadRequest{SBOM: document, Target: target, Names: names, Attempt: attempt},
 		func(p scanclient.Progress) { progress(p.Phase, p.Done, p.Total) })
 	return uploaded.ScanID, err
 }

@@ -1,4 +1,4 @@
-// Command perceptor-scan is the built-in scan client: "list" finds out what is in an image tar, "upload" sends that to
+// Command perceptor-scan is the built-in scan client: "sbom" finds out what is in an image tar, "upload" sends that to
 // a hub. It is a module of its own because Syft, which does the finding, is heavy.
 //
 // It speaks the line protocol of internal/scanclient/protocol on its standard output, so that the worker that runs it

@@ -55,11 +55,11 @@ func runner(t *testing.T, change func(*scanclient.Options)) *scanclient.Runner {
 	return r
 }
 
-func listRequest(t *testing.T, tar string) scanclient.ListRequest {
+func listRequest(t *testing.T, tar string) scanclient.SBOMRequest {
 	t.Helper()
 	dir := t.TempDir()
-	return scanclient.ListRequest{
-		Tar: tar, Document: filepath.Join(dir, "image.cdx.json"), Scratch: filepath.Join(dir, "scratch"), Name: "example.com/app", Version: "1.0",
+	return scanclient.SBOMRequest{
+		Tar: tar, SBOM: filepath.Join(dir, "image.cdx.json"), Scratch: filepath.Join(dir, "scratch"), Name: "example.com/app", Version: "1.0",
 	}
 }
 
@@ -67,12 +67,12 @@ func TestAWorkerListsAnImage(t *testing.T) {
 	layer := archivetest.Layer(t, archivetest.Entry{Name: "app/node_modules/left-pad/package.json", Body: `{"name":"left-pad","version":"1.3.0"}`})
 	req := listRequest(t, archivetest.Write(t, archivetest.Docker(t, archivetest.Gzip, layer)))
 	phases := map[string]bool{}
-	listing, err := runner(t, nil).GenerateSBOM(t.Context(), req, func(p scanclient.Progress) { phases[p.Phase] = true })
+	sbom, err := runner(t, nil).GenerateSBOM(t.Context(), req, func(p scanclient.Progress) { phases[p.Phase] = true })
 	require.NoError(t, err)
-	require.Equal(t, 1, listing.Components)
-	info, err := os.Stat(req.Document)
+	require.Equal(t, 1, sbom.Components)
+	info, err := os.Stat(req.SBOM)
 	require.NoError(t, err)
-	require.Equal(t, info.Size(), listing.DocumentBytes)
+	require.Equal(t, info.Size(), sbom.SBOMBytes)
 	require.Equal(t, map[string]bool{"unpack": true, "catalogue": true, "write": true}, phases)
 	require.NoDirExists(t, req.Scratch)
 }
@@ -91,13 +91,13 @@ func TestAWorkerSurvivesBadImages(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			req := listRequest(t, c.tar)
-			_, err := runner(t, func(o *scanclient.Options) { o.ScratchQuota = 1 << 20 }).List(t.Context(), req, nil)
+			_, err := runner(t, func(o *scanclient.Options) { o.ScratchQuota = 1 << 20 }).GenerateSBOM(t.Context(), req, nil)
 			var failure *scanclient.Error
 			require.ErrorAs(t, err, &failure)
 			require.Equal(t, c.class, failure.FailureClass())
 			require.Contains(t, failure.Reason, c.reason)
 			require.NoDirExists(t, req.Scratch)
-			require.NoFileExists(t, req.Document)
+			require.NoFileExists(t, req.SBOM)
 		})
 	}
 }
@@ -117,12 +117,12 @@ func hub(t *testing.T, upload http.HandlerFunc) scanclient.UploadRequest {
 	t.Cleanup(server.Close)
 	dir := t.TempDir()
 	req := scanclient.UploadRequest{
-		Document: filepath.Join(dir, "image.cdx.json"),
-		Target:   model.UploadTarget{Hub: "main", URL: server.URL, CAFile: filepath.Join(dir, "ca.pem"), Token: "token-4711"},
-		Names:    model.HubNames{Project: "example.com/app", Version: "1.0", Scan: "0123"},
-		Attempt:  model.AttemptID{Millis: 12, Counter: 3},
+		SBOM:    filepath.Join(dir, "image.cdx.json"),
+		Target:  model.UploadTarget{Hub: "main", URL: server.URL, CAFile: filepath.Join(dir, "ca.pem"), Token: "token-4711"},
+		Names:   model.HubNames{Project: "example.com/app", Version: "1.0", Scan: "0123"},
+		Attempt: model.AttemptID{Millis: 12, Counter: 3},
 	}
-	require.NoError(t, os.WriteFile(req.Document, []byte(`{"bomFormat":"CycloneDX","specVersion":"1.6"}`), 0o600))
+	require.NoError(t, os.WriteFile(req.SBOM, []byte(`{"bomFormat":"CycloneDX","specVersion":"1.6"}`), 0o600))
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	require.NoError(t, os.WriteFile(req.Target.CAFile, certificate, 0o600))
 	return req
@@ -161,7 +161,7 @@ func TestTheProgramEndsWhenItsInputCloses(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	})
-	cmd := program(t, protocol.VerbUpload, "--document", req.Document, "--url", req.Target.URL, "--ca-file", req.Target.CAFile,
+	cmd := program(t, protocol.VerbUpload, "--sbom", req.SBOM, "--url", req.Target.URL, "--ca-file", req.Target.CAFile,
 		"--project", "p", "--version", "v", "--scan-name", "s")
 	cmd.Env = []string{protocol.EnvToken + "=token-4711"}
 	stdin, err := cmd.StdinPipe()
@@ -175,7 +175,7 @@ func TestTheProgramEndsWhenItsInputCloses(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
-	upload := []string{"upload", "--document", "d", "--url", "https://hub", "--project", "p", "--version", "v", "--scan-name", "s"}
+	upload := []string{"upload", "--sbom", "d", "--url", "https://hub", "--project", "p", "--version", "v", "--scan-name", "s"}
 	cases := []struct {
 		name string
 		args []string
@@ -183,10 +183,10 @@ func TestExitCodes(t *testing.T) {
 		says string
 	}{
 		{"an unknown verb", []string{"dance"}, 64, `"class":"unsupported","message":"unknown command`},
-		{"an unknown flag", []string{"list", "--dance"}, 64, "unknown flag: --dance"},
-		{"a missing flag", []string{"list", "--tar", "x"}, 64, `required flag(s) \"document\", \"scratch\" not set`},
+		{"an unknown flag", []string{"sbom", "--dance"}, 64, "unknown flag: --dance"},
+		{"a missing flag", []string{"sbom", "--tar", "x"}, 64, `required flag(s) \"sbom\", \"scratch\" not set`},
 		{"a wrong attempt", append(upload, "--attempt", "x"), 64, "attempt id"},
-		{"a missing tar", []string{"list", "--tar", "/no/such", "--document", "/no/such", "--scratch", t.TempDir()}, 66, `"class":"not-found"`},
+		{"a missing tar", []string{"sbom", "--tar", "/no/such", "--sbom", "/no/such", "--scratch", t.TempDir()}, 66, `"class":"not-found"`},
 		{"no credentials", upload, 77, "no credentials"},
 		{"the version", []string{"version"}, 0, "syft "},
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/listing"
+	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/catalog"
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/upload"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
 	"github.com/perceptor/perceptor/model"
@@ -20,7 +20,7 @@ func newRoot(out *protocol.Writer) *cobra.Command {
 		Use:   "perceptor-scan",
 		Short: "Lists what is in an image, and uploads the list to a hub",
 		Long: "perceptor-scan is the scan client of Perceptor. It writes JSON lines to its standard output: progress, then a result or an error.\n" +
-			"Exit codes follow sysexits.h: 0 done, 64 usage, 65 bad image or document, 66 no such file, 69 unavailable, 70 parent gone,\n" +
+			"Exit codes follow sysexits.h: 0 done, 64 usage, 65 bad image or SBOM, 66 no such file, 69 unavailable, 70 parent gone,\n" +
 			"73 no space, 75 busy, 77 no permission.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -30,17 +30,17 @@ func newRoot(out *protocol.Writer) *cobra.Command {
 }
 
 func listVerb(out *protocol.Writer) *cobra.Command {
-	req := listing.Request{Tool: version()}
+	req := catalog.Request{Tool: version()}
 	verb := &cobra.Command{
-		Use:     protocol.VerbList,
+		Use:     protocol.VerbSBOM,
 		Short:   "Write what is in an image tar as CycloneDX 1.6",
-		Example: "  perceptor-scan list --tar image.tar --document image.cdx.json --scratch /var/tmp/scan --scratch-quota 21474836480",
+		Example: "  perceptor-scan list --tar image.tar --sbom image.cdx.json --scratch /var/tmp/scan --scratch-quota 21474836480",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if req.Quota < 0 {
 				return usage("--scratch-quota is below zero")
 			}
-			result, err := listing.Run(cmd.Context(), req, out)
+			result, err := catalog.Run(cmd.Context(), req, out)
 			if err != nil {
 				return err
 			}
@@ -49,12 +49,12 @@ func listVerb(out *protocol.Writer) *cobra.Command {
 	}
 	flags := verb.Flags()
 	text(flags, &req.Tar, protocol.FlagTar, "image `FILE` in the form of \"docker save\"")
-	text(flags, &req.Document, protocol.FlagDocument, "`FILE` to write the document to")
+	text(flags, &req.SBOM, protocol.FlagSBOM, "`FILE` to write the SBOM to")
 	text(flags, &req.Scratch, protocol.FlagScratch, "`DIR` to unpack in; its contents are not removed")
 	flags.Int64Var(&req.Quota, bare(protocol.FlagScratchQuota), 0, "`BYTES` that may be unpacked, 0 for no limit")
-	text(flags, &req.Name, protocol.FlagName, "`NAME` of the image in the document")
-	text(flags, &req.Version, protocol.FlagVersion, "`VERSION` of the image in the document")
-	needs(verb, protocol.FlagTar, protocol.FlagDocument, protocol.FlagScratch)
+	text(flags, &req.Name, protocol.FlagName, "`NAME` of the image in the SBOM")
+	text(flags, &req.Version, protocol.FlagVersion, "`VERSION` of the image in the SBOM")
+	needs(verb, protocol.FlagTar, protocol.FlagSBOM, protocol.FlagScratch)
 	return verb
 }
 
@@ -62,10 +62,10 @@ func uploadVerb(out *protocol.Writer) *cobra.Command {
 	var req upload.Request
 	verb := &cobra.Command{
 		Use:   protocol.VerbUpload,
-		Short: "Send a CycloneDX document to a hub",
-		Long: "Sends a document to a hub that speaks Black Duck's REST API. The login comes from the environment:\n" +
+		Short: "Send a CycloneDX SBOM to a hub",
+		Long: "Sends an SBOM to a hub that speaks Black Duck's REST API. The login comes from the environment:\n" +
 			protocol.EnvToken + ", or " + protocol.EnvUsername + " and " + protocol.EnvPassword + ".",
-		Example: "  PERCEPTOR_HUB_TOKEN=... perceptor-scan upload --document image.cdx.json --url https://hub.example:8443 \\\n" +
+		Example: "  PERCEPTOR_HUB_TOKEN=... perceptor-scan upload --sbom image.cdx.json --url https://hub.example:8443 \\\n" +
 			"    --project registry.example/app --version 1.0 --scan-name app-1.0 --attempt 1700000000000-1",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -83,7 +83,7 @@ func uploadVerb(out *protocol.Writer) *cobra.Command {
 		},
 	}
 	flags := verb.Flags()
-	text(flags, &req.Document, protocol.FlagDocument, "`FILE` to send")
+	text(flags, &req.SBOM, protocol.FlagSBOM, "`FILE` to send")
 	text(flags, &req.URL, protocol.FlagURL, "`URL` of the hub's root")
 	text(flags, &req.CAFile, protocol.FlagCAFile, "`FILE` of PEM certificates to trust instead of the system's")
 	flags.BoolVar(&req.Insecure, bare(protocol.FlagInsecure), false, "do not verify the hub's certificate")
@@ -91,7 +91,7 @@ func uploadVerb(out *protocol.Writer) *cobra.Command {
 	text(flags, &req.Version, protocol.FlagVersion, "`NAME` of the project's version on the hub")
 	text(flags, &req.ScanName, protocol.FlagScanName, "`NAME` of the scan on the hub")
 	text(flags, &req.Attempt, protocol.FlagAttempt, "`MILLIS-COUNTER` that orders the uploads of one image")
-	needs(verb, protocol.FlagDocument, protocol.FlagURL, protocol.FlagProject, protocol.FlagVersion, protocol.FlagScanName)
+	needs(verb, protocol.FlagSBOM, protocol.FlagURL, protocol.FlagProject, protocol.FlagVersion, protocol.FlagScanName)
 	return verb
 }
 

@@ -156,11 +156,7 @@ func (c *Client) resolve(ctx context.Context, reference string, platform model.P
 	}
 	byDigest := false
 	if doc.mediaType.IsIndex() {
-		chosen, err := choose(doc.body, platform)
-		if err != nil {
-			return Resolved{}, err
-		}
-		if doc, err = src.manifest(ctx, chosen.String()); err != nil {
+		if doc, err = src.follow(ctx, doc, platform); err != nil {
 			return Resolved{}, err
 		}
 		byDigest = true

@@ -52,7 +52,7 @@ func NewGate(patience time.Duration) Gate {
 }
 
 // Note tells the gate of an answer.
-func (g Gate) Note(host string, resp *http.Response) { g.note(host, resp) }
+func (g Gate) Note(host string, resp *http.Response) { g.note(host, "", resp) }
 
 // Wait waits until the host may be asked.
 func (g Gate) Wait(ctx context.Context, host string) error { return g.wait(ctx, host) }

@@ -152,7 +152,7 @@ func TestRetriesAreBounded(t *testing.T) {
 	}
 }
 
-func TestAThrottlingRegistryIsLeftAloneByAll(t *testing.T) {
+func TestALongWaitHoldsForTheRepositoryAndLoginItWasSentFor(t *testing.T) {
 	f, h := newFake(t), newHost(t, registry.Options{})
 	digest := f.push(t, "app", "v1", imageOf(t, layerOf(1, 1000)))
 
@@ -163,10 +163,33 @@ func TestAThrottlingRegistryIsLeftAloneByAll(t *testing.T) {
 	require.InDelta(t, time.Hour, errorOf(t, err).RetryAfter(), float64(time.Minute))
 
 	f.misbehave(nil)
-	_, err = h.Resolve(t.Context(), f.host()+"/other:v1", model.Platform{}, "")
-	require.Equal(t, model.Throttled, classOf(t, err), "another repository of the same registry waits too")
+	_, err = h.Resolve(t.Context(), f.host()+"/app:v1", model.Platform{}, "")
+	require.Equal(t, model.Throttled, classOf(t, err), "every request for this repository waits")
 	require.InDelta(t, time.Hour, errorOf(t, err).RetryAfter(), float64(time.Minute))
 	require.Zero(t, f.askedFor("v1"), "it is not even asked")
+
+	other := f.push(t, "other", "v2", imageOf(t, layerOf(2, 1000)))
+	resolved, err := h.Resolve(t.Context(), f.host()+"/other:v2", model.Platform{}, "")
+	require.NoError(t, err, "another repository of the same registry does not wait for an hour")
+	require.Equal(t, other, resolved.Digest)
+}
+
+func TestAShortWaitHoldsForTheWholeRegistry(t *testing.T) {
+	f, h := newFake(t), newHost(t, registry.Options{})
+	digest := f.push(t, "app", "v1", imageOf(t, layerOf(1, 1000)))
+	f.push(t, "other", "v2", imageOf(t, layerOf(2, 1000)))
+	f.misbehave(times(1, answer(429, map[string]string{"Retry-After": "1"}, "")))
+	began := time.Now()
+	done := make(chan error, 1)
+	go func() {
+		_, err := h.pull(t.Context(), f.host()+"/app", digest)
+		done <- err
+	}()
+	require.Eventually(t, func() bool { return f.askedFor(string(digest)) > 0 }, waitLimit, waitStep)
+	_, err := h.Resolve(t.Context(), f.host()+"/other:v2", model.Platform{}, "")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, time.Since(began), 900*time.Millisecond, "the other repository has waited too")
+	require.NoError(t, <-done)
 }
 
 // endless sends more and more without saying how much.

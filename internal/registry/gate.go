@@ -12,7 +12,9 @@ import (
 // longestRetryAfter bounds what is believed of a registry's Retry-After; Docker Hub's longest window has six hours.
 const longestRetryAfter = 24 * time.Hour
 
-// gate makes all pulls of the process leave a host alone for as long as it asked one of them to.
+// gate makes the pulls of the process wait as long as a host asked for. A short wait holds for every request to the host.
+// A wait longer than the gate's patience holds only for the repository and the login that it was sent for: registries count
+// their limits for each of them, and one exhausted login must not stop everyone else for hours.
 type gate struct {
 	pace pace
 
@@ -28,10 +30,25 @@ type closing struct {
 
 func newGate(p pace) *gate { return &gate{pace: p, closed: map[string]*closing{}} }
 
+// accessKey carries, in a request's context, the repository and login that the request is for.
+type accessKey struct{}
+
+func withAccess(ctx context.Context, access string) context.Context {
+	return context.WithValue(ctx, accessKey{}, access)
+}
+
+func accessOf(ctx context.Context) string {
+	access, _ := ctx.Value(accessKey{}).(string)
+	return access
+}
+
+// narrow names a closing for one repository and login at a host. No host's name holds a space.
+func narrow(host, access string) string { return host + " " + access }
+
 // wait returns when the host may be asked again. It fails at once when that is further away than the gate's patience.
 func (g *gate) wait(ctx context.Context, host string) error {
 	for {
-		left := g.left(host)
+		left := g.left(host, accessOf(ctx))
 		if left <= 0 {
 			return nil
 		}
@@ -45,32 +62,37 @@ func (g *gate) wait(ctx context.Context, host string) error {
 	}
 }
 
-func (g *gate) left(host string) time.Duration {
+// left is how long a repository and login must still wait before the host may be asked.
+func (g *gate) left(host, access string) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if c, ok := g.closed[host]; ok {
-		return time.Until(c.until)
+	var left time.Duration
+	for _, key := range []string{host, narrow(host, access)} {
+		if c, ok := g.closed[key]; ok {
+			left = max(left, time.Until(c.until))
+		}
 	}
-	return 0
+	return left
 }
 
-// note learns from an answer: a refusal closes the gate, anything else opens it for good.
-func (g *gate) note(host string, resp *http.Response) {
+// note learns from an answer: a refusal starts a wait, any other answer ends one that is over.
+func (g *gate) note(host, access string, resp *http.Response) {
 	asked := retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	refused := resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable && asked > 0
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c, ok := g.closed[host]
 	if !refused {
-		// An answer to a request sent before the refusal says nothing about now.
-		if ok && !time.Now().Before(c.until) {
-			delete(g.closed, host)
-		}
+		g.reopen(host, narrow(host, access))
 		return
 	}
+	key := host
+	if asked > g.pace.patience {
+		key = narrow(host, access)
+	}
+	c, ok := g.closed[key]
 	if !ok {
 		c = &closing{}
-		g.closed[host] = c
+		g.closed[key] = c
 	}
 	c.strikes++
 	if asked <= 0 {
@@ -78,6 +100,15 @@ func (g *gate) note(host string, resp *http.Response) {
 	}
 	if until := time.Now().Add(asked); until.After(c.until) {
 		c.until = until
+	}
+}
+
+// reopen forgets waits that are over. An answer to a request sent before the refusal says nothing about now.
+func (g *gate) reopen(keys ...string) {
+	for _, key := range keys {
+		if c, ok := g.closed[key]; ok && !time.Now().Before(c.until) {
+			delete(g.closed, key)
+		}
 	}
 }
 

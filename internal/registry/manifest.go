@@ -128,7 +128,7 @@ func (s *source) image(ctx context.Context, doc document) (*contents, error) {
 }
 
 func checkManifest(m *v1.Manifest) error {
-	if !m.Config.MediaType.IsConfig() {
+	if !isConfig(m.Config.MediaType) {
 		return faultf(unsupported, "it is not a container image: its config is of the kind %.100q", string(m.Config.MediaType))
 	}
 	if m.Config.Size < 0 || m.Config.Size > configLimit {
@@ -145,12 +145,24 @@ func checkManifest(m *v1.Manifest) error {
 		sizes[l.Digest] = l.Size
 	}
 	for _, l := range m.Layers {
-		if !l.MediaType.IsLayer() {
+		if !isLayer(l.MediaType) {
 			return faultf(unsupported, "it has a layer of the unknown kind %.100q", string(l.MediaType))
 		}
 	}
 	return nil
 }
+
+// untyped is what some tools call every blob, an image's configuration among them. What it holds is read and checked anyway.
+const untyped types.MediaType = "application/octet-stream"
+
+// isConfig reports whether a part of this kind may be a container's configuration.
+func isConfig(kind types.MediaType) bool { return kind.IsConfig() || kind == untyped }
+
+// dockerZstd is the name that container tools give a layer compressed with Zstandard in a manifest of Docker's schema 2.
+const dockerZstd types.MediaType = "application/vnd.docker.image.rootfs.diff.tar.zstd"
+
+// isLayer reports whether a part of this kind is a layer that a scan client can unpack.
+func isLayer(kind types.MediaType) bool { return kind.IsLayer() || kind == dockerZstd }
 
 func unique(layers []v1.Descriptor) []v1.Descriptor {
 	var once []v1.Descriptor

@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"runtime"
 	"slices"
 	"strconv"
@@ -13,18 +14,65 @@ import (
 	"github.com/perceptor/perceptor/model"
 )
 
-// choose picks the manifest of an index that a machine of this platform would run.
-func choose(index []byte, wanted model.Platform) (v1.Hash, error) {
-	parsed, err := v1.ParseIndexManifest(bytes.NewReader(index))
+// The bounds of an index that holds further indexes: how deep, and how many of them are read for one image.
+const (
+	deepestIndex = 4
+	mostIndexes  = 32
+)
+
+// follow reads an index, and the indexes in it, and fetches the manifest that a machine of this platform would run.
+func (s *source) follow(ctx context.Context, index document, wanted model.Platform) (document, error) {
+	read := 0
+	entries, err := s.entries(ctx, index, deepestIndex, &read)
 	if err != nil {
-		return v1.Hash{}, &fault{kind: notAnImage, reason: "its index is not readable JSON", err: err}
+		return document{}, err
 	}
+	chosen, err := choose(entries, wanted)
+	if err != nil {
+		return document{}, err
+	}
+	return s.manifest(ctx, chosen.String())
+}
+
+// entries are the images of an index and of the indexes in it, in their order.
+func (s *source) entries(ctx context.Context, index document, depth int, read *int) ([]v1.Descriptor, error) {
+	if *read++; depth == 0 || *read > mostIndexes {
+		return nil, faultf(unsupported, "its index holds indexes more than %d deep, or more than %d of them", deepestIndex, mostIndexes)
+	}
+	parsed, err := v1.ParseIndexManifest(bytes.NewReader(index.body))
+	if err != nil {
+		return nil, &fault{kind: notAnImage, reason: "its index is not readable JSON", err: err}
+	}
+	var all []v1.Descriptor
+	for _, entry := range parsed.Manifests {
+		if !entry.MediaType.IsIndex() {
+			all = append(all, entry)
+			continue
+		}
+		inner, err := s.manifest(ctx, entry.Digest.String())
+		if err != nil {
+			return nil, err
+		}
+		if !inner.mediaType.IsIndex() {
+			return nil, faultf(notAnImage, "its index calls %s an index, which it is not", entry.Digest)
+		}
+		below, err := s.entries(ctx, inner, depth-1, read)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, below...)
+	}
+	return all, nil
+}
+
+// choose picks the manifest that a machine of this platform would run.
+func choose(entries []v1.Descriptor, wanted model.Platform) (v1.Hash, error) {
 	if wanted == (model.Platform{}) {
 		wanted = model.Platform{OS: "linux", Architecture: runtime.GOARCH}
 	}
 	var best *v1.Descriptor
 	var offered []model.Platform
-	for i, entry := range parsed.Manifests {
+	for i, entry := range entries {
 		if entry.MediaType != "" && !entry.MediaType.IsImage() {
 			continue
 		}
@@ -33,11 +81,11 @@ func choose(index []byte, wanted model.Platform) (v1.Hash, error) {
 			offered = append(offered, have)
 		}
 		// An entry without a platform can only be meant when there is no choice.
-		if !serves(have, wanted) && (known || len(parsed.Manifests) > 1) {
+		if !serves(have, wanted) && (known || len(entries) > 1) {
 			continue
 		}
 		if best == nil || distance(have, wanted) < distance(asPlatform(best), wanted) {
-			best = &parsed.Manifests[i]
+			best = &entries[i]
 		}
 	}
 	if best == nil {

@@ -21,7 +21,7 @@ const streams = 4
 type PullRequest struct {
 	// Digest is the platform manifest.
 	Digest model.Digest
-	// Names are the places to pull it from. They are tried in order; the next one when one refuses or does not have it.
+	// Names are the places to pull it from. They are tried in order until one works, whatever way the others fail.
 	Names []model.Name
 	// Tar is the file to write, a docker-archive. It appears whole or not at all.
 	Tar string
@@ -57,18 +57,38 @@ func (c *Client) Pull(ctx context.Context, request PullRequest, progress func(Pr
 			return pulled, nil
 		}
 		failure := explain(ctx, "pull", from.Pinned(request.Digest), from.Credential, err)
-		// What a person can change comes first: a refusal before an image that is not there.
-		if first == nil || first.Class == model.NotFound && failure.Class == model.Unauthorized {
+		if first == nil || weight(failure.Class) > weight(first.Class) {
 			first = failure
 		}
-		if failure.Class != model.Unauthorized && failure.Class != model.NotFound {
-			return Pulled{}, failure
+		if endsPull(ctx, failure) {
+			break
 		}
 	}
 	if others := len(request.Names) - 1; others > 0 {
 		first.reason += fmt.Sprintf("; other names tried without success: %d", others)
 	}
 	return Pulled{}, first
+}
+
+// weight orders the failures of several names: what passes by itself comes first, since the whole pull may then work later;
+// then what a person can change; an image that is not there comes last.
+func weight(class model.FailureClass) int {
+	switch {
+	case class.Temporary():
+		return 3
+	case class == model.Unauthorized:
+		return 2
+	case class == model.NotFound:
+		return 0
+	default:
+		return 1
+	}
+}
+
+// endsPull reports whether no other name can help: the caller stopped, or this machine is what fails.
+func endsPull(ctx context.Context, failure *Error) bool {
+	k := kindOf(failure)
+	return ctx.Err() != nil || k == stopped || k == noSpace || k == disk
 }
 
 func (r PullRequest) check() error {

@@ -196,7 +196,17 @@ func TestNamesAreTriedInOrder(t *testing.T) {
 	require.Equal(t, model.Unauthorized, classOf(t, err), "what a person can change is said first")
 	require.Contains(t, err.Error(), "other names tried without success: 1")
 
-	g.misbehave(answer(http.StatusTeapot, nil, ""))
-	_, err = pull(g.host()+"/app", f.host()+"/app")
-	require.Equal(t, model.Invalid, classOf(t, err), "only a refusal or an absence leads to the next name")
+	gone := newFake(t)
+	gone.Close()
+	for what, failing := range map[string]func(http.ResponseWriter, *http.Request) bool{
+		"an odd answer": answer(http.StatusTeapot, nil, ""), "a server error": answer(http.StatusBadGateway, nil, ""),
+		"a long wait": answer(http.StatusTooManyRequests, map[string]string{"Retry-After": "7200"}, ""),
+	} {
+		g.misbehave(failing)
+		pulled, err = pull(gone.host()+"/app", g.host()+"/app", f.host()+"/app")
+		require.NoError(t, err, what)
+		require.Equal(t, f.host()+"/app", pulled.Name.Repository, what)
+	}
+	_, err = pull(gone.host()+"/app", f.host()+"/gone")
+	require.Equal(t, model.Transient, classOf(t, err), "what may pass by itself is tried again")
 }

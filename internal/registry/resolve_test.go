@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
@@ -96,6 +98,52 @@ func TestResolve(t *testing.T) {
 			require.Equal(t, manifest.Config.Size+manifest.Layers[0].Size, resolved.Size)
 		})
 	}
+}
+
+func TestAnIndexInAnIndexIsFollowed(t *testing.T) {
+	f, h := newFake(t), newHost(t, registry.Options{})
+	nested := func(depth int, inner v1.ImageIndex) v1.ImageIndex {
+		for range depth {
+			inner = mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: inner})
+		}
+		return inner
+	}
+	arm, amd := imageFor(t, arm64, layerOf(1, 100)), imageFor(t, amd64, layerOf(2, 100))
+	both := mutate.AppendManifests(empty.Index,
+		mutate.IndexAddendum{Add: arm, Descriptor: v1.Descriptor{Platform: &arm64}},
+		mutate.IndexAddendum{Add: amd, Descriptor: v1.Descriptor{Platform: &amd64}})
+	f.pushIndex(t, "nested", "v1", nested(2, both))
+	f.pushIndex(t, "deep", "v1", nested(9, both))
+	for want, platform := range map[v1.Image]model.Platform{arm: {OS: "linux", Architecture: "arm64"}, amd: {OS: "linux", Architecture: "amd64"}} {
+		resolved, err := h.Resolve(t.Context(), f.host()+"/nested:v1", platform, "")
+		require.NoError(t, err)
+		require.Equal(t, digestOf(t, want), resolved.Digest)
+	}
+	_, err := h.Resolve(t.Context(), f.host()+"/deep:v1", model.Platform{OS: "linux", Architecture: "amd64"}, "")
+	require.Equal(t, model.Unsupported, classOf(t, err))
+	require.ErrorContains(t, err, "indexes more than 4 deep")
+}
+
+func TestKindsThatToolsWriteInstead(t *testing.T) {
+	f, h := newFake(t), newHost(t, registry.Options{})
+	zstd := static.NewLayer(contentOf(t, layerOf(3, 100)), "application/vnd.docker.image.rootfs.diff.tar.zstd")
+	withZstd, err := mutate.AppendLayers(empty.Image, zstd)
+	require.NoError(t, err)
+	for name, img := range map[string]v1.Image{
+		"octet": mutate.ConfigMediaType(imageFor(t, amd64, layerOf(1, 100)), "application/octet-stream"),
+		"zstd":  withZstd,
+	} {
+		digest := f.push(t, name, "v1", img)
+		resolved, err := h.Resolve(t.Context(), f.host()+"/"+name+":v1", model.Platform{}, "")
+		require.NoError(t, err, name)
+		require.Equal(t, digest, resolved.Digest, name)
+	}
+	chart := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), "application/octet-stream")
+	chart, err = mutate.Append(chart, mutate.Addendum{Layer: static.NewLayer([]byte("chart"), "application/vnd.cncf.helm.chart.content.v1.tar+gzip")})
+	require.NoError(t, err)
+	f.push(t, "artifact", "v1", chart)
+	_, err = h.Resolve(t.Context(), f.host()+"/artifact:v1", model.Platform{}, "")
+	require.Equal(t, model.Unsupported, classOf(t, err), "what is no layer stays refused")
 }
 
 func TestResolveChecksWhatItGets(t *testing.T) {
@@ -206,7 +254,11 @@ func FuzzChoose(f *testing.F) {
 	f.Add([]byte(`{"manifests":[{"platform":{"os":"linux","architecture":"amd64"},"digest":"sha256:` + strings.Repeat("0", 64) + `"}]}`))
 	f.Add([]byte(`{"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json"}]}`))
 	f.Fuzz(func(t *testing.T, index []byte) {
-		chosen, err := registry.Choose(index, model.Platform{OS: "linux", Architecture: "amd64"})
+		parsed, err := v1.ParseIndexManifest(bytes.NewReader(index))
+		if err != nil {
+			return
+		}
+		chosen, err := registry.Choose(parsed.Manifests, model.Platform{OS: "linux", Architecture: "amd64"})
 		if err == nil {
 			require.NotEmpty(t, chosen.Hex)
 		}

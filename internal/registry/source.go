@@ -31,6 +31,7 @@ type source struct {
 // open logs in to the registry of a repository, in the way that registry asks for.
 func (c *Client) open(ctx context.Context, repo name.Repository, credential string) (*source, error) {
 	s := &source{repo: repo, pace: c.pace, gate: c.wire.gate, access: repo.Name() + " " + credential}
+	ctx = withAccess(ctx, s.access)
 	auth, err := c.authenticator(ctx, repo, credential)
 	if err != nil {
 		return nil, err
@@ -95,7 +96,7 @@ func (s *source) left(err error) time.Duration {
 	if f, ok := errors.AsType[*fault](err); ok && f.retry > 0 {
 		return f.retry
 	}
-	return max(0, s.gate.left(s.repo.RegistryStr()))
+	return max(0, s.gate.left(s.repo.RegistryStr(), s.access))
 }
 
 // asked adds to a failure how long the registry wants to be left alone.
@@ -124,7 +125,7 @@ func statusOf(err error) int {
 // get asks for a part of the repository and returns the answer when it has one of the wanted statuses.
 func (s *source) get(ctx context.Context, path, what string, header http.Header, wanted ...int) (*http.Response, error) {
 	address := url.URL{Scheme: s.repo.Scheme(), Host: s.repo.RegistryStr(), Path: "/v2/" + s.repo.RepositoryStr() + "/" + path}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), nil)
+	req, err := http.NewRequestWithContext(withAccess(ctx, s.access), http.MethodGet, address.String(), nil)
 	if err != nil {
 		return nil, faultf(badReference, "the repository %s makes no address", s.repo)
 	}

@@ -104,7 +104,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.gate.note(host, resp)
+	w.gate.note(host, accessOf(req.Context()), resp)
 	return resp, nil
 }
 

@@ -45,7 +45,7 @@ var parts = map[string]func(args []string){
 	"grow":             actGrow,
 	"fill":             actFill,
 	"silent":           func([]string) {},
-	"no-document":      func([]string) { say(`{"result":{"components":1,"documentBytes":1}}`) },
+	"no-SBOM":          func([]string) { say(`{"result":{"components":1,"sbomBytes":1}}`) },
 	"garbage":          func([]string) { say("Scanning image..."); wait() },
 	"talkative":        func([]string) { say(`{"result":{}}`); say(`{"phase":"write","done":1,"total":1}`); wait() },
 	"contradiction":    func([]string) { say(`{"result":{}}`); os.Exit(protocol.ExitIO) },
@@ -55,8 +55,8 @@ var parts = map[string]func(args []string){
 	"half-a-line":      func([]string) { fmt.Print(`{"phase":"unp`); die() },
 	"exit-code":        func([]string) { fmt.Fprintln(os.Stderr, "cannot write: \x1b[31mdisk broken"); os.Exit(protocol.ExitIO) },
 	"leak":             actLeak,
-	"bad-document":     func(args []string) { write(flag(args, "--document"), "<html>"); say(`{"result":{}}`) },
-	"linked-document":  func(args []string) { _ = os.Symlink("/etc/passwd", flag(args, "--document")); say(`{"result":{}}`) },
+	"bad-SBOM":         func(args []string) { write(flag(args, "--sbom"), "<html>"); say(`{"result":{}}`) },
+	"linked-SBOM":      func(args []string) { _ = os.Symlink("/etc/passwd", flag(args, "--sbom")); say(`{"result":{}}`) },
 	"throttled":        actThrottled,
 	"refused-at-login": func([]string) { say(`{"phase":"login","done":0,"total":1}`); sayFailure(model.Unauthorized, false) },
 	"unknown-outcome":  func([]string) { say(`{"phase":"upload","done":0,"total":1}`); sayFailure(model.Transient, false) },
@@ -98,12 +98,12 @@ func write(path, text string) {
 	}
 }
 
-// register leaves this process's id beside the document, for the test to see whether it is still there.
+// register leaves this process's id beside the SBOM, for the test to see whether it is still there.
 func register(args []string) {
-	write(filepath.Join(filepath.Dir(flag(args, "--document")), "pid-"+strconv.Itoa(os.Getpid())), "")
+	write(filepath.Join(filepath.Dir(flag(args, "--sbom")), "pid-"+strconv.Itoa(os.Getpid())), "")
 }
 
-const goodDocument = `{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"name":"a"},{"name":"b"}]}`
+const goodSBOM = `{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"name":"a"},{"name":"b"}]}`
 
 func actGood(args []string) {
 	register(args)
@@ -114,13 +114,13 @@ func actGood(args []string) {
 	}
 	write(filepath.Join(os.Getenv("TMPDIR"), "layer"), "content")
 	say(`{"phase":"unpack","done":1,"total":2}`)
-	write(flag(args, "--document"), goodDocument)
-	say(fmt.Sprintf(`{"result":{"components":2,"documentBytes":%d}}`, len(goodDocument)))
+	write(flag(args, "--sbom"), goodSBOM)
+	say(fmt.Sprintf(`{"result":{"components":2,"sbomBytes":%d}}`, len(goodSBOM)))
 }
 
 func actEnvironment(args []string) {
-	write(flag(args, "--document"), goodDocument)
-	write(flag(args, "--document")+".env", strings.Join(append(os.Environ(), os.Args...), "\n"))
+	write(flag(args, "--sbom"), goodSBOM)
+	write(flag(args, "--sbom")+".env", strings.Join(append(os.Environ(), os.Args...), "\n"))
 	say(`{"phase":"upload","done":0,"total":1}`)
 	say(`{"result":{}}`)
 }
@@ -154,7 +154,7 @@ func actGrandchildren(args []string) {
 // actOrphan leaves a grandchild behind in a session of its own and ends well.
 func actOrphan(args []string) {
 	again("linger", args, os.Environ())
-	for len(pids(filepath.Dir(flag(args, "--document")))) == 0 {
+	for len(pids(filepath.Dir(flag(args, "--sbom")))) == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	actGood(args)
@@ -237,8 +237,8 @@ func actWorker(args []string) {
 	if err != nil {
 		panic(err)
 	}
-	_, err = runner.GenerateSBOM(context.Background(), scanclient.ListRequest{
-		Tar: "/image.tar", Document: flag(args, "--document"), Scratch: flag(args, "--scratch"),
+	_, err = runner.GenerateSBOM(context.Background(), scanclient.SBOMRequest{
+		Tar: "/image.tar", SBOM: flag(args, "--sbom"), Scratch: flag(args, "--scratch"),
 	}, nil)
 	_, _ = io.WriteString(os.Stderr, err.Error())
 }

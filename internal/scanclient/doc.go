@@ -4,7 +4,7 @@
 // The worker must outlive every such image, so nothing the client does is trusted. It speaks the line protocol of
 // package protocol on its standard output and gets, besides, a time limit, a limit on the resident memory of its
 // whole family of processes, a quota on its scratch directory, and an environment of a few variables. However a run
-// ends, every process of the family is killed, the scratch directory is removed, and an unfinished document too.
+// ends, every process of the family is killed, the scratch directory is removed, and an unfinished SBOM too.
 //
 // How a client dies with its worker: it is started with a parent-death signal, and its standard input is a pipe whose
 // other end only the worker holds. The kernel sends the signal when the *thread* that started the child ends, not the

@@ -10,7 +10,7 @@ import (
 // The operations an Error names.
 const (
 	OpNew    = "set up"
-	OpList   = "list"
+	OpSBOM   = "sbom"
 	OpUpload = "upload"
 )
 

@@ -9,7 +9,7 @@ import (
 )
 
 // The defaults of Options. The memory is what the built-in client needs for all but the largest images with room to
-// spare; the times are the longest a listing or an upload took in practice, several times over.
+// spare; the times are the longest an SBOM or an upload took in practice, several times over.
 const (
 	DefaultListTimeout   = 30 * time.Minute
 	DefaultUploadTimeout = 15 * time.Minute
@@ -24,8 +24,8 @@ type Options struct {
 	Command string
 	// Args come before the verb, for a program that needs some.
 	Args []string
-	// ListTimeout and UploadTimeout are how long one run may take.
-	ListTimeout   time.Duration
+	// SBOMTimeout and UploadTimeout are how long one run may take.
+	SBOMTimeout   time.Duration
 	UploadTimeout time.Duration
 	// MemoryLimit is in resident bytes of all processes of the client together; GOMEMLIMIT is set to 80 % of it.
 	MemoryLimit int64
@@ -50,10 +50,10 @@ func New(o Options) (*Runner, error) {
 	if err != nil {
 		return nil, setupError(fmt.Sprintf("the scan client %q is missing or may not be executed; %s", o.Command, howToBuild), err)
 	}
-	if o.ListTimeout < 0 || o.UploadTimeout < 0 || o.MemoryLimit < 0 || o.ScratchQuota < 0 || o.LogLimit < 0 {
+	if o.SBOMTimeout < 0 || o.UploadTimeout < 0 || o.MemoryLimit < 0 || o.ScratchQuota < 0 || o.LogLimit < 0 {
 		return nil, setupError("a limit of the scan client is below zero; leave it out for its default", nil)
 	}
-	o.ListTimeout = orDefault(o.ListTimeout, DefaultListTimeout)
+	o.SBOMTimeout = orDefault(o.SBOMTimeout, DefaultListTimeout)
 	o.UploadTimeout = orDefault(o.UploadTimeout, DefaultUploadTimeout)
 	o.MemoryLimit = orDefault(o.MemoryLimit, DefaultMemoryLimit)
 	o.ScratchQuota = orDefault(o.ScratchQuota, DefaultScratchQuota)

@@ -38,13 +38,13 @@ func TestNewRefusesWhatCannotRun(t *testing.T) {
 func TestBadListRequests(t *testing.T) {
 	cases := []struct {
 		name   string
-		change func(*scanclient.ListRequest)
+		change func(*scanclient.SBOMRequest)
 		reason string
 	}{
-		{"a relative tar", func(r *scanclient.ListRequest) { r.Tar = "image.tar" }, `the tar "image.tar" is not an absolute path`},
-		{"no document", func(r *scanclient.ListRequest) { r.Document = "" }, "the document"},
-		{"no scratch", func(r *scanclient.ListRequest) { r.Scratch = "" }, "the scratch"},
-		{"a document that would be removed", func(r *scanclient.ListRequest) { r.Document = r.Scratch + "/scan-client/d" }, "the scan client removes"},
+		{"a relative tar", func(r *scanclient.SBOMRequest) { r.Tar = "image.tar" }, `the tar "image.tar" is not an absolute path`},
+		{"no SBOM", func(r *scanclient.SBOMRequest) { r.SBOM = "" }, "the SBOM"},
+		{"no scratch", func(r *scanclient.SBOMRequest) { r.Scratch = "" }, "the scratch"},
+		{"an SBOM that would be removed", func(r *scanclient.SBOMRequest) { r.SBOM = r.Scratch + "/scan-client/d" }, "the scan client removes"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

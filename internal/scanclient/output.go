@@ -21,7 +21,7 @@ const maxLines = 100_000
 type session struct {
 	// last is the result or the failure; nil until it was read.
 	last *protocol.Message
-	// uploading is whether the client said that it begins to send the document.
+	// uploading is whether the client said that it begins to send the SBOM.
 	uploading bool
 	// broken is the first breach of the protocol.
 	broken *ending

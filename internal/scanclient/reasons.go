@@ -29,7 +29,7 @@ func endedTimeout(limit time.Duration) ending {
 		"raise the limit if the image is only large", limit)}
 }
 
-// endedUploadTimeout is Transient, other than a listing's: it is the hub or the network that is slow, not the image.
+// endedUploadTimeout is Transient, other than an SBOM's: it is the hub or the network that is slow, not the image.
 func endedUploadTimeout(limit time.Duration) ending {
 	return ending{class: model.Transient, reason: fmt.Sprintf("ran longer than its time limit of %s and was stopped; "+
 		"the hub or the way to it is slow", limit)}
@@ -104,16 +104,16 @@ func endedNotStarted(err error) ending {
 	return ending{class: model.Transient, reason: fmt.Sprintf("could not be started: %s", err), err: err}
 }
 
-func endedNoDocument(document string) ending {
-	return ending{class: model.Invalid, reason: fmt.Sprintf("said that it succeeded but wrote no document to %s", document)}
+func endedNoSBOM(sbom string) ending {
+	return ending{class: model.Invalid, reason: fmt.Sprintf("said that it succeeded but wrote no SBOM to %s", sbom)}
 }
 
-func endedBadDocument(err error) ending {
-	return ending{class: model.Invalid, reason: fmt.Sprintf("wrote a document that is not CycloneDX: %s", err)}
+func endedBadSBOM(err error) ending {
+	return ending{class: model.Invalid, reason: fmt.Sprintf("wrote an SBOM that is not CycloneDX: %s", err)}
 }
 
-func endedLargeDocument(limit int64) ending {
-	return ending{class: model.Invalid, reason: fmt.Sprintf("wrote a document of more than %s", size(limit))}
+func endedLargeSBOM(limit int64) ending {
+	return ending{class: model.Invalid, reason: fmt.Sprintf("wrote an SBOM of more than %s", size(limit))}
 }
 
 func endedBadRequest(reason string) ending { return ending{class: model.Invalid, reason: reason} }

@@ -27,13 +27,13 @@ func TestReasons(t *testing.T) {
 		endedSignal(syscall.SIGKILL), endedSignal(syscall.SIGTERM), endedSignal(syscall.SIGSEGV), endedSilent(), endedContradiction(74),
 		endedWithCode(64, "unknown flag"), endedWithCode(73, ""), endedWithCode(1, ""),
 		endedByItself(protocol.Failure{Class: model.Unauthorized, Message: "hub.example answered the login with 401: check the token"}),
-		endedNotStarted(errors.New("fork: resource temporarily unavailable")), endedNoDocument("/berth/image.cdx.json"),
-		endedBadDocument(errors.New("its JSON ends in the middle")), endedLargeDocument(maxDocument),
+		endedNotStarted(errors.New("fork: resource temporarily unavailable")), endedNoSBOM("/workspace/image.cdx.json"),
+		endedBadSBOM(errors.New("its JSON ends in the middle")), endedLargeSBOM(maxSBOM),
 		endedBadRequest(`the tar "image.tar" is not an absolute path`), endedScratchDir(syscall.ENOSPC), endedScratchDir(syscall.EIO),
 	}
 	var lines strings.Builder
 	for _, e := range endings {
-		failure := (task{op: OpList}).failed(e, false, "")
+		failure := (task{op: OpSBOM}).failed(e, false, "")
 		_, _ = fmt.Fprintf(&lines, "%s: %s\n", e.class, failure)
 	}
 	const golden = "testdata/reasons.golden"
@@ -82,7 +82,7 @@ func FuzzParseStat(f *testing.F) {
 }
 
 func TestCheckCycloneDX(t *testing.T) {
-	cases := []struct{ name, document, wrong string }{
+	cases := []struct{ name, sbom, wrong string }{
 		{"the smallest", `{"bomFormat":"CycloneDX","specVersion":"1.6"}`, ""},
 		{"with components", goodCycloneDX, ""},
 		{"empty", ``, "an empty file"},
@@ -93,11 +93,11 @@ func TestCheckCycloneDX(t *testing.T) {
 		{"another format", `{"spdxVersion":"SPDX-2.3"}`, `want bomFormat "CycloneDX"`},
 		{"the name in the wrong place", `{"metadata":{"bomFormat":"CycloneDX","specVersion":"1.6"}}`, `want bomFormat "CycloneDX"`},
 		{"components of the wrong shape", `{"bomFormat":"CycloneDX","specVersion":"1.6","components":{}}`, "no list"},
-		{"two documents", goodCycloneDX + goodCycloneDX, "something follows"},
+		{"two SBOMs", goodCycloneDX + goodCycloneDX, "something follows"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			err := checkCycloneDX(strings.NewReader(c.document))
+			err := checkCycloneDX(strings.NewReader(c.sbom))
 			if c.wrong == "" {
 				require.NoError(t, err)
 				return
@@ -112,9 +112,9 @@ const goodCycloneDX = `{"bomFormat":"CycloneDX","specVersion":"1.6","components"
 func FuzzCheckCycloneDX(f *testing.F) {
 	f.Add(goodCycloneDX)
 	f.Add(`{"bomFormat":"CycloneDX"`)
-	f.Fuzz(func(t *testing.T, document string) {
-		if checkCycloneDX(strings.NewReader(document)) == nil {
-			require.True(t, json.Valid([]byte(document)), document)
+	f.Fuzz(func(t *testing.T, sbom string) {
+		if checkCycloneDX(strings.NewReader(sbom)) == nil {
+			require.True(t, json.Valid([]byte(sbom)), sbom)
 		}
 	})
 }

@@ -35,23 +35,23 @@ func runner(t *testing.T, part string, change func(*scanclient.Options)) *scancl
 	return r
 }
 
-// request is a listing in a directory of its own.
-func request(t *testing.T) scanclient.ListRequest {
+// request is an SBOM in a directory of its own.
+func request(t *testing.T) scanclient.SBOMRequest {
 	t.Helper()
 	dir := t.TempDir()
-	return scanclient.ListRequest{
-		Tar: filepath.Join(dir, "image.tar"), Document: filepath.Join(dir, "image.cdx.json"), Scratch: filepath.Join(dir, "scratch"),
+	return scanclient.SBOMRequest{
+		Tar: filepath.Join(dir, "image.tar"), SBOM: filepath.Join(dir, "image.cdx.json"), Scratch: filepath.Join(dir, "scratch"),
 	}
 }
 
-// requireNothingLeft asserts that every process of the run is dead, and that scratch and unfinished documents are gone.
-func requireNothingLeft(t *testing.T, req scanclient.ListRequest) {
+// requireNothingLeft asserts that every process of the run is dead, and that scratch and unfinished SBOMs are gone.
+func requireNothingLeft(t *testing.T, req scanclient.SBOMRequest) {
 	t.Helper()
-	for _, pid := range pids(filepath.Dir(req.Document)) {
+	for _, pid := range pids(filepath.Dir(req.SBOM)) {
 		require.False(t, alive(pid), "process %d is left", pid)
 	}
 	require.NoDirExists(t, req.Scratch)
-	require.NoFileExists(t, req.Document+".partial")
+	require.NoFileExists(t, req.SBOM+".partial")
 }
 
 func requireError(t *testing.T, err error) *scanclient.Error {
@@ -61,40 +61,40 @@ func requireError(t *testing.T, err error) *scanclient.Error {
 	return failure
 }
 
-func TestListGivesTheDocument(t *testing.T) {
+func TestListGivesTheSBOM(t *testing.T) {
 	req := request(t)
 	var seen []scanclient.Progress
-	listing, err := runner(t, "good", nil).GenerateSBOM(t.Context(), req, func(p scanclient.Progress) { seen = append(seen, p) })
+	sbom, err := runner(t, "good", nil).GenerateSBOM(t.Context(), req, func(p scanclient.Progress) { seen = append(seen, p) })
 	require.NoError(t, err)
-	require.Equal(t, scanclient.Listing{Components: 2, DocumentBytes: int64(len(goodDocument))}, listing)
+	require.Equal(t, scanclient.SBOM{Components: 2, SBOMBytes: int64(len(goodSBOM))}, sbom)
 	require.Equal(t, []scanclient.Progress{{Phase: "unpack", Done: 1, Total: 2}}, seen)
-	require.FileExists(t, req.Document)
-	require.Len(t, pids(filepath.Dir(req.Document)), 1)
+	require.FileExists(t, req.SBOM)
+	require.Len(t, pids(filepath.Dir(req.SBOM)), 1)
 	requireNothingLeft(t, req)
 }
 
 func TestListKeepsWhatStandsInScratch(t *testing.T) {
 	req := request(t)
-	req.Tar, req.Document = filepath.Join(req.Scratch, "image.tar"), filepath.Join(req.Scratch, "image.cdx.json")
+	req.Tar, req.SBOM = filepath.Join(req.Scratch, "image.tar"), filepath.Join(req.Scratch, "image.cdx.json")
 	require.NoError(t, os.MkdirAll(req.Scratch, 0o700))
 	require.NoError(t, os.WriteFile(req.Tar, []byte("tar"), 0o600))
 	_, err := runner(t, "good", nil).GenerateSBOM(t.Context(), req, nil)
 	require.NoError(t, err)
 	require.FileExists(t, req.Tar)
-	require.FileExists(t, req.Document)
+	require.FileExists(t, req.SBOM)
 	require.NoDirExists(t, filepath.Join(req.Scratch, "scan-client"))
 }
 
 func TestListTakesNoDocumentOfAnEarlierRun(t *testing.T) {
 	req := request(t)
-	require.NoError(t, os.WriteFile(req.Document, []byte(goodDocument), 0o600))
-	_, err := runner(t, "no-document", nil).GenerateSBOM(t.Context(), req, nil)
-	require.ErrorContains(t, err, "wrote no document")
+	require.NoError(t, os.WriteFile(req.SBOM, []byte(goodSBOM), 0o600))
+	_, err := runner(t, "no-SBOM", nil).GenerateSBOM(t.Context(), req, nil)
+	require.ErrorContains(t, err, "wrote no SBOM")
 }
 
 // TestMisbehavingClients runs every way a client can go wrong to its end: a class, a reason, and nothing left.
 func TestMisbehavingClients(t *testing.T) {
-	short := func(o *scanclient.Options) { o.ListTimeout = 500 * time.Millisecond }
+	short := func(o *scanclient.Options) { o.SBOMTimeout = 500 * time.Millisecond }
 	cases := []struct {
 		name, part string
 		change     func(*scanclient.Options)
@@ -108,9 +108,9 @@ func TestMisbehavingClients(t *testing.T) {
 		{"grows", "grow", func(o *scanclient.Options) { o.MemoryLimit = 256 << 20 }, model.Invalid, "needed more than its 256 MiB of memory"},
 		{"fills its scratch", "fill", func(o *scanclient.Options) { o.ScratchQuota = 8 << 20 }, model.Invalid, "unpacks to more than the scratch quota of 8 MiB"},
 		{"says nothing", "silent", nil, model.Invalid, "said neither a result nor an error"},
-		{"writes no document", "no-document", nil, model.Invalid, "said that it succeeded but wrote no document"},
-		{"writes a page", "bad-document", nil, model.Invalid, "wrote a document that is not CycloneDX"},
-		{"writes a link", "linked-document", nil, model.Invalid, "it is no regular file"},
+		{"writes no SBOM", "no-SBOM", nil, model.Invalid, "said that it succeeded but wrote no SBOM"},
+		{"writes a page", "bad-SBOM", nil, model.Invalid, "wrote an SBOM that is not CycloneDX"},
+		{"writes a link", "linked-SBOM", nil, model.Invalid, "it is no regular file"},
 		{"speaks otherwise", "garbage", nil, model.Invalid, `not the scan client protocol: want one JSON object`},
 		{"does not stop talking", "talkative", nil, model.Invalid, "went on talking after its last line"},
 		{"contradicts itself", "contradiction", nil, model.Invalid, "said that it succeeded but ended with exit code 74"},
@@ -122,13 +122,13 @@ func TestMisbehavingClients(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			req := request(t)
-			listing, err := runner(t, c.part, c.change).GenerateSBOM(t.Context(), req, nil)
+			sbom, err := runner(t, c.part, c.change).GenerateSBOM(t.Context(), req, nil)
 			failure := requireError(t, err)
-			require.Zero(t, listing)
+			require.Zero(t, sbom)
 			require.Equal(t, c.class, failure.FailureClass(), failure)
 			require.Contains(t, failure.Error(), c.reason)
-			require.Equal(t, scanclient.OpList, failure.Op)
-			require.NoFileExists(t, req.Document)
+			require.Equal(t, scanclient.OpSBOM, failure.Op)
+			require.NoFileExists(t, req.SBOM)
 			requireNothingLeft(t, req)
 		})
 	}
@@ -142,7 +142,7 @@ func TestEveryProcessOfTheFamilyIsKilled(t *testing.T) {
 		_, err := runner(t, "grandchildren", nil).GenerateSBOM(ctx, req, nil)
 		done <- err
 	}()
-	dir := filepath.Dir(req.Document)
+	dir := filepath.Dir(req.SBOM)
 	require.Eventually(t, func() bool { return len(pids(dir)) == 3 }, eventually, time.Millisecond)
 	cancel()
 	failure := requireError(t, <-done)
@@ -155,7 +155,7 @@ func TestAnOrphanOfAGoodClientIsKilled(t *testing.T) {
 	req := request(t)
 	_, err := runner(t, "orphan", nil).GenerateSBOM(t.Context(), req, nil)
 	require.NoError(t, err)
-	require.Len(t, pids(filepath.Dir(req.Document)), 2)
+	require.Len(t, pids(filepath.Dir(req.SBOM)), 2)
 	requireNothingLeft(t, req)
 }
 
@@ -167,7 +167,7 @@ func TestOrphansThatLandHereAreReaped(t *testing.T) {
 	req := request(t)
 	_, err := runner(t, "orphan", nil).GenerateSBOM(t.Context(), req, nil)
 	require.NoError(t, err)
-	left := pids(filepath.Dir(req.Document))
+	left := pids(filepath.Dir(req.SBOM))
 	require.Len(t, left, 2)
 	for _, pid := range left {
 		require.NoDirExists(t, filepath.Join("/proc", strconv.Itoa(pid)))
@@ -181,7 +181,7 @@ func TestACancelledCallStartsNothing(t *testing.T) {
 	_, err := runner(t, "good", nil).GenerateSBOM(ctx, req, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	require.True(t, requireError(t, err).SurelyRefused())
-	require.Empty(t, pids(filepath.Dir(req.Document)))
+	require.Empty(t, pids(filepath.Dir(req.SBOM)))
 }
 
 func TestTheLogKeepsItsBothEnds(t *testing.T) {
@@ -201,9 +201,9 @@ func TestAClientDiesWithItsWorker(t *testing.T) {
 	req := request(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
-	worker := exec.Command(self, actAs, "worker", "linger", "--document", req.Document, "--scratch", req.Scratch)
+	worker := exec.Command(self, actAs, "worker", "linger", "--sbom", req.SBOM, "--scratch", req.Scratch)
 	require.NoError(t, worker.Start())
-	dir := filepath.Dir(req.Document)
+	dir := filepath.Dir(req.SBOM)
 	require.Eventually(t, func() bool { return len(pids(dir)) == 1 }, eventually, time.Millisecond)
 	client := pids(dir)[0]
 	require.True(t, alive(client))

@@ -13,10 +13,10 @@ import (
 
 // UploadRequest says what goes where under which names.
 type UploadRequest struct {
-	// Document is what List wrote; it stays.
-	Document string
-	Target   model.UploadTarget
-	Names    model.HubNames
+	// SBOM is what List wrote; it stays.
+	SBOM   string
+	Target model.UploadTarget
+	Names  model.HubNames
 	// Attempt orders the uploads of one image; left out when zero.
 	Attempt model.AttemptID
 }
@@ -27,7 +27,7 @@ type Uploaded struct {
 	ScanURL string
 }
 
-// Upload has the client send a document to a hub. Progress is as with List. Every error is an *Error: its
+// Upload has the client send an SBOM to a hub. Progress is as with List. Every error is an *Error: its
 // SurelyRefused tells whether the hub may have the scan all the same.
 func (r *Runner) Upload(ctx context.Context, req UploadRequest, progress func(Progress)) (Uploaded, error) {
 	t := task{
@@ -54,7 +54,7 @@ func (r *Runner) Upload(ctx context.Context, req UploadRequest, progress func(Pr
 func uploadArgs(req UploadRequest) []string {
 	args := []string{
 		protocol.VerbUpload,
-		protocol.FlagDocument, req.Document,
+		protocol.FlagSBOM, req.SBOM,
 		protocol.FlagURL, req.Target.URL,
 		protocol.FlagProject, req.Names.Project,
 		protocol.FlagVersion, req.Names.Version,
@@ -96,11 +96,11 @@ func checkUpload(req UploadRequest) *ending {
 		return refuse("hub %q has neither a token nor a user name with a password", req.Target.Hub)
 	case req.Names.Project == "" || req.Names.Version == "" || req.Names.Scan == "":
 		return refuse("the project, the version or the scan name is empty")
-	case !filepath.IsAbs(req.Document):
-		return refuse("the document %q is not an absolute path", req.Document)
+	case !filepath.IsAbs(req.SBOM):
+		return refuse("the SBOM %q is not an absolute path", req.SBOM)
 	}
-	if info, err := os.Stat(req.Document); err != nil || !info.Mode().IsRegular() {
-		return refuse("there is no document at %s; the image has to be listed again", req.Document)
+	if info, err := os.Stat(req.SBOM); err != nil || !info.Mode().IsRegular() {
+		return refuse("there is no SBOM at %s; the image has to be cataloged again", req.SBOM)
 	}
 	return nil
 }

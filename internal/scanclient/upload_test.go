@@ -20,13 +20,13 @@ const (
 
 func uploadRequest(t *testing.T) scanclient.UploadRequest {
 	t.Helper()
-	document := filepath.Join(t.TempDir(), "image.cdx.json")
-	require.NoError(t, os.WriteFile(document, []byte(goodDocument), 0o600))
+	sbom := filepath.Join(t.TempDir(), "image.cdx.json")
+	require.NoError(t, os.WriteFile(sbom, []byte(goodSBOM), 0o600))
 	return scanclient.UploadRequest{
-		Document: document,
-		Target:   model.UploadTarget{Hub: "main", URL: "https://hub.example:8443", Token: secretToken},
-		Names:    model.HubNames{Project: "example.com/app", Version: "1.0", Scan: "0123"},
-		Attempt:  model.AttemptID{Millis: 12, Counter: 3},
+		SBOM:    sbom,
+		Target:  model.UploadTarget{Hub: "main", URL: "https://hub.example:8443", Token: secretToken},
+		Names:   model.HubNames{Project: "example.com/app", Version: "1.0", Scan: "0123"},
+		Attempt: model.AttemptID{Millis: 12, Counter: 3},
 	}
 }
 
@@ -37,7 +37,7 @@ func TestUploadGivesTheScan(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, scanclient.Uploaded{ScanID: "17", ScanURL: "https://hub/api/scans/17"}, uploaded)
 	require.Equal(t, []scanclient.Progress{{Phase: "upload", Done: 5, Total: 5}}, seen)
-	require.FileExists(t, req.Document)
+	require.FileExists(t, req.SBOM)
 }
 
 // TestUploadOutcomes is the table of what is known of the hub after an upload that failed.
@@ -99,7 +99,7 @@ func TestSecretsReachTheClientAndNothingElse(t *testing.T) {
 			req.Target = c.target
 			_, err := runner(t, "environment", nil).Upload(t.Context(), req, nil)
 			require.NoError(t, err)
-			got, err := os.ReadFile(req.Document + ".env")
+			got, err := os.ReadFile(req.SBOM + ".env")
 			require.NoError(t, err)
 			environment, args, _ := strings.Cut(string(got), actAs)
 			require.NotContains(t, args, "secret")
@@ -116,7 +116,7 @@ func TestAListingGetsNoSecretAndItsLimits(t *testing.T) {
 	req := request(t)
 	_, err := runner(t, "environment", func(o *scanclient.Options) { o.MemoryLimit = 1_000_000_000 }).GenerateSBOM(t.Context(), req, nil)
 	require.NoError(t, err)
-	got, err := os.ReadFile(req.Document + ".env")
+	got, err := os.ReadFile(req.SBOM + ".env")
 	require.NoError(t, err)
 	require.NotContains(t, string(got), "PERCEPTOR_HUB")
 	lines := strings.Split(string(got), "\n")
@@ -144,8 +144,8 @@ func TestBadUploadRequests(t *testing.T) {
 		{"a password in the address", func(r *scanclient.UploadRequest) { r.Target.URL = "https://me:" + secretPassword + "@hub" }, "holds a user name"},
 		{"no login", func(r *scanclient.UploadRequest) { r.Target.Token = "" }, "neither a token nor a user name"},
 		{"no scan name", func(r *scanclient.UploadRequest) { r.Names.Scan = "" }, "the scan name is empty"},
-		{"a relative document", func(r *scanclient.UploadRequest) { r.Document = "image.json" }, "not an absolute path"},
-		{"no document", func(r *scanclient.UploadRequest) { r.Document += ".gone" }, "the image has to be listed again"},
+		{"a relative SBOM", func(r *scanclient.UploadRequest) { r.SBOM = "image.json" }, "not an absolute path"},
+		{"no SBOM", func(r *scanclient.UploadRequest) { r.SBOM += ".gone" }, "the image has to be cataloged again"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -40,7 +40,7 @@ func markerOf(t *testing.T, form Form, prefix string) marker {
 }
 
 func TestTheOriginalsKeys(t *testing.T) {
-	got := markerOf(t, FormOriginal, "").of(rowOf(verdictOn("r.example/team/web:1", model.InViolation, 3, 16), verdictOn("nginx", model.NotInViolation, 0, 1)))
+	got := markerOf(t, FormCompat, "").of(rowOf(verdictOn("r.example/team/web:1", model.InViolation, 3, 16), verdictOn("nginx", model.NotInViolation, 0, 1)))
 	require.Equal(t, map[string]string{
 		"pod.overall-status": "IN_VIOLATION", "pod.policy-violations": "3", "pod.vulnerabilities": "17",
 		"image0": "team.web", "image0.overall-status": "IN_VIOLATION", "image0.policy-violations": "3", "image0.vulnerabilities": "16",
@@ -97,7 +97,7 @@ func TestWhatIsNotScannedIsNeverWrittenAsClean(t *testing.T) {
 			}
 		}
 	}
-	both := markerOf(t, FormOriginal, "").of(rowOf(unscanned("r.example/a:1"), verdictOn("r.example/b:1", model.InViolation, 2, 2), failed))
+	both := markerOf(t, FormCompat, "").of(rowOf(unscanned("r.example/a:1"), verdictOn("r.example/b:1", model.InViolation, 2, 2), failed))
 	require.Equal(t, "IN_VIOLATION", both.labels["pod.overall-status"], "a violation is not hidden by what is not scanned")
 	require.NotContains(t, both.labels, "pod.vulnerabilities", "and its count is not mistaken for the pod's")
 	require.Equal(t, "2", both.labels["image1.vulnerabilities"])
@@ -136,7 +136,7 @@ func TestMarksAreValidWhateverThePodRuns(t *testing.T) {
 		got := markerOf(t, FormBoth, "perceptor.example/").of(rowOf(containers...))
 		requireValid(t, got)
 	}
-	got := markerOf(t, FormOriginal, "").of(rowOf(many...))
+	got := markerOf(t, FormCompat, "").of(rowOf(many...))
 	require.Equal(t, "9968", got.annotations["pod.images-not-shown"])
 	require.NotContains(t, got.labels, "image32")
 	require.Equal(t, fmt.Sprint(9_999*10_000/2), got.labels["pod.policy-violations"], "the pod's counts are of all")
@@ -169,10 +169,10 @@ func FuzzMarks(f *testing.F) {
 }
 
 func TestPrefixesAndForms(t *testing.T) {
-	got := markerOf(t, FormOriginal, "perceptor.example/").of(rowOf(verdictOn("nginx", model.NotInViolation, 0, 1)))
+	got := markerOf(t, FormCompat, "perceptor.example/").of(rowOf(verdictOn("nginx", model.NotInViolation, 0, 1)))
 	require.Equal(t, "NOT_IN_VIOLATION", got.labels["perceptor.example/pod.overall-status"])
 	require.Equal(t, "nginx", got.labels["perceptor.example/image0"])
-	require.Equal(t, model.NotInViolation, markerOf(t, FormOriginal, "perceptor.example/").statusIn(got))
+	require.Equal(t, model.NotInViolation, markerOf(t, FormCompat, "perceptor.example/").statusIn(got))
 	for _, wrong := range []string{"a/b/", "-", "no space/", strings.Repeat("x", 60), "UPPER.example/"} {
 		_, err := newMarker("", wrong)
 		require.ErrorContains(t, err, "does not begin a valid label", wrong)

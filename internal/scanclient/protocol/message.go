@@ -15,8 +15,8 @@ import (
 // Phase is what a scan client is doing. Phases come in the order of the constants; a verb uses only its own.
 type Phase string
 
-// The phases. Done and Total count, in this order: bytes of layers read, catalogue tasks, documents, logins, bytes of the
-// document sent.
+// The phases. Done and Total count, in this order: bytes of layers read, catalogue tasks, SBOMs, logins, bytes of the
+// SBOM sent.
 const (
 	PhaseUnpack    Phase = "unpack"
 	PhaseCatalogue Phase = "catalogue"
@@ -39,12 +39,12 @@ type Progress struct {
 	Total int64 `json:"total"`
 }
 
-// Result is what a client achieved: the first two belong to "list", the last two to "upload".
+// Result is what a client achieved: the first two belong to "sbom", the last two to "upload".
 type Result struct {
-	// Components is how many packages the document lists.
+	// Components is how many packages the SBOM lists.
 	Components int `json:"components"`
-	// DocumentBytes is the size of the document.
-	DocumentBytes int64 `json:"documentBytes"`
+	// SBOMBytes is the size of the SBOM.
+	SBOMBytes int64 `json:"sbomBytes"`
 	// ScanID is the hub's id of the accepted scan; empty when the hub gave none.
 	ScanID string `json:"scanID,omitempty"`
 	// ScanURL is where the hub tells of that scan; empty when the hub gave none.
@@ -141,7 +141,7 @@ func (p Progress) check() error {
 }
 
 func (r Result) check() error {
-	if r.Components < 0 || r.DocumentBytes < 0 {
+	if r.Components < 0 || r.SBOMBytes < 0 {
 		return errors.New("a count below zero")
 	}
 	if len(r.ScanID) > maxText || len(r.ScanURL) > maxText {

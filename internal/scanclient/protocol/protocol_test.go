@@ -21,7 +21,7 @@ func TestParse(t *testing.T) {
 	}{
 		{"progress", `{"phase":"unpack","done":1,"total":2}`, protocol.Message{Progress: &protocol.Progress{Phase: "unpack", Done: 1, Total: 2}}, ""},
 		{"progress of unknown total", `{"phase":"login"}`, protocol.Message{Progress: &protocol.Progress{Phase: "login"}}, ""},
-		{"a result", `{"result":{"components":3,"documentBytes":9}}`, protocol.Message{Result: &protocol.Result{Components: 3, DocumentBytes: 9}}, ""},
+		{"a result", `{"result":{"components":3,"sbomBytes":9}}`, protocol.Message{Result: &protocol.Result{Components: 3, SBOMBytes: 9}}, ""},
 		{"an unknown key", `{"result":{"scanID":"7"},"mood":"good"}`, protocol.Message{Result: &protocol.Result{ScanID: "7"}}, ""},
 		{
 			"an error", `{"error":{"class":"throttled","message":"busy","retryAfterSeconds":5,"refused":true}}`,
@@ -121,7 +121,7 @@ func TestWriterEndsOnce(t *testing.T) {
 func TestWriterLeavesOutWhatIsTooLong(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, protocol.NewWriter(&out, time.Now).Result(protocol.Result{ScanID: "1", ScanURL: strings.Repeat("x", 10_000)}))
-	require.JSONEq(t, `{"result":{"components":0,"documentBytes":0}}`, out.String())
+	require.JSONEq(t, `{"result":{"components":0,"sbomBytes":0}}`, out.String())
 }
 
 func TestWriterTellsOfABrokenPipe(t *testing.T) {

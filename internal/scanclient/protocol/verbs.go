@@ -2,11 +2,11 @@ package protocol
 
 // The verbs and flags every scan client understands.
 const (
-	VerbList   = "list"
+	VerbSBOM   = "sbom"
 	VerbUpload = "upload"
 
 	FlagTar          = "--tar"
-	FlagDocument     = "--document"
+	FlagSBOM         = "--sbom"
 	FlagScratch      = "--scratch"
 	FlagScratchQuota = "--scratch-quota"
 	FlagName         = "--name"
@@ -27,9 +27,9 @@ const (
 	EnvPassword = "PERCEPTOR_HUB_PASSWORD"
 )
 
-// partialSuffix marks a document that is not complete.
+// partialSuffix marks an SBOM that is not complete.
 const partialSuffix = ".partial"
 
-// PartialDocument is where a client writes a document before it renames it to its name: beside it, so that the rename
+// PartialSBOM is where a client writes an SBOM before it renames it to its name: beside it, so that the rename
 // stays on one file system and the runner knows what to remove.
-func PartialDocument(document string) string { return document + partialSuffix }
+func PartialSBOM(sbom string) string { return sbom + partialSuffix }

@@ -27,16 +27,16 @@ type meaning struct {
 }
 
 // meanings is the one table of a hub's answers. A status of 5xx other than 503 may come from a front door whose hub has
-// the document all the same; so may nothing of the 4xx.
+// the SBOM all the same; so may nothing of the 4xx.
 var meanings = map[int]meaning{
 	http.StatusUnauthorized:          {model.Unauthorized, true, "check the hub's token or password"},
 	http.StatusPaymentRequired:       {model.Unsupported, true, "the hub's licence does not allow it"},
 	http.StatusForbidden:             {model.Unauthorized, true, "the user lacks the role to create projects and scans"},
-	http.StatusNotFound:              {model.Unsupported, true, "is the address a hub's, and does this hub take documents?"},
-	http.StatusRequestTimeout:        {model.Transient, true, "the hub got the document too slowly"},
+	http.StatusNotFound:              {model.Unsupported, true, "is the address a hub's, and does this hub take SBOMs?"},
+	http.StatusRequestTimeout:        {model.Transient, true, "the hub got the SBOM too slowly"},
 	http.StatusConflict:              {model.Invalid, true, "the hub has a newer upload or another mapping of this scan"},
 	http.StatusPreconditionFailed:    {model.Invalid, true, "the hub has a newer upload of this scan"},
-	http.StatusRequestEntityTooLarge: {model.Invalid, true, "the document is larger than the hub or a proxy before it takes"},
+	http.StatusRequestEntityTooLarge: {model.Invalid, true, "the SBOM is larger than the hub or a proxy before it takes"},
 	http.StatusTooEarly:              {model.Transient, true, "the hub is not ready yet"},
 	http.StatusTooManyRequests:       {model.Throttled, true, "the hub has enough to do"},
 	http.StatusServiceUnavailable:    {model.Transient, true, "the hub is not available"},

@@ -58,7 +58,7 @@ var answers = []struct {
 	{"upload refused", nil, status(403), model.Unauthorized, true, 0, "the user lacks the role"},
 	{"upload not known again", nil, status(401), model.Unauthorized, true, 0, "answered the upload with 401"},
 	{"no licence", nil, status(402), model.Unsupported, true, 0, "licence"},
-	{"no such call", nil, status(404), model.Unsupported, true, 0, "does this hub take documents?"},
+	{"no such call", nil, status(404), model.Unsupported, true, 0, "does this hub take SBOMs?"},
 	{"an older attempt", nil, explained, model.Invalid, true, 0, "with 409: an upload[31m newer than this was seen"},
 	{"too large", nil, status(413), model.Invalid, true, 0, "larger than the hub"},
 	{"not understood", nil, status(400), model.Invalid, true, 0, "the hub did not accept it"},

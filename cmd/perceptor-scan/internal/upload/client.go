@@ -12,13 +12,13 @@ import (
 	"github.com/perceptor/perceptor/model"
 )
 
-// The times a hub gets: to let in, and to say that it wants the document. The whole upload is limited by the runner.
+// The times a hub gets: to let in, and to say that it wants the SBOM. The whole upload is limited by the runner.
 const (
 	dialTimeout     = 30 * time.Second
 	continueTimeout = 5 * time.Second
 )
 
-// newClient makes a client that follows no redirect: one would send the login, or the document, somewhere else.
+// newClient makes a client that follows no redirect: one would send the login, or the SBOM, somewhere else.
 func newClient(caFile string, insecure bool) (*http.Client, error) {
 	// #nosec G402 -- verification is off only for a hub whose operator said so
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure}

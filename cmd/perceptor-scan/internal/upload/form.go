@@ -11,23 +11,23 @@ import (
 	"path/filepath"
 )
 
-// documentType is the type of the part that holds the document; a hub tells the kinds of documents apart by it.
-const documentType = "application/vnd.cyclonedx"
+// sbomType is the type of the part that holds the SBOM; a hub tells the kinds of SBOMs apart by it.
+const sbomType = "application/vnd.cyclonedx"
 
-// form is a multipart form with the document in it, read as a stream of known length.
+// form is a multipart form with the SBOM in it, read as a stream of known length.
 type form struct {
 	io.Reader
 	file        *os.File
 	contentType string
-	// length is of the whole form, total of the document in it, in bytes.
+	// length is of the whole form, total of the SBOM in it, in bytes.
 	length int64
 	total  int64
 }
 
-// newForm builds what stands before and after the document; the document itself is read while it is sent. Progress is
+// newForm builds what stands before and after the SBOM; the SBOM itself is read while it is sent. Progress is
 // called for each piece of it.
 func newForm(req Request, progress func(done, total int64)) (*form, error) {
-	file, err := os.Open(req.Document)
+	file, err := os.Open(req.SBOM)
 	if err != nil {
 		return nil, err
 	}
@@ -42,17 +42,17 @@ func newForm(req Request, progress func(done, total int64)) (*form, error) {
 		err = errors.Join(err, writer.WriteField(field[0], field[1]))
 	}
 	header := textproto.MIMEHeader{}
-	header.Set("Content-Disposition", fmt.Sprintf(`form-data; name="file"; filename=%q`, filepath.Base(req.Document)))
-	header.Set("Content-Type", documentType)
+	header.Set("Content-Disposition", fmt.Sprintf(`form-data; name="file"; filename=%q`, filepath.Base(req.SBOM)))
+	header.Set("Content-Type", sbomType)
 	_, partErr := writer.CreatePart(header)
 	before := frame.Len()
 	if err = errors.Join(err, partErr, writer.Close()); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	whole := frame.Bytes()
-	document := &sent{from: io.LimitReader(file, info.Size()), total: info.Size(), progress: progress}
+	body := &sent{from: io.LimitReader(file, info.Size()), total: info.Size(), progress: progress}
 	return &form{
-		Reader:      io.MultiReader(bytes.NewReader(whole[:before]), document, bytes.NewReader(whole[before:])),
+		Reader:      io.MultiReader(bytes.NewReader(whole[:before]), body, bytes.NewReader(whole[before:])),
 		file:        file,
 		contentType: writer.FormDataContentType(),
 		length:      int64(len(whole)) + info.Size(),
@@ -60,7 +60,7 @@ func newForm(req Request, progress func(done, total int64)) (*form, error) {
 	}, nil
 }
 
-// Close closes the document. Doing so twice, as the HTTP client and its caller do, is no error here.
+// Close closes the SBOM. Doing so twice, as the HTTP client and its caller do, is no error here.
 func (f *form) Close() error {
 	if err := f.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return err
@@ -68,7 +68,7 @@ func (f *form) Close() error {
 	return nil
 }
 
-// sent counts what was read of the document.
+// sent counts what was read of the SBOM.
 type sent struct {
 	from        io.Reader
 	done, total int64

@@ -39,7 +39,7 @@ func TestHubsThatCannotBeReached(t *testing.T) {
 		{"no address", func(r *upload.Request) { r.URL = "hub" }, model.Invalid, "the hub's address is not one of the form"},
 		{"a password in the address", func(r *upload.Request) { r.URL = "https://me:" + password + "@hub" }, model.Invalid, "is not one of the form"},
 		{"no login", func(r *upload.Request) { r.Token = "" }, model.Unauthorized, "no credentials: set PERCEPTOR_HUB_TOKEN"},
-		{"no document", func(r *upload.Request) { r.Document += ".gone" }, model.NotFound, "there is no document at"},
+		{"no SBOM", func(r *upload.Request) { r.SBOM += ".gone" }, model.NotFound, "there is no SBOM at"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

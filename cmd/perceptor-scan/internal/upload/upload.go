@@ -19,7 +19,7 @@ import (
 
 // Request says what goes where, who sends it, and under which names.
 type Request struct {
-	Document string
+	SBOM string
 	// URL is the hub's root.
 	URL      string
 	CAFile   string
@@ -35,7 +35,7 @@ type Request struct {
 	Attempt string
 }
 
-// scanData is where documents go.
+// scanData is where SBOMs go.
 const scanData = "/api/scan/data"
 
 // attemptHeader carries the attempt's id; a hub that does not know it passes it over.
@@ -45,7 +45,7 @@ const attemptHeader = "X-Perceptor-Attempt"
 // login and answers 401, which surely is a refusal.
 const attempts = 2
 
-// Run uploads one document. Its errors are protocol.Failure.
+// Run uploads one SBOM. Its errors are protocol.Failure.
 func Run(ctx context.Context, req Request, out *protocol.Writer) (protocol.Result, error) {
 	base, err := url.Parse(strings.TrimSuffix(req.URL, "/"))
 	if err != nil || base.Host == "" || base.User != nil {
@@ -74,10 +74,10 @@ func once(ctx context.Context, client *http.Client, base *url.URL, req Request, 
 	}
 	form, err := newForm(req, func(done, total int64) { _ = out.Progress(protocol.PhaseUpload, done, total) })
 	if errors.Is(err, fs.ErrNotExist) {
-		return protocol.Result{}, refused(model.NotFound, fmt.Sprintf("there is no document at %s", req.Document))
+		return protocol.Result{}, refused(model.NotFound, fmt.Sprintf("there is no SBOM at %s", req.SBOM))
 	}
 	if err != nil {
-		return protocol.Result{}, refused(model.Transient, fmt.Sprintf("the document cannot be read: %s", err))
+		return protocol.Result{}, refused(model.Transient, fmt.Sprintf("the SBOM cannot be read: %s", err))
 	}
 	defer func() { _ = form.Close() }()
 	_ = out.Progress(protocol.PhaseUpload, 0, form.total)
@@ -93,7 +93,7 @@ func post(ctx context.Context, client *http.Client, base *url.URL, s session, fo
 	}
 	request.ContentLength = form.length
 	request.Header.Set("Content-Type", form.contentType)
-	// The hub may refuse before it gets the document, and is heard then.
+	// The hub may refuse before it gets the SBOM, and is heard then.
 	request.Header.Set("Expect", "100-continue")
 	if req.Attempt != "" {
 		request.Header.Set(attemptHeader, req.Attempt)

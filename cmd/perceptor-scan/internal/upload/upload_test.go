@@ -23,7 +23,7 @@ import (
 const (
 	token    = "token-4711"
 	password = "password-4711"
-	document = `{"bomFormat":"CycloneDX","specVersion":"1.6"}`
+	sbom     = `{"bomFormat":"CycloneDX","specVersion":"1.6"}`
 )
 
 // hub speaks the part of the API that an upload uses. Login and upload can be replaced.
@@ -94,9 +94,9 @@ func request(t *testing.T, server *httptest.Server) upload.Request {
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	require.NoError(t, os.WriteFile(ca, certificate, 0o600))
 	path := filepath.Join(dir, "image.cdx.json")
-	require.NoError(t, os.WriteFile(path, []byte(document), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(sbom), 0o600))
 	return upload.Request{
-		Document: path, URL: server.URL + "/", CAFile: ca, Token: token,
+		SBOM: path, URL: server.URL + "/", CAFile: ca, Token: token,
 		Project: "example.com/äpp", Version: `1.0-"x"`, ScanName: "0123", Attempt: "1700000000000-7",
 	}
 }
@@ -142,7 +142,7 @@ func TestUploadSendsTheForm(t *testing.T) {
 				require.NoError(t, err)
 				got, err := io.ReadAll(file)
 				require.NoError(t, err)
-				require.Equal(t, document, string(got))
+				require.Equal(t, sbom, string(got))
 				h.goodUpload(w, r)
 			}
 			result, lines, err := run(t, req)

@@ -1,4 +1,4 @@
-package listing_test
+package catalog_test
 
 import (
 	"archive/tar"
@@ -34,7 +34,7 @@ func TestAZipBombEndsCleanly(t *testing.T) {
 	<-watched
 	requireFailure(t, err, model.Invalid, "the image unpacks to more than 8388608 bytes")
 	require.Zero(t, most, "the scratch directory grew beyond its quota")
-	require.NoFileExists(t, req.Document)
+	require.NoFileExists(t, req.SBOM)
 	requireClean(t, req)
 }
 
@@ -94,14 +94,14 @@ func TestImagesThatCannotBeListed(t *testing.T) {
 		{"a missing tar", "/no/such/image.tar", model.NotFound, "there is no image tar at"},
 		{"a truncated tar", truncated, model.Invalid, "it ends in the middle; pull it again"},
 		{"a layer cut off", withLayer(good[:600]), model.Invalid, "one of its layers ends in the middle; build and push it again"},
-		{"a layer that is no tar", withLayer(bytes.Repeat([]byte("<html>"), 1000)), model.Invalid, "the image cannot be listed"},
+		{"a layer that is no tar", withLayer(bytes.Repeat([]byte("<html>"), 1000)), model.Invalid, "the image cannot be cataloged"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			req := request(t, c.tar)
 			_, _, _, err := list(t, req)
 			requireFailure(t, err, c.class, c.reason)
-			require.NoFileExists(t, req.Document)
+			require.NoFileExists(t, req.SBOM)
 			requireClean(t, req)
 		})
 	}
@@ -129,7 +129,7 @@ func TestAnUnreadablePackageListIsNoEmptyOne(t *testing.T) {
 			result, _, _, err := list(t, req)
 			if c.fails {
 				requireFailure(t, err, model.Invalid, "the list of installed packages at /"+c.path+" in the image cannot be read")
-				require.NoFileExists(t, req.Document)
+				require.NoFileExists(t, req.SBOM)
 			} else {
 				require.NoError(t, err)
 				require.Zero(t, result.Components)
@@ -139,9 +139,9 @@ func TestAnUnreadablePackageListIsNoEmptyOne(t *testing.T) {
 	}
 }
 
-func TestADocumentThatCannotBeWritten(t *testing.T) {
+func TestAnSBOMThatCannotBeWritten(t *testing.T) {
 	req := request(t, archivetest.Random(t, 1))
-	req.Document = filepath.Join(req.Document, "below", "a", "file")
+	req.SBOM = filepath.Join(req.SBOM, "below", "a", "file")
 	_, _, _, err := list(t, req)
 	requireFailure(t, err, model.Invalid, "no such file or directory")
 	requireClean(t, req)

@@ -1,4 +1,4 @@
-package listing
+package catalog
 
 import (
 	"bufio"
@@ -22,7 +22,7 @@ var databases = map[string]bool{
 // nothingFound is what Syft says of a database it read to its end without finding a package: an empty one, or none at all.
 const nothingFound = "unable to determine packages"
 
-// checkDatabases fails a listing that lacks all packages of the system because their list could not be read: such an
+// checkDatabases fails an SBOM that lacks all packages of the system because their list could not be read: such an
 // image would be shown as clean. A single bad entry among good ones, and files of other kinds, are only logged.
 func checkDatabases(bom *sbom.SBOM, files file.Resolver) error {
 	found := map[string]bool{}

@@ -1,4 +1,4 @@
-package listing
+package catalog
 
 import (
 	"context"
@@ -28,16 +28,16 @@ import (
 
 // Request says what to list and where to put the list.
 type Request struct {
-	Tar      string
-	Document string
+	Tar  string
+	SBOM string
 	// Scratch is where layers and nested archives are unpacked; TMPDIR is set to it.
 	Scratch string
 	// Quota is how many bytes Scratch may hold; 0 means no limit.
 	Quota int64
-	// Name and Version are what the document calls the image.
+	// Name and Version are what the SBOM calls the image.
 	Name    string
 	Version string
-	// Tool is the version of this program, for the document.
+	// Tool is the version of this program, for the SBOM.
 	Tool string
 }
 
@@ -88,11 +88,11 @@ func list(ctx context.Context, req Request, out *protocol.Writer) (protocol.Resu
 		return protocol.Result{}, err
 	}
 	_ = out.Progress(protocol.PhaseWrite, 0, 1)
-	bytes, err := write(bom, req.Document)
+	bytes, err := write(bom, req.SBOM)
 	if err != nil {
 		return protocol.Result{}, err
 	}
-	return protocol.Result{Components: bom.Artifacts.Packages.PackageCount(), DocumentBytes: bytes}, nil
+	return protocol.Result{Components: bom.Artifacts.Packages.PackageCount(), SBOMBytes: bytes}, nil
 }
 
 // unpack decompresses the layers into the scratch directory, each as one file, and reads their indexes.
@@ -120,7 +120,7 @@ func endedEarly(err error) error {
 	if _, known := errors.AsType[protocol.Failure](err); known || !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
-	return protocol.Failure{Class: model.Invalid, Message: "the image cannot be listed: one of its layers ends in the middle; build and push it again"}
+	return protocol.Failure{Class: model.Invalid, Message: "the image cannot be cataloged: one of its layers ends in the middle; build and push it again"}
 }
 
 // licences is Syft's reader of licence texts, in the context it looks for it in. Making it takes a second of a processor,
@@ -164,7 +164,7 @@ var ofTheMachine = map[syscall.Errno]bool{
 	syscall.EIO: true, syscall.EMFILE: true, syscall.ENFILE: true, syscall.ENOMEM: true, syscall.ESTALE: true, syscall.EROFS: true,
 }
 
-// explain is the one table of what a failed listing means. Most come from the image, and then trying again does not
+// explain is the one table of what a failed SBOM means. Most come from the image, and then trying again does not
 // help.
 func explain(err error) error {
 	var known protocol.Failure
@@ -173,10 +173,10 @@ func explain(err error) error {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return protocol.Failure{Class: model.OutOfSpace, Message: fmt.Sprintf("no space left while listing the image: %s", err)}
+		return protocol.Failure{Class: model.OutOfSpace, Message: fmt.Sprintf("no space left while cataloging the image: %s", err)}
 	case errors.As(err, &number) && ofTheMachine[number], errors.Is(err, context.Canceled):
-		return protocol.Failure{Class: model.Transient, Message: fmt.Sprintf("listing the image was interrupted: %s", err)}
+		return protocol.Failure{Class: model.Transient, Message: fmt.Sprintf("cataloging the image was interrupted: %s", err)}
 	default:
-		return protocol.Failure{Class: model.Invalid, Message: fmt.Sprintf("the image cannot be listed: %s", err)}
+		return protocol.Failure{Class: model.Invalid, Message: fmt.Sprintf("the image cannot be cataloged: %s", err)}
 	}
 }

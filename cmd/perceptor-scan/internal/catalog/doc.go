@@ -1,6 +1,6 @@
-// Package listing finds out what is in an image and writes it down as CycloneDX.
+// Package catalog finds out what is in an image and writes it down as CycloneDX.
 //
 // Syft does the finding, over all package databases and language ecosystems it knows for images; the hub decides what
 // any of it means. Syft and its parts write to the directory that TMPDIR names, which is the scratch directory here.
 // What goes in: how Syft is set up, and what its failures mean. What may not: hubs, processes and the line protocol.
-package listing
+package catalog

@@ -1,4 +1,4 @@
-package listing_test
+package catalog_test
 
 import (
 	"bytes"

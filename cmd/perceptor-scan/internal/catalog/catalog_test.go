@@ -1,4 +1,4 @@
-package listing_test
+package catalog_test
 
 import (
 	"bytes"
@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/archivetest"
-	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/listing"
+	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/catalog"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
 	"github.com/perceptor/perceptor/model"
 )
 
-// document is what the tests look at in a document.
-type document struct {
+// SBOM is what the tests look at in an SBOM.
+type cyclonedx struct {
 	Format     string `json:"bomFormat"`
 	Version    string `json:"specVersion"`
 	Components []struct {
@@ -34,7 +34,7 @@ type document struct {
 	} `json:"metadata"`
 }
 
-func (d document) purls() []string {
+func (d cyclonedx) purls() []string {
 	var all []string
 	for _, c := range d.Components {
 		if c.PURL != "" {
@@ -45,38 +45,38 @@ func (d document) purls() []string {
 	return all
 }
 
-// request is a listing in a directory of its own. TMPDIR is put back after the test: the program sets it for itself.
-func request(t *testing.T, tar string) listing.Request {
+// request is an SBOM in a directory of its own. TMPDIR is put back after the test: the program sets it for itself.
+func request(t *testing.T, tar string) catalog.Request {
 	t.Helper()
 	t.Setenv("TMPDIR", os.TempDir())
 	dir := t.TempDir()
-	return listing.Request{
-		Tar: tar, Document: filepath.Join(dir, "image.cdx.json"), Scratch: filepath.Join(dir, "scratch"),
+	return catalog.Request{
+		Tar: tar, SBOM: filepath.Join(dir, "image.cdx.json"), Scratch: filepath.Join(dir, "scratch"),
 		Name: "example.com/app", Version: "1.0", Tool: "test",
 	}
 }
 
-func list(t *testing.T, req listing.Request) (protocol.Result, document, string, error) {
+func list(t *testing.T, req catalog.Request) (protocol.Result, cyclonedx, string, error) {
 	t.Helper()
 	var lines bytes.Buffer
-	result, err := listing.Run(context.Background(), req, protocol.NewWriter(&lines, time.Now))
-	var d document
+	result, err := catalog.Run(context.Background(), req, protocol.NewWriter(&lines, time.Now))
+	var d cyclonedx
 	if err == nil {
-		raw, readErr := os.ReadFile(req.Document)
+		raw, readErr := os.ReadFile(req.SBOM)
 		require.NoError(t, readErr)
-		require.Equal(t, int64(len(raw)), result.DocumentBytes)
+		require.Equal(t, int64(len(raw)), result.SBOMBytes)
 		require.NoError(t, json.Unmarshal(raw, &d))
 	}
 	return result, d, lines.String(), err
 }
 
-// requireClean asserts that nothing stands in scratch any more, and nothing half done beside the document.
-func requireClean(t *testing.T, req listing.Request) {
+// requireClean asserts that nothing stands in scratch any more, and nothing half done beside the SBOM.
+func requireClean(t *testing.T, req catalog.Request) {
 	t.Helper()
 	left, err := filepath.Glob(filepath.Join(req.Scratch, "*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
-	require.NoFileExists(t, req.Document+".partial")
+	require.NoFileExists(t, req.SBOM+".partial")
 }
 
 const debianRelease = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nID=debian\n"

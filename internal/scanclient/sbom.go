@@ -10,32 +10,32 @@ import (
 	"os"
 )
 
-// maxDocument is the largest document taken, in bytes. The largest image lists known give some tens of megabytes.
-const maxDocument = 512 << 20
+// maxSBOM is the largest SBOM taken, in bytes. The largest image lists known give some tens of megabytes.
+const maxSBOM = 512 << 20
 
-// checkDocument makes sure that path is a regular file with a CycloneDX document in JSON, and tells its size. It reads
-// the document as a stream.
-func checkDocument(path string) (int64, error) {
+// checkSBOM makes sure that path is a regular file with a CycloneDX SBOM in JSON, and tells its size. It reads
+// the SBOM as a stream.
+func checkSBOM(path string) (int64, error) {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, endedNoDocument(path)
+		return 0, endedNoSBOM(path)
 	}
 	if err != nil {
-		return 0, endedBadDocument(err)
+		return 0, endedBadSBOM(err)
 	}
 	if !info.Mode().IsRegular() {
-		return 0, endedBadDocument(errors.New("it is no regular file"))
+		return 0, endedBadSBOM(errors.New("it is no regular file"))
 	}
-	if info.Size() > maxDocument {
-		return 0, endedLargeDocument(maxDocument)
+	if info.Size() > maxSBOM {
+		return 0, endedLargeSBOM(maxSBOM)
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return 0, endedBadDocument(err)
+		return 0, endedBadSBOM(err)
 	}
 	defer func() { _ = file.Close() }()
 	if err := checkCycloneDX(bufio.NewReaderSize(file, 1<<20)); err != nil {
-		return 0, endedBadDocument(err)
+		return 0, endedBadSBOM(err)
 	}
 	return info.Size(), nil
 }
