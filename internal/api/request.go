@@ -38,7 +38,7 @@ type Request struct {
 
 // Endpoint is how one method of a path is answered.
 type Endpoint struct {
-	// Scopes are those of which a sender needs one.
+	// Scopes are the scopes that are admitted; the sender needs one of them.
 	Scopes []access.Scope
 	// Do carries out the request. Success without an answer of its own is 200 with an empty body.
 	Do func(*Request) error

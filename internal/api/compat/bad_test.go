@@ -70,7 +70,7 @@ func TestBadInput(t *testing.T) {
 		{"escape in the repository", http.MethodPost, "/pod", podBody("n", "p", "app\x1b[2J", apitest.Sha('a')), 400, "control character"},
 		{"line break in the namespace", http.MethodPost, "/pod", podBody("n\nm", "p", "app", apitest.Sha('a')), 400, "space"},
 		{"slash in the namespace", http.MethodPost, "/pod", podBody("n/m", "p", "app", apitest.Sha('a')), 400, "slash"},
-		{"a namespace of ours", http.MethodPost, "/pod", podBody("_images", "p", "app", apitest.Sha('a')), 400, "underscore"},
+		{"a reserved namespace", http.MethodPost, "/pod", podBody("_images", "p", "app", apitest.Sha('a')), 400, "underscore"},
 		{"long repository", http.MethodPost, "/pod", podBody("n", "p", long, apitest.Sha('a')), 400, "2000 characters; at most 509"},
 		{"long name", http.MethodPost, "/pod", podBody("n", long, "app", apitest.Sha('a')), 400, "2000 characters; at most 253"},
 		{"10,000 containers", http.MethodPost, "/pod", string(crowded), 400, "10000 Containers; at most 500"},
