@@ -19,7 +19,8 @@ func serve(t testing.TB) *apitest.Served {
 
 func TestMetrics(t *testing.T) {
 	s := serve(t)
-	require.Equal(t, http.StatusOK, s.As(apitest.PerceiverToken, http.MethodPost, "/pod", `{"Name":"p","UID":"u","Namespace":"n","Containers":[{"Name":"c","Image":{"Repository":"app","Tag":"1","Sha":"`+apitest.Sha('a')+`"}}]}`).Status)
+	pod := `{"Name":"p","UID":"u","Namespace":"n","Containers":[{"Name":"c","Image":{"Repository":"app","Tag":"1","Sha":"` + apitest.Sha('a') + `"}}]}`
+	require.Equal(t, http.StatusOK, s.As(apitest.PerceiverToken, http.MethodPost, "/pod", pod).Status)
 	s.As(apitest.PerceiverToken, http.MethodPost, "/pod", "{}")
 	s.As(apitest.ReaderToken, http.MethodGet, "/api/v1/images/"+apitest.Sha('a'), "")
 	for _, odd := range []string{"/one", "/two", "/pod/"} {

@@ -18,7 +18,8 @@ import (
 // Perceptor relies on. What is refused is refused with a reason.
 func FuzzReport(f *testing.F) {
 	const digest = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-	f.Add([]byte(`{"version":{"epoch":7,"counter":3},"domain":"eu","pods":[{"uid":"u","namespace":"n","name":"web","containers":[{"reference":"app:1","digest":"` + digest + `"}]}]}`))
+	f.Add([]byte(`{"version":{"epoch":7,"counter":3},"domain":"eu",
+		"pods":[{"uid":"u","namespace":"n","name":"web","containers":[{"reference":"app:1","digest":"` + digest + `"}]}]}`))
 	f.Add([]byte(`{"snapshot":true,"scope":"pods","pods":[{"uid":"u","bare":true,"containers":[{"reference":"app","digest":"` + digest + `"}]},7]}`))
 	f.Add([]byte(`{"cluster":"prod","gone":[{"namespace":"n","name":"old"},{"name":"x/y"}]}`))
 	f.Add([]byte(`{"version":{"epoch":9223372036854775807,"counter":-1}}`))

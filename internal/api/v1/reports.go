@@ -24,7 +24,7 @@ const (
 // reportBody is a report of a perceiver: some changes, or all pods of the cluster.
 type reportBody struct {
 	Cluster  string              `json:"cluster,omitempty" doc:"The cluster of the token; another cluster is refused."`
-	Version  *model.Version      `json:"version,omitempty" doc:"The order of the reports of one perceiver. Its epoch is when the perceiver started; it may be at most five minutes ahead. Without a version, reports count in the order of their arrival."`
+	Version  *model.Version      `json:"version,omitempty" doc:"Orders the reports of a perceiver; the epoch is its start, at most five minutes ahead. Default: the arrival."`
 	Snapshot bool                `json:"snapshot,omitempty" doc:"The list has all pods of the cluster: pods that are not in it are deleted."`
 	Scope    model.SnapshotScope `json:"scope,omitempty" enum:"pods,images" doc:"Limits a snapshot to pods, or to images without a pod."`
 	Pods     []model.Pod         `json:"pods,omitempty"`
