@@ -21,6 +21,7 @@ import (
 	"github.com/perceptor/perceptor/cmd/perceptor-dev/temporal"
 	"github.com/perceptor/perceptor/internal/api"
 	"github.com/perceptor/perceptor/internal/api/access"
+	"github.com/perceptor/perceptor/internal/api/server"
 	"github.com/perceptor/perceptor/starter"
 )
 
@@ -51,7 +52,7 @@ func startAPI(ctx context.Context, dir *datadir.Dir, listener net.Listener, addr
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect the API to temporal: %w", err), file.Close())
 	}
-	served := api.New(api.Options{Backend: apibackend.New(starter.New(connection)), Tokens: tokens, Version: "dev", Log: logger})
+	served := server.New(server.Options{Options: api.Options{Backend: apibackend.New(starter.New(connection)), Tokens: tokens, Version: "dev", Log: logger}})
 	return &apiServer{client: connection, server: loopback.Serve(listener, served), log: file}, nil
 }
 

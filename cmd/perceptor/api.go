@@ -17,6 +17,7 @@ import (
 	"github.com/perceptor/perceptor/cmd/internal/devdir"
 	"github.com/perceptor/perceptor/internal/api"
 	"github.com/perceptor/perceptor/internal/api/access"
+	"github.com/perceptor/perceptor/internal/api/server"
 	"github.com/perceptor/perceptor/internal/config"
 	"github.com/perceptor/perceptor/starter"
 )
@@ -94,7 +95,10 @@ func serveAPI(ctx context.Context, c config.API, st *starter.Starter, l *slog.Lo
 	if err != nil {
 		return err
 	}
-	options := api.Options{Backend: apibackend.New(st), Tokens: tokens, Old: c.Generation == "old", Version: version(), Log: l}
+	options := server.Options{
+		Options:       api.Options{Backend: apibackend.New(st), Tokens: tokens, Version: version(), Log: l},
+		FirstReleases: c.Generation == "old",
+	}
 	if options.Anonymous, err = access.Anonymous(c.Anonymous); err != nil {
 		return fmt.Errorf("anonymous: %w", err)
 	}
@@ -115,7 +119,7 @@ func serveAPI(ctx context.Context, c config.API, st *starter.Starter, l *slog.Lo
 	}
 	l.Info("api start", "address", listener.Addr().String(), "tls", certificates != nil)
 	defer l.Info("api stop")
-	return api.New(options).Serve(ctx, listener, certificates)
+	return server.New(options).Serve(ctx, listener, certificates)
 }
 
 func loopbackAlone(a net.Addr) bool {

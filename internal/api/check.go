@@ -10,32 +10,32 @@ import (
 	"github.com/perceptor/perceptor/model"
 )
 
-// The bounds of what perceivers report. Real platforms and registries stay below all of them; what is above is a mistake
-// or an attack, and would not fit into a workflow's state.
+// The bounds of what perceivers report, in bytes. Real platforms and registries stay below all of them. A longer name is a
+// mistake or an attack, and would not fit into the state of a workflow.
 const (
-	// maxName is the length of names of namespaces, pods and containers, in bytes: Kubernetes' own bound.
-	maxName = 253
-	// maxDomain is the length of the name of a cluster or a domain, in bytes.
+	// MaxName is for names of namespaces, pods and containers. Kubernetes has the same bound.
+	MaxName = 253
+	// maxDomain is for the name of a domain.
 	maxDomain = 63
-	// maxRepository is the length of registry and repository together: a host of 253, a slash, a path of 255.
+	// maxRepository is for registry and repository together: a host of 253, a slash, a path of 255.
 	maxRepository = 509
-	// maxTag is the length of a tag, as registries have it.
+	// maxTag is for a tag. Registries have the same bound.
 	maxTag = 128
-	// maxHubName is the length of a name at a hub.
+	// maxHubName is for a name in a hub.
 	maxHubName = 255
 )
 
-// ourNamespaces is how the names of namespaces begin that no platform has.
-const ourNamespaces = "_"
+// reservedPrefix begins the names of Perceptor's own namespaces. No platform has such a name.
+const reservedPrefix = "_"
 
-// maxUID leaves room for namespace and name, or for repository and digest, where a platform has no such ids.
+// maxUID leaves room for namespace and name, or for repository and digest, where a platform has no UIDs.
 const maxUID = 700
 
-// checkDomain says what is wrong with the name of a set of scanners, which is a part of queues' names.
-func checkDomain(name string) error { return checkName("domain", name, maxDomain) }
+// CheckDomain says what is wrong with the name of a set of scanners, which becomes a part of the names of queues.
+func CheckDomain(name string) error { return CheckName("domain", name, maxDomain) }
 
-// checkPod says what is wrong with a pod that was reported, and where; nil when nothing is.
-func checkPod(p model.Pod) error {
+// CheckPod says what is wrong with a reported pod; nil means that it can be stored.
+func CheckPod(p model.Pod) error {
 	switch {
 	case p.Bare && (len(p.Containers) != 1 || p.Containers[0].Digest == ""):
 		return errors.New("an image by itself has one container, with a digest")
@@ -44,14 +44,14 @@ func checkPod(p model.Pod) error {
 	case p.UID == "":
 		return errors.New("uid is missing; a platform without such ids gives namespace and name")
 	case !p.Bare:
-		if err := checkKey(p.Key()); err != nil {
+		if err := CheckKey(p.Key()); err != nil {
 			return err
 		}
 	}
-	if err := checkText("platform", p.Platform.String(), maxName); err != nil {
+	if err := checkText("platform", p.Platform.String(), MaxName); err != nil {
 		return err
 	}
-	if err := checkText("credential", p.Credential, maxName); err != nil {
+	if err := checkText("credential", p.Credential, MaxName); err != nil {
 		return err
 	}
 	if len(p.Containers) > model.ContainersAtMost {
@@ -68,20 +68,20 @@ func checkPod(p model.Pod) error {
 	return p.Check()
 }
 
-// checkKey says what is wrong with the key of a pod.
-func checkKey(k model.PodKey) error {
-	if err := checkName("namespace", k.Namespace, maxName); err != nil {
+// CheckKey says what is wrong with the key of a pod; nil means that it can be stored.
+func CheckKey(k model.PodKey) error {
+	if err := CheckName("namespace", k.Namespace, MaxName); err != nil {
 		return err
 	}
-	if err := checkName("name", k.Name, maxName); err != nil {
+	if err := CheckName("name", k.Name, MaxName); err != nil {
 		return err
 	}
 	return checkText("uid", k.UID, maxUID)
 }
 
-// checkContainer says what is wrong with a container that was reported.
+// checkContainer says what is wrong with a reported container.
 func checkContainer(c model.Container) error {
-	if err := checkText("name", c.Name, maxName); err != nil {
+	if err := checkText("name", c.Name, MaxName); err != nil {
 		return err
 	}
 	switch c.Kind {
@@ -108,9 +108,9 @@ func checkContainer(c model.Container) error {
 		checkText("scan at the hub", c.HubNames.Scan, maxHubName))
 }
 
-// checkReference bounds "repository[:tag]"; whether a registry knows it is found out when it is pulled.
+// checkReference checks the form of "repository[:tag]". Whether a registry knows the image shows when it is pulled.
 func checkReference(reference string) error {
-	repository, tag := splitReference(reference)
+	repository, tag := SplitReference(reference)
 	if repository == "" {
 		return errors.New("image without a repository")
 	}
@@ -123,16 +123,16 @@ func checkReference(reference string) error {
 	return checkText("tag", tag, maxTag)
 }
 
-// splitReference parts "registry.example:5000/app:1" into repository and tag. A colon before a slash is a port.
-func splitReference(reference string) (repository, tag string) {
+// SplitReference splits "registry.example:5000/app:1" into repository and tag. A colon before a slash belongs to a port.
+func SplitReference(reference string) (repository, tag string) {
 	if i := strings.LastIndexByte(reference, ':'); i > strings.LastIndexByte(reference, '/') {
 		return reference[:i], reference[i+1:]
 	}
 	return reference, ""
 }
 
-// checkName demands something that can be a part of a workflow's id and of a path.
-func checkName(what, name string, most int) error {
+// CheckName demands a name of at most so many bytes that can be a part of a workflow ID and of a path.
+func CheckName(what, name string, most int) error {
 	switch {
 	case name == "":
 		return fmt.Errorf("%s is missing", what)
@@ -140,13 +140,13 @@ func checkName(what, name string, most int) error {
 		return fmt.Errorf("%s %.80q: there is a slash in it", what, name)
 	case strings.ContainsFunc(name, unicode.IsSpace):
 		return fmt.Errorf("%s %.80q: there is a space in it", what, name)
-	case what == "namespace" && strings.HasPrefix(name, ourNamespaces):
+	case what == "namespace" && strings.HasPrefix(name, reservedPrefix):
 		return fmt.Errorf("namespace %.80q: names that begin with an underscore are Perceptor's own", name)
 	}
 	return checkText(what, name, most)
 }
 
-// checkText refuses what no platform sends: control characters, broken text, more than so many bytes.
+// checkText refuses what no platform sends: control characters, bytes that are not UTF-8, more than so many bytes.
 func checkText(what, text string, most int) error {
 	switch {
 	case len(text) > most:

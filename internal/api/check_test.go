@@ -48,7 +48,7 @@ func TestPodCheck(t *testing.T) {
 		{"containers", func(p *model.Pod) { p.Containers = make([]model.Container, 10_000) }, "10000 containers; at most 500"},
 	} {
 		t.Run(row.what, func(t *testing.T) {
-			err := checkPod(podOf(row.change))
+			err := CheckPod(podOf(row.change))
 			if row.wrong == "" {
 				require.NoError(t, err)
 				return
@@ -67,7 +67,7 @@ func TestSplitReference(t *testing.T) {
 		"host:5000/team/app:1.2":  {"host:5000/team/app", "1.2"},
 		"registry.example/app:a_": {"registry.example/app", "a_"},
 	} {
-		repository, tag := splitReference(reference)
+		repository, tag := SplitReference(reference)
 		require.Equal(t, want, [2]string{repository, tag}, reference)
 	}
 }

@@ -1,7 +1,9 @@
-// Package api is Perceptor's REST API: the original's endpoints for perceivers, with the same keys and statuses, and
-// /api/v1 for everything the command line does, with an OpenAPI description made from this code. It says what it needs as
-// the interface Backend, in the nouns of internal/image, and keeps nothing between two requests: any number of processes
-// may serve it. What is answered with 2xx has been handed over; nothing of it is in this process alone.
+// Package api holds what the REST APIs of Perceptor share: the interface to the rest of the program (Backend), admission
+// by tokens, the reading of bodies, the checks of what perceivers report, limits, metrics, health, and the server itself.
 //
-// Not in here: how workflows are signalled, what a verdict is, and any credential of a hub or a registry.
+// The APIs are packages beside it, and each of them imports this one: v1 is /api/v1 with its OpenAPI description, compat
+// is the REST API of Perceptor 0.x (2018). Neither knows the other. Package server puts them together.
+//
+// A server keeps nothing between two requests, so any number of processes may serve. An answer with a 2xx status means
+// that the change is stored: it survives this process.
 package api

@@ -1,21 +1,29 @@
 package api
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/perceptor/perceptor/model"
 )
 
-// namespace and subsystem are those of the original's core.
+// MetricsNamespace and MetricsSubsystem begin the names of all metrics. Perceptor 0.x (2018) has the same ones.
 const (
-	metricsNamespace = "perceptor"
-	metricsSubsystem = "core"
+	MetricsNamespace = "perceptor"
+	MetricsSubsystem = "core"
 )
+
+// scrapesAtOnce is more than the number of systems that scrape.
+const scrapesAtOnce = 8
 
 // metrics are what this process counts. No label takes a value that a client chooses.
 type metrics struct {
@@ -28,29 +36,25 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		handled: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "http_handled_status_codes",
-			Help: "Requests answered, by path, method and status.",
+			Namespace: MetricsNamespace, Subsystem: MetricsSubsystem, Name: "http_handled_status_codes",
+			Help: "Requests that were answered, by path, method and status.",
 		}, []string{"path", "method", "code"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "http_request_seconds",
-			Help: "How long requests took, by path.", Buckets: []float64{.005, .02, .05, .1, .3, 1, 3, 10, 60},
+			Namespace: MetricsNamespace, Subsystem: MetricsSubsystem, Name: "http_request_seconds",
+			Help: "How many seconds requests took, by path.", Buckets: []float64{.005, .02, .05, .1, .3, 1, 3, 10, 60},
 		}, []string{"path"}),
 	}
 	m.registry.MustRegister(m.handled, m.took)
 	return m
 }
 
-// addMetrics serves the metrics, which name nothing but hubs.
-func (s *Server) addMetrics(mux *http.ServeMux) {
-	s.metrics.registry.MustRegister(&stateCollector{backend: s.options.Backend, log: s.options.Log})
-	serve := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: metricsAtOnce})
-	mux.Handle("GET /metrics", serve)
+// addMetrics serves the metrics. They need no token, because they name nothing but hubs.
+func (s *Server) addMetrics() {
+	s.AddMetric(&stateCollector{backend: s.options.Backend, log: s.options.Log})
+	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce}))
 }
 
-// metricsAtOnce is more than the number of things that scrape.
-const metricsAtOnce = 8
-
-// measured counts every request under the pattern it matched.
+// measured counts every request under the pattern that it matched.
 func (s *Server) measured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -62,7 +66,8 @@ func (s *Server) measured(next http.Handler) http.Handler {
 	})
 }
 
-// pathLabel is a pattern as the original named paths, without method and first slash; what matched nothing is one path.
+// pathLabel is a pattern without its method and first slash, as Perceptor 0.x (2018) named paths. Requests that match no
+// pattern count as one path.
 func pathLabel(pattern string) string {
 	if _, path, found := strings.Cut(pattern, " "); found {
 		pattern = path
@@ -83,17 +88,131 @@ func methodLabel(method string) string {
 // statusRecorder remembers the status of an answer.
 type statusRecorder struct {
 	http.ResponseWriter
-	status int
-	told   bool
+	status  int
+	written bool
 }
 
 // WriteHeader remembers the first status.
 func (r *statusRecorder) WriteHeader(status int) {
-	if !r.told {
-		r.status, r.told = status, true
+	if !r.written {
+		r.status, r.written = status, true
 	}
 	r.ResponseWriter.WriteHeader(status)
 }
 
 // Unwrap lets deadlines be set on the connection.
 func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// A scrape waits at most stateTime for the backend. Its values serve later scrapes for stateKept, because several systems
+// may scrape often.
+const (
+	stateTime = 8 * time.Second
+	stateKept = 15 * time.Second
+)
+
+// The state, under the names of Perceptor 0.x (2018) where it had one.
+var (
+	statusGauge = prometheus.NewDesc("perceptor_core_status_gauge",
+		"Counts: number_of_pods, pods_unscanned, pods_in_violation, number_of_clusters, number_of_images, image_status_<status>.", []string{"name"}, nil)
+	breakerGauge = prometheus.NewDesc("perceptor_core_hub_circuit_breaker_state",
+		"1 while the hub is available, 0 while it is tripped: it failed and gets no scans.", []string{"host"}, nil)
+	hubScansGauge = prometheus.NewDesc("perceptor_core_hub_scans",
+		"Leases and scans of a hub: in_use, draining, stuck, limit, waiting.", []string{"host", "name"}, nil)
+	knownGauge = prometheus.NewDesc("perceptor_core_state_known",
+		"1 when the state could be read for this scrape. 0 when it could not; then the values that come from it are missing.", nil, nil)
+)
+
+// stateCollector reads the state from the backend at a scrape.
+type stateCollector struct {
+	backend Backend
+	log     *slog.Logger
+
+	lock sync.Mutex
+	kept []prometheus.Metric
+	at   time.Time
+}
+
+// Describe names the metrics.
+func (c *stateCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, each := range []*prometheus.Desc{statusGauge, breakerGauge, hubScansGauge, knownGauge} {
+		to <- each
+	}
+}
+
+// Collect gives the state, which may be some seconds old.
+func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if time.Since(c.at) > stateKept {
+		ctx, cancel := context.WithTimeout(context.Background(), stateTime)
+		defer cancel()
+		read, err := c.readState(ctx)
+		if err != nil {
+			c.log.Warn("state for the metrics could not be read", "error", err)
+			to <- gauge(knownGauge, 0)
+			return
+		}
+		c.kept, c.at = read, time.Now()
+	}
+	to <- gauge(knownGauge, 1)
+	for _, each := range c.kept {
+		to <- each
+	}
+}
+
+func gauge(of *prometheus.Desc, value int, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(of, prometheus.GaugeValue, float64(value), labels...)
+}
+
+func (c *stateCollector) readState(ctx context.Context) ([]prometheus.Metric, error) {
+	all, err := c.countPods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	images := 0
+	for _, status := range []model.ScanStatus{
+		model.StatusUnknown, model.StatusInQueue, model.StatusRunningScanClient, model.StatusRunningHubScan, model.StatusComplete, model.StatusFailed,
+	} {
+		n, err := c.backend.CountImages(ctx, status)
+		if err != nil {
+			return nil, err
+		}
+		images += int(n)
+		all = append(all, gauge(statusGauge, int(n), "image_status_"+string(status)))
+	}
+	all = append(all, gauge(statusGauge, images, "number_of_images"))
+	hubs, err := c.backend.Hubs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range hubs.Hubs {
+		available := 1
+		if !h.TrippedSince.IsZero() {
+			available = 0
+		}
+		all = append(all, gauge(breakerGauge, available, h.Name), gauge(hubScansGauge, h.InUse, h.Name, "in_use"), gauge(hubScansGauge, h.Draining, h.Name, "draining"),
+			gauge(hubScansGauge, h.Stuck, h.Name, "stuck"), gauge(hubScansGauge, h.Limit, h.Name, "limit"), gauge(hubScansGauge, h.Waiting, h.Name, "waiting"))
+	}
+	return all, nil
+}
+
+// countPods adds up the last counts of all namespaces. It does not read the join.
+func (c *stateCollector) countPods(ctx context.Context) ([]prometheus.Metric, error) {
+	clusters, err := c.backend.Clusters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var pods, unscanned, violations int
+	for _, cluster := range clusters {
+		for _, n := range cluster.Namespaces {
+			if strings.HasPrefix(n.Name, reservedPrefix) {
+				continue // images without a pod
+			}
+			pods, unscanned, violations = pods+n.Pods, unscanned+n.Unscanned, violations+n.Violations
+		}
+	}
+	return []prometheus.Metric{
+		gauge(statusGauge, pods, "number_of_pods"), gauge(statusGauge, unscanned, "pods_unscanned"),
+		gauge(statusGauge, violations, "pods_in_violation"), gauge(statusGauge, len(clusters), "number_of_clusters"),
+	}, nil
+}

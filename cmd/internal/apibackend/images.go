@@ -107,3 +107,8 @@ func (b *Backend) Scan(ctx context.Context, r api.ScanRequest) (api.ScanAccepted
 func (b *Backend) Rescan(ctx context.Context, d model.Digest, reason string) error {
 	return explained(b.starter.Rescan(ctx, d, workflows.Rescan{Reason: reason, Priority: workflows.PriorityInteractive}))
 }
+
+// Prioritize moves an image that waits to the front of every queue.
+func (b *Backend) Prioritize(ctx context.Context, d model.Digest) error {
+	return explained(b.starter.Prioritize(ctx, d, workflows.Prioritize{Priority: workflows.PriorityInteractive}))
+}

@@ -8,8 +8,8 @@ import (
 	"github.com/perceptor/perceptor/internal/reload"
 )
 
-// ServerTLS is the configuration of a server that shows the certificate in these PEM files, and the new one once they
-// have changed. Halves that do not fit, as while they are being replaced, leave the certificate before them.
+// ServerTLS is the configuration of a server with the certificate in these PEM files. When the files change, the server
+// shows the new certificate. While certificate and key do not fit, as in the middle of a change, it shows the previous one.
 func ServerTLS(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
 	current, err := reload.Watch([]string{certFile, keyFile}, func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(certFile, keyFile)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// FromHeader reads the token out of an Authorization header: "Bearer TOKEN", or "Basic" with the token as the password,
-// which is what a client sends whose address is written http://any:TOKEN@host. Empty when there is none.
+// FromHeader returns the token in an Authorization header: "Bearer TOKEN", or "Basic" with the token as the password. A
+// client sends the second form when its address is http://any:TOKEN@host. Without a token it returns "".
 func FromHeader(header string) string {
 	scheme, rest, found := strings.Cut(strings.TrimSpace(header), " ")
 	if !found {

@@ -5,13 +5,13 @@ import "fmt"
 // Scope is what a token is for.
 type Scope string
 
-// The scopes. An operator is a reader too; a perceiver reads only what concerns its own cluster.
+// The scopes. An operator is also a reader. A perceiver reads only about its own cluster.
 const (
 	// Perceiver reports pods and images of one cluster and reads their verdicts.
 	Perceiver Scope = "perceiver"
-	// Reader looks at everything and changes nothing.
+	// Reader reads everything and changes nothing.
 	Reader Scope = "reader"
-	// Operator also asks for scans, changes what hubs get, and forgets clusters.
+	// Operator also asks for scans, controls the hubs, and forgets clusters.
 	Operator Scope = "operator"
 )
 
@@ -28,7 +28,7 @@ func ParseScope(s string) (Scope, error) {
 	return "", fmt.Errorf("scope %.40q: want perceiver, reader or operator", s)
 }
 
-// Clusters a grant may name.
+// The clusters of grants that name none, or all.
 const (
 	// DefaultCluster is the cluster of a token that names none.
 	DefaultCluster = "default"
@@ -38,10 +38,10 @@ const (
 
 // Grant is what the holder of a token may do.
 type Grant struct {
-	// Name is what logs call the holder.
+	// Name is the name of the holder in logs.
 	Name  string
 	Scope Scope
-	// Cluster is the only cluster the holder reports for or sees; EveryCluster is no restriction.
+	// Cluster is the only cluster that the holder reports for or sees; EveryCluster means no restriction.
 	Cluster string
 }
 
@@ -58,7 +58,7 @@ func (g Grant) May(scopes ...Scope) bool {
 // Sees reports whether the holder may see a cluster.
 func (g Grant) Sees(cluster string) bool { return g.Cluster == EveryCluster || g.Cluster == cluster }
 
-// Home is the cluster that is meant when a request names none.
+// Home is the cluster of a request that names none.
 func (g Grant) Home() string {
 	if g.Cluster == EveryCluster {
 		return DefaultCluster
@@ -66,8 +66,8 @@ func (g Grant) Home() string {
 	return g.Cluster
 }
 
-// Anonymous is what requests without a token may do when a scope is configured for them, nil when none is. An operator
-// has a name.
+// Anonymous is what requests without a token may do when a scope is configured for them, nil when no scope is. The scope
+// may not be operator: an operator has a name.
 func Anonymous(scope string) (*Grant, error) {
 	if scope == "" {
 		return nil, nil

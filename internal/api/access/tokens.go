@@ -17,28 +17,28 @@ import (
 	"github.com/perceptor/perceptor/internal/reload"
 )
 
-// shortestToken is below what any generator of tokens makes, and above what can be guessed online.
+// shortestToken is below what generators of tokens make, and above what can be guessed by sending requests.
 const shortestToken = 16
 
-// clusterForm keeps clusters' names fit for ids, paths and labels.
+// clusterForm keeps names of clusters fit for workflow IDs, paths and labels.
 var clusterForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
-// othersRead are the bits of a file's mode that let everybody read or change it.
+// othersRead are the bits of a file's mode that let every user read or change it.
 const othersRead = 0o007
 
-// entry is one token as it is kept in memory: never the token itself.
+// entry is one token in memory: its sum, never the token itself.
 type entry struct {
 	sum   [sha256.Size]byte
 	grant Grant
 }
 
-// Tokens are the tokens that are good now. It is safe for concurrent use.
+// Tokens are the tokens that are valid now. It is safe for concurrent use.
 type Tokens struct {
 	current *reload.Files[[]entry]
 }
 
-// OpenTokens reads a file of tokens, and reads it again whenever it has changed. A change that cannot be read is logged
-// and leaves the tokens as they were.
+// OpenTokens reads a file of tokens, and reads it again when it has changed. When the changed file cannot be read, this is
+// logged and the tokens stay as they were.
 func OpenTokens(path string, log *slog.Logger) (*Tokens, error) {
 	current, err := reload.Watch([]string{path}, func() ([]entry, error) { return readTokens(path) }, log)
 	if err != nil {
@@ -47,7 +47,7 @@ func OpenTokens(path string, log *slog.Logger) (*Tokens, error) {
 	return &Tokens{current: current}, nil
 }
 
-// Find gives what the holder of a token may do. Every token is compared, in constant time.
+// Find returns what the holder of a token may do. It compares every token in constant time.
 func (t *Tokens) Find(token string) (Grant, bool) {
 	sum := sha256.Sum256([]byte(token))
 	var found Grant
@@ -66,7 +66,7 @@ func readTokens(path string) ([]entry, error) {
 		return nil, fmt.Errorf("read tokens: %w", err)
 	}
 	if info.Mode().Perm()&othersRead != 0 {
-		return nil, fmt.Errorf("read tokens: %s can be read by everybody (mode %04o); chmod 600 it", path, info.Mode().Perm())
+		return nil, fmt.Errorf("read tokens: %s can be read by every user (mode %04o); chmod 600 it", path, info.Mode().Perm())
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -79,12 +79,12 @@ func readTokens(path string) ([]entry, error) {
 	return entries, nil
 }
 
-// written is one token as the file has it.
+// written is one token in the file.
 type written struct {
 	Name    string `yaml:"name"`
 	Scope   string `yaml:"scope"`
 	Cluster string `yaml:"cluster"`
-	// Token is the token itself, or SHA256 its SHA-256 sum in hexadecimal: then the file opens nothing to a thief.
+	// Token is the token itself. SHA256 is its SHA-256 sum in hexadecimal instead: then a thief of the file has no token.
 	Token  string `yaml:"token"`
 	SHA256 string `yaml:"sha256"`
 }
@@ -97,14 +97,14 @@ func parseTokens(text []byte) ([]entry, error) {
 		Scopes map[string]string `yaml:",inline"`
 	}
 	if err := yaml.Unmarshal(text, &file); err != nil {
-		// The decoder's own words may quote the file.
+		// The error of the decoder may quote the file.
 		return nil, errors.New(`not the form of a list under "tokens", each with scope, cluster and token or sha256`)
 	}
 	for scope, token := range file.Scopes {
 		file.Tokens = append(file.Tokens, written{Scope: scope, Token: token})
 	}
 	if len(file.Tokens) == 0 {
-		return nil, errors.New("there is none; nobody could use the API")
+		return nil, errors.New("there is none, so that no client could use the API")
 	}
 	entries := make([]entry, len(file.Tokens))
 	for i, each := range file.Tokens {
@@ -152,7 +152,7 @@ func (w written) entry() (entry, error) {
 	return e, nil
 }
 
-// refuseTwins keeps one token from meaning two things.
+// refuseTwins refuses a token that has two entries.
 func refuseTwins(entries []entry) error {
 	for i, each := range entries {
 		if slices.ContainsFunc(entries[:i], func(earlier entry) bool { return earlier.sum == each.sum }) {

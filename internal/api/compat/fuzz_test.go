@@ -1,0 +1,69 @@
+package compat
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/api"
+	"github.com/perceptor/perceptor/model"
+)
+
+const fuzzSum = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+// FuzzPod reads any bytes as the body of POST /pod and of POST /image, of all releases. What is accepted passes the check
+// that the rest of Perceptor relies on. What is refused is refused with a reason.
+func FuzzPod(f *testing.F) {
+	f.Add([]byte(`{"Name":"web","UID":"u","Namespace":"n","Containers":[{"Name":"c","Image":{"Repository":"app","Tag":"1","Sha":"` + fuzzSum + `","Priority":1}}]}`))
+	f.Add([]byte(`{"Name":"web","Namespace":"n","Containers":[{"Image":{"Name":"app","Sha":"` + fuzzSum + `","DockerImage":"app:1"}}]}`))
+	f.Add([]byte(`{"Repository":"app","Sha":"` + fuzzSum + `","BlackDuckProjectName":"p","BlackDuckProjectVersion":"v"}`))
+	f.Add([]byte(`{"Name":"app","Sha":"` + fuzzSum + `"}`))
+	f.Add([]byte(`{"Containers":{}}`))
+	f.Add([]byte("null"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var pod podBody
+		if err := api.DecodeObject(body, &pod); err == nil {
+			requireGood(t, pod.pod)
+		} else {
+			require.NotEmpty(t, err.Error())
+		}
+		var bare imageBody
+		if err := api.DecodeObject(body, &bare); err == nil {
+			requireGood(t, bare.bare)
+		}
+	})
+}
+
+func requireGood(t *testing.T, read func() (model.Pod, error)) {
+	t.Helper()
+	p, err := read()
+	if err != nil {
+		require.NotEmpty(t, err.Error())
+		return
+	}
+	require.NoError(t, p.Check())
+	text, err := json.Marshal(p)
+	require.NoError(t, err)
+	require.False(t, bytes.Contains(text, []byte(`\u0000`)))
+}
+
+// FuzzPodName reads any bytes as the body of DELETE /pod.
+func FuzzPodName(f *testing.F) {
+	for _, body := range []string{"shop/web-1", `"shop/web-1"`, "web", `"web"`, "", "/", "a/b/c", `"a/b`, "\x00", "{}", `"\u0000/a"`} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		key, err := parsePodName(body)
+		if err != nil {
+			require.Contains(t, err.Error(), "namespace/name")
+			return
+		}
+		require.NotEmpty(t, key.Name)
+		require.NotContains(t, key.Name, "/")
+		require.NotContains(t, key.Namespace, "/")
+		require.False(t, strings.HasPrefix(key.Namespace, "_"))
+	})
+}

@@ -1,0 +1,27 @@
+// Package server puts the REST APIs of Perceptor together to one server.
+package server
+
+import (
+	"github.com/perceptor/perceptor/internal/api"
+	"github.com/perceptor/perceptor/internal/api/compat"
+	"github.com/perceptor/perceptor/internal/api/v1"
+)
+
+// Options are what a server is made of.
+type Options struct {
+	api.Options
+	// FirstReleases lets the API of Perceptor 0.x (2018) answer in the form of its first releases (v0.0.14) instead of its
+	// last ones.
+	FirstReleases bool
+}
+
+// New makes a server of every API.
+func New(o Options) *api.Server { return api.New(o.Options, APIs(o.FirstReleases)...) }
+
+// APIs are the APIs of the server.
+func APIs(firstReleases bool) []api.API {
+	return []api.API{
+		v1.API,
+		compat.API(firstReleases), // the one use of this package: without this line, Perceptor 0.x (2018) is not served
+	}
+}
