@@ -18,7 +18,7 @@ type Form string
 
 // The forms: the keys of the original's perceivers, those of OpsSight, or both.
 const (
-	FormOriginal Form = "original"
+	FormOriginal Form = "compat"
 	FormOpsSight Form = "opssight"
 	FormBoth     Form = "both"
 )
@@ -44,7 +44,7 @@ func newMarker(form Form, prefix string) (marker, error) {
 		form = FormBoth
 	}
 	if !slices.Contains([]Form{FormOriginal, FormOpsSight, FormBoth}, form) {
-		return marker{}, fmt.Errorf("labels %q: want original, opssight or both", string(form))
+		return marker{}, fmt.Errorf("labels %q: want compat, opssight or both", string(form))
 	}
 	m := marker{form: form, prefix: prefix}
 	longest := prefix + fmt.Sprintf("image%d.policy-violations", markedContainers-1)
