@@ -26,7 +26,7 @@ const apiHelp = `Serve the REST API until SIGTERM. The process keeps no state, s
 
   /api/v1                        the present API; /docs and /openapi.json describe it
   /pod /allpods /image /allimages /scanresults /command /concurrentscanlimit /model
-                                 the endpoints of Perceptor 0.x (2018), for its perceivers and scanners
+                                 the endpoints of Perceptor 0.x (2018), for its perceivers
   /metrics /healthz /readyz      for monitoring
 
 Every request needs a token, as "Authorization: Bearer TOKEN". Clients that cannot send headers give the token as a password:
