@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,7 +24,7 @@ func Load(file string, flags *pflag.FlagSet) (Config, error) {
 		v.SetConfigFile(file)
 		v.SetConfigType("yaml")
 		if err := v.ReadInConfig(); err != nil {
-			return Config{}, fmt.Errorf("read configuration %s: %w", file, err)
+			return Config{}, fmt.Errorf("read configuration from %s: %w", file, err)
 		}
 	}
 	err := v.Unmarshal(&c, func(d *mapstructure.DecoderConfig) {
@@ -32,7 +33,7 @@ func Load(file string, flags *pflag.FlagSet) (Config, error) {
 			mapstructure.TextUnmarshallerHookFunc(), mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","))
 	})
 	if err != nil {
-		return Config{}, fmt.Errorf("read configuration %s: %w", file, err)
+		return Config{}, fmt.Errorf("read configuration from %s: %w", cmp.Or(file, "variables and flags"), err)
 	}
 	return c, c.Validate()
 }

@@ -16,6 +16,15 @@ type setting struct {
 	flag string
 }
 
+// Flags lists the flags that set values of the configuration, without their dashes.
+func Flags() []string {
+	var names []string
+	for _, each := range settings() {
+		names = append(names, each.flag)
+	}
+	return names
+}
+
 // settings lists every field of Config that has the tag flag.
 func settings() []setting { return settingsOf(reflect.TypeFor[Config](), "") }
 
