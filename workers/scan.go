@@ -32,7 +32,7 @@ func newWorkspaces(life fx.Lifecycle, c config.Config) (*workspace.Pool, error) 
 	if err != nil {
 		return nil, err
 	}
-	pool, err := workspace.Open(c.Scanner.Directory, host, c.Scanner.Berths)
+	pool, err := workspace.Open(c.Scanner.Directory, host, c.Scanner.Workspaces)
 	if err != nil {
 		return nil, err
 	}

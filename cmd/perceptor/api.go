@@ -22,42 +22,47 @@ import (
 	"github.com/perceptor/perceptor/starter"
 )
 
-// apiHelp is long because the file of tokens is explained nowhere else.
-const apiHelp = `Serve the REST API until SIGTERM: the original's endpoints for perceivers (/pod /allpods /image /allimages
-/scanresults /command /concurrentscanlimit /model), /api/v1 for everything else, its description on /docs and
-/openapi.json, and /metrics /healthz /readyz. It keeps nothing: run as many as you like.
+// apiHelp explains the file of tokens too: no other page does.
+const apiHelp = `Serve the REST API until SIGTERM. The process keeps no state, so you can run several.
 
-Requests need a token, as "Authorization: Bearer TOKEN", or as the password in http://any:TOKEN@HOST:PORT for clients that
-cannot send headers. The file of tokens is YAML or JSON, readable by its owner (and group) alone, and read again when it changes:
+  /api/v1                        the present API; /docs and /openapi.json describe it
+  /pod /allpods /image /allimages /scanresults /command /concurrentscanlimit /model
+                                 the endpoints of Perceptor 0.x (2018), for its perceivers
+  /metrics /healthz /readyz      for monitoring
+
+Every request needs a token, as "Authorization: Bearer TOKEN". Clients that cannot send headers give the token as a password:
+http://any:TOKEN@HOST:PORT. The file of tokens is YAML or JSON. Only its owner and group may read it. It is read again when it
+changes:
 
   tokens:
-    - {name: prod, scope: perceiver, cluster: prod, token: ...}        # reports pods of cluster prod
-    - {name: board, scope: reader, cluster: "*", sha256: ...}          # sees every cluster; only the token's sum is kept
-    - {name: olga, scope: operator, token: ...}                        # cluster default
+    - {name: prod, scope: perceiver, cluster: prod, token: ...}        # reports the pods of cluster prod
+    - {name: board, scope: reader, cluster: "*", sha256: ...}          # reads every cluster; the file holds only a hash
+    - {name: olga, scope: operator, token: ...}                        # reads and changes cluster default
 
-or, for one cluster called default, {perceiver: TOKEN, reader: TOKEN, operator: TOKEN}. Make a token by: openssl rand -hex 32
+For one cluster with the name "default", this form is enough: {perceiver: TOKEN, reader: TOKEN, operator: TOKEN}
+Make a token with: openssl rand -hex 32
 
-Without a certificate it listens on loopback alone, unless --plain-http says that something in front of it does TLS.`
+Without a certificate the API listens only on loopback. --plain-http allows other addresses, for use behind a TLS proxy.`
 
-const apiExamples = `  # against a running perceptor-dev, with the tokens of that one
+const apiExamples = `  # with a running perceptor-dev and its tokens
   perceptor api --dev /tmp/dev --address 127.0.0.1:3002
 
-  # in production; a new certificate is taken without a restart
+  # in production; a new certificate needs no restart
   perceptor api --address 0.0.0.0:3001 --token-file /etc/perceptor/tokens.yaml --cert-file tls.crt --key-file tls.key
 
-  # for perceivers of the first releases, which cannot send a token, on a network that only they reach
+  # for perceivers of the first releases of 2018, which cannot send a token; only they may reach this network
   perceptor api --address 0.0.0.0:3001 --plain-http --token-file tokens.yaml --anonymous perceiver --generation old`
 
 func newAPI(s *shared) *cobra.Command {
 	cmd := &cobra.Command{Use: "api", Short: "Serve the REST API", Long: apiHelp, Example: apiExamples, Args: cobra.NoArgs}
 	flags := cmd.Flags()
-	flags.String("address", "", "where to listen (default 127.0.0.1:3001)")
-	flags.String("token-file", "", "file of tokens (with --dev: that of the perceptor-dev)")
-	flags.String("cert-file", "", "certificate to show, PEM")
-	flags.String("key-file", "", "its key, PEM")
-	flags.Bool("plain-http", false, "speak plain HTTP on addresses that are not loopback")
-	flags.String("anonymous", "", "scope of requests without a token, for cluster default: perceiver or reader (default: they are refused)")
-	flags.String("generation", "", "form in which the original's endpoints answer: current, or old for its first releases (default current)")
+	flags.String("address", "", "address to listen on (default 127.0.0.1:3001)")
+	flags.String("token-file", "", "file of access tokens (with --dev: the file of that perceptor-dev)")
+	flags.String("cert-file", "", "file with the TLS certificate in PEM form")
+	flags.String("key-file", "", "file with the certificate's key in PEM form")
+	flags.Bool("plain-http", false, "allow plain HTTP on addresses that are not loopback")
+	flags.String("anonymous", "", "scope of requests without a token in cluster default: perceiver or reader (default: they are refused)")
+	flags.String("generation", "", "form of the answers of the 2018 endpoints: current, or old for the first releases of Perceptor 0.x (default current)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runAPI(cmd, s) }
 	return cmd
 }
@@ -78,7 +83,7 @@ func runAPI(cmd *cobra.Command, s *shared) error {
 	if err != nil {
 		return err
 	}
-	// Lazily: the process lives without Temporal and says on /readyz that it cannot work.
+	// Lazily: the process also starts without Temporal, and /readyz then says that it cannot work.
 	connection, err := client.NewLazyClient(options)
 	if err != nil {
 		return fmt.Errorf("connection to Temporal: %w", err)
@@ -89,7 +94,7 @@ func runAPI(cmd *cobra.Command, s *shared) error {
 
 func serveAPI(ctx context.Context, c config.API, st *starter.Starter, l *slog.Logger) error {
 	if c.TokenFile == "" {
-		return errors.New("no file of tokens; name it by --token-file (perceptor api --help shows its form)")
+		return errors.New("no file of tokens; give it with --token-file (perceptor api --help shows its form)")
 	}
 	tokens, err := access.OpenTokens(c.TokenFile, l)
 	if err != nil {
@@ -114,11 +119,11 @@ func serveAPI(ctx context.Context, c config.API, st *starter.Starter, l *slog.Lo
 	}
 	if certificates == nil && !c.PlainHTTP && !loopbackAlone(listener.Addr()) {
 		return errors.Join(fmt.Errorf(
-			"address %s: tokens would cross the network in the clear; give --cert-file and --key-file, or --plain-http where something in front does TLS",
+			"address %s: tokens would cross the network without TLS; give --cert-file and --key-file, or --plain-http behind a TLS proxy",
 			c.Address), listener.Close())
 	}
-	l.Info("api start", "address", listener.Addr().String(), "tls", certificates != nil)
-	defer l.Info("api stop")
+	l.Info("api is listening", "address", listener.Addr().String(), "tls", certificates != nil)
+	defer l.Info("api stopped")
 	return server.New(options).Serve(ctx, listener, certificates)
 }
 

@@ -27,7 +27,7 @@ type apiProcess struct {
 	tokens  map[string]string
 }
 
-var listensAt = regexp.MustCompile(`api start" address=(\S+)`)
+var listensAt = regexp.MustCompile(`api is listening" address=(\S+)`)
 
 func (d *dev) api(t *testing.T, args ...string) *apiProcess {
 	t.Helper()

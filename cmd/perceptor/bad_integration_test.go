@@ -73,8 +73,8 @@ func (d *dev) badWorker(t *testing.T, sleep, hub string) {
 credentials:
 - {name: wrong, username: somebody, password-file: %s}
 `, hub, d.directory, password), 0o600))
-	d.worker(t, 0, "--config", config, "--scan-client", badClient(t, sleep), "--berths", "8",
-		"--list-timeout", badListTimeout, "--scan-memory", badMemory, "--scan-scratch", fmt.Sprint(badScratch))
+	d.worker(t, 0, "--config", config, "--scan-client", badClient(t, sleep), "--workspaces", "8",
+		"--sbom-timeout", badListTimeout, "--scan-memory", badMemory, "--scan-scratch", fmt.Sprint(badScratch))
 }
 
 // badImage is a reference, and how it must end.

@@ -215,7 +215,7 @@ func (d *dev) badRecords(t *testing.T) {
 	d.internal(t, "/internal/vulnerability-data", &before)
 	done := d.perceptor(t, "hub", "update", "--from", directory, "--mode", "merge")
 	require.Zero(t, done.code, done.stderr)
-	require.Contains(t, done.stdout, "1 records loaded, 3 malformed left out")
+	require.Contains(t, done.stdout, "1 records loaded, 3 malformed records skipped")
 	for _, file := range []string{"not-json.json", "no-id.json", "bad-date.json"} {
 		require.Contains(t, done.stderr, file)
 	}

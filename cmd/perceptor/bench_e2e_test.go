@@ -150,7 +150,7 @@ func (b *bench) configure(t testing.TB, s scanners) {
 		fmt.Fprintf(&text, "- {name: %s, url: 'https://%s', limit: %d, rate: %g, token-file: %s/hub-token, ca-file: %s/hub-ca.pem}\n",
 			h.name, h.address, h.limit, h.rate, h.directory, h.directory)
 	}
-	fmt.Fprintf(&text, "scanner:\n  drain: %s\n  berths: %d\n  client: {command: %s}\n", s.drain, s.berths, b.sleepingClient(t, s))
+	fmt.Fprintf(&text, "scanner:\n  drain: %s\n  workspaces: %d\n  client: {command: %s}\n", s.drain, s.berths, b.sleepingClient(t, s))
 	b.config = filepath.Join(b.directory, "perceptor.yaml")
 	require.NoError(t, os.WriteFile(b.config, []byte(text.String()), 0o600))
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func newCluster(s *shared) *cobra.Command {
-	cmd := &cobra.Command{Use: "cluster", Short: "Look at the clusters that are watched, forget one"}
+	cmd := &cobra.Command{Use: "cluster", Short: "Show the watched clusters, and forget one"}
 	cmd.AddCommand(newClusterList(s), newClusterForget(s))
 	return cmd
 }
@@ -23,7 +23,7 @@ func newClusterList(s *shared) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List the clusters with their counts, and when they were last heard of",
+		Short:   "List the clusters with their counts and their last report",
 		Example: "  perceptor cluster list\n  perceptor cluster list -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,7 +35,7 @@ func newClusterList(s *shared) *cobra.Command {
 				if output == "json" {
 					return console.WriteJSON(cmd.OutOrStdout(), clusters)
 				}
-				t := console.NewTable(cmd.OutOrStdout(), "cluster", "namespaces", "pods", "unscanned", "in violation", "last snapshot", "last heard of", "verdicts onto pods")
+				t := console.NewTable(cmd.OutOrStdout(), "cluster", "namespaces", "pods", "unscanned", "in violation", "last snapshot", "last report", "writes verdicts")
 				for _, c := range clusters {
 					sum := sumOf(c)
 					t.AppendRow([]any{c.Cluster, len(c.Namespaces), sum.Pods, sum.Unscanned, sum.Violations, since(c.SnapshotAt), since(c.Seen), yesNo(c.WriteBack)})
@@ -49,7 +49,7 @@ func newClusterList(s *shared) *cobra.Command {
 	return cmd
 }
 
-// readClusters asks every cluster; one that has gone meanwhile is left out.
+// readClusters asks every cluster. A cluster that was forgotten meanwhile is left out.
 func readClusters(ctx context.Context, st *starter.Starter) ([]workflows.ClusterView, error) {
 	names, err := st.Clusters(ctx)
 	if err != nil {
@@ -95,9 +95,11 @@ func yesNo(b bool) string {
 func newClusterForget(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use:   "forget CLUSTER",
-		Short: "Forget a cluster that is no more, and everything in it",
-		Long: `Forget a cluster that is no more: its pods are in no list, and images that nothing else runs are kept no longer.
-A perceiver that still watches it brings it back with its next snapshot.`,
+		Short: "Forget a deleted cluster and everything in it",
+		Long: `Forget a deleted cluster and everything in it.
+
+Its pods leave all lists. Perceptor also forgets the images that nothing else runs. A perceiver that still watches the
+cluster brings it back with its next snapshot.`,
 		Example: "  perceptor cluster forget old-cluster",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -109,7 +111,7 @@ A perceiver that still watches it brings it back with its next snapshot.`,
 				if err := st.ForgetCluster(cmd.Context(), args[0]); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "forgetting cluster %s: %d namespaces, %d pods\n", args[0], len(view.Namespaces), sumOf(view).Pods)
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "Cluster %s is being forgotten: %d namespaces, %d pods\n", args[0], len(view.Namespaces), sumOf(view).Pods)
 				return err
 			})
 		},

@@ -179,5 +179,5 @@ func (d *dev) load(t *testing.T, records []record) {
 	}
 	done := d.perceptor(t, "hub", "update", "--from", directory, "--mode", "merge")
 	require.Zero(t, done.code, done.stderr)
-	require.Contains(t, done.stdout, fmt.Sprintf("%d records loaded, 0 malformed left out", len(records)))
+	require.Contains(t, done.stdout, fmt.Sprintf("%d records loaded, 0 malformed records skipped", len(records)))
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// explanation is everything known of one image.
+// explanation is everything known about one image.
 type explanation struct {
 	Image workflows.ImageView `json:"image"`
 	Scan  *workflows.ScanView `json:"scan,omitempty"`
@@ -27,8 +27,8 @@ func newExplain(s *shared) *cobra.Command {
 	var output, domain string
 	cmd := &cobra.Command{
 		Use:     "explain IMAGE",
-		Short:   "Say all that is known of an image: verdicts, failures, what it waits for",
-		Long:    "Say all that is known of an image, named by its digest or by a reference, which the scanners then resolve.",
+		Short:   "Show everything known about an image: verdicts, failures, what it is waiting for",
+		Long:    "Show everything known about an image. Name it by its digest, or by a reference, which the scanners resolve.",
 		Example: "  perceptor explain localhost:5005/samples/vulnerable:1\n  perceptor explain sha256:...",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -45,11 +45,11 @@ func newExplain(s *shared) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	cmd.Flags().StringVar(&domain, "domain", workflows.DefaultDomain, "the set of scanners that resolves a reference")
+	cmd.Flags().StringVar(&domain, "domain", workflows.DefaultDomain, "group of scanners (domain) that resolves the reference")
 	return cmd
 }
 
-// digestOf reads a digest, or has the scanners resolve a reference.
+// digestOf reads a digest, or asks the scanners to resolve a reference.
 func digestOf(ctx context.Context, s *starter.Starter, domain, text string) (model.Digest, error) {
 	if d, err := model.ParseDigest(text); err == nil {
 		return d, nil
@@ -99,29 +99,32 @@ func (e explanation) write(out io.Writer) error {
 			verdict.JudgedAt.Local().Format(time.DateTime), verdict.OverallStatus, verdict.PolicyViolations, verdict.Findings,
 			verdict.Components, verdict.NotAssessed)
 		for _, skipped := range verdict.SkippedHubs {
-			p.line("             hub %s could not be asked whether it knew the image", skipped)
+			p.line("             hub %s was not available, so it was not checked for an existing scan", skipped)
 		}
 		p.line("             %s", verdict.ComponentsURL)
 	}
 	if f := v.Failure; f != nil {
 		p.line("  failed     %d times, last at step %s: %s: %s", f.Attempt, f.Step, f.Class, f.Reason)
-		p.line("  next try   %s", f.NextTry.Local().Format(time.DateTime))
+		// While a scan is under way there is no next try to wait for.
+		if !v.Scanning && !f.NextTry.IsZero() {
+			p.line("  next try   %s", f.NextTry.Local().Format(time.DateTime))
+		}
 	}
 	if e.Scan != nil {
 		p.line("  scanning   %s, waiting for %s", e.Scan.Status, e.Scan.WaitingFor)
 	}
 	if e.Doing != nil && e.Doing.LastFailure != "" && e.Doing.Hub == "" {
-		p.line("             attempt %d; the one before: %s", e.Doing.Attempt, e.Doing.LastFailure)
+		p.line("             attempt %d; the attempt before failed: %s", e.Doing.Attempt, e.Doing.LastFailure)
 	}
 	for _, r := range v.References {
-		until := "without end"
+		until := "no expiry"
 		if !r.Until.IsZero() {
 			until = "until " + r.Until.Local().Format(time.DateTime)
 		}
 		p.line("  kept for   %s %s, %s", r.Kind, r.ID, until)
 	}
 	if more := v.Referrers - len(v.References); more > 0 {
-		p.line("             and %d more", more)
+		p.line("             and %d others", more)
 	}
 	return p.err
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func newHub(s *shared) *cobra.Command {
-	cmd := &cobra.Command{Use: "hub", Short: "Look at the hubs, change what they get, run the built-in one"}
+	cmd := &cobra.Command{Use: "hub", Short: "Show the hubs, change their limits, run the built-in hub"}
 	cmd.AddCommand(newHubStatus(s), newHubLimit(s), newHubPause(s), newHubResume(s), newHubReset(s), newHubRefresh(s), newHubServe(), newHubUpdate(s))
 	return cmd
 }
@@ -22,7 +22,7 @@ func newHubStatus(s *shared) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "status",
-		Short:   "Show every hub: limit, leases, who waits for what",
+		Short:   "Show every hub: limit, leases, state, and the waiting scans",
 		Example: "  perceptor hub status\n  perceptor hub status -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,10 +45,10 @@ func newHubStatus(s *shared) *cobra.Command {
 func writeHubs(cmd *cobra.Command, status workflows.HubPoolStatus) error {
 	p := &printer{out: cmd.OutOrStdout()}
 	if !status.ColdUntil.IsZero() {
-		p.line("grants nothing yet: the pool lost its state and waits for %s", status.ColdWaitsFor)
+		p.line("No lease is granted yet: the pool of hubs lost its state and is waiting for %s.", status.ColdWaitsFor)
 	}
 	if status.Problem != "" {
-		p.line("the newest list of hubs was refused: %s", status.Problem)
+		p.line("The newest list of hubs was refused: %s", status.Problem)
 	}
 	t := console.NewTable(cmd.OutOrStdout(), "hub", "limit", "in use", "draining", "stuck", "waiting", "state")
 	for _, h := range status.Hubs {
@@ -57,7 +57,7 @@ func writeHubs(cmd *cobra.Command, status workflows.HubPoolStatus) error {
 	t.Render()
 	for _, h := range status.Hubs {
 		if !h.TrippedSince.IsZero() {
-			p.line("closed  %s since %s: %s", h.Name, h.TrippedSince.Local().Format("15:04:05"), h.Reason)
+			p.line("tripped %s since %s: %s", h.Name, h.TrippedSince.Local().Format("15:04:05"), h.Reason)
 		}
 	}
 	for _, l := range status.Leases {
@@ -67,10 +67,10 @@ func writeHubs(cmd *cobra.Command, status workflows.HubPoolStatus) error {
 	return p.err
 }
 
-// waitersShown is how many of those that wait for the same are listed; -o json has all.
+// waitersShown is how many waiting scans are listed for each reason. -o json lists all.
 const waitersShown = 5
 
-// writeWaiters lists what waits, in the order in which it is granted, under what it waits for.
+// writeWaiters lists the waiting scans by reason, in the order in which they get leases.
 func writeWaiters(p *printer, waiters []workflows.WaiterStatus) {
 	var reasons []string
 	by := map[string][]workflows.WaiterStatus{}
@@ -101,19 +101,19 @@ func hubState(h workflows.HubStatus) string {
 	case h.Paused:
 		return "paused"
 	case !h.TrippedSince.IsZero():
-		return fmt.Sprintf("closed: %s; asked again at %s", h.Class, h.NextProbe.Local().Format("15:04:05"))
+		return fmt.Sprintf("tripped: %s; next probe at %s", h.Class, h.NextProbe.Local().Format("15:04:05"))
 	default:
-		return "open"
+		return "available"
 	}
 }
 
 func newHubLimit(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use:   "limit HUB NUMBER",
-		Short: "Change how many of Perceptor's scans a hub may have at a time",
-		Long: `Change how many of Perceptor's scans a hub may have at a time, at once and without restarting anything.
+		Short: "Change the number of scans that a hub may have at one time",
+		Long: `Change the number of Perceptor's scans that a hub may have at one time. The change takes effect at once.
 
-Scans that are over a lowered limit finish. The number holds until the configuration names another.`,
+Running scans above a lower limit finish. The new limit holds until the limit in the configuration changes.`,
 		Example: "  perceptor hub limit builtin 5",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -130,7 +130,7 @@ Scans that are over a lowered limit finish. The number holds until the configura
 
 func newHubPause(s *shared) *cobra.Command {
 	return &cobra.Command{
-		Use: "pause HUB", Short: "Give a hub no more scans until it is resumed; those it has finish", Example: "  perceptor hub pause builtin", Args: cobra.ExactArgs(1),
+		Use: "pause HUB", Short: "Give a hub no new scans; the running scans finish", Example: "  perceptor hub pause builtin", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Pause(cmd.Context(), args[0]) })
 		},
@@ -139,14 +139,14 @@ func newHubPause(s *shared) *cobra.Command {
 
 func newHubResume(s *shared) *cobra.Command {
 	return &cobra.Command{
-		Use: "resume HUB", Short: "End a pause", Example: "  perceptor hub resume builtin", Args: cobra.ExactArgs(1),
+		Use: "resume HUB", Short: "Give a paused hub scans again", Example: "  perceptor hub resume builtin", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Resume(cmd.Context(), args[0]) })
 		},
 	}
 }
 
-// change makes one change to a hub and shows what came of it.
+// change makes one change to a hub and shows its new state.
 func (s *shared) change(cmd *cobra.Command, do func(*starter.Starter) (workflows.HubStatus, error)) error {
 	return s.withStarter(func(st *starter.Starter) error {
 		h, err := do(st)
@@ -162,11 +162,11 @@ func newHubReset(s *shared) *cobra.Command {
 	var stuck bool
 	cmd := &cobra.Command{
 		Use:   "reset [DIGEST]",
-		Short: "Free leases of which you know that the hub is done with them",
-		Long: `Free the draining or stuck lease of one image, or every stuck one with --stuck.
+		Short: "Release leases whose scans the hub has already finished",
+		Long: `Release the draining or stuck lease of one image, or every stuck lease with --stuck.
 
-A stuck lease is one whose hub has answered "in progress" for longer than any scan takes. Look at the hub first: freeing
-a lease of a scan that is still running lets the hub have more scans than its limit.`,
+A lease is stuck when the hub has answered "in progress" for longer than any scan takes. Check the hub first. If you
+release the lease of a scan that is still running, the hub can get more scans than its limit.`,
 		Example: "  perceptor hub reset --stuck\n  perceptor hub reset sha256:...",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -183,11 +183,33 @@ a lease of a scan that is still running lets the hub have more scans than its li
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d leases freed %v\n", len(answer.Freed), answer.Freed)
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d leases released %v\n", len(answer.Freed), answer.Freed)
 				return err
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&stuck, "stuck", false, "free every stuck lease")
+	cmd.Flags().BoolVar(&stuck, "stuck", false, "release every stuck lease")
 	return cmd
+}
+
+func newHubRefresh(s *shared) *cobra.Command {
+	return &cobra.Command{
+		Use:   "refresh HUB",
+		Short: "Ask a hub now for changed verdicts, without a scan",
+		Long: `Ask a hub now for the verdicts that changed since the last time. Nothing is scanned.
+
+Perceptor does this by itself every minute, or as often as the configuration says (hubs: refresh). The Schedule
+refresh/HUB in Temporal shows the passes, and you can pause it there.`,
+		Example: "  perceptor hub refresh builtin",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStarter(func(st *starter.Starter) error {
+				if err := st.RefreshNow(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Perceptor asks hub %s for changed verdicts now.\n", args[0])
+				return err
+			})
+		},
+	}
 }

@@ -13,30 +13,31 @@ import (
 	"github.com/perceptor/perceptor/internal/hub/builtin"
 )
 
-// serveHelp is long because the switches are explained nowhere else for those who do not read Go.
+// serveHelp explains the fault switches too: no other page does.
 const serveHelp = `Run the built-in hub over TLS until SIGTERM.
 
-Everything lies in one directory: the database, the certificate authority it makes (hub-ca.pem is what clients trust), the
-token and the password of user sysadmin. Fill it with vulnerability data by perceptor hub update; without data for an
-ecosystem its packages are "not assessed", never clean.
+One directory holds everything: the database, the certificate authority (clients trust hub-ca.pem), the API token and the
+password of the user sysadmin. Load vulnerability data with "perceptor hub update". Packages of an ecosystem without data
+are "not assessed"; they never count as clean.
 
-For rehearsals the hub can misbehave. --faults gives the switches to begin with, as JSON or as @FILE. While it runs, PUT
-/internal/faults with the header "Authorization: token ..." sets others (all at once: what is left out is off), GET shows
-those that are on, and /internal/stats what was counted. A switch is a name with its parameters:
+For tests, the hub can simulate faults. --faults sets the first switches, as JSON or as @FILE. While the hub runs, PUT
+/internal/faults with the header "Authorization: token ..." replaces all switches. GET shows the switches that are on, and
+/internal/stats shows the counters. A switch is a name with its parameters:
 
   dead latency throttle fail html empty   on requests: share (0 to 1), count, on (classes of requests)
   capacity drop lose stuck slow           on uploads and their scans: share, count
   generation                              the form of the API: is (old or current)
 
-Each takes for, after which it ends by itself; latency and slow min and max; throttle, fail and capacity retryAfter and
-asDate; fail status; capacity scans alone. Classes: upload lookup poll verdict refresh login control other.`
+Every switch takes "for": after that time it ends by itself. latency and slow take min and max. throttle, fail and capacity
+take retryAfter and asDate. fail also takes status, and capacity also takes scans.
+Classes of requests: upload lookup poll verdict refresh login control other.`
 
 const serveExamples = `  perceptor hub serve --directory /var/lib/perceptor-hub --address 0.0.0.0:8443 --host hub.example
 
-  # slow, and refusing every fifth request during its first minute
+  # slow scans; one request in five is refused during the first minute
   perceptor hub serve --faults '{"seed":7,"switches":{"slow":{"min":"2s","max":"15s"},"throttle":{"share":0.2,"for":"1m"}}}'`
 
-// serveFlags are the words of perceptor hub serve.
+// serveFlags are the flags of perceptor hub serve.
 type serveFlags struct {
 	address, directory, level, faults string
 	options                           builtin.Options
@@ -49,14 +50,14 @@ func newHubServe() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags, o := cmd.Flags(), &f.options
-	flags.StringVar(&f.address, "address", "127.0.0.1:8443", "where to listen")
-	flags.StringVar(&f.directory, "directory", "perceptor-hub", "where everything is kept")
-	flags.StringSliceVar(&o.Hosts, "host", nil, "names or addresses the certificate is for, besides loopback")
-	flags.StringVar(&o.PolicyFile, "policy", "", "policy rules, YAML (default: a critical or high vulnerability is a violation)")
-	flags.DurationVar(&o.ScanTime, "scan-time", 0, "work this long on every scan, for rehearsals")
-	flags.DurationVar(&o.AcceptDelay, "accept-delay", 0, "let every upload wait this long, for rehearsals")
-	flags.StringVar(&f.faults, "faults", "", "fault switches to begin with, JSON or @FILE, for rehearsals")
-	flags.StringVar(&f.level, "hub-log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&f.address, "address", "127.0.0.1:8443", "address to listen on")
+	flags.StringVar(&f.directory, "directory", "perceptor-hub", "directory for the database, the certificates and the token")
+	flags.StringSliceVar(&o.Hosts, "host", nil, "names or addresses for the certificate, besides loopback")
+	flags.StringVar(&o.PolicyFile, "policy", "", "file of policy rules in YAML (default: a critical or high vulnerability is a violation)")
+	flags.DurationVar(&o.ScanTime, "scan-time", 0, "time that every scan takes at least, for tests")
+	flags.DurationVar(&o.AcceptDelay, "accept-delay", 0, "time that every upload waits, for tests")
+	flags.StringVar(&f.faults, "faults", "", "first fault switches, as JSON or @FILE, for tests")
+	flags.StringVar(&f.level, "hub-log-level", "info", "lowest level of log lines: debug, info, warn or error")
 	return cmd
 }
 
@@ -77,9 +78,9 @@ func (f serveFlags) run(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, hub.Close()) }()
 	listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", f.address)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w; name another with --address", f.address, err)
+		return fmt.Errorf("listen on %s: %w; choose another address with --address", f.address, err)
 	}
-	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "hub at https://%s, token in %s\n", listener.Addr(), o.TokenFile); err != nil {
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "The hub listens on https://%s. Its token is in %s.\n", listener.Addr(), o.TokenFile); err != nil {
 		return err
 	}
 	return hub.Serve(cmd.Context(), listener)

@@ -23,7 +23,7 @@ import (
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
 )
 
-// updateFlags are the words of perceptor hub update.
+// updateFlags are the flags of perceptor hub update.
 type updateFlags struct {
 	from, hub, mode string
 	ecosystems      []string
@@ -34,11 +34,13 @@ func newHubUpdate(s *shared) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "update --from URL|DIRECTORY|ZIP",
 		Short: "Load vulnerability records into the built-in hub",
-		Long: `Load records in OSV's format into a running built-in hub: an archive, a directory of JSON files, or a web address
-of either an archive or of a folder with one <ecosystem>/all.zip each, as OSV publishes them.
+		Long: `Load vulnerability records in the OSV format into a running built-in hub.
 
-The new records take the place of the old ones all at once when the last has arrived; an update that breaks off changes
-nothing. Images judged before are judged again without being scanned again.`,
+--from is a ZIP archive, a directory of JSON files, or a web address. The web address is that of one archive, or of a folder
+with one <ecosystem>/all.zip for each ecosystem, as OSV publishes them.
+
+The new records replace the old records when the last record has arrived. An update that breaks off changes nothing. The hub
+then judges all images again, without a new scan.`,
 		Example: `  perceptor hub update --from https://osv-vulnerabilities.storage.googleapis.com
   perceptor hub update --from ./Debian.zip --mode merge`,
 		Args: cobra.NoArgs,
@@ -55,17 +57,17 @@ nothing. Images judged before are judged again without being scanned again.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.from, "from", "", "where the records are")
-	flags.StringVar(&f.hub, "hub", "", "which of the configured hubs (default: the only one)")
-	flags.StringVar(&f.mode, "mode", string(builtin.Replace), "replace the old records, or merge: keep those the new ones do not name")
-	flags.StringSliceVar(&f.ecosystems, "ecosystem", nil, "which ecosystems of a folder of archives (default: all that are judged)")
+	flags.StringVar(&f.from, "from", "", "source of the records: URL, directory or ZIP file")
+	flags.StringVar(&f.hub, "hub", "", "name of the hub to update (default: the only configured hub)")
+	flags.StringVar(&f.mode, "mode", string(builtin.Replace), "replace: delete all old records; merge: keep old records that the new ones do not replace")
+	flags.StringSliceVar(&f.ecosystems, "ecosystem", nil, "ecosystems to load from a folder of archives (default: all that the hub can judge)")
 	_ = cmd.MarkFlagRequired("from")
 	return cmd
 }
 
 func pickHub(c config.Config, name string) (config.Hub, error) {
 	if len(c.Hubs) == 0 {
-		return config.Hub{}, errors.New("no hub is configured, and no perceptor-dev is running here; use --config or --dev")
+		return config.Hub{}, errors.New("no hub is configured, and no perceptor-dev is running on this machine; use --config or --dev")
 	}
 	if name == "" && len(c.Hubs) == 1 {
 		return c.Hubs[0], nil
@@ -75,10 +77,10 @@ func pickHub(c config.Config, name string) (config.Hub, error) {
 			return h, nil
 		}
 	}
-	return config.Hub{}, fmt.Errorf("hub %q is not among the %d configured; name one with --hub", name, len(c.Hubs))
+	return config.Hub{}, fmt.Errorf("hub %q is not one of the %d configured hubs; choose one with --hub", name, len(c.Hubs))
 }
 
-// run streams the records from their source to the hub; neither is ever whole in memory.
+// run streams the records from their source to the hub. They are never all in memory.
 func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 	say := &updateProgress{out: os.Stderr, live: term.IsTerminal(int(os.Stderr.Fd()))}
 	read, write := io.Pipe()
@@ -101,12 +103,12 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 		_ = write.CloseWithError(err)
 	}()
 	report, err := putRecords(cmd.Context(), h, f.mode, read)
-	_ = read.CloseWithError(errors.New("the hub took no more"))
+	_ = read.CloseWithError(errors.New("the hub ended the transfer"))
 	say.end()
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records loaded, %d malformed left out, %d old ones kept\n",
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records loaded, %d malformed records skipped, %d old records kept\n",
 		report.Records, report.Malformed+(<-summary).Malformed, report.Kept)
 	return err
 }
@@ -164,7 +166,7 @@ func refusal(hub, status string, answer []byte) error {
 	if json.Unmarshal(answer, &said) == nil && said.ErrorMessage != "" {
 		return fmt.Errorf("hub %s refused the records: %s", hub, said.ErrorMessage)
 	}
-	return fmt.Errorf("hub %s refused the records: %s; only a built-in hub takes them", hub, status)
+	return fmt.Errorf("hub %s refused the records: %s; only a built-in hub accepts records", hub, status)
 }
 
 func hubClient(h config.Hub) (*http.Client, error) {
@@ -176,13 +178,13 @@ func hubClient(h config.Hub) (*http.Client, error) {
 		}
 		settings.RootCAs = x509.NewCertPool()
 		if !settings.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("certificates of hub %s: %s holds none in PEM", h.Name, h.CAFile)
+			return nil, fmt.Errorf("certificates of hub %s: %s contains no certificate in PEM form", h.Name, h.CAFile)
 		}
 	}
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: settings}}, nil
 }
 
-// updateProgress shows how far an update is: a line that is rewritten on a terminal, seldom a new one elsewhere.
+// updateProgress shows the progress of an update: on a terminal in one line, elsewhere with a new line now and then.
 type updateProgress struct {
 	out   *os.File
 	live  bool
@@ -192,9 +194,9 @@ type updateProgress struct {
 }
 
 const (
-	// notesAtMost keeps an archive full of malformed records from flooding the terminal; the end counts them all.
+	// notesAtMost is how many malformed records are shown one by one. The last line counts all.
 	notesAtMost = 10
-	// rewriteEvery and repeatEvery are in records.
+	// rewriteEvery and repeatEvery are numbers of records between two lines.
 	rewriteEvery = 500
 	repeatEvery  = 50_000
 )

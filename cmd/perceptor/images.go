@@ -18,11 +18,13 @@ func newImages(s *shared) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "images",
-		Short: "List the images that are known",
-		Long:  "List the images that are known, newest first. Lists lag a second or so behind; explain asks the image itself.",
+		Short: "List the known images and their verdicts",
+		Long: `List the known images and their verdicts, newest first.
+
+The list may be a second or two late. "perceptor explain" shows the present state of one image.`,
 		Example: `  perceptor images
   perceptor images --status Failed
-  perceptor images --overall IN_VIOLATION -o json`,
+  perceptor images --overall-status IN_VIOLATION -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			filter.Status, filter.OverallStatus = model.ScanStatus(status), model.OverallStatus(strings.ToUpper(overall))
@@ -43,17 +45,17 @@ func newImages(s *shared) *cobra.Command {
 				}
 				t.Render()
 				if more {
-					_, err = fmt.Fprintf(cmd.OutOrStdout(), "there are more than %d; narrow the list or raise --limit\n", limit)
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "There are more than %d images. Filter the list, or use a larger --limit.\n", limit)
 				}
 				return err
 			})
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&filter.Repository, "repository", "", "only images of this repository, registry included")
-	flags.StringVar(&status, "status", "", "only images in this scan status: Unknown, InQueue, Complete or Failed")
-	flags.StringVar(&overall, "overall", "", "only images with this overall status, such as IN_VIOLATION")
+	flags.StringVar(&filter.Repository, "repository", "", "only images of this repository; give it with its registry")
+	flags.StringVar(&status, "status", "", "only images with this scan status: Unknown, InQueue, Complete or Failed")
+	flags.StringVar(&overall, "overall-status", "", "only images with this overall status, such as IN_VIOLATION")
 	flags.StringVarP(&output, "output", "o", "table", "table or json")
-	flags.IntVar(&limit, "limit", 1000, "how many at the most")
+	flags.IntVar(&limit, "limit", 1000, "largest number of rows")
 	return cmd
 }

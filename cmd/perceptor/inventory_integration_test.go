@@ -91,7 +91,7 @@ func TestPodsAreJoinedWhileTheWorkerIsKilled(t *testing.T) {
 	require.Equal(t, report.Version, view.Snapshot)
 	said := d.perceptor(t, "cluster", "forget", "c")
 	require.Equal(t, exitOK, said.code, said.stderr)
-	require.Contains(t, said.stdout, "forgetting cluster c: ")
+	require.Contains(t, said.stdout, "Cluster c is being forgotten: ")
 	eventually(t, time.Minute, "the cluster to be forgotten", func() bool {
 		_, err := d.starter.Join(context.Background(), starter.JoinFilter{Cluster: "c"})
 		return err != nil
@@ -179,7 +179,7 @@ func TestPodsOnTheCommandLine(t *testing.T) {
 	require.Contains(t, wide.stdout, "next try")
 	yaml := d.perceptor(t, "pods", "-o", "yaml", "--image", string(appDigest))
 	require.Contains(t, yaml.stdout, "- cluster: c\n  namespace: one\n  name: a\n")
-	require.Contains(t, d.perceptor(t, "pods", "--limit", "1").stdout, "there are more than 1")
+	require.Contains(t, d.perceptor(t, "pods", "--limit", "1").stdout, "There are more than 1 pods")
 	require.Contains(t, d.perceptor(t, "cluster", "list").stdout, "never")
 	for _, wrong := range [][]string{{"pods", "-o", "xml"}, {"pods", "--limit", "0"}, {"pods", "--cluster", "none"}, {"cluster", "forget", "none"}} {
 		said := d.perceptor(t, wrong...)

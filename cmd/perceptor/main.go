@@ -1,5 +1,5 @@
-// Command perceptor scans the container images that run in clusters, each once, through a vulnerability hub that is never
-// overloaded. Every verb is one file of this folder; none holds logic beyond reading its words and showing its answer.
+// Command perceptor scans the container images that run in clusters. It scans each image once and never gives a hub more scans
+// than its limit. Every verb is one file of this folder. A verb reads its flags, calls package starter and shows the answer.
 package main
 
 import (
@@ -14,14 +14,14 @@ import (
 // The exit codes of every verb.
 const (
 	exitOK = iota
-	// exitFindings: a finding is over the bar that --fail-on set.
+	// exitFindings: there is a finding as severe as --fail-on says, or worse.
 	exitFindings
-	// exitTrouble: the verb could not do its work; nothing is said about any image.
+	// exitTrouble: the command failed, or an image could not be scanned.
 	exitTrouble
 )
 
-// errFindings ends a scan whose findings are over the bar; it has said so already.
-var errFindings = errors.New("findings over the bar")
+// errFindings ends a scan with findings as severe as --fail-on says. The findings are on standard output already.
+var errFindings = errors.New("there are findings as severe as --fail-on, or worse")
 
 func main() { os.Exit(run()) }
 
@@ -29,7 +29,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
-		// After the first signal the default comes back, so that a second one ends the process at once.
+		// After the first signal the default handling comes back, so that a second signal ends the process at once.
 		<-ctx.Done()
 		stop()
 	}()

@@ -9,33 +9,39 @@ import (
 func newPerceiver(s *shared) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "perceiver",
-		Short: "Watch a platform: report what runs, write verdicts back onto it",
+		Short: "Watch a platform: report its pods and write verdicts onto them",
 	}
 	cmd.AddCommand(newPerceiverKubernetes(s))
 	return cmd
 }
 
-const kubernetesHelp = `Watch the pods of a Kubernetes cluster until SIGTERM: what they run is reported, scanned and joined with its verdicts.
+const kubernetesHelp = `Watch the pods of a Kubernetes cluster until SIGTERM. The perceiver reports the pods. Perceptor scans their images, and the
+perceiver writes the verdicts onto the pods.
 
-The cluster is that of --kubeconfig and --context, of KUBECONFIG, or the one this pod runs in. Pods that have ended and pods
-without a node are left out. A pod or a namespace with the annotation perceptor/ignore: "true" is left alone. Of several
-replicas with --leader-elect one works and the others stand by.
+The cluster is the one of --kubeconfig and --context, of KUBECONFIG, or the cluster that this pod runs in. The perceiver does
+not report pods that have ended, pods without a node, and pods or namespaces with the annotation perceptor/ignore: "true".
+With --leader-elect, one of several replicas works and the others wait.
 
-Verdicts are written onto the pods as labels and annotations, in the keys of the original's perceivers (pod.overall-status,
-image0.vulnerabilities) or those of OpsSight, and a pod that turns out to be in violation gets an Event. A pod is written to
-once everything it runs is scanned; if it then runs something that is not, its status is UNKNOWN and its counts are gone.
+Verdicts become labels and annotations. --labels chooses the keys:
 
-In patterns * is any run of characters and ? any one. Patterns of images are held against repository with registry, such as
-docker.io/library/redis, or, with a colon in them, against repository and tag.`
+  compat    the keys of Perceptor 0.x (2018), such as pod.overall-status and image0.vulnerabilities
+  opssight  the keys of OpsSight
+  both      both sets (the default); one set takes half the space
 
-const kubernetesExamples = `  # in the cluster, under a name of its own
+A pod that is found in violation also gets an Event. The perceiver writes to a pod when all its images are scanned. If the pod
+later runs an image that is not scanned, its status becomes UNKNOWN and the counts are removed.
+
+In patterns, * stands for any characters and ? for one character. A pattern for images is compared with registry and
+repository, such as docker.io/library/redis. A pattern with a colon is compared with repository and tag.`
+
+const kubernetesExamples = `  # inside the cluster, with the name prod-eu
   perceptor perceiver kubernetes --cluster prod-eu
 
-  # from outside; some namespaces only; nothing is written to the cluster
+  # from outside the cluster, for some namespaces; writes nothing to the cluster
   perceptor perceiver kubernetes --kubeconfig ~/.kube/config --context prod --cluster prod \
       --namespaces 'team-*,shop' --exclude-namespaces '*-sandbox' --observe-only
 
-  # images that are not worth a scan
+  # leave out some images
   perceptor perceiver kubernetes --ignore-images '*/pause,quay.example/*,*/tools:debug-*'`
 
 func newPerceiverKubernetes(s *shared) *cobra.Command {
@@ -44,21 +50,21 @@ func newPerceiverKubernetes(s *shared) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runPerceiverKubernetes(cmd, s) },
 	}
 	flags := cmd.Flags()
-	flags.String("cluster", "", "what the cluster is called (default \"default\")")
-	flags.String("kubeconfig", "", "file that names the cluster")
-	flags.String("context", "", "context in that file")
+	flags.String("cluster", "", "name of the cluster (default \"default\")")
+	flags.String("kubeconfig", "", "kubeconfig file")
+	flags.String("context", "", "context in the kubeconfig file")
 	flags.StringSlice("namespaces", nil, "patterns of namespaces to watch (default: all)")
 	flags.StringSlice("exclude-namespaces", nil, "patterns of namespaces to leave out")
-	flags.String("namespace-selector", "", "watch only namespaces with such labels, such as scan=yes,tier!=test")
-	flags.StringSlice("ignore-images", nil, "patterns of images to leave out (default: pause and the like)")
-	flags.String("labels", "", "the keys of labels and annotations: original, opssight or both (default both; one alone is half as much)")
-	flags.String("prefix", "", "what the original's keys begin with, such as perceptor.example/")
-	flags.Bool("leader-elect", false, "work only while holding the Lease perceptor-perceiver of this pod's namespace, for several replicas")
+	flags.String("namespace-selector", "", "label selector for the namespaces to watch, such as scan=yes,tier!=test")
+	flags.StringSlice("ignore-images", nil, "patterns of images to leave out (default: pause images)")
+	flags.String("labels", "", "keys of labels and annotations: compat, opssight or both (default both)")
+	flags.String("prefix", "", "beginning of the compat keys, such as perceptor.example/")
+	flags.Bool("leader-elect", false, "of several replicas, only the holder of the Lease perceptor-perceiver works")
 	flags.Bool("observe-only", false, "write nothing to the cluster")
-	flags.Duration("snapshot-interval", 0, "how often everything is reported again (default 30m)")
-	flags.String("domain", "", "the set of scanners that reach the cluster's registries")
-	flags.Bool("pull-secrets", false, "report pods with the names of their pull secrets, for scanners with --pull-secrets")
-	flags.Float64("kubernetes-rate", 0, "requests per second to the API server at the most (default 50)")
+	flags.Duration("snapshot-interval", 0, "how often all pods are reported again (default 30m)")
+	flags.String("domain", "", "group of scanners (domain) that can reach the cluster's registries")
+	flags.Bool("pull-secrets", false, "report the names of the pods' pull secrets, for scanners with --pull-secrets")
+	flags.Float64("kubernetes-rate", 0, "largest number of requests per second to the API server (default 50)")
 	return cmd
 }
 

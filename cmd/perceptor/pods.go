@@ -15,7 +15,7 @@ import (
 	"github.com/perceptor/perceptor/starter"
 )
 
-// podForms are the forms in which pods can be shown.
+// podForms are the values of --output.
 var podForms = []string{"table", "wide", "json", "yaml"}
 
 func newPods(s *shared) *cobra.Command {
@@ -24,9 +24,11 @@ func newPods(s *shared) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "pods",
-		Short: "List the pods that run, and the verdicts on their images",
-		Long: `List the pods of all clusters with what is known of the images they run. A pod's status is the worst of its containers';
-one with an image that is not scanned is UNKNOWN, and -o wide says why.`,
+		Short: "List the running pods and the verdicts on their images",
+		Long: `List the running pods of all clusters, with the verdicts on their images.
+
+The status of a pod is the worst status of its containers. A pod with an image that is not scanned has the status UNKNOWN.
+"-o wide" has one row for each container and says why an image is not scanned.`,
 		Example: `  perceptor pods
   perceptor pods --namespace shop --overall-status IN_VIOLATION
   perceptor pods --status Failed -o wide
@@ -52,22 +54,22 @@ one with an image that is not scanned is UNKNOWN, and -o wide says why.`,
 	flags := cmd.Flags()
 	flags.StringVar(&filter.Cluster, "cluster", "", "only pods of this cluster")
 	flags.StringVar(&filter.Namespace, "namespace", "", "only pods of this namespace")
-	flags.StringVar(&status, "status", "", "only pods in this scan status: Unknown, InQueue, Complete or Failed")
+	flags.StringVar(&status, "status", "", "only pods with this scan status: Unknown, InQueue, Complete or Failed")
 	flags.StringVar(&overall, "overall-status", "", "only pods with this overall status, such as IN_VIOLATION")
-	flags.StringVar(&filter.Image, "image", "", "only pods that run this image: a part of its reference, or its digest")
+	flags.StringVar(&filter.Image, "image", "", "only pods that run this image: its digest, or a part of its reference")
 	flags.StringVarP(&output, "output", "o", "table", "table, wide, json or yaml")
-	flags.IntVar(&limit, "limit", 10_000, "how many at the most")
+	flags.IntVar(&limit, "limit", 10_000, "largest number of rows")
 	return cmd
 }
 
-// podList is what was read of the join.
+// podList holds the pods that were read.
 type podList struct {
 	rows    []model.PodVerdict
 	refused int
 	more    bool
 }
 
-// readPods reads page after page, until there are no more or the limit is reached.
+// readPods reads page after page, until the last page or the limit.
 func readPods(ctx context.Context, st *starter.Starter, f starter.JoinFilter, limit int) (podList, error) {
 	pods := podList{rows: []model.PodVerdict{}}
 	for {
@@ -98,10 +100,10 @@ func (l podList) write(out io.Writer, form string) error {
 	}
 	p := &printer{out: out}
 	if l.refused > 0 {
-		p.line("%d pods or more are in no row: their namespaces have more than an inventory holds", l.refused)
+		p.line("At least %d pods are not in the list: their namespaces have more pods than an inventory can hold.", l.refused)
 	}
 	if l.more {
-		p.line("there are more than %d; narrow the list or raise --limit", len(l.rows))
+		p.line("There are more than %d pods. Filter the list, or use a larger --limit.", len(l.rows))
 	}
 	return p.err
 }
@@ -114,18 +116,18 @@ func (l podList) table(out io.Writer) {
 	t.Render()
 }
 
-// wide has a line for each container.
+// wide writes one row for each container.
 func (l podList) wide(out io.Writer) {
-	t := console.NewTable(out, "cluster", "namespace", "pod", "container", "image", "digest", "scan", "status", "violations", "vulnerabilities", "hubs", "why not")
+	t := console.NewTable(out, "cluster", "namespace", "pod", "container", "image", "digest", "scan", "status", "violations", "vulnerabilities", "hubs", "failure")
 	for _, r := range l.rows {
 		for _, c := range r.Containers {
 			t.AppendRow([]any{
 				r.Cluster, r.Namespace, podName(r), c.Name, c.Reference, c.Image.Digest.Short(), c.Image.Status, c.Image.OverallStatus,
-				c.Image.PolicyViolations, severities(c.Image.Vulnerabilities), strings.Join(c.Image.Hubs, ", "), whyNot(c.Image.Failure),
+				c.Image.PolicyViolations, severities(c.Image.Vulnerabilities), strings.Join(c.Image.Hubs, ", "), failureText(c.Image.Failure),
 			})
 		}
 		if len(r.Containers) == 0 {
-			t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), "", "", "", r.Status, r.OverallStatus, 0, "", "", "it has no container"})
+			t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), "", "", "", r.Status, r.OverallStatus, 0, "", "", "the pod has no container"})
 		}
 	}
 	t.Render()
@@ -138,7 +140,7 @@ func podName(r model.PodVerdict) string {
 	return r.Name
 }
 
-// severities are the counts that are not zero, worst first.
+// severities lists the counts that are not zero, the worst severity first.
 func severities(c model.Counts) string {
 	var parts []string
 	for _, each := range []struct {
@@ -152,9 +154,13 @@ func severities(c model.Counts) string {
 	return strings.Join(parts, ", ")
 }
 
-func whyNot(f *model.Failure) string {
+func failureText(f *model.Failure) string {
 	if f == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s: %s: %s; attempt %d, next try %s", f.Step, f.Class, f.Reason, f.Attempt, f.NextTry.Local().Format(time.DateTime))
+	text := fmt.Sprintf("%s: %s: %s; attempt %d", f.Step, f.Class, f.Reason, f.Attempt)
+	if !f.NextTry.IsZero() {
+		text += ", next try " + f.NextTry.Local().Format(time.DateTime)
+	}
+	return text
 }

@@ -34,7 +34,7 @@ func TestRaisedImageGoesFirst(t *testing.T) {
 	raised := waiting[len(waiting)-1]
 	said := d.perceptor(t, "prioritize", string(raised))
 	require.Zero(t, said.code, said.stderr)
-	require.Equal(t, string(raised)+" goes first\n", said.stdout)
+	require.Equal(t, string(raised)+" moves to the front of the queue\n", said.stdout)
 	eventually(t, time.Minute, "the pull to be alone before all others in the queue", func() bool {
 		described, err := d.client.WorkflowService().DescribeTaskQueue(t.Context(), &workflowservice.DescribeTaskQueueRequest{
 			Namespace: "default", TaskQueue: &taskqueuepb.TaskQueue{Name: workflows.PullQueue(workflows.DefaultDomain)},
@@ -42,7 +42,7 @@ func TestRaisedImageGoesFirst(t *testing.T) {
 		})
 		return err == nil && described.GetStatsByPriorityKey()[1].GetApproximateBacklogCount() == 1
 	})
-	d.worker(t, 1, "--roles", "scan", "--berths", "1")
+	d.worker(t, 1, "--roles", "scan", "--workspaces", "1")
 	started := map[model.Digest]time.Time{}
 	for _, digest := range waiting {
 		d.complete(t, digest, 2*time.Minute)

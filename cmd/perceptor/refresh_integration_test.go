@@ -100,7 +100,7 @@ func TestSchedulesFollowTheConfiguration(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, time.Hour, described.Schedule.Spec.Intervals[0].Every)
 	done := d.perceptor(t, "hub", "refresh", "main")
-	require.Equal(t, "main is asked what has changed\n", done.stdout, done.stderr)
+	require.Equal(t, "Perceptor asks hub main for changed verdicts now.\n", done.stdout, done.stderr)
 	done = d.perceptor(t, "hub", "refresh", "other")
 	require.Equal(t, exitTrouble, done.code)
 	require.Contains(t, done.stderr, `hub "other" has no schedule for refreshing`)

@@ -13,9 +13,11 @@ import (
 func newRescan(s *shared) *cobra.Command {
 	var reason, domain string
 	cmd := &cobra.Command{
-		Use:     "rescan IMAGE...",
-		Short:   "Scan images again although they have a verdict",
-		Long:    "Ask for a new scan of images that are known. The old verdict stays until the new one is there. Follow it with explain.",
+		Use:   "rescan IMAGE...",
+		Short: "Scan known images again",
+		Long: `Scan known images again, also when they have a verdict.
+
+The old verdict stays until the new one arrives. "perceptor explain" shows the progress.`,
 		Example: "  perceptor rescan --reason 'new scan client' sha256:...",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -24,12 +26,12 @@ func newRescan(s *shared) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever looks at the image")
-	cmd.Flags().StringVar(&domain, "domain", workflows.DefaultDomain, "the set of scanners that resolves references")
+	cmd.Flags().StringVar(&reason, "reason", "", "reason for the scan, shown with the image")
+	cmd.Flags().StringVar(&domain, "domain", workflows.DefaultDomain, "group of scanners (domain) that resolves references")
 	return cmd
 }
 
-// forImages does something with each image that was named, and says what becomes of it; the first failure ends it.
+// forImages does something with each named image and prints the result. The first failure ends it.
 func (s *shared) forImages(cmd *cobra.Command, domain string, names []string, becomes string, do func(*starter.Starter, model.Digest) error) error {
 	return s.withStarter(func(st *starter.Starter) error {
 		for _, text := range names {

@@ -18,7 +18,7 @@ import (
 	"github.com/perceptor/perceptor/starter"
 )
 
-// shared are the flags every verb has.
+// shared holds the flags that every verb has.
 type shared struct {
 	configFile string
 	dev        string
@@ -28,26 +28,27 @@ func newRoot() *cobra.Command {
 	var s shared
 	root := &cobra.Command{
 		Use:   "perceptor",
-		Short: "Scan the container images that run, each exactly once, through a hub that is never overloaded",
-		Long: `Perceptor has container images scanned and judged by a vulnerability hub, durably.
+		Short: "Find out which of your running container images are vulnerable or violate policy",
+		Long: `Perceptor scans each running container image once. A hub (the vulnerability server) gives the verdict.
 
-The connection to Temporal comes from TEMPORAL_* variables or temporal.toml, as for the temporal command; without them
-it is localhost:7233, where perceptor-dev listens. Everything else comes from --config, PERCEPTOR_* and flags.`,
+The connection to Temporal comes from TEMPORAL_* variables or temporal.toml, as for the temporal command. Without them it
+is localhost:7233, where perceptor-dev listens. All other settings come from --config, PERCEPTOR_* variables and flags;
+docs/configuration.md lists them.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&s.configFile, "config", os.Getenv("PERCEPTOR_CONFIG"), "configuration file, YAML (also PERCEPTOR_CONFIG)")
-	flags.StringVar(&s.dev, "dev", os.Getenv("PERCEPTOR_DEV"), "data directory of a running perceptor-dev: takes its Temporal server and its hub (also PERCEPTOR_DEV)")
-	flags.String("log-level", "", "debug, info, warn or error")
+	flags.StringVar(&s.configFile, "config", os.Getenv("PERCEPTOR_CONFIG"), "configuration file in YAML (also PERCEPTOR_CONFIG)")
+	flags.StringVar(&s.dev, "dev", os.Getenv("PERCEPTOR_DEV"), "data directory of a running perceptor-dev: use its Temporal server and its hub (also PERCEPTOR_DEV)")
+	flags.String("log-level", "", "lowest level of log lines: debug, info, warn or error (default info)")
 	root.AddCommand(
-		newWorker(&s), newAPI(&s), newSetup(&s), newScan(&s), newImages(&s), newPods(&s), newCluster(&s), newExplain(&s), newRescan(&s), newRaise(&s), newHub(&s),
+		newWorker(&s), newAPI(&s), newSetup(&s), newScan(&s), newImages(&s), newPods(&s), newCluster(&s), newExplain(&s), newRescan(&s), newPrioritize(&s), newHub(&s),
 		newPerceiver(&s), newVersion(),
 	)
 	return root
 }
 
-// connected is what a verb that works by the whole configuration starts from.
+// connected is the configuration and the connection to Temporal, for verbs that need both.
 type connected struct {
 	config.Config
 	log     *slog.Logger
@@ -69,7 +70,7 @@ func (s *shared) open(flags *pflag.FlagSet) (connected, error) {
 	return p, err
 }
 
-// load reads the configuration; a running perceptor-dev adds its hub where none is configured.
+// load reads the configuration. When it names no hub, the hub of a running perceptor-dev is added.
 func (s *shared) load(flags *pflag.FlagSet) (config.Config, error) {
 	c, err := config.Load(s.configFile, flags)
 	if err != nil || len(c.Hubs) > 0 {
@@ -85,7 +86,7 @@ func (s *shared) load(flags *pflag.FlagSet) (config.Config, error) {
 	return c, nil
 }
 
-// reloads gives what the configuration says now, file and flags; nil where there is no file.
+// reloads gives a function that returns the present configuration, from file and flags. It gives nil where there is no file.
 func (s *shared) reloads(flags *pflag.FlagSet, l *slog.Logger) (func() config.Config, error) {
 	if s.configFile == "" {
 		return nil, nil
@@ -94,7 +95,7 @@ func (s *shared) reloads(flags *pflag.FlagSet, l *slog.Logger) (func() config.Co
 	return files.Get, err
 }
 
-// running finds a perceptor-dev: the one named, or the one in the default directory if there is one.
+// running finds a perceptor-dev: the one of --dev, or one that runs with the default directory.
 func (s *shared) running() (string, devdir.Addresses, error) {
 	directory := s.dev
 	if directory == "" {
@@ -110,7 +111,7 @@ func (s *shared) running() (string, devdir.Addresses, error) {
 	return directory, addresses, err
 }
 
-// logger writes to standard error, so that standard output stays for answers.
+// logger writes to standard error, because standard output holds the answers.
 func logger(level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
@@ -119,7 +120,7 @@ func logger(level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
 }
 
-// dial connects to Temporal as the temporal command does; --dev names the server of that perceptor-dev.
+// dial connects to Temporal with the settings of the temporal command, or to the server of the perceptor-dev of --dev.
 func (s *shared) dial(l *slog.Logger) (client.Client, client.Options, error) {
 	options, err := s.connection(l)
 	if err != nil {
@@ -127,12 +128,12 @@ func (s *shared) dial(l *slog.Logger) (client.Client, client.Options, error) {
 	}
 	c, err := client.Dial(options)
 	if err != nil {
-		return nil, options, fmt.Errorf("connect to Temporal at %s: %w; is it running? make run starts one, TEMPORAL_ADDRESS names another", options.HostPort, err)
+		return nil, options, fmt.Errorf("connect to Temporal at %s: %w; is it running? \"make run\" starts one, and TEMPORAL_ADDRESS names another", options.HostPort, err)
 	}
 	return c, options, nil
 }
 
-// connection says how Temporal is reached.
+// connection gives the options of the connection to Temporal.
 func (s *shared) connection(l *slog.Logger) (client.Options, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
@@ -155,7 +156,7 @@ func (s *shared) connection(l *slog.Logger) (client.Options, error) {
 	return options, nil
 }
 
-// withStarter runs a verb that asks the workflows.
+// withStarter runs a verb that only asks or signals workflows.
 func (s *shared) withStarter(do func(*starter.Starter) error) error {
 	c, _, err := s.dial(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	if err != nil {

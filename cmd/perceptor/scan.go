@@ -17,7 +17,7 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// scanFlags are the words of perceptor scan.
+// scanFlags are the flags of perceptor scan.
 type scanFlags struct {
 	output, failOn, platform, domain, credential, who string
 	rescan                                            bool
@@ -27,12 +27,15 @@ func newScan(s *shared) *cobra.Command {
 	var f scanFlags
 	cmd := &cobra.Command{
 		Use:   "scan IMAGE...",
-		Short: "Scan images now and show what the hub finds",
-		Long: `Have images scanned and wait for the verdicts.
+		Short: "Scan images and wait for the results",
+		Long: `Scan images and wait for the results.
 
-An image that has a verdict is not scanned again unless --rescan asks for it. Interrupting the command does not interrupt
-the scan. Exit status: 0 nothing over the bar, 1 a finding over the bar that --fail-on sets, 2 an image could not be
-scanned, which is never the same as clean.`,
+An image that has a verdict is not scanned again, except with --rescan. You may interrupt the command: the scan goes on.
+
+Exit status:
+  0  every image was scanned, and no finding is as severe as --fail-on
+  1  an image has a finding as severe as --fail-on, or worse
+  2  an image could not be scanned, or the command failed; this does not mean that the image is clean`,
 		Example: `  perceptor scan localhost:5005/samples/vulnerable:1
   perceptor scan --fail-on high registry.example/team/app:1.2
   perceptor scan -o json --platform linux/arm64 registry.example/team/app@sha256:...`,
@@ -43,12 +46,12 @@ scanned, which is never the same as clean.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", "table", "table or json")
-	flags.StringVar(&f.failOn, "fail-on", "", "exit 1 when a finding is this bad or worse: critical, high, medium or low")
-	flags.StringVar(&f.platform, "platform", "", "which image of an index, such as linux/arm64 (default: the scanner's own)")
-	flags.StringVar(&f.domain, "domain", workflows.DefaultDomain, "the set of scanners to ask")
-	flags.StringVar(&f.credential, "credential", "", "name of the credential to pull with, as configured on the scanners")
-	flags.StringVar(&f.who, "as", defaultWho(), "in whose name the image is kept, for 30 days")
-	flags.BoolVar(&f.rescan, "rescan", false, "scan again images that have a verdict")
+	flags.StringVar(&f.failOn, "fail-on", "", "exit with 1 when a finding has this severity or a worse one: critical, high, medium or low")
+	flags.StringVar(&f.platform, "platform", "", "platform to scan when the reference names several, such as linux/arm64 (default: the platform of the scanner)")
+	flags.StringVar(&f.domain, "domain", workflows.DefaultDomain, "group of scanners (domain) that scans the images")
+	flags.StringVar(&f.credential, "credential", "", "name of the credential to pull with; the scanners' configuration defines it")
+	flags.StringVar(&f.who, "as", defaultWho(), "name of the user who asks; Perceptor keeps the image for this user for 30 days")
+	flags.BoolVar(&f.rescan, "rescan", false, "scan again, also when there is a verdict")
 	return cmd
 }
 
@@ -56,7 +59,7 @@ func defaultWho() string {
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return u.Username
 	}
-	return "somebody"
+	return "unknown"
 }
 
 func scan(cmd *cobra.Command, s *starter.Starter, f scanFlags, references []string) error {
@@ -96,7 +99,7 @@ func write(cmd *cobra.Command, output string, results []console.Result) error {
 	return nil
 }
 
-// outcome is the exit status: an image that could not be scanned weighs more than any finding.
+// outcome decides the exit status. An image that could not be scanned weighs more than any finding.
 func outcome(results []console.Result, bar model.Severity) error {
 	for _, r := range results {
 		if !r.Scanned() {

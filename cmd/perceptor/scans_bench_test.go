@@ -104,7 +104,7 @@ func startQuickScans(b *testing.B, d *dev, dial ...grpc.DialOption) *quickScans 
 	s := &quickScans{client: c, starter: starter.New(c), hub: newInstantHub()}
 	conf := config.Default()
 	conf.Hubs = []config.Hub{{Name: "instant", Limit: inFlight}}
-	conf.Scanner.Directory, conf.Scanner.Berths, conf.Scanner.Drain = b.TempDir(), slots, time.Second
+	conf.Scanner.Directory, conf.Scanner.Workspaces, conf.Scanner.Drain = b.TempDir(), slots, time.Second
 	hubs := activities.HubMap{"instant": s.hub}
 	settings := workers.Settings{Config: conf, Roles: workers.AllRoles, Client: c, Namespace: client.DefaultNamespace, Logger: quiet}
 	app := fxtest.New(b, workers.Module(settings), fx.NopLogger, fx.Replace(fx.Annotate(hubs, fx.As(new(activities.Hubs)))),

@@ -12,11 +12,11 @@ import (
 func newSetup(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use:   "setup",
-		Short: "Make a Temporal namespace ready: search attributes, the pool of hubs, schedules, rates",
-		Long: `Register the search attributes, tell the pool of hubs what is configured, plan how often each hub is asked what has
-changed, and set the rates of the hubs' queues.
+		Short: "Prepare a Temporal namespace: search attributes, hubs, schedules, rates",
+		Long: `Prepare a Temporal namespace. The command registers the search attributes, configures the pool of hubs, creates one
+refresh schedule for each hub, and sets the rates of the hubs' queues.
 
-It is safe to repeat. A rate that was set by hand, such as an emergency stop, is left alone:
+You can repeat it safely. It does not change a rate that was set by hand, such as an emergency stop:
   temporal task-queue config set --task-queue hub-main --task-queue-type activity --queue-rps-limit 0 --queue-rps-limit-reason stop`,
 		Example: `  TEMPORAL_ADDRESS=temporal.example:7233 TEMPORAL_NAMESPACE=perceptor \
     perceptor setup --config /etc/perceptor.yaml`,
@@ -37,7 +37,7 @@ It is safe to repeat. A rate that was set by hand, such as an emergency stop, is
 			if err := workers.SetHubRates(cmd.Context(), st, p.options.Namespace, p.Config); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "namespace %s at %s is ready, with %d hubs\n", p.options.Namespace, p.options.HostPort, len(p.Hubs))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Namespace %s at %s is ready, with %d hubs.\n", p.options.Namespace, p.options.HostPort, len(p.Hubs))
 			return err
 		},
 	}

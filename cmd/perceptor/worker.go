@@ -17,14 +17,18 @@ func newWorker(s *shared) *cobra.Command {
 	var roles string
 	cmd := &cobra.Command{
 		Use:   "worker",
-		Short: "Run workflows, talk to the hubs, pull and scan: all of it or some of it",
-		Long: `Run a worker until SIGTERM or SIGINT.
+		Short: "Run a worker: workflows, calls to hubs, pulls and scans",
+		Long: `Run a worker until SIGTERM or SIGINT. --roles chooses its parts:
 
-On the first signal a scanner takes no more images and lets those it has finish for --drain; what is still in a berth
-then is found again at the next start with the same directory. A second signal ends it at once.
+  workflows  run the workflows
+  hub        call the hubs
+  scan       pull images, produce SBOMs and upload them
 
-The list of hubs in --config is taken again within seconds of a change: hubs may be added, changed and removed while scans
-run. A hub that is removed gets no new scans; those it has are finished.`,
+After the first signal, a scanner takes no new images and waits up to --drain for the images it has. An image that is still in
+a workspace then is found at the next start with the same directory. A second signal ends the process at once.
+
+The worker reads the list of hubs in --config again within seconds of a change. You can add, change and remove hubs while
+scans run. A removed hub gets no new scans; its running scans finish.`,
 		Example: `  # everything, against a perceptor-dev started with --no-workers
   perceptor worker --dev /tmp/dev
 
@@ -33,19 +37,20 @@ run. A hub that is removed gets no new scans; those it has are finished.`,
 		Args: cobra.NoArgs,
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&roles, "roles", "workflows,hub,scan", "the parts to play")
-	flags.String("domain", "", "the set of scanners this one belongs to")
-	flags.String("directory", "", "where berths and layers are kept, one for each process (default: a free one below the cache directory)")
-	flags.Int("berths", 0, "how many images may lie between pull and upload")
-	flags.String("cache-limit", "", "size of the layers kept, such as 20GiB")
-	flags.String("min-free", "", "how much of the disk a pull leaves free")
-	flags.Duration("drain", 0, "how long a stopping scanner lets its images finish (default 30m)")
-	flags.Bool("pull-secrets", false, "pull with the pull secrets of pods, read from the cluster by name")
+	flags.StringVar(&roles, "roles", "workflows,hub,scan", "parts of this worker: workflows, hub, scan")
+	flags.String("domain", "", "group of scanners (domain) of this one (default \"default\")")
+	flags.String("directory", "", "directory for workspaces and layers, one for each process (default: a free one below the cache directory)")
+	flags.Int("workspaces", 0, "number of images that this host may hold between pull and upload (default 4)")
+	flags.String("cache-limit", "", "largest size of the cache of layers (default 20GiB)")
+	flags.String("min-free", "", "disk space that a pull must leave free (default 1GiB)")
+	flags.Duration("drain", 0, "how long a stopping scanner waits for its images (default 30m)")
+	flags.Bool("pull-secrets", false, "pull with the pull secrets of the pods, read from the cluster by name")
+	flags.String("docker-config", "", "docker configuration file for pulls that name no credential (default: Docker's own)")
 	flags.String("scan-client", "", "path of the scan client (default: perceptor-scan beside this program)")
-	flags.String("scan-memory", "", "memory of one scan client with its children")
-	flags.String("scan-scratch", "", "disk space of one scan client")
-	flags.Duration("list-timeout", 0, "how long listing one image may take")
-	flags.Duration("upload-timeout", 0, "how long one upload may take")
+	flags.String("scan-memory", "", "largest memory of one scan client with its child processes (default 4GiB)")
+	flags.String("scan-scratch", "", "largest disk space of one scan client (default 40GiB)")
+	flags.Duration("sbom-timeout", 0, "longest time for the SBOM of one image (default 1h)")
+	flags.Duration("upload-timeout", 0, "longest time for one upload (default 15m)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return runWorker(cmd, s, roles)
 	}
@@ -76,10 +81,10 @@ func runWorker(cmd *cobra.Command, s *shared, roles string) error {
 	})
 }
 
-// scannersAtMost bounds the search for a directory no other scanner on this machine uses.
+// scannersAtMost bounds the search for a free scanner directory.
 const scannersAtMost = 64
 
-// freeDirectory picks a scanner directory that no process uses, so that several workers can be started alike.
+// freeDirectory picks a scanner directory that no process uses, so that several workers can start with the same flags.
 func (s *shared) freeDirectory() (string, error) {
 	base := s.dev
 	if base == "" {
@@ -99,5 +104,5 @@ func (s *shared) freeDirectory() (string, error) {
 			return directory, nil
 		}
 	}
-	return "", fmt.Errorf("all %d scanner directories below %s are in use; name one with --directory", scannersAtMost, base)
+	return "", fmt.Errorf("all %d scanner directories below %s are in use; choose another directory with --directory", scannersAtMost, base)
 }

@@ -8,157 +8,177 @@ import (
 	"github.com/docker/go-units"
 )
 
-// Config is everything but the connection to Temporal.
+// Config is everything except the connection to Temporal.
+//
+// The comment of each field is its meaning in docs/configuration.md. The tag mapstructure is its key in the YAML file. The
+// tag flag is the command-line flag that sets it; a field without that tag is set in the file alone.
 type Config struct {
-	// Hubs are the vulnerability servers.
+	// The vulnerability servers. At least one is needed by a worker that has the role `hub` or `scan`.
 	Hubs []Hub `mapstructure:"hubs"`
-	// Scanner is this process's part as a scanner host.
+	// The settings of a scanner host, for `perceptor worker` with the role `scan`.
 	Scanner Scanner `mapstructure:"scanner"`
-	// Perceiver is this process's part as a perceiver.
+	// The settings of a perceiver, for `perceptor perceiver`.
 	Perceiver Perceiver `mapstructure:"perceiver"`
-	// API is this process's part as the REST API.
+	// The settings of the REST API, for `perceptor api`.
 	API API `mapstructure:"api"`
-	// Registries hold what is particular to a registry; others are spoken to with TLS.
+	// Registries that need special settings. All other registries are called with TLS and the system's certificates.
 	Registries []Registry `mapstructure:"registries"`
-	// Credentials are what pulls may name.
+	// Logins that a pull may name.
 	Credentials []Credential `mapstructure:"credentials"`
-	// DockerConfig is a docker config file for pulls that name no credential; empty means docker's own.
-	DockerConfig string `mapstructure:"docker-config"`
-	// LogLevel is debug, info, warn or error.
-	LogLevel string `mapstructure:"log-level"`
+	// A docker configuration file for pulls that name no credential. Empty means Docker's own file.
+	DockerConfig string `mapstructure:"docker-config" flag:"docker-config"`
+	// The lowest level of log lines that are written: `debug`, `info`, `warn` or `error`.
+	LogLevel string `mapstructure:"log-level" flag:"log-level"`
 }
 
 // Hub is one vulnerability server.
 type Hub struct {
-	// Name is what the hub is called here; it is part of a queue's name.
+	// The hub's name in Perceptor, which is also part of its queue's name. Required: up to 63 lower-case letters, digits and dashes.
 	Name string `mapstructure:"name"`
-	URL  string `mapstructure:"url"`
-	// TokenFile holds an API token. Without it, Username and PasswordFile are the login.
-	TokenFile    string `mapstructure:"token-file"`
-	Username     string `mapstructure:"username"`
+	// The hub's address. Required, and it must begin with `https://`.
+	URL string `mapstructure:"url"`
+	// The file with the API token. Give either this, or `username` and `password-file`.
+	TokenFile string `mapstructure:"token-file"`
+	// The user name of the login with a password.
+	Username string `mapstructure:"username"`
+	// The file with the password of that user.
 	PasswordFile string `mapstructure:"password-file"`
-	// CAFile holds the PEM certificates to trust; empty means the system's.
+	// The file with the certificates to trust, in PEM form. Empty means the system's certificates.
 	CAFile string `mapstructure:"ca-file"`
-	// Insecure turns certificate verification off.
+	// Turns off the check of the hub's certificate. Use it only for tests.
 	Insecure bool `mapstructure:"insecure"`
-	// Generation is auto, current or old: which of Black Duck's scan states are asked for.
+	// The form of Black Duck's API: `auto`, `current` or `old`. Empty means `auto`.
 	Generation string `mapstructure:"generation"`
-	// Limit is the number of Perceptor's scans the hub may have at a time.
+	// The largest number of Perceptor's scans on this hub at one time. Required: at least 1.
 	Limit int `mapstructure:"limit"`
-	// Rate bounds the steps per second that speak to this hub, over all workers; each makes at most three requests.
-	// 0 means no bound. Uploads are bounded by Limit instead.
+	// The largest number of steps per second that call this hub, over all workers. A step makes at most three requests. 0 means no
+	// bound. Uploads do not count here; `limit` bounds them.
 	Rate float64 `mapstructure:"rate"`
-	// Settle is how long the hub may take to show an upload it has accepted.
+	// The longest time between an accepted upload and the moment when the hub shows it. 0 is right for the built-in hub; use `60s` for
+	// Black Duck.
 	Settle time.Duration `mapstructure:"settle"`
-	// Disabled keeps the hub from getting new scans.
+	// Gives the hub no new scans.
 	Disabled bool `mapstructure:"disabled"`
-	// Refresh is how often the hub is asked what has changed; 0 means every minute.
+	// How often Perceptor asks the hub for changed verdicts. 0 means every minute; other values must be at least `1s`.
 	Refresh time.Duration `mapstructure:"refresh"`
 }
 
 // Scanner is one scanner host.
 type Scanner struct {
-	// Domain is the set of scanners this one belongs to: those that can reach the same registries.
-	Domain string `mapstructure:"domain"`
-	// Directory holds berths, layers and scratch space; one process each.
-	Directory string `mapstructure:"directory"`
-	// Berths is how many images may lie between pull and upload.
-	Berths int `mapstructure:"berths"`
-	// CacheLimit is how many bytes of layers are kept.
-	CacheLimit Bytes `mapstructure:"cache-limit"`
-	// MinFree is how much of the disk a pull leaves free.
-	MinFree Bytes `mapstructure:"min-free"`
-	// Drain is how long a stopping worker lets its berths finish.
-	Drain time.Duration `mapstructure:"drain"`
-	// PullSecrets lets this host read the pull secrets of pods from the cluster that the perceiver's settings name.
-	PullSecrets bool `mapstructure:"pull-secrets"`
-	// Client is the scan client.
+	// The group of scanners that this scanner belongs to. All scanners of a domain can reach the same registries.
+	Domain string `mapstructure:"domain" flag:"domain"`
+	// The directory for workspaces, layers and temporary files. Each process needs its own. Empty means a free one below the user's
+	// cache directory.
+	Directory string `mapstructure:"directory" flag:"directory"`
+	// The number of workspaces: how many images this host may hold between the pull and the upload.
+	Workspaces int `mapstructure:"workspaces" flag:"workspaces"`
+	// The largest size of the cache of layers.
+	CacheLimit Bytes `mapstructure:"cache-limit" flag:"cache-limit"`
+	// The disk space that a pull must leave free.
+	MinFree Bytes `mapstructure:"min-free" flag:"min-free"`
+	// How long a worker that was asked to stop waits for the images in its workspaces.
+	Drain time.Duration `mapstructure:"drain" flag:"drain"`
+	// Lets this host read the pull secrets of pods. The cluster is the one in `perceiver.kubernetes`.
+	PullSecrets bool `mapstructure:"pull-secrets" flag:"pull-secrets"`
+	// The settings of the scan client.
 	Client ScanClient `mapstructure:"client"`
 }
 
-// ScanClient is the program that lists what is in an image.
+// ScanClient is the program that produces the SBOM of an image and uploads it.
 type ScanClient struct {
-	// Command is its path; empty means perceptor-scan beside this program, then on the PATH.
-	Command string `mapstructure:"command"`
-	// Memory bounds its resident size, with all its children.
-	Memory Bytes `mapstructure:"memory"`
-	// Scratch bounds what it may write besides its result.
-	Scratch Bytes `mapstructure:"scratch"`
-	// ListTimeout and UploadTimeout bound its two jobs.
-	ListTimeout   time.Duration `mapstructure:"list-timeout"`
-	UploadTimeout time.Duration `mapstructure:"upload-timeout"`
+	// The path of the program. Empty means `perceptor-scan`: first beside this program, then on the PATH.
+	Command string `mapstructure:"command" flag:"scan-client"`
+	// The largest memory of one scan client with all its child processes (resident size).
+	Memory Bytes `mapstructure:"memory" flag:"scan-memory"`
+	// The largest disk space of one scan client, without its result.
+	Scratch Bytes `mapstructure:"scratch" flag:"scan-scratch"`
+	// The longest time for the SBOM of one image.
+	SBOMTimeout time.Duration `mapstructure:"sbom-timeout" flag:"sbom-timeout"`
+	// The longest time for one upload.
+	UploadTimeout time.Duration `mapstructure:"upload-timeout" flag:"upload-timeout"`
 }
 
 // API is the REST API.
 type API struct {
-	// Address is where it listens.
-	Address string `mapstructure:"address"`
-	// TokenFile holds the tokens that open it.
-	TokenFile string `mapstructure:"token-file"`
-	// CertFile and KeyFile are the certificate it shows; without them it speaks plain HTTP, on loopback alone unless
-	// PlainHTTP allows more.
-	CertFile  string `mapstructure:"cert-file"`
-	KeyFile   string `mapstructure:"key-file"`
-	PlainHTTP bool   `mapstructure:"plain-http"`
-	// Anonymous is the scope of requests without a token, for the cluster "default"; empty means that there are none.
-	Anonymous string `mapstructure:"anonymous"`
-	// Generation is current or old: the form in which the original's endpoints answer.
-	Generation string `mapstructure:"generation"`
+	// The address to listen on.
+	Address string `mapstructure:"address" flag:"address"`
+	// The file with the access tokens. Required. `perceptor api --help` shows its form.
+	TokenFile string `mapstructure:"token-file" flag:"token-file"`
+	// The file with the TLS certificate, in PEM form. Without it the API speaks plain HTTP, and only on loopback.
+	CertFile string `mapstructure:"cert-file" flag:"cert-file"`
+	// The file with the certificate's key, in PEM form.
+	KeyFile string `mapstructure:"key-file" flag:"key-file"`
+	// Allows plain HTTP on addresses that are not loopback. Use it only behind a proxy that does TLS.
+	PlainHTTP bool `mapstructure:"plain-http" flag:"plain-http"`
+	// What a request without a token may do in the cluster `default`: `perceiver` or `reader`. Empty means that it is refused.
+	Anonymous string `mapstructure:"anonymous" flag:"anonymous"`
+	// The form in which the endpoints of 2018 answer: `current`, or `old` for the first releases of Perceptor 0.x.
+	Generation string `mapstructure:"generation" flag:"generation"`
 }
 
-// Registry is what is particular to one registry.
+// Registry holds the special settings of one registry.
 type Registry struct {
-	// Host is as in references, such as "registry.example:5000".
+	// The registry's host as it stands in image references, such as `registry.example:5000`. Required.
 	Host string `mapstructure:"host"`
-	// PlainHTTP allows HTTP without TLS; loopback hosts need no permission.
-	PlainHTTP bool   `mapstructure:"plain-http"`
-	CAFile    string `mapstructure:"ca-file"`
-	Insecure  bool   `mapstructure:"insecure"`
+	// Allows HTTP without TLS. Loopback hosts need no permission.
+	PlainHTTP bool `mapstructure:"plain-http"`
+	// The file with the certificates to trust, in PEM form. Empty means the system's certificates.
+	CAFile string `mapstructure:"ca-file"`
+	// Turns off the check of the registry's certificate. Use it only for tests.
+	Insecure bool `mapstructure:"insecure"`
 }
 
 // Credential is a login to registries, by name.
 type Credential struct {
+	// The name by which a pull asks for this credential. Required.
 	Name string `mapstructure:"name"`
-	// Username and PasswordFile, or a docker config file.
-	Username     string `mapstructure:"username"`
+	// The user name. It goes together with `password-file`.
+	Username string `mapstructure:"username"`
+	// The file with the password. Give either this or `docker-config`.
 	PasswordFile string `mapstructure:"password-file"`
+	// A docker configuration file with the logins.
 	DockerConfig string `mapstructure:"docker-config"`
 }
 
 // Perceiver watches one platform.
 type Perceiver struct {
-	// Cluster is what the platform is called.
-	Cluster string `mapstructure:"cluster"`
-	// Domain is the set of scanners that reach the platform's registries.
-	Domain string `mapstructure:"domain"`
-	// SnapshotInterval is how often everything is reported again.
-	SnapshotInterval time.Duration `mapstructure:"snapshot-interval"`
-	// ObserveOnly writes nothing onto the platform.
-	ObserveOnly bool `mapstructure:"observe-only"`
-	// IgnoredImages are patterns of images to leave out.
-	IgnoredImages []string `mapstructure:"ignore-images"`
-	// Kubernetes is what is particular to that platform.
+	// The name of the cluster in Perceptor.
+	Cluster string `mapstructure:"cluster" flag:"cluster"`
+	// The group of scanners that can reach the cluster's registries. Empty means `default`.
+	Domain string `mapstructure:"domain" flag:"domain"`
+	// How often the perceiver reports all pods again.
+	SnapshotInterval time.Duration `mapstructure:"snapshot-interval" flag:"snapshot-interval"`
+	// Writes nothing to the cluster: no labels, annotations or Events.
+	ObserveOnly bool `mapstructure:"observe-only" flag:"observe-only"`
+	// Patterns of images that are not reported. `*` stands for any characters, `?` for one character.
+	IgnoredImages []string `mapstructure:"ignore-images" flag:"ignore-images"`
+	// The settings for Kubernetes.
 	Kubernetes Kubernetes `mapstructure:"kubernetes"`
 }
 
-// Kubernetes is what a perceiver needs to know of a cluster.
+// Kubernetes holds the settings for one cluster of Kubernetes.
 type Kubernetes struct {
-	// Kubeconfig and Context name the cluster; both empty means the usual places, then the pod's service account.
-	Kubeconfig string `mapstructure:"kubeconfig"`
-	Context    string `mapstructure:"context"`
-	// Rate bounds the requests per second to the API server.
-	Rate float64 `mapstructure:"rate"`
-	// Namespaces and ExcludedNamespaces are patterns, NamespaceSelector is a selector over labels of namespaces.
-	Namespaces         []string `mapstructure:"namespaces"`
-	ExcludedNamespaces []string `mapstructure:"exclude-namespaces"`
-	NamespaceSelector  string   `mapstructure:"namespace-selector"`
-	// Labels are the keys in which verdicts are written: original, opssight or both. Prefix begins the original's.
-	Labels string `mapstructure:"labels"`
-	Prefix string `mapstructure:"prefix"`
-	// LeaderElect has one of several replicas work, the one that holds a Lease.
-	LeaderElect bool `mapstructure:"leader-elect"`
-	// PullSecrets has pods reported with the names of their pull secrets.
-	PullSecrets bool `mapstructure:"pull-secrets"`
+	// The kubeconfig file. Empty means `KUBECONFIG`, then the usual file, then the service account of this pod.
+	Kubeconfig string `mapstructure:"kubeconfig" flag:"kubeconfig"`
+	// The context in that file. Empty means its current context.
+	Context string `mapstructure:"context" flag:"context"`
+	// The largest number of requests per second to the API server.
+	Rate float64 `mapstructure:"rate" flag:"kubernetes-rate"`
+	// Patterns of the namespaces to watch. Empty means all namespaces.
+	Namespaces []string `mapstructure:"namespaces" flag:"namespaces"`
+	// Patterns of the namespaces to leave out.
+	ExcludedNamespaces []string `mapstructure:"exclude-namespaces" flag:"exclude-namespaces"`
+	// A label selector for the namespaces to watch, such as `scan=yes,tier!=test`.
+	NamespaceSelector string `mapstructure:"namespace-selector" flag:"namespace-selector"`
+	// The keys of the labels and annotations on pods: `compat` for the keys of Perceptor 0.x (2018), `opssight` for those of OpsSight, or
+	// `both`.
+	Labels string `mapstructure:"labels" flag:"labels"`
+	// The beginning of the `compat` keys, such as `perceptor.example/`.
+	Prefix string `mapstructure:"prefix" flag:"prefix"`
+	// Lets only one of several replicas work: the one that holds the Lease `perceptor-perceiver` in this pod's namespace.
+	LeaderElect bool `mapstructure:"leader-elect" flag:"leader-elect"`
+	// Reports the names of the pods' pull secrets, for scanners with `scanner.pull-secrets`.
+	PullSecrets bool `mapstructure:"pull-secrets" flag:"pull-secrets"`
 }
 
 // Bytes is a size, written like "20GiB" or as a plain number.
@@ -174,14 +194,17 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Default is what holds where nothing else is said. The scan client's bounds suit images of a few GiB.
+// String writes a size as UnmarshalText reads it.
+func (b Bytes) String() string { return units.BytesSize(float64(b)) }
+
+// Default is the configuration without a file, variables and flags. The limits of the scan client suit images of a few GiB.
 func Default() Config {
 	return Config{
 		LogLevel: "info",
 		API:      API{Address: "127.0.0.1:3001", Generation: "current"},
 		Scanner: Scanner{
-			Domain: "default", Berths: 4, CacheLimit: 20 << 30, MinFree: 1 << 30, Drain: 30 * time.Minute,
-			Client: ScanClient{Memory: 4 << 30, Scratch: 40 << 30, ListTimeout: time.Hour, UploadTimeout: 15 * time.Minute},
+			Domain: "default", Workspaces: 4, CacheLimit: 20 << 30, MinFree: 1 << 30, Drain: 30 * time.Minute,
+			Client: ScanClient{Memory: 4 << 30, Scratch: 40 << 30, SBOMTimeout: time.Hour, UploadTimeout: 15 * time.Minute},
 		},
 		Perceiver: Perceiver{
 			Cluster: "default", SnapshotInterval: 30 * time.Minute, IgnoredImages: []string{"pause", "*/pause", "*/mirrored-pause"},

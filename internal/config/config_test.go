@@ -22,9 +22,9 @@ hubs:
     settle: 60s
 scanner:
   domain: eu
-  berths: 2
+  workspaces: 2
   cache-limit: 10GiB
-  client: {memory: 512MiB, list-timeout: 10m}
+  client: {memory: 512MiB, sbom-timeout: 10m}
 registries:
   - {host: "registry.example:5000", plain-http: true}
 credentials:
@@ -46,24 +46,24 @@ func TestFileThenEnvironmentThenFlags(t *testing.T) {
 	require.Equal(t, time.Minute, c.Hubs[0].Settle)
 	require.Equal(t, config.Bytes(10<<30), c.Scanner.CacheLimit)
 	require.Equal(t, config.Bytes(512<<20), c.Scanner.Client.Memory)
-	require.Equal(t, 10*time.Minute, c.Scanner.Client.ListTimeout)
+	require.Equal(t, 10*time.Minute, c.Scanner.Client.SBOMTimeout)
 	require.Equal(t, "registry.example:5000", c.Registries[0].Host)
-	require.Equal(t, 30*time.Minute, c.Scanner.Drain, "what nobody says keeps its default")
+	require.Equal(t, 30*time.Minute, c.Scanner.Drain, "a value that is not set keeps its default")
 
-	t.Setenv("PERCEPTOR_SCANNER_BERTHS", "5")
+	t.Setenv("PERCEPTOR_SCANNER_WORKSPACES", "5")
 	t.Setenv("PERCEPTOR_SCANNER_CLIENT_MEMORY", "1GiB")
 	c, err = config.Load(file, nil)
 	require.NoError(t, err)
-	require.Equal(t, 5, c.Scanner.Berths)
+	require.Equal(t, 5, c.Scanner.Workspaces)
 	require.Equal(t, config.Bytes(1<<30), c.Scanner.Client.Memory)
 
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	flags.Int("berths", 0, "")
+	flags.Int("workspaces", 0, "")
 	flags.Duration("drain", 0, "")
-	require.NoError(t, flags.Parse([]string{"--berths", "7", "--drain", "1s"}))
+	require.NoError(t, flags.Parse([]string{"--workspaces", "7", "--drain", "1s"}))
 	c, err = config.Load(file, flags)
 	require.NoError(t, err)
-	require.Equal(t, 7, c.Scanner.Berths)
+	require.Equal(t, 7, c.Scanner.Workspaces)
 	require.Equal(t, time.Second, c.Scanner.Drain)
 }
 
@@ -73,18 +73,18 @@ func TestWithoutAFileEverythingHasADefault(t *testing.T) {
 	require.Equal(t, config.Default(), c)
 }
 
-func TestAllMistakesAreToldAtOnce(t *testing.T) {
+func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 	_, err := config.Load(write(t, `
 hubs:
   - {name: Main Hub, url: "http://hub.example", limit: 0}
   - {name: b, url: "https://hub.example", limit: 1, token-file: t, rate: -1}
   - {name: b, url: "https://hub.example", limit: 1, token-file: t}
-scanner: {berths: 0}
+scanner: {workspaces: 0}
 credentials: [{name: x}]
 registries: [{plain-http: true}]
 `), nil)
 	for _, mistake := range []string{
-		"a name has up to 63", "want https://", "limit is 0", "give either token-file", "must not be negative", "two are called", "berths is 0",
+		"a name has up to 63", "want https://", "limit is 0", "give either token-file", "must not be negative", "two have the name", "workspaces is 0",
 		`"x": give either docker-config`, "host is missing",
 	} {
 		require.ErrorContains(t, err, mistake)
@@ -93,12 +93,12 @@ registries: [{plain-http: true}]
 
 func TestWrongFiles(t *testing.T) {
 	for name, each := range map[string]struct{ text, says string }{
-		"unknown key":  {"scaner: {berths: 1}", "scaner"},
+		"unknown key":  {"scaner: {workspaces: 1}", "scaner"},
 		"no yaml":      {"{", "read configuration"},
 		"size":         {"scanner: {cache-limit: huge}", "want a number with a unit"},
 		"duration":     {"scanner: {drain: soon}", "drain"},
 		"wrong type":   {"hubs: 7", "hubs"},
-		"number in it": {"scanner: {berths: many}", "berths"},
+		"number in it": {"scanner: {workspaces: many}", "workspaces"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.Load(write(t, each.text), nil)
@@ -115,7 +115,7 @@ func TestListsComeFromAllThree(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b"}, c.Perceiver.Kubernetes.Namespaces)
 	require.InDelta(t, 20, c.Perceiver.Kubernetes.Rate, 0)
-	require.NotEmpty(t, c.Perceiver.IgnoredImages, "what nobody says keeps its default")
+	require.NotEmpty(t, c.Perceiver.IgnoredImages, "a value that is not set keeps its default")
 
 	t.Setenv("PERCEPTOR_PERCEIVER_KUBERNETES_NAMESPACES", "c,d")
 	t.Setenv("PERCEPTOR_PERCEIVER_OBSERVE_ONLY", "true")

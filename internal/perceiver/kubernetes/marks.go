@@ -18,9 +18,9 @@ import (
 // Form is a set of keys in which verdicts are written.
 type Form string
 
-// The forms: the keys of the original's perceivers, those of OpsSight, or both.
+// The forms: the keys of the perceivers of 2018, those of OpsSight, or both.
 const (
-	FormCompat Form = "original"
+	FormCompat Form = "compat"
 	FormOpsSight Form = "opssight"
 	FormBoth     Form = "both"
 )
@@ -46,7 +46,7 @@ func newMarker(form Form, prefix string) (marker, error) {
 		form = FormBoth
 	}
 	if !slices.Contains([]Form{FormCompat, FormOpsSight, FormBoth}, form) {
-		return marker{}, fmt.Errorf("labels %q: want original, opssight or both", string(form))
+		return marker{}, fmt.Errorf("labels %q: want compat, opssight or both", string(form))
 	}
 	m := marker{form: form, prefix: prefix}
 	longest := prefix + fmt.Sprintf("image%d.policy-violations", markedContainers-1)
