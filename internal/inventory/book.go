@@ -128,7 +128,7 @@ func (b *Book) index() {
 	b.byKey, b.weight, b.counts = map[useKey]int{}, 0, nil
 	b.unresolved, b.untold = map[int]bool{}, map[model.Digest]bool{}
 	for _, d := range sorted(b.Images) {
-		if b.Images[d].Told.IsZero() {
+		if b.Images[d].NotifiedAt.IsZero() {
 			b.untold[d] = true
 		}
 	}
@@ -141,7 +141,7 @@ func (b *Book) index() {
 		b.byKey[use.key()] = number
 		b.weight += use.weight()
 		if known := b.Images[use.Digest]; known != nil {
-			known.join(number)
+			known.addUse(number)
 		}
 	}
 	for _, uid := range sorted(b.Pods) {

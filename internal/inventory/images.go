@@ -11,17 +11,17 @@ import (
 type Image struct {
 	Summary model.Summary `json:"summary"`
 	// Told is when its workflow was last told that it is run here; zero before the first time.
-	Told time.Time `json:"told,omitzero"`
+	NotifiedAt time.Time `json:"told,omitzero"`
 	// Chain is the first run id of that workflow, once it was looked after.
 	Chain string `json:"chain,omitempty"`
 
 	// telling is set while its workflow is being told or looked after.
-	telling bool
+	notifying bool
 	// uses are the numbers of the uses that lead to it.
 	uses map[int]bool
 }
 
-func (i *Image) join(use int) {
+func (i *Image) addUse(use int) {
 	if i.uses == nil {
 		i.uses = map[int]bool{}
 	}
@@ -38,11 +38,11 @@ func (b *Book) link(number int) {
 		b.weight += imageWeight
 	}
 	delete(b.Dropped, d)
-	known.join(number)
+	known.addUse(number)
 	if b.Uses[number].HubNames != nil {
-		known.Told = time.Time{} // the image does not know these names yet
+		known.NotifiedAt = time.Time{} // the image does not know these names yet
 	}
-	if known.Told.IsZero() {
+	if known.NotifiedAt.IsZero() {
 		b.untold[d] = true
 	}
 	b.counts = nil
@@ -62,7 +62,7 @@ func (b *Book) unlink(number int) {
 	delete(b.Images, d)
 	delete(b.untold, d)
 	b.weight -= imageWeight
-	if !known.Told.IsZero() || known.telling {
+	if !known.NotifiedAt.IsZero() || known.notifying {
 		b.Dropped[d] = true
 	}
 }
@@ -126,13 +126,13 @@ func (b *Book) Ensures(before time.Time, atMost int) []Ensure {
 		if len(ensures) == atMost {
 			break
 		}
-		if known.telling {
+		if known.notifying {
 			continue
 		}
-		known.telling = true
+		known.notifying = true
 		delete(b.untold, d)
 		e := b.ensure(d)
-		e.Check, e.Chain = known.Told.After(before), known.Chain
+		e.Check, e.Chain = known.NotifiedAt.After(before), known.Chain
 		ensures = append(ensures, e)
 	}
 	return ensures
@@ -163,11 +163,11 @@ func (b *Book) ImageNotified(now time.Time, d model.Digest, chain string) {
 	if known == nil {
 		return
 	}
-	known.telling, known.Chain = false, chain
+	known.notifying, known.Chain = false, chain
 	if chain != "" {
 		return
 	}
-	known.Told = now
+	known.NotifiedAt = now
 	if known.Summary.Status == model.StatusUnknown {
 		known.Summary.Status = model.StatusInQueue
 	}
@@ -176,7 +176,7 @@ func (b *Book) ImageNotified(now time.Time, d model.Digest, chain string) {
 // Untold notes that the workflow of an image could not be told: it is tried again.
 func (b *Book) ImageNotNotified(d model.Digest) {
 	if known := b.Images[d]; known != nil {
-		known.telling, b.untold[d] = false, true
+		known.notifying, b.untold[d] = false, true
 	}
 }
 
@@ -190,6 +190,6 @@ func (b *Book) Forgets(atMost int) []model.Digest {
 func (b *Book) Forgotten(d model.Digest) {
 	delete(b.Dropped, d)
 	if known := b.Images[d]; known != nil {
-		known.Told, b.untold[d] = time.Time{}, true
+		known.NotifiedAt, b.untold[d] = time.Time{}, true
 	}
 }
