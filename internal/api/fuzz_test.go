@@ -65,7 +65,7 @@ func FuzzPodName(f *testing.F) {
 		require.NotEmpty(t, key.Name)
 		require.NotContains(t, key.Name, "/")
 		require.NotContains(t, key.Namespace, "/")
-		require.False(t, strings.HasPrefix(key.Namespace, ourNamespaces))
+		require.False(t, strings.HasPrefix(key.Namespace, model.ReservedNamespaces))
 	})
 }
 

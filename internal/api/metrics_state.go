@@ -111,7 +111,7 @@ func (c *stateCollector) pods(ctx context.Context) ([]prometheus.Metric, error) 
 	var pods, unscanned, violations int
 	for _, cluster := range clusters {
 		for _, n := range cluster.Namespaces {
-			if strings.HasPrefix(n.Name, ourNamespaces) {
+			if strings.HasPrefix(n.Name, model.ReservedNamespaces) {
 				continue // images without a pod
 			}
 			pods, unscanned, violations = pods+n.Pods, unscanned+n.Unscanned, violations+n.Violations

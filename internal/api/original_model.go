@@ -127,7 +127,7 @@ func (s *Server) getModel(c *call) error {
 func (m *coreModel) add(row model.PodVerdict) {
 	p := modelPod{Name: row.Name, UID: row.UID, Namespace: row.Namespace, Containers: []modelContainer{}}
 	for _, c := range row.Containers {
-		repository, tag := splitReference(c.Reference)
+		repository, tag := model.SplitReference(c.Reference)
 		sha := c.Image.Digest
 		if sha == "" {
 			sha = c.Reported

@@ -150,7 +150,7 @@ func (r *results) addImage(c model.ContainerVerdict) {
 	if digest == "" {
 		return
 	}
-	repository, tag := splitReference(c.Reference)
+	repository, tag := model.SplitReference(c.Reference)
 	key := imageKey{repository, digest}
 	known, seen := r.images[key]
 	if !seen {

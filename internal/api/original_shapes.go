@@ -58,7 +58,7 @@ func (i originalImage) hubNames(reference string, d model.Digest) *model.HubName
 	if i.BlackDuckProjectName == "" && i.BlackDuckProjectVersion == "" {
 		return nil
 	}
-	repository, tag := splitReference(reference)
+	repository, tag := model.SplitReference(reference)
 	names := model.DefaultHubNames(model.Name{Repository: repository, Tag: tag}, d)
 	if i.BlackDuckProjectName != "" {
 		names.Project = i.BlackDuckProjectName
