@@ -31,7 +31,7 @@ type AwaitHubScanResult struct {
 	Answered time.Duration `json:"answered"`
 }
 
-// hubWait is what one poll leaves for the next, and what Web UI shows between them.
+// hubWait is what one poll keeps for the next one, and what Web UI shows between them.
 type hubWait struct {
 	// Hub is what the hub last said.
 	Hub      string        `json:"hub"`
@@ -42,14 +42,14 @@ type hubWait struct {
 	Failures int `json:"failures,omitempty"`
 }
 
-// noteEvery is for how long polls that hear nothing new leave nothing for the next one: a beat costs the server as much as
-// the poll. So much of the time that the hub answered is forgotten where the poll after them fails.
-const noteEvery = 5 * time.Second
+// keepEvery is how often a poll without news keeps something for the next one: a heartbeat costs the server as much as the
+// poll. When the next poll fails, at most this much of the time that the hub answered is lost.
+const keepEvery = 5 * time.Second
 
 // inProgress is the type of the error that means "ask again later"; it is no failure.
 const inProgress = "in-progress"
 
-// AwaitHubScan asks a hub once. While the hub is at it the server keeps the timer until the next attempt, so a wait of
+// AwaitHubScan asks a hub once. While the hub works on the scan the server keeps the timer until the next attempt, so a wait of
 // hours holds no worker and writes no history.
 func (s *HubSteps) AwaitHubScan(ctx context.Context, in AwaitHubScanInput) (AwaitHubScanResult, error) {
 	h, err := s.hub(in.Scan.Hub)
@@ -63,7 +63,7 @@ func (s *HubSteps) AwaitHubScan(ctx context.Context, in AwaitHubScanInput) (Awai
 		}
 	}
 	// What the next poll needs must be in every beat: the newest counts.
-	beat := startPulse(ctx, wait)
+	beat := startHeartbeat(ctx, wait)
 	scan, err := h.ScanState(ctx, in.Scan)
 	beat.end()
 	if err != nil {
@@ -94,11 +94,11 @@ func (w hubWait) answered(ctx context.Context, scan model.HubScan, in AwaitHubSc
 	if w.Answered > in.Longest {
 		return AwaitHubScanResult{Scan: scan, Stuck: true, Answered: w.Answered}, nil
 	}
-	if w.news(before) {
+	if w.isNews(before) {
 		activity.RecordHeartbeat(ctx, w)
 	}
 	return AwaitHubScanResult{}, temporal.NewApplicationErrorWithOptions(
-		fmt.Sprintf("hub %s is at it: %s", in.Scan.Hub, scan.Detail), inProgress,
+		fmt.Sprintf("hub %s works on the scan: %s", in.Scan.Hub, scan.Detail), inProgress,
 		temporal.ApplicationErrorOptions{
 			NextRetryDelay: pollDelay(now.Sub(in.Since)),
 			Category:       temporal.ApplicationErrorCategoryBenign,
@@ -106,6 +106,12 @@ func (w hubWait) answered(ctx context.Context, scan model.HubScan, in AwaitHubSc
 }
 
 // news reports whether the next poll must know of this one.
-func (w hubWait) news(before hubWait) bool {
-	return w.Hub != before.Hub || w.Failures != before.Failures || w.LastAnswer.Sub(before.LastAnswer) >= noteEvery
+func (w hubWait) isNews(before hubWait) bool {
+	return w.Hub != before.Hub || w.Failures != before.Failures || w.LastAnswer.Sub(before.LastAnswer) >= keepEvery
+}
+
+// pollDelay is how long to wait before the next poll: 2 % of the time waited so far, so that the delay costs little of it,
+// between a quarter of a second and a minute.
+func pollDelay(waited time.Duration) time.Duration {
+	return min(max(waited/50, 250*time.Millisecond), time.Minute)
 }

@@ -16,7 +16,7 @@ type classified interface {
 	RetryAfter() time.Duration
 }
 
-// ClassOf is the class an edge gave the error; an error nobody classified is transient, because only a known cause may end a scan.
+// ClassOf is the class an edge gave the error; an error without a class is transient, because only a known cause may end a scan.
 func ClassOf(err error) (model.FailureClass, time.Duration) {
 	if c, ok := errors.AsType[classified](err); ok {
 		return c.FailureClass(), c.RetryAfter()
@@ -42,7 +42,7 @@ func FailureOf(err error) (model.FailureClass, string) {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		class := model.FailureClass(app.Type())
 		if !class.Known() {
-			class = model.Transient // the SDK names an error that nobody classified by its Go type
+			class = model.Transient // the SDK names an error without a class by its Go type
 		}
 		return class, app.Message()
 	}

@@ -9,36 +9,38 @@ import (
 	"github.com/perceptor/perceptor/model"
 )
 
-// RunScanClientInput says what to list.
+// GenerateSBOMInput names the image and what its scan is called at the hub.
 type GenerateSBOMInput struct {
 	Workspace Workspace      `json:"workspace"`
 	Names     model.HubNames `json:"names"`
 }
 
-// RunScanClientResult is what the scan client found.
+// GenerateSBOMResult is what the scan client found.
 type GenerateSBOMResult struct {
 	Components int `json:"components"`
 }
 
-// RunScanClient lists the contents of a pulled image, without any contact to a hub, and removes the tar.
+// GenerateSBOM writes the SBOM of a pulled image, without any contact to a hub, and removes the tar.
 func (s *ScannerSteps) GenerateSBOM(ctx context.Context, in GenerateSBOMInput) (GenerateSBOMResult, error) {
-	directory, found := s.berths.Find(in.Workspace.Berth)
+	directory, found := s.workspaces.Find(in.Workspace.Key)
 	if !found {
 		return GenerateSBOMResult{}, asApplicationError(workspaceGoneError{in.Workspace})
 	}
-	beat := startPulse(ctx, Progress{Phase: "start"})
+	beat := startHeartbeat(ctx, Progress{Phase: "start"})
 	defer beat.end()
 	components, err := s.client.GenerateSBOM(ctx, tarIn(directory), sbomIn(directory), scratchIn(directory), in.Names,
-		func(phase string, done, total int64) { beat.show(Progress{Phase: phase, Done: done, Total: total}) })
+		func(phase string, done, total int64) {
+			beat.setProgress(Progress{Phase: phase, Done: done, Total: total})
+		})
 	if err != nil {
 		class, _ := ClassOf(err)
-		if stopping(ctx) || class.Temporary() && ctx.Err() == nil {
-			return GenerateSBOMResult{}, ended(ctx, err)
+		if workerStopping(ctx) || class.Temporary() && ctx.Err() == nil {
+			return GenerateSBOMResult{}, stepError(ctx, err)
 		}
-		return GenerateSBOMResult{}, s.abandon(ctx, in.Workspace.Berth, err)
+		return GenerateSBOMResult{}, s.abandonWorkspace(ctx, in.Workspace.Key, err)
 	}
 	if err := os.Remove(tarIn(directory)); err != nil && !os.IsNotExist(err) {
-		activity.GetLogger(ctx).Warn("tar remove", "berth", in.Workspace.Berth, "error", err)
+		activity.GetLogger(ctx).Warn("tar could not be removed", "workspace", in.Workspace.Key, "error", err)
 	}
 	return GenerateSBOMResult{Components: components}, nil
 }

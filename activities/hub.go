@@ -22,8 +22,8 @@ type Hub interface {
 	Ready(ctx context.Context) error
 	// UploadTarget says where a scan client uploads and as whom.
 	UploadTarget(ctx context.Context) (model.UploadTarget, error)
-	// Changes reads what happened at the hub between two times, and the hub's time when it answered. A hub that does not
-	// tell answers with an error of class unsupported.
+	// Changes reads what happened at the hub between two times, and the hub's time when it answered. A hub that keeps no
+	// such record answers with an error of class unsupported.
 	Changes(ctx context.Context, since, until time.Time) ([]model.HubChange, time.Time, error)
 	// DigestsOf lists the images whose scans are behind a project version, in one call; class not-found when it is gone.
 	DigestsOf(ctx context.Context, versionURL string) ([]model.Digest, error)
@@ -73,11 +73,33 @@ func (e unknownHubError) FailureClass() model.FailureClass { return model.Transi
 // RetryAfter leaves the delay to the retry policy.
 func (e unknownHubError) RetryAfter() time.Duration { return 0 }
 
-// HubTrouble is a failure of a hub returned as a result, so that the workflow sees it and can tell the pool.
+// HubTrouble is a failure of a hub returned as a result, so that the workflow sees it and can report it to the pool.
 type HubTrouble struct {
 	Class      model.FailureClass `json:"class"`
 	Reason     string             `json:"reason"`
 	RetryAfter time.Duration      `json:"retryAfter,omitempty"`
 	// Answered is how long the hub had answered "in progress" before, carried from one AwaitHubScan to the next.
 	Answered time.Duration `json:"answered,omitempty"`
+}
+
+// troubleOf carries an edge's error as a result.
+func troubleOf(err error) *HubTrouble {
+	class, after := ClassOf(err)
+	return &HubTrouble{Class: class, Reason: err.Error(), RetryAfter: after}
+}
+
+// quickRetries is how often the server repeats a call to a hub that failed in passing before the failure becomes a result.
+const quickRetries = 2
+
+// troubleOrRetry decides what a hub's failure becomes: a retry by the server while it may be passing and has happened
+// at most twice, and a result after that, or at once when the hub said how long to stay away.
+func troubleOrRetry(ctx context.Context, err error, failures int) (*HubTrouble, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	trouble := troubleOf(err)
+	if trouble.Class == model.Transient && trouble.RetryAfter == 0 && failures <= quickRetries {
+		return nil, asApplicationError(err)
+	}
+	return trouble, nil
 }

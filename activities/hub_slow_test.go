@@ -42,7 +42,7 @@ func (h *slowHub) Verdict(ctx context.Context, _ model.HubScan) (model.Verdict, 
 	return model.Verdict{}, ctx.Err()
 }
 
-// TestStepsBeatWhileTheirHubIsSlow: else a dead worker is not told from a slow hub for minutes.
+// TestStepsBeatWhileTheirHubIsSlow: without that, a dead worker looks like a slow hub for minutes.
 func TestStepsBeatWhileTheirHubIsSlow(t *testing.T) {
 	for name, run := range map[string]func(*testsuite.TestActivityEnvironment, *activities.HubSteps) error{
 		"look up": func(env *testsuite.TestActivityEnvironment, s *activities.HubSteps) error {

@@ -92,7 +92,7 @@ func TestLookUpTurnsAFailureThatStaysIntoAResult(t *testing.T) {
 		"passing, first time":   {edgeError{class: model.Transient}, true},
 		"asked to stay away":    {edgeError{class: model.Throttled, after: time.Minute}, false},
 		"needs an operator":     {edgeError{class: model.Unauthorized}, false},
-		"nobody classified it":  {errors.New("odd"), true},
+		"without a class":       {errors.New("odd"), true},
 		"passing, with a delay": {edgeError{class: model.Transient, after: time.Second}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestAwaitCountsOnlyTimeInWhichTheHubAnswered(t *testing.T) {
 
 	silent := map[string]any{"answered": time.Hour, "failures": 1}
 	_, err = await(t, h, activities.AwaitHubScanInput{Since: time.Now(), Longest: 2 * time.Hour}, silent)
-	require.ErrorContains(t, err, "is at it", "the time since a failure does not count")
+	require.ErrorContains(t, err, "works on the scan", "the time since a failure does not count")
 }
 
 // TestAwaitNotesOnlyWhatTheNextPollMustKnow: polls come several times a second, and a note costs the server a write.
@@ -187,7 +187,7 @@ func TestAwaitNotesOnlyWhatTheNextPollMustKnow(t *testing.T) {
 			notes := make(chan struct{}, 8)
 			env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { notes <- struct{}{} })
 			_, err := env.ExecuteActivity(steps.AwaitHubScan, activities.AwaitHubScanInput{Scan: model.HubScan{Hub: "a"}, Since: time.Now(), Longest: time.Hour})
-			require.ErrorContains(t, err, "is at it")
+			require.ErrorContains(t, err, "works on the scan")
 			if each.noted {
 				select {
 				case <-notes:
@@ -215,15 +215,15 @@ func TestCountsDecidesWhetherAnUploadIsNeeded(t *testing.T) {
 	scan := func(state model.HubScanState, id string) model.HubScan {
 		return model.HubScan{State: state, ScanID: id}
 	}
-	require.True(t, activities.Counts(scan(model.HubScanInProgress, "1"), "1"))
-	require.True(t, activities.Counts(scan(model.HubScanComplete, "1"), ""))
-	require.True(t, activities.Counts(scan(model.HubScanComplete, "2"), "1"))
-	require.False(t, activities.Counts(scan(model.HubScanComplete, "1"), "1"), "the scan a rescan is to replace")
-	require.False(t, activities.Counts(scan(model.HubScanFailed, "2"), "1"))
-	require.False(t, activities.Counts(scan(model.HubScanAbsent, ""), ""))
+	require.True(t, activities.HubHasScan(scan(model.HubScanInProgress, "1"), "1"))
+	require.True(t, activities.HubHasScan(scan(model.HubScanComplete, "1"), ""))
+	require.True(t, activities.HubHasScan(scan(model.HubScanComplete, "2"), "1"))
+	require.False(t, activities.HubHasScan(scan(model.HubScanComplete, "1"), "1"), "the scan a rescan is to replace")
+	require.False(t, activities.HubHasScan(scan(model.HubScanFailed, "2"), "1"))
+	require.False(t, activities.HubHasScan(scan(model.HubScanAbsent, ""), ""))
 }
 
-func TestBerthKeys(t *testing.T) {
+func TestWorkspaceKeys(t *testing.T) {
 	key := activities.WorkspaceKey{Digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", Chain: "01a2-b", Pull: 2, Attempt: 3}
 	again, err := activities.ParseWorkspaceKey(key.String())
 	require.NoError(t, err)
@@ -234,7 +234,7 @@ func TestBerthKeys(t *testing.T) {
 	}
 }
 
-func FuzzParseBerthKey(f *testing.F) {
+func FuzzParseWorkspaceKey(f *testing.F) {
 	f.Add("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.chain.1.1")
 	f.Fuzz(func(t *testing.T, text string) {
 		if key, err := activities.ParseWorkspaceKey(text); err == nil {

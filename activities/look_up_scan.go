@@ -2,15 +2,11 @@ package activities
 
 import (
 	"context"
-	"time"
 
 	"go.temporal.io/sdk/activity"
 
 	"github.com/perceptor/perceptor/model"
 )
-
-// quickRetries is how often the server repeats a call to a hub that failed in passing before the failure becomes a result.
-const quickRetries = 2
 
 // LookUpScanInput names a scan at a hub.
 type LookUpScanInput struct {
@@ -24,13 +20,13 @@ type LookUpScanResult struct {
 	Trouble *HubTrouble   `json:"trouble,omitempty"`
 }
 
-// LookUpScan asks one hub whether it has an image's scan, or is at it.
+// LookUpScan asks one hub whether it has an image's scan, or works on it.
 func (s *HubSteps) LookUpScan(ctx context.Context, in LookUpScanInput) (LookUpScanResult, error) {
 	h, err := s.hub(in.Hub)
 	if err != nil {
 		return LookUpScanResult{}, asApplicationError(err)
 	}
-	beat := startPulse(ctx, asking(in.Hub))
+	beat := startHeartbeat(ctx, askingHub(in.Hub))
 	defer beat.end()
 	scan, err := h.FindScan(ctx, in.Name)
 	if err != nil {
@@ -57,7 +53,7 @@ func (s *HubSteps) FetchVerdict(ctx context.Context, in FetchVerdictInput) (Fetc
 	if err != nil {
 		return FetchVerdictResult{}, asApplicationError(err)
 	}
-	beat := startPulse(ctx, asking(in.Scan.Hub))
+	beat := startHeartbeat(ctx, askingHub(in.Scan.Hub))
 	defer beat.end()
 	verdict, err := h.Verdict(ctx, in.Scan)
 	if err != nil {
@@ -77,7 +73,7 @@ type FetchFindingsInput struct {
 	Limit int `json:"limit"`
 }
 
-// FetchFindings reads one page of findings for somebody who asked; no workflow carries them.
+// FetchFindings reads one page of findings for a user who asked; no workflow carries them.
 func (s *HubSteps) FetchFindings(ctx context.Context, in FetchFindingsInput) (model.FindingsPage, error) {
 	h, err := s.hub(in.Hub)
 	if err != nil {
@@ -85,23 +81,4 @@ func (s *HubSteps) FetchFindings(ctx context.Context, in FetchFindingsInput) (mo
 	}
 	page, err := h.Findings(ctx, in.VersionURL, in.Offset, in.Limit)
 	return page, asApplicationError(err)
-}
-
-// troubleOrRetry decides what a hub's failure becomes: a retry by the server while it may be passing and has happened
-// at most twice, and a result after that, or at once when the hub said how long to stay away.
-func troubleOrRetry(ctx context.Context, err error, failures int) (*HubTrouble, error) {
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	trouble := troubleOf(err)
-	if trouble.Class == model.Transient && trouble.RetryAfter == 0 && failures <= quickRetries {
-		return nil, asApplicationError(err)
-	}
-	return trouble, nil
-}
-
-// pollDelay is how long to leave a hub alone: 2 % of the time waited so far, so that the delay costs little of it,
-// between a quarter of a second and a minute.
-func pollDelay(waited time.Duration) time.Duration {
-	return min(max(waited/50, 250*time.Millisecond), time.Minute)
 }

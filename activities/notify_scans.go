@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Scans are the scans that run, as the pool of hubs speaks to them.
+// Scans are the scans that run, as the pool of hubs sends signals to them.
 type Scans interface {
 	// SignalScan sends a signal to the newest run of a scan; it reports false when there is none.
 	SignalScan(ctx context.Context, workflowID, name string, value any) (bool, error)
@@ -25,7 +25,7 @@ type ScanSignal struct {
 	Value any `json:"value"`
 }
 
-// UnmarshalJSON leaves the content as it was written: only the scan knows its type.
+// UnmarshalJSON keeps the content as it was written: only the scan knows its type.
 func (s *ScanSignal) UnmarshalJSON(text []byte) error {
 	var written struct {
 		Scan  Holder          `json:"scan"`
@@ -39,26 +39,26 @@ func (s *ScanSignal) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// TellScansInput is what scans are to be told.
+// NotifyScansInput is what to send to scans.
 type NotifyScansInput struct {
 	Signals []ScanSignal `json:"signals"`
 }
 
-// TellScansResult names those who were not told: Gone have ended, Missed gave no answer in time.
+// NotifyScansResult names the scans that were not notified: Gone have ended, Missed gave no answer in time.
 type NotifyScansResult struct {
 	Gone   []Holder `json:"gone,omitempty"`
 	Missed []Holder `json:"missed,omitempty"`
 }
 
-// TellAtMost is how many scans one step tells, so that it ends within its time when none of them answers: scansAtOnce at a
-// time, each within scanWithin.
+// NotifyAtMost is how many scans one step notifies, so that it ends within its time when none of them answers: scansAtOnce
+// at a time, each within scanWithin.
 const (
-	TellAtMost  = 64
-	scansAtOnce = 16
-	scanWithin  = 2 * time.Second
+	NotifyAtMost = 64
+	scansAtOnce  = 16
+	scanWithin   = 2 * time.Second
 )
 
-// TellScans sends signals to scans. It never fails: who was not told is told again, or looked after.
+// NotifyScans sends signals to scans. It never fails: the result names the scans that did not get theirs.
 func (s *PoolSteps) NotifyScans(ctx context.Context, in NotifyScansInput) (NotifyScansResult, error) {
 	var (
 		group  errgroup.Group
@@ -75,7 +75,7 @@ func (s *PoolSteps) NotifyScans(ctx context.Context, in NotifyScansInput) (Notif
 			defer lock.Unlock()
 			switch {
 			case err != nil:
-				activity.GetLogger(ctx).Warn("scan not told", "scan", signal.Scan.WorkflowID, "signal", signal.Name, "error", err)
+				activity.GetLogger(ctx).Warn("scan could not be notified", "scan", signal.Scan.WorkflowID, "signal", signal.Name, "error", err)
 				result.Missed = append(result.Missed, signal.Scan)
 			case !found:
 				result.Gone = append(result.Gone, signal.Scan)

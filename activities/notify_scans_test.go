@@ -15,7 +15,7 @@ import (
 // stubScans are scans of which some have ended, and some are never heard of again.
 type stubScans struct {
 	lock   sync.Mutex
-	told   map[string]string
+	sent   map[string]string
 	ended  map[string]bool
 	silent map[string]bool
 }
@@ -30,7 +30,7 @@ func (s *stubScans) SignalScan(ctx context.Context, workflowID, name string, val
 	}
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	s.told[workflowID+" "+name] = string(value.(json.RawMessage))
+	s.sent[workflowID+" "+name] = string(value.(json.RawMessage))
 	return true, nil
 }
 
@@ -51,19 +51,19 @@ func tellScans(t *testing.T, s *stubScans, number int) activities.NotifyScansRes
 }
 
 func TestScansAreToldAllAtOnce(t *testing.T) {
-	s := &stubScans{told: map[string]string{}, ended: map[string]bool{"scan-3": true}}
+	s := &stubScans{sent: map[string]string{}, ended: map[string]bool{"scan-3": true}}
 	result := tellScans(t, s, 50)
-	require.Len(t, s.told, 49)
-	require.Equal(t, `{"n":7}`, s.told["scan-7 grant"])
+	require.Len(t, s.sent, 49)
+	require.Equal(t, `{"n":7}`, s.sent["scan-7 grant"])
 	require.Equal(t, []activities.Holder{{WorkflowID: "scan-3", Chain: "chain-3"}}, result.Gone)
 	require.Empty(t, result.Missed)
 }
 
 // TestScanThatCannotBeToldHoldsUpNobody: that it gave no answer is no sign that it has ended.
 func TestScanThatCannotBeToldHoldsUpNobody(t *testing.T) {
-	s := &stubScans{told: map[string]string{}, silent: map[string]bool{"scan-0": true, "scan-1": true}}
+	s := &stubScans{sent: map[string]string{}, silent: map[string]bool{"scan-0": true, "scan-1": true}}
 	result := tellScans(t, s, 20)
-	require.Len(t, s.told, 18)
+	require.Len(t, s.sent, 18)
 	require.Len(t, result.Missed, 2)
 	require.Empty(t, result.Gone)
 }

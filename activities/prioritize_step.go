@@ -6,7 +6,7 @@ import (
 	"go.temporal.io/sdk/activity"
 )
 
-// RaiseStepInput names a step of a workflow that waits in a queue, and the priority it is to have.
+// PrioritizeStepInput names a step of a workflow that waits in a queue, and the priority it is to have.
 type PrioritizeStepInput struct {
 	Workflow       string  `json:"workflow"`
 	Run            string  `json:"run"`
@@ -16,26 +16,26 @@ type PrioritizeStepInput struct {
 	FairnessWeight float32 `json:"fairnessWeight,omitempty"`
 }
 
-// RaiseStepResult says whether the step was moved: one that has begun or failed before is left alone.
+// PrioritizeStepResult says whether the step was moved: one that has begun or failed before is not.
 type PrioritizeStepResult struct {
-	Raised bool `json:"raised"`
+	Moved bool `json:"moved"`
 }
 
-// Raiser changes the priority of a step that waits in its first attempt.
+// Prioritizer changes the priority of a step that waits in its first attempt.
 type Prioritizer interface {
 	PrioritizeStep(ctx context.Context, namespace string, in PrioritizeStepInput) (bool, error)
 }
 
-// RaiseSteps is the step by which a scan moves forward in the backlog.
+// PrioritizeSteps is the step by which a scan moves forward in the backlog.
 type PrioritizeSteps struct {
 	prioritizer Prioritizer
 }
 
-// NewRaiseSteps raises through r.
+// NewPrioritizeSteps prioritizes through r.
 func NewPrioritizeSteps(r Prioritizer) *PrioritizeSteps { return &PrioritizeSteps{prioritizer: r} }
 
-// RaiseStep gives a step that waits in a queue another priority there.
+// PrioritizeStep gives a step that waits in a queue another priority there.
 func (s *PrioritizeSteps) PrioritizeStep(ctx context.Context, in PrioritizeStepInput) (PrioritizeStepResult, error) {
-	raised, err := s.prioritizer.PrioritizeStep(ctx, activity.GetInfo(ctx).Namespace, in)
-	return PrioritizeStepResult{Raised: raised}, asApplicationError(err)
+	moved, err := s.prioritizer.PrioritizeStep(ctx, activity.GetInfo(ctx).Namespace, in)
+	return PrioritizeStepResult{Moved: moved}, asApplicationError(err)
 }

@@ -42,11 +42,11 @@ func (s *HubSteps) ReadChanges(ctx context.Context, in ReadChangesInput) (ReadCh
 	if err != nil {
 		return ReadChangesResult{}, asApplicationError(err)
 	}
-	beat := startPulse(ctx, asking(in.Hub))
+	beat := startHeartbeat(ctx, askingHub(in.Hub))
 	defer beat.end()
 	changes, now, err := h.Changes(ctx, in.Since, in.Until)
 	if err == nil {
-		return bounded(newestOfEach(changes), in.Until, now), nil
+		return boundChanges(newestOfEach(changes), in.Until, now), nil
 	}
 	trouble, retry := troubleOrRetry(ctx, err, int(activity.GetInfo(ctx).Attempt))
 	if trouble != nil && !trouble.Class.Temporary() {
@@ -81,7 +81,7 @@ func newestOfEach(changes []model.HubChange) []model.HubChange {
 }
 
 // bounded cuts the answer at a time, so that the next window goes on there.
-func bounded(changes []model.HubChange, until, now time.Time) ReadChangesResult {
+func boundChanges(changes []model.HubChange, until, now time.Time) ReadChangesResult {
 	result := ReadChangesResult{Changes: changes, Until: until, Now: now}
 	if now.Before(until) {
 		result.Until = now
@@ -117,7 +117,7 @@ func (s *HubSteps) FindImages(ctx context.Context, in FindImagesInput) (FindImag
 	if err != nil {
 		return FindImagesResult{}, asApplicationError(err)
 	}
-	beat := startPulse(ctx, asking(in.Hub))
+	beat := startHeartbeat(ctx, askingHub(in.Hub))
 	defer beat.end()
 	digests, err := h.DigestsOf(ctx, in.VersionURL)
 	if err == nil {

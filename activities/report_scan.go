@@ -17,7 +17,7 @@ const (
 	ScanCancelled ScanOutcome = "cancelled"
 )
 
-// ScanReport is the outcome of one ScanImage, told to its Image.
+// ScanReport is the outcome of one ScanImage, which it reports to its Image.
 type ScanReport struct {
 	Digest model.Digest `json:"digest"`
 	// Chain is the first run id of the ScanImage.
@@ -44,7 +44,7 @@ type ReportSteps struct {
 // NewReportSteps reports through r.
 func NewReportSteps(r Reporter) *ReportSteps { return &ReportSteps{reporter: r} }
 
-// ReportScan tells an image the outcome of its scan.
+// ReportScan sends an image the outcome of its scan.
 func (s *ReportSteps) ReportScan(ctx context.Context, report ScanReport) error {
 	return asApplicationError(s.reporter.ReportScan(ctx, report))
 }

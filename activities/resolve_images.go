@@ -1,8 +1,11 @@
 package activities
 
 import (
+	"container/list"
 	"context"
+	"errors"
 	"runtime"
+	"strings"
 	"sync"
 
 	"go.temporal.io/sdk/activity"
@@ -66,15 +69,15 @@ const resolveAtOnce = 8
 
 // ResolveImages finds the manifest digests behind references. One that cannot be resolved does not hold up the others.
 func (s *RegistrySteps) ResolveImages(ctx context.Context, in ResolveImagesInput) (ResolveImagesResult, error) {
-	beat := startPulse(ctx, Progress{Phase: "resolve", Total: int64(len(in.Requests))})
+	beat := startHeartbeat(ctx, Progress{Phase: "resolve", Total: int64(len(in.Requests))})
 	defer beat.end()
 	result := ResolveImagesResult{Resolutions: make([]Resolution, len(in.Requests))}
 	var wait sync.WaitGroup
-	places := make(chan struct{}, resolveAtOnce)
+	slots := make(chan struct{}, resolveAtOnce)
 	for i, request := range in.Requests {
 		wait.Go(func() {
-			places <- struct{}{}
-			defer func() { <-places }()
+			slots <- struct{}{}
+			defer func() { <-slots }()
 			result.Resolutions[i] = s.resolve(ctx, request)
 		})
 	}
@@ -96,4 +99,92 @@ func (s *RegistrySteps) resolve(ctx context.Context, r ResolveRequest) Resolutio
 		return Resolution{Failure: troubleOf(err)}
 	}
 	return Resolution{Image: &found}
+}
+
+// resolvedAtMost is how many resolutions a process remembers; each has a few hundred bytes.
+const resolvedAtMost = 10_000
+
+// resolvedImages remembers what pinned references lead to: that never changes, and every namespace asks for itself. Of
+// several that ask the same at one time, one asks the registry and the others wait for that answer. The credential's name is
+// a part of the question, so that an answer reaches only those who may know it.
+type resolvedImages struct {
+	lock sync.Mutex
+	// known are elements of order by their questions; order has the most recently used first.
+	known map[ResolveRequest]*list.Element
+	order *list.List
+	// asked are the questions under way.
+	asked map[ResolveRequest]*flight
+}
+
+// remembered is one resolution.
+type remembered struct {
+	question ResolveRequest
+	image    ResolvedImage
+}
+
+// flight is a question under way.
+type flight struct {
+	done  chan struct{}
+	image ResolvedImage
+	err   error
+}
+
+func newResolvedImages() *resolvedImages {
+	return &resolvedImages{known: map[ResolveRequest]*list.Element{}, order: list.New(), asked: map[ResolveRequest]*flight{}}
+}
+
+// pinned reports whether a reference always means the same.
+func isPinned(reference string) bool {
+	_, digest, found := strings.Cut(reference, "@")
+	if !found {
+		return false
+	}
+	_, err := model.ParseDigest(digest)
+	return err == nil
+}
+
+// resolve answers a question from memory, by the answer to the same question that is under way, or by ask.
+func (r *resolvedImages) resolve(ctx context.Context, q ResolveRequest, ask func() (ResolvedImage, error)) (ResolvedImage, error) {
+	if !isPinned(q.Reference) {
+		return ask()
+	}
+	r.lock.Lock()
+	if element, ok := r.known[q]; ok {
+		r.order.MoveToFront(element)
+		r.lock.Unlock()
+		return element.Value.(*remembered).image, nil //nolint:errcheck,forcetypeassert // nothing else is put in
+	}
+	if f, ok := r.asked[q]; ok {
+		r.lock.Unlock()
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return ResolvedImage{}, ctx.Err()
+		}
+		if errors.Is(f.err, context.Canceled) || errors.Is(f.err, context.DeadlineExceeded) {
+			return r.resolve(ctx, q, ask) // the one that asked gave up: that is no answer for others
+		}
+		return f.image, f.err
+	}
+	f := &flight{done: make(chan struct{})}
+	r.asked[q] = f
+	r.lock.Unlock()
+	f.image, f.err = ask()
+	r.finish(q, f)
+	return f.image, f.err
+}
+
+// finish ends a flight and remembers its answer, if there was one.
+func (r *resolvedImages) finish(q ResolveRequest, f *flight) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	delete(r.asked, q)
+	if f.err == nil {
+		r.known[q] = r.order.PushFront(&remembered{question: q, image: f.image})
+	}
+	for r.order.Len() > resolvedAtMost {
+		oldest := r.order.Remove(r.order.Back())
+		delete(r.known, oldest.(*remembered).question) //nolint:errcheck,forcetypeassert // nothing else is put in
+	}
+	close(f.done)
 }

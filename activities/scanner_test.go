@@ -27,18 +27,18 @@ func (p stubPuller) Pull(_ context.Context, names []model.Name, _ model.Digest, 
 	return activities.PulledImage{Name: names[0], Bytes: 2, Size: 2}, os.WriteFile(tar, []byte("xx"), 0o600)
 }
 
-// stubClient lists three components, or fails; uploads counts what was sent.
+// stubClient finds three components, or fails; uploads counts what was sent.
 type stubClient struct {
-	listErr, uploadErr error
+	sbomErr, uploadErr error
 	uploads            int
 }
 
-func (c *stubClient) GenerateSBOM(_ context.Context, _, document, _ string, _ model.HubNames, progress func(phase string, done, total int64)) (int, error) {
-	progress("catalogue", 1, 2)
-	if c.listErr != nil {
-		return 0, c.listErr
+func (c *stubClient) GenerateSBOM(_ context.Context, _, sbom, _ string, _ model.HubNames, progress func(phase string, done, total int64)) (int, error) {
+	progress("cataloging packages", 1, 2)
+	if c.sbomErr != nil {
+		return 0, c.sbomErr
 	}
-	return 3, os.WriteFile(document, []byte("{}"), 0o600)
+	return 3, os.WriteFile(sbom, []byte("{}"), 0o600)
 }
 
 func (c *stubClient) Upload(context.Context, string, model.UploadTarget, model.HubNames, model.AttemptID, func(phase string, done, total int64)) (string, error) {
@@ -87,18 +87,18 @@ func (h *host) upload(t *testing.T, workspace activities.Workspace) (activities.
 	return result, nil
 }
 
-func TestBerthIsHeldFromPullToUpload(t *testing.T) {
+func TestWorkspaceIsKeptFromPullToUpload(t *testing.T) {
 	h := newHost(t, nil)
 	workspace, err := h.pull(t)
 	require.NoError(t, err)
 	require.Equal(t, "host-1", workspace.Host)
 	require.Len(t, h.pool.List(), 1)
-	directory, found := h.pool.Find(workspace.Berth)
+	directory, found := h.pool.Find(workspace.Key)
 	require.True(t, found)
 
 	_, err = environment(t, h.steps).ExecuteActivity(h.steps.GenerateSBOM, activities.GenerateSBOMInput{Workspace: workspace})
 	require.NoError(t, err)
-	require.NoFileExists(t, filepath.Join(directory, "image.tar"), "the tar is not needed any more")
+	require.NoFileExists(t, filepath.Join(directory, "image.tar"), "the tar is not needed any longer")
 	require.Len(t, h.pool.List(), 1)
 
 	result, err := h.upload(t, workspace)
@@ -117,21 +117,21 @@ func TestFailedPullLeavesNothing(t *testing.T) {
 	require.Empty(t, h.pool.List())
 }
 
-func TestListingThatFailsForGoodFreesTheBerth(t *testing.T) {
+func TestSBOMThatFailsForGoodReleasesTheWorkspace(t *testing.T) {
 	for class, kept := range map[model.FailureClass]int{model.Invalid: 0, model.Transient: 1} {
 		h := newHost(t, nil)
 		workspace, err := h.pull(t)
 		require.NoError(t, err)
-		h.client.listErr = edgeError{class: class}
+		h.client.sbomErr = edgeError{class: class}
 		_, err = environment(t, h.steps).ExecuteActivity(h.steps.GenerateSBOM, activities.GenerateSBOMInput{Workspace: workspace})
 		require.Equal(t, !class.Temporary(), applicationError(t, err).NonRetryable())
 		require.Len(t, h.pool.List(), kept, "%s", class)
 	}
 }
 
-func TestStepsOnABerthThatIsGoneSaySo(t *testing.T) {
+func TestStepsOnAWorkspaceThatIsGoneSaySo(t *testing.T) {
 	h := newHost(t, nil)
-	gone := activities.Workspace{Host: "host-1", Berth: "gone"}
+	gone := activities.Workspace{Host: "host-1", Key: "gone"}
 	_, err := environment(t, h.steps).ExecuteActivity(h.steps.GenerateSBOM, activities.GenerateSBOMInput{Workspace: gone})
 	require.Equal(t, string(activities.WorkspaceGone), applicationError(t, err).Type())
 	_, err = h.upload(t, gone)
@@ -161,6 +161,6 @@ func TestUploadFailureIsAResultThatSaysWhetherTheHubTookIt(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, model.Throttled, result.Trouble.Class)
 		require.Equal(t, refused, result.Refused)
-		require.Len(t, h.pool.List(), 1, "the listing is kept for the next try")
+		require.Len(t, h.pool.List(), 1, "the SBOM is kept for the next try")
 	}
 }

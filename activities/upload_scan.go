@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"go.temporal.io/sdk/activity"
-
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -27,36 +25,37 @@ type UploadScanResult struct {
 	Found bool `json:"found,omitempty"`
 	// Trouble is set when the upload did not go well.
 	Trouble *HubTrouble `json:"trouble,omitempty"`
-	// Refused says that the hub surely did not take it; otherwise, with trouble, nobody knows.
+	// Refused says that the hub surely did not accept it; otherwise, with trouble, that is unknown.
 	Refused bool `json:"refused,omitempty"`
 }
 
-// UploadScan looks the scan up once more and, when the hub still does not know it, uploads the listing under the lease.
-// A failure of the hub is a result. The berth is free once the hub has taken the scan.
+// UploadScan looks the scan up once more and, when the hub still does not know it, uploads the SBOM under the lease.
+// A failure of the hub is a result. The workspace is released once the hub has accepted the scan.
 func (s *ScannerSteps) UploadScan(ctx context.Context, in UploadScanInput) (UploadScanResult, error) {
 	h, err := hubOf(s.hubs, in.Hub)
 	if err != nil {
 		return UploadScanResult{}, asApplicationError(err)
 	}
-	beat := startPulse(ctx, Progress{Phase: "look up"})
+	beat := startHeartbeat(ctx, Progress{Phase: "look up"})
 	defer beat.end()
 	known, err := h.FindScan(ctx, in.Names.Scan)
 	if err != nil {
 		return UploadScanResult{Trouble: troubleOf(err), Refused: true}, ctx.Err()
 	}
-	if Counts(known, in.Previous) {
-		s.releaseWorkspace(ctx, in.Workspace.Berth)
+	if HubHasScan(known, in.Previous) {
+		s.releaseWorkspace(ctx, in.Workspace.Key)
 		return UploadScanResult{Scan: known, Found: true}, nil
 	}
-	directory, found := s.berths.Find(in.Workspace.Berth)
+	directory, found := s.workspaces.Find(in.Workspace.Key)
 	if !found {
 		return UploadScanResult{}, asApplicationError(workspaceGoneError{in.Workspace})
 	}
 	return s.upload(ctx, h, directory, in, beat)
 }
 
-// Counts reports whether a scan the hub knows makes an upload needless: it is at it, or has done it since.
-func Counts(scan model.HubScan, previous string) bool {
+// HubHasScan reports whether a scan that the hub knows makes an upload needless: the hub works on it, or has completed it
+// since the previous one.
+func HubHasScan(scan model.HubScan, previous string) bool {
 	switch scan.State {
 	case model.HubScanInProgress:
 		return true
@@ -67,31 +66,26 @@ func Counts(scan model.HubScan, previous string) bool {
 	}
 }
 
-func (s *ScannerSteps) upload(ctx context.Context, h Hub, directory string, in UploadScanInput, beat *pulse) (UploadScanResult, error) {
+func (s *ScannerSteps) upload(ctx context.Context, h Hub, directory string, in UploadScanInput, beat *heartbeat) (UploadScanResult, error) {
 	target, err := h.UploadTarget(ctx)
 	if err != nil {
 		return UploadScanResult{Trouble: troubleOf(err), Refused: true}, ctx.Err()
 	}
 	id, err := s.client.Upload(ctx, sbomIn(directory), target, in.Names, in.Attempt,
-		func(phase string, done, total int64) { beat.show(Progress{Phase: phase, Done: done, Total: total}) })
+		func(phase string, done, total int64) {
+			beat.setProgress(Progress{Phase: phase, Done: done, Total: total})
+		})
 	if err != nil {
 		return UploadScanResult{Trouble: troubleOf(err), Refused: surelyRefused(err)}, ctx.Err()
 	}
-	s.releaseWorkspace(ctx, in.Workspace.Berth)
+	s.releaseWorkspace(ctx, in.Workspace.Key)
 	now := time.Now().UTC()
 	return UploadScanResult{Scan: model.HubScan{
 		Hub: in.Hub, Name: in.Names.Scan, State: model.HubScanInProgress, ScanID: id, StartedAt: now, UpdatedAt: now,
 	}}, nil
 }
 
-// leave frees the berth; the host's sweeper does it later if this fails.
-func (s *ScannerSteps) releaseWorkspace(ctx context.Context, key string) {
-	if err := s.berths.Free(key); err != nil {
-		activity.GetLogger(ctx).Warn("berth free", "berth", key, "error", err)
-	}
-}
-
-// surelyRefused reports whether the error proves that the hub did not take the upload.
+// surelyRefused reports whether the error proves that the hub did not accept the upload.
 func surelyRefused(err error) bool {
 	var e interface{ SurelyRefused() bool }
 	return errors.As(err, &e) && e.SurelyRefused()

@@ -38,7 +38,7 @@ func NewPerceiverSteps(r JoinReader, w VerdictWriter) *PerceiverSteps {
 
 // WriteVerdicts brings what is known now onto the pods named.
 func (s *PerceiverSteps) WriteVerdicts(ctx context.Context, in WriteVerdictsInput) (model.WriteResult, error) {
-	beat := startPulse(ctx, Progress{Phase: "write onto pods"})
+	beat := startHeartbeat(ctx, Progress{Phase: "write onto pods"})
 	defer beat.end()
 	rows, err := s.reader.Rows(ctx, in.Cluster, in.Namespace, in.UIDs)
 	if err != nil {

@@ -26,7 +26,7 @@ func FuzzPodCheck(f *testing.F) {
 	f.Add("uid", "name", "registry.example/app:1", "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
 	f.Add("", "\x00", "", "sha256:")
 	f.Fuzz(func(t *testing.T, uid, name, reference, digest string) {
-		p := model.Pod{UID: uid, Name: name, Containers: []model.Container{{Reference: reference, Digest: model.Digest(digest)}}}
+		p := model.Pod{UID: uid, Namespace: "n", Name: name, Containers: []model.Container{{Reference: reference, Digest: model.Digest(digest)}}}
 		if p.Check() != nil {
 			return
 		}

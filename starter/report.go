@@ -178,7 +178,7 @@ func (s *reportSplit) pod(p model.Pod) {
 	p.UID, p.Namespace = key.UID, key.Namespace
 	size, err := sizeOf(p, p.Namespace, p.Bare, p.Check)
 	if err != nil {
-		s.refused = append(s.refused, RefusedPod{Key: key, Reason: err.Error()})
+		s.refused = append(s.refused, RefusedPod{Key: key, Reason: fmt.Sprintf("pod %.80q: %v", p.Name, err)})
 		return
 	}
 	n := s.namespace(p.Namespace)

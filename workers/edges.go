@@ -93,20 +93,20 @@ func scanCommand(configured string) (string, error) {
 	return found, nil
 }
 
-// lister is the scan client's runner as the steps see it.
+// sbomClient is the scan client's runner as the steps see it.
 type sbomClient struct{ *scanclient.Runner }
 
-func (l sbomClient) GenerateSBOM(ctx context.Context, tar, document, scratch string, names model.HubNames, progress func(phase string, done, total int64)) (int, error) {
-	listing, err := l.Runner.GenerateSBOM(ctx, scanclient.SBOMRequest{
-		Tar: tar, SBOM: document, Scratch: scratch, Name: names.Project, Version: names.Version,
+func (c sbomClient) GenerateSBOM(ctx context.Context, tar, sbom, scratch string, names model.HubNames, progress func(phase string, done, total int64)) (int, error) {
+	result, err := c.Runner.GenerateSBOM(ctx, scanclient.SBOMRequest{
+		Tar: tar, SBOM: sbom, Scratch: scratch, Name: names.Project, Version: names.Version,
 	}, func(p scanclient.Progress) { progress(p.Phase, p.Done, p.Total) })
-	return listing.Components, err
+	return result.Components, err
 }
 
-func (l sbomClient) Upload(ctx context.Context, document string, target model.UploadTarget, names model.HubNames, attempt model.AttemptID,
+func (c sbomClient) Upload(ctx context.Context, sbom string, target model.UploadTarget, names model.HubNames, attempt model.AttemptID,
 	progress func(phase string, done, total int64),
 ) (string, error) {
-	uploaded, err := l.Runner.Upload(ctx, scanclient.UploadRequest{SBOM: document, Target: target, Names: names, Attempt: attempt},
+	uploaded, err := c.Runner.Upload(ctx, scanclient.UploadRequest{SBOM: sbom, Target: target, Names: names, Attempt: attempt},
 		func(p scanclient.Progress) { progress(p.Phase, p.Done, p.Total) })
 	return uploaded.ScanID, err
 }

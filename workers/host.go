@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// hostFile keeps a scanner's suffix with its berths, so that both are found again after a restart and move together.
+// hostFile keeps a scanner's suffix with its workspaces, so that both are found again after a restart and move together.
 const hostFile = "host"
 
 // suffixLength is enough to tell the scanners of one cluster apart.

@@ -63,7 +63,7 @@ func Run(ctx context.Context, s Settings) error {
 	}
 	s.Logger.Info("worker ready", "roles", s.Roles)
 	<-ctx.Done()
-	s.Logger.Info("worker stop", "drain", s.Config.Scanner.Drain)
+	s.Logger.Info("worker stops", "drain", s.Config.Scanner.Drain)
 	stopContext, cancel := context.WithTimeout(context.WithoutCancel(ctx), app.StopTimeout())
 	defer cancel()
 	if err := app.Stop(stopContext); err != nil {
@@ -72,19 +72,19 @@ func Run(ctx context.Context, s Settings) error {
 	return nil
 }
 
-// configureHubs tells the pool of hubs what is configured, and the server the rates of their queues, at every start of a
+// configureHubs sends the configuration to the pool of hubs, and the rates of the queues to the server, at every start of a
 // worker.
 func configureHubs(life fx.Lifecycle, settings Settings, s *starter.Starter, c config.Config) {
 	life.Append(fx.StartHook(func(ctx context.Context) error {
 		// A namespace that an older build made ready lacks what has been added since, and no workflow could go on in it.
 		if err := s.AddAttributes(ctx, settings.Namespace); err != nil {
-			settings.Logger.Warn("the search attributes could not be made sure of; run perceptor setup", "error", err)
+			settings.Logger.Warn("search attributes could not be added; run perceptor setup", "error", err)
 		}
 		return configurePool(ctx, s, settings.Namespace, c)
 	}))
 }
 
-// tellHubs tells the server and the pool what is configured.
+// configurePool sends the server and the pool what is configured.
 func configurePool(ctx context.Context, s *starter.Starter, namespace string, c config.Config) error {
 	if err := SetHubRates(ctx, s, namespace, c); err != nil {
 		return err
@@ -95,7 +95,7 @@ func configurePool(ctx context.Context, s *starter.Starter, namespace string, c 
 	return s.ConfigureRefresh(ctx, RefreshPlans(c))
 }
 
-// SetHubRates sets the configured rate of every hub's queue where nobody has set one by hand.
+// SetHubRates sets the configured rate of every hub's queue where no rate was set by hand.
 func SetHubRates(ctx context.Context, s *starter.Starter, namespace string, c config.Config) error {
 	for _, h := range c.Hubs {
 		if err := s.SetHubRate(ctx, namespace, h.Name, h.Rate); err != nil {
@@ -135,8 +135,8 @@ func appendWorker(life fx.Lifecycle, w worker.Worker) {
 	life.Append(fx.StartStopHook(w.Start, w.Stop))
 }
 
-// stickyWait is how long a workflow waits for the worker that has it in memory before any other may take it up. Whoever
-// waits for a dead worker holds its lease meanwhile, and the pool is one workflow for all: five seconds, the SDK's default,
+// stickyWait is how long a workflow waits for the worker that has it in memory before any other may continue it. A scan
+// that waits for a dead worker holds its lease meanwhile, and the pool is one workflow for all: five seconds, the SDK's default,
 // are too long. Much shorter would have busy workers read histories again, and be busier.
 const stickyWait = 2 * time.Second
 

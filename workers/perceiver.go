@@ -52,7 +52,7 @@ func RunKubernetes(ctx context.Context, s PerceiverSettings) error {
 	case signal := <-app.Wait():
 		failed = fmt.Sprintf("exit code %d", signal.ExitCode)
 	}
-	s.Logger.Info("perceiver stop")
+	s.Logger.Info("perceiver stops")
 	stopContext, cancel := context.WithTimeout(context.WithoutCancel(ctx), app.StopTimeout())
 	defer cancel()
 	if err := app.Stop(stopContext); err != nil {
@@ -99,9 +99,9 @@ func watchKubernetes(life fx.Lifecycle, end fx.Shutdowner, p *kubernetes.Perceiv
 		go func() {
 			defer close(done)
 			if err := p.Run(watching); err != nil {
-				s.Logger.Error("perceiver failed", "reason", err)
+				s.Logger.Error("perceiver failed", "error", err)
 				if err := end.Shutdown(fx.ExitCode(1)); err != nil {
-					s.Logger.Error("perceiver cannot end", "reason", err)
+					s.Logger.Error("perceiver could not be stopped", "error", err)
 				}
 			}
 		}()
@@ -114,21 +114,21 @@ func watchKubernetes(life fx.Lifecycle, end fx.Shutdowner, p *kubernetes.Perceiv
 // verdictSlots is how many batches of pods are written to at a time. The rate of requests to the API server is the real bound.
 const verdictSlots = 8
 
-// serveVerdicts takes the batches of pods to be written to until ctx ends.
+// serveVerdicts writes the batches of pods to be written to until ctx ends.
 func serveVerdicts(ctx context.Context, s PerceiverSettings, reader activities.JoinReader, writer activities.VerdictWriter) {
 	w := worker.New(s.Client, workflows.PerceiverQueue(s.Config.Cluster), worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: verdictSlots, WorkerStopTimeout: stopLight,
 	})
 	w.RegisterActivity(activities.NewPerceiverSteps(reader, writer))
 	if err := w.Start(); err != nil {
-		s.Logger.Error("verdicts cannot be written", "reason", err)
+		s.Logger.Error("worker for verdicts could not be started", "error", err)
 		return
 	}
 	<-ctx.Done()
 	w.Stop()
 }
 
-// podReporter reports through the starter. Pods that cannot be taken are named in the log: saying them again would not help.
+// podReporter reports through the starter. Pods that are refused are named in the log: reporting them again would not help.
 type podReporter struct {
 	starter *starter.Starter
 	logger  *slog.Logger
@@ -137,7 +137,7 @@ type podReporter struct {
 func (r podReporter) Report(ctx context.Context, report model.PodReport) error {
 	err := r.starter.Report(ctx, report)
 	if refused := (*starter.RefusedError)(nil); errors.As(err, &refused) {
-		r.logger.Warn("pods were refused", "reason", refused)
+		r.logger.Warn("pods were refused, all others reported", "error", refused)
 		return nil
 	}
 	return err

@@ -16,7 +16,7 @@ import (
 )
 
 // Each question is a task for the one workflow that all wait for, and every scan begins with it. hubsFresh is how long an
-// answer is good for all scans of this process; a hub that was closed or paused a second ago says so itself, or is asked
+// answer is good for all scans of this process; a hub that was tripped or paused a second ago says so itself, or is asked
 // once more than it need be. While the pool is slow, its worker dead or busy, scans wait for hubsPatience and then make do
 // with an answer younger than hubsUsable: a thousand that wait would keep the workers busy with waiting, and the pool slow.
 const (
@@ -41,14 +41,14 @@ type pool struct {
 	lock   sync.Mutex
 	hubs   []workflows.HubConfig
 	known  []activities.HubState
-	told   time.Time
+	asked  time.Time
 }
 
 func newPool(link poolLink, hubs []workflows.HubConfig) *pool { return &pool{link: link, hubs: hubs} }
 
 func newLink(s *starter.Starter, c config.Config) *pool { return newPool(s, HubConfigs(c)) }
 
-// configure takes another list of hubs.
+// configure replaces the list of hubs.
 func (p *pool) configure(hubs []workflows.HubConfig) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -95,7 +95,7 @@ func (p *pool) Hubs(ctx context.Context) ([]activities.HubState, error) {
 func (p *pool) read() ([]activities.HubState, time.Duration) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	return p.known, time.Since(p.told)
+	return p.known, time.Since(p.asked)
 }
 
 // ask asks the pool, and starts it when there is none.
@@ -111,7 +111,7 @@ func (p *pool) ask(ctx context.Context) ([]activities.HubState, error) {
 	}
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	p.known, p.told = hubs, time.Now()
+	p.known, p.asked = hubs, time.Now()
 	return hubs, nil
 }
 

@@ -17,17 +17,17 @@ import (
 // reloadEvery is how often a worker looks whether its configuration has changed.
 const reloadEvery = 2 * time.Second
 
-// reloader takes changes of the list of hubs while the worker runs.
+// reloader follows changes of the list of hubs while the worker runs.
 type reloader struct {
 	settings Settings
 	starter  *starter.Starter
 	link     *pool
-	// drivers and queues are nil where no part of this process speaks to hubs.
+	// drivers and queues are nil where no part of this process calls hubs.
 	drivers *drivers
 	queues  *hubQueues
 	logger  *slog.Logger
-	// taken is what the worker goes by now.
-	taken config.Config
+	// current is the configuration that the worker uses now.
+	current config.Config
 }
 
 // follow looks at the configuration until ctx ends.
@@ -39,35 +39,35 @@ func (r *reloader) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := r.look(ctx); err != nil && ctx.Err() == nil {
-				r.logger.Error("the new list of hubs is not taken yet", "error", err)
+			if err := r.checkConfiguration(ctx); err != nil && ctx.Err() == nil {
+				r.logger.Error("new list of hubs could not be used yet", "error", err)
 			}
 		}
 	}
 }
 
-// look takes what has changed; what cannot be taken is tried again at the next look.
-func (r *reloader) look(ctx context.Context) error {
+// checkConfiguration uses what has changed. After a failure the next check tries again.
+func (r *reloader) checkConfiguration(ctx context.Context) error {
 	now := r.settings.Reload()
-	if reflect.DeepEqual(now, r.taken) {
+	if reflect.DeepEqual(now, r.current) {
 		return nil
 	}
-	if !slices.Equal(now.Hubs, r.taken.Hubs) {
-		if err := r.take(ctx, now); err != nil {
+	if !slices.Equal(now.Hubs, r.current.Hubs) {
+		if err := r.useHubs(ctx, now); err != nil {
 			return err
 		}
-		r.logger.Info("the new list of hubs is taken", "hubs", names(now.Hubs))
+		r.logger.Info("new list of hubs in use", "hubs", names(now.Hubs))
 	}
-	hubs := r.taken
+	hubs := r.current
 	if hubs.Hubs = now.Hubs; !reflect.DeepEqual(now, hubs) {
-		r.logger.Warn("only the list of hubs is taken while a worker runs; restart it for the rest of the new configuration")
+		r.logger.Warn("only the list of hubs changes while a worker runs; restart the worker to use the rest of the new configuration")
 	}
-	r.taken = now
+	r.current = now
 	return nil
 }
 
-// take makes this process ready for the hubs before anybody hears of them.
-func (r *reloader) take(ctx context.Context, now config.Config) error {
+// useHubs makes this process ready for the hubs, and only then sends them to the pool.
+func (r *reloader) useHubs(ctx context.Context, now config.Config) error {
 	if r.drivers != nil {
 		if err := r.drivers.configure(now.Hubs); err != nil {
 			return err
@@ -82,7 +82,7 @@ func (r *reloader) take(ctx context.Context, now config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, hubsLongest)
 	defer cancel()
 	if err := configurePool(ctx, r.starter, r.settings.Namespace, now); err != nil {
-		return fmt.Errorf("tell of the hubs: %w", err)
+		return fmt.Errorf("configure the pool of hubs: %w", err)
 	}
 	return nil
 }
@@ -111,10 +111,10 @@ type reloadParts struct {
 // followConfiguration reloads for as long as the worker runs.
 func followConfiguration(life fx.Lifecycle, p reloadParts) {
 	// The rest of the configuration has been completed since it was read.
-	taken := p.Settings.Reload()
-	taken.Hubs = p.Config.Hubs
+	current := p.Settings.Reload()
+	current.Hubs = p.Config.Hubs
 	r := &reloader{
-		settings: p.Settings, starter: p.Starter, link: p.Link, drivers: p.Drivers, queues: p.Queues, logger: p.Logger, taken: taken,
+		settings: p.Settings, starter: p.Starter, link: p.Link, drivers: p.Drivers, queues: p.Queues, logger: p.Logger, current: current,
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -40,8 +40,8 @@ func newWorkspaces(life fx.Lifecycle, c config.Config) (*workspace.Pool, error) 
 	return pool, nil
 }
 
-func newScannerSteps(r *registry.Client, s *scanclient.Runner, y *workspace.Pool, hubs activities.Hubs) *activities.ScannerSteps {
-	return activities.NewScannerSteps(puller{r}, sbomClient{s}, y, hubs)
+func newScannerSteps(r *registry.Client, s *scanclient.Runner, p *workspace.Pool, hubs activities.Hubs) *activities.ScannerSteps {
+	return activities.NewScannerSteps(puller{r}, sbomClient{s}, p, hubs)
 }
 
 // serveRegistry answers short questions to the registries this host reaches.
@@ -63,7 +63,7 @@ type scanner struct {
 	stopSweeping context.CancelFunc
 }
 
-// servePulls takes images out of the backlog of the domain, and serves the later steps of those it has taken.
+// servePulls pulls images out of the backlog of the domain, and serves the later steps of those it has pulled.
 func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, pool *workspace.Pool, steps *activities.ScannerSteps, s *starter.Starter, logger *slog.Logger) error {
 	tuner, err := workspaceTuner(pool)
 	if err != nil {
@@ -74,7 +74,7 @@ func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, pool *wo
 		DisableWorkflowWorker: true, Tuner: tuner, MaxConcurrentActivityTaskPollers: 2, WorkerStopTimeout: drain,
 	})
 	pulls.RegisterActivity(steps.PullImage)
-	// Twice the berths: a step may still be returning when the berth it freed is taken again.
+	// Twice the workspaces: a step may still be returning when the workspace it released is acquired again.
 	own := worker.New(c, workflows.HostQueue(pool.Host()), worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2 * pool.Size(), WorkerStopTimeout: stopLight,
 	})
@@ -82,7 +82,7 @@ func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, pool *wo
 	own.RegisterActivity(steps.UploadScan)
 	host := &scanner{
 		pulls: pulls, steps: own, pool: pool, drain: conf.Scanner.Drain, logger: logger,
-		sweeper: sweeper{pool: pool, place: s.Workspace, logger: logger},
+		sweeper: sweeper{pool: pool, lookUp: s.Workspace, logger: logger},
 	}
 	life.Append(fx.StartStopHook(host.start, host.stop))
 	return nil
@@ -98,15 +98,15 @@ func (s *scanner) start() error {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stopSweeping = stop
 	go s.sweeper.run(ctx)
-	s.logger.Info("scanner ready", "host", s.pool.Host(), "berths", s.pool.Size(), "kept", len(s.pool.List()))
+	s.logger.Info("scanner ready", "host", s.pool.Host(), "workspaces", s.pool.Size(), "kept", len(s.pool.List()))
 	return nil
 }
 
-// drainLook is how often a stopping host looks whether its berths are free.
+// drainLook is how often a stopping host checks whether its workspaces are released.
 const drainLook = 100 * time.Millisecond
 
-// stop takes no more pulls, lets the berths finish for as long as a drain may take, then stops the host's own queue. What
-// is left in a berth then is found again at the next start.
+// stop stops the pulls, lets the scans of its workspaces finish for as long as a drain may take, then stops the host's own
+// queue. What is left in a workspace then is found again at the next start.
 func (s *scanner) stop(ctx context.Context) {
 	deadline := time.Now().Add(s.drain)
 	s.pulls.Stop()
@@ -116,6 +116,6 @@ func (s *scanner) stop(ctx context.Context) {
 	s.stopSweeping()
 	s.steps.Stop()
 	if left := len(s.pool.List()); left > 0 {
-		s.logger.Warn("berths left", "host", s.pool.Host(), "count", left)
+		s.logger.Warn("workspaces left for the next start", "host", s.pool.Host(), "count", left)
 	}
 }

@@ -22,11 +22,11 @@ const (
 	RoleWorkflows Role = "workflows"
 	// RoleHub makes the calls to the hubs.
 	RoleHub Role = "hub"
-	// RoleScan pulls, lists and uploads.
+	// RoleScan pulls images, generates SBOMs and uploads them.
 	RoleScan Role = "scan"
 )
 
-// AllRoles is what a worker plays unless told otherwise.
+// AllRoles are the roles of a worker by default.
 var AllRoles = []Role{RoleWorkflows, RoleHub, RoleScan}
 
 // ParseRoles reads "workflows,hub,scan".
@@ -51,7 +51,7 @@ type Settings struct {
 	Client client.Client
 	// Namespace is the one the client is connected to.
 	Namespace string
-	// Reload is what the configuration says now; a worker looks every two seconds and takes another list of hubs while it
+	// Reload is what the configuration says now; a worker looks every two seconds and uses another list of hubs while it
 	// runs. Nil where the configuration never changes.
 	Reload func() config.Config
 	Logger *slog.Logger
@@ -72,7 +72,7 @@ func (s Settings) check() error {
 		wrong = append(wrong, errors.New("no role given"))
 	}
 	if s.plays(RoleScan) && s.Config.Scanner.Directory == "" {
-		wrong = append(wrong, errors.New("scanner: directory is missing; it holds berths and layers"))
+		wrong = append(wrong, errors.New("scanner: directory is missing; it holds workspaces and layers"))
 	}
 	if s.speaksToHubs() && len(s.Config.Hubs) == 0 {
 		wrong = append(wrong, errors.New("hubs: none configured; name at least one"))
@@ -80,7 +80,7 @@ func (s Settings) check() error {
 	return errors.Join(wrong...)
 }
 
-// Host names this host for its queue: the machine's name, and what tells two scanners on it apart.
+// Host names this host for its queue: the name of the machine, and a suffix for each of its scanners.
 func Host(directory string) (string, error) {
 	name, err := os.Hostname()
 	if err != nil {

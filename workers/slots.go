@@ -8,40 +8,40 @@ import (
 	"github.com/perceptor/perceptor/internal/workspace"
 )
 
-// berthSlots lets a worker fetch a pull only while there is a berth for it: the slot is reserved before the poll, and the
-// step turns the reservation into the berth.
+// workspaceSlots lets a worker fetch a pull only while there is a workspace for it: the slot is reserved before the poll, and
+// the step turns the reservation into the workspace.
 type workspaceSlots struct{ pool *workspace.Pool }
 
 // used marks a permit whose task was started: its reservation belongs to the step.
 type used struct{ started bool }
 
-func (b workspaceSlots) ReserveSlot(ctx context.Context, _ worker.SlotReservationInfo) (*worker.SlotPermit, error) {
-	if err := b.pool.Reserve(ctx); err != nil {
+func (s workspaceSlots) ReserveSlot(ctx context.Context, _ worker.SlotReservationInfo) (*worker.SlotPermit, error) {
+	if err := s.pool.Reserve(ctx); err != nil {
 		return nil, err
 	}
 	return &worker.SlotPermit{UserData: &used{}}, nil
 }
 
-func (b workspaceSlots) TryReserveSlot(worker.SlotReservationInfo) *worker.SlotPermit {
-	if !b.pool.TryReserve() {
+func (s workspaceSlots) TryReserveSlot(worker.SlotReservationInfo) *worker.SlotPermit {
+	if !s.pool.TryReserve() {
 		return nil
 	}
 	return &worker.SlotPermit{UserData: &used{}}
 }
 
-func (b workspaceSlots) MarkSlotUsed(info worker.SlotMarkUsedInfo) {
+func (s workspaceSlots) MarkSlotUsed(info worker.SlotMarkUsedInfo) {
 	if u, ok := info.Permit().UserData.(*used); ok {
 		u.started = true
 	}
 }
 
-func (b workspaceSlots) ReleaseSlot(info worker.SlotReleaseInfo) {
+func (s workspaceSlots) ReleaseSlot(info worker.SlotReleaseInfo) {
 	if u, ok := info.Permit().UserData.(*used); ok && !u.started {
-		b.pool.Cancel()
+		s.pool.CancelReservation()
 	}
 }
 
-func (b workspaceSlots) MaxSlots() int { return b.pool.Size() }
+func (s workspaceSlots) MaxSlots() int { return s.pool.Size() }
 
 // otherSlots is for the kinds of tasks a pull worker does not serve; the SDK wants a supplier for each.
 const otherSlots = 2

@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// sweepEvery is how often a host asks whether its berths are still wanted.
+	// sweepEvery is how often a host asks whether its workspaces are still needed.
 	sweepEvery = time.Minute
-	// undecidedFor is how long a berth is kept while its scan is pulling again, perhaps elsewhere.
+	// undecidedFor is how long a workspace is kept while its scan is pulling again, perhaps elsewhere.
 	undecidedFor = 2 * time.Minute
 )
 
-// sweeper frees the berths of this host that no scan wants any more: those of scans that were terminated, that went on
-// elsewhere, or that ended without a word.
+// sweeper releases the workspaces of this host that no scan needs any longer: the scan was terminated, continued on another
+// host, or ended without releasing its workspace.
 type sweeper struct {
 	pool   *workspace.Pool
-	place  func(ctx context.Context, d model.Digest) (workflows.WorkspaceView, error)
+	lookUp func(ctx context.Context, d model.Digest) (workflows.WorkspaceView, error)
 	logger *slog.Logger
 }
 
@@ -42,35 +42,35 @@ func (s sweeper) run(ctx context.Context) {
 }
 
 func (s sweeper) sweep(ctx context.Context) {
-	for _, held := range s.pool.List() {
-		if held.Busy || s.wanted(ctx, held) {
+	for _, found := range s.pool.List() {
+		if found.Busy || s.needed(ctx, found) {
 			continue
 		}
-		s.logger.Info("berth swept", "berth", held.Key)
-		if err := s.pool.Free(held.Key); err != nil {
-			s.logger.Warn("berth free", "berth", held.Key, "error", err)
+		s.logger.Info("unused workspace released", "workspace", found.Key)
+		if err := s.pool.Release(found.Key); err != nil {
+			s.logger.Warn("workspace could not be released", "workspace", found.Key, "error", err)
 		}
 	}
 }
 
-// wanted asks the scan the berth was taken for. Without an answer the berth is kept: nothing that may be in use is freed.
-func (s sweeper) wanted(ctx context.Context, held workspace.Held) bool {
-	key, err := activities.ParseWorkspaceKey(held.Key)
+// needed asks the scan that the workspace is for. Without an answer the workspace is kept: it may be in use.
+func (s sweeper) needed(ctx context.Context, found workspace.Info) bool {
+	key, err := activities.ParseWorkspaceKey(found.Key)
 	if err != nil {
 		return false
 	}
-	view, err := s.place(ctx, key.Digest)
+	view, err := s.lookUp(ctx, key.Digest)
 	switch {
 	case errors.Is(err, starter.ErrUnknownImage):
 		return false
 	case err != nil:
-		s.logger.Warn("berth ask", "berth", held.Key, "error", err)
+		s.logger.Warn("scan could not be asked about its workspace", "workspace", found.Key, "error", err)
 		return true
 	case view.Chain != key.Chain:
 		return false
 	case view.Undecided:
-		return time.Since(held.Since) < undecidedFor
+		return time.Since(found.Since) < undecidedFor
 	default:
-		return view.Host == s.pool.Host() && view.Berth == held.Key
+		return view.Host == s.pool.Host() && view.Berth == found.Key
 	}
 }

@@ -19,32 +19,32 @@ var key = activities.WorkspaceKey{
 	Digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", Chain: "chain-1", Pull: 1, Attempt: 1,
 }.String()
 
-func TestSweeperFreesOnlyWhatNoScanWants(t *testing.T) {
+func TestSweeperReleasesOnlyWhatNoScanNeeds(t *testing.T) {
 	for name, each := range map[string]struct {
 		view workflows.WorkspaceView
 		err  error
 		kept bool
 	}{
-		"lies here":             {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-1", Berth: key}, kept: true},
-		"pulling again":         {view: workflows.WorkspaceView{Chain: "chain-1", Undecided: true}, kept: true},
-		"no answer":             {err: errors.New("no worker"), kept: true},
-		"lies elsewhere":        {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-2", Berth: "other"}},
-		"lies in another berth": {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-1", Berth: "other"}},
-		"needs no berth":        {view: workflows.WorkspaceView{Chain: "chain-1"}},
-		"another scan":          {view: workflows.WorkspaceView{Chain: "chain-2", Undecided: true}},
-		"no scan":               {err: starter.ErrUnknownImage},
+		"is here":                 {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-1", Berth: key}, kept: true},
+		"pulling again":           {view: workflows.WorkspaceView{Chain: "chain-1", Undecided: true}, kept: true},
+		"no answer":               {err: errors.New("no worker"), kept: true},
+		"is elsewhere":            {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-2", Berth: "other"}},
+		"is in another workspace": {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-1", Berth: "other"}},
+		"needs no workspace":      {view: workflows.WorkspaceView{Chain: "chain-1"}},
+		"another scan":            {view: workflows.WorkspaceView{Chain: "chain-2", Undecided: true}},
+		"no scan":                 {err: starter.ErrUnknownImage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pool, err := workspace.Open(t.TempDir(), "host-1", 1)
 			require.NoError(t, err)
-			_, settled, err := pool.Take(key)
+			_, markIdle, err := pool.Acquire(key)
 			require.NoError(t, err)
-			s := sweeper{pool: pool, logger: slog.New(slog.DiscardHandler), place: func(context.Context, model.Digest) (workflows.WorkspaceView, error) {
+			s := sweeper{pool: pool, logger: slog.New(slog.DiscardHandler), lookUp: func(context.Context, model.Digest) (workflows.WorkspaceView, error) {
 				return each.view, each.err
 			}}
 			s.sweep(t.Context())
-			require.Len(t, pool.List(), 1, "a berth in the hands of a step is not touched")
-			settled()
+			require.Len(t, pool.List(), 1, "a workspace of a running step is not touched")
+			markIdle()
 			s.sweep(t.Context())
 			require.Equal(t, each.kept, len(pool.List()) == 1)
 		})

@@ -109,7 +109,7 @@ func (p *hubPool) success(hub string, now time.Time) {
 func (p *hubPool) tripHub(h *HubHealth, class model.FailureClass, reason string, after time.Duration, now time.Time) {
 	if !h.tripped() {
 		h.TrippedSince, h.Probes, h.NextProbe = now, 0, now.Add(firstProbe)
-		p.Book.Close(h.Hub)
+		p.Book.Trip(h.Hub)
 		p.logger.Warn("hub closed", "hub", h.Hub, "class", class, "reason", reason)
 	}
 	h.Class, h.Reason = class, reason
@@ -167,7 +167,7 @@ func (p *hubPool) resetHub(hub string) {
 	}
 	p.logger.Info("hub open again", "hub", hub, "closed since", h.TrippedSince)
 	h.Failures, h.Probes, h.TrippedSince, h.NextProbe, h.Class, h.Reason = 0, 0, time.Time{}, time.Time{}, "", ""
-	p.Book.Open(hub)
+	p.Book.MakeAvailable(hub)
 }
 
 // probePause doubles from probe to probe.

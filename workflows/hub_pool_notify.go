@@ -23,7 +23,7 @@ func (p *hubPool) sendGrants(ctx workflow.Context, grants []lease.Grant) {
 		return
 	}
 	byStep := workflow.GetVersion(ctx, "grants-are-told-by-a-step", workflow.DefaultVersion, 1) > workflow.DefaultVersion
-	for batch := range slices.Chunk(grants, activities.TellAtMost) {
+	for batch := range slices.Chunk(grants, activities.NotifyAtMost) {
 		if byStep {
 			p.notifyGrants(ctx, batch)
 			continue

@@ -191,7 +191,7 @@ func (p *hubPool) whyNot(hub string) string {
 		return "disabled in the configuration"
 	case h.Paused:
 		return "paused by an operator"
-	case h.Closed:
+	case h.Tripped:
 		if health := p.health(hub); health != nil {
 			return fmt.Sprintf("closed since %s (%s: %s), asked again at %s",
 				health.TrippedSince.Format(time.RFC3339), health.Class, health.Reason, health.NextProbe.Format(time.RFC3339))

@@ -140,9 +140,9 @@ func (r *refreshHub) readAgain(ctx workflow.Context, version string, digests []m
 		return fmt.Errorf("tell the images of %s: %w", version, err)
 	}
 	if tell.Verdict == nil {
-		r.state.Gone += told.Told
+		r.state.Gone += told.Notified
 	} else {
-		r.state.Told += told.Told
+		r.state.Told += told.Notified
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (s *scanImage) lease(ctx workflow.Context) (Step, error) {
 	if err != nil {
 		return "", err
 	}
-	if activities.Counts(scan, s.state.Previous[grant.Hub]) {
+	if activities.HubHasScan(scan, s.state.Previous[grant.Hub]) {
 		s.state.Scan = &scan
 		s.pool.release(ctx)
 		return s.afterLookUp(ctx), nil
@@ -87,7 +87,7 @@ func (s *scanImage) afterLostUpload(ctx workflow.Context, again Step) (Step, err
 		if err != nil {
 			return "", err
 		}
-		if activities.Counts(scan, s.state.Previous[hub]) {
+		if activities.HubHasScan(scan, s.state.Previous[hub]) {
 			s.state.Bound = ""
 			s.state.Scan = &scan
 			return s.afterLookUp(ctx), nil

@@ -29,7 +29,7 @@ func (s *ScanImageSuite) TestRaisedWhileItWaitsInTheBacklog() {
 	var steps *activities.PrioritizeSteps
 	s.env.OnActivity(steps.PrioritizeStep, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.PrioritizeStepInput) (activities.PrioritizeStepResult, error) {
 		raised = append(raised, in)
-		return activities.PrioritizeStepResult{Raised: true}, nil
+		return activities.PrioritizeStepResult{Moved: true}, nil
 	})
 	s.raise(10*time.Second, workflows.PriorityInteractive)
 	s.raise(20*time.Second, workflows.PriorityPod)

@@ -59,7 +59,7 @@ func (s *scanImage) workspaceView() WorkspaceView {
 	case StepPull:
 		view.Undecided = true
 	case StepSBOM, StepLease, StepUpload:
-		view.Host, view.Berth = s.state.Workspace.Host, s.state.Workspace.Berth
+		view.Host, view.Berth = s.state.Workspace.Host, s.state.Workspace.Key
 	}
 	return view
 }

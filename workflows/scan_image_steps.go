@@ -119,7 +119,7 @@ func (s *scanImage) note(hub string, scan model.HubScan) {
 		s.state.Previous[hub] = scan.ScanID
 		return
 	}
-	if !activities.Counts(scan, "") {
+	if !activities.HubHasScan(scan, "") {
 		return
 	}
 	if s.state.Scan == nil || scan.State == model.HubScanComplete && s.state.Scan.State != model.HubScanComplete {

@@ -153,7 +153,7 @@ func (s *ScanImageSuite) lookUp(states ...model.HubScanState) {
 }
 
 func (s *ScanImageSuite) place() activities.Workspace {
-	return activities.Workspace{Host: "host-1", Berth: "b", Name: s.input().Names[0]}
+	return activities.Workspace{Host: "host-1", Key: "b", Name: s.input().Names[0]}
 }
 
 func (s *ScanImageSuite) pulls() *testsuite.MockCallWrapper {

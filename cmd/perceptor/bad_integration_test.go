@@ -147,7 +147,7 @@ var varying = []struct {
 	as   string
 }{
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "DIGEST"},
-	{regexp.MustCompile(`berths/[0-9a-f]{64}[^/]+/`), "berths/BERTH/"},
+	{regexp.MustCompile(`workspaces/[0-9a-f]{64}[^/]+/`), "workspaces/WORKSPACE/"},
 	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`next try \d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), "next try TIME"},
 	{regexp.MustCompile(`\([0-9.]+ [KMG]iB in use\)`), "(SIZE in use)"},

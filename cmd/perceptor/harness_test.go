@@ -257,7 +257,7 @@ func scanClients(t testing.TB, directory string) int {
 	count := 0
 	for _, line := range lines {
 		text, err := os.ReadFile(line)
-		if err == nil && strings.Contains(string(text), "/berths/") && strings.Contains(string(text), directory) {
+		if err == nil && strings.Contains(string(text), "/workspaces/") && strings.Contains(string(text), directory) {
 			count++
 		}
 	}

@@ -122,7 +122,7 @@ func (d *dev) nothingLeft(t *testing.T, scanned []model.Digest) {
 
 func (d *dev) berths(t *testing.T) int {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(d.directory, "scanners", "*", "berths", "*"))
+	found, err := filepath.Glob(filepath.Join(d.directory, "scanners", "*", "workspaces", "*"))
 	require.NoError(t, err)
 	return len(found)
 }

@@ -108,8 +108,8 @@ func startQuickScans(b *testing.B, d *dev, dial ...grpc.DialOption) *quickScans 
 	hubs := activities.HubMap{"instant": s.hub}
 	settings := workers.Settings{Config: conf, Roles: workers.AllRoles, Client: c, Namespace: client.DefaultNamespace, Logger: quiet}
 	app := fxtest.New(b, workers.Module(settings), fx.NopLogger, fx.Replace(fx.Annotate(hubs, fx.As(new(activities.Hubs)))),
-		fx.Decorate(func(y *workspace.Pool) *activities.ScannerSteps {
-			return activities.NewScannerSteps(noPull{}, s.hub, y, hubs)
+		fx.Decorate(func(p *workspace.Pool) *activities.ScannerSteps {
+			return activities.NewScannerSteps(noPull{}, s.hub, p, hubs)
 		}))
 	app.RequireStart()
 	b.Cleanup(app.RequireStop)

@@ -232,7 +232,7 @@ func (b *bench) left(t *testing.T) int {
 	if err != nil {
 		return -1
 	}
-	berths, err := filepath.Glob(filepath.Join(b.directory, "scanners", "*", "berths", "*"))
+	berths, err := filepath.Glob(filepath.Join(b.directory, "scanners", "*", "workspaces", "*"))
 	require.NoError(t, err)
 	left := len(status.Leases) + len(status.Waiters) + len(berths) + b.clients(t)
 	for _, h := range b.hubs {

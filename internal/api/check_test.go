@@ -67,7 +67,7 @@ func TestSplitReference(t *testing.T) {
 		"host:5000/team/app:1.2":  {"host:5000/team/app", "1.2"},
 		"registry.example/app:a_": {"registry.example/app", "a_"},
 	} {
-		repository, tag := SplitReference(reference)
+		repository, tag := model.SplitReference(reference)
 		require.Equal(t, want, [2]string{repository, tag}, reference)
 	}
 }

@@ -205,7 +205,7 @@ func (c *stateCollector) countPods(ctx context.Context) ([]prometheus.Metric, er
 	var pods, unscanned, violations int
 	for _, cluster := range clusters {
 		for _, n := range cluster.Namespaces {
-			if strings.HasPrefix(n.Name, reservedPrefix) {
+			if strings.HasPrefix(n.Name, model.ReservedNamespaces) {
 				continue // images without a pod
 			}
 			pods, unscanned, violations = pods+n.Pods, unscanned+n.Unscanned, violations+n.Violations

@@ -20,6 +20,7 @@ func TestThisRepository(t *testing.T) {
 		"imports":          archtest.CheckImports,
 		"bans":             archtest.CheckBans,
 		"budgets":          archtest.CheckBudgets,
+		"steps":            archtest.CheckSteps,
 		"package comments": archtest.CheckPackageComments,
 		"names":            archtest.CheckNames,
 		"histories":        archtest.CheckHistories,

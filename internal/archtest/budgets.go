@@ -8,45 +8,172 @@ import (
 	"strings"
 )
 
-// Budgets in lines. They are about twice what good Go needs at its 90th percentile: room for the rare long table,
-// none for a file that collects a program.
+// Budgets. A reader keeps a type in mind as a whole, and finds a file of a package by its name in a list. Lines of files and
+// functions are the linter's business.
 const (
-	FileBudget     = 300
-	FunctionBudget = 50
-	MainBudget     = 60 // the file that declares func main
-	ReadmeBudget   = 200
+	MethodBudget = 30 // methods of a hand-written type, or of an interface
+	FileBudget   = 20 // files of a package, tests aside
 )
 
-// CheckBudgets measures files and functions. Tests and generated files have no budget.
+// exception is a type or a package above its budget. One that is no longer above it must be taken off the list.
+type exception struct {
+	folder string // where the type or package is; a type may be in a folder below
+	name   string // of the type; empty for the package
+}
+
+// exceptions are all there are.
+var exceptions = []exception{
+	{"internal/hub/builtin", "Hub"},
+	{"workflows", "hubPool"},
+	{"internal/lease", "Book"},
+	{"internal/hub/builtin", ""},
+}
+
+// named is a type of a package.
+type named struct{ dir, name string }
+
+// CheckBudgets counts methods of types and files of packages. Tests are not counted, nor the methods of generated files.
 func CheckBudgets(t *Tree) []string {
-	var wrong []string
+	methods, files := map[named]int{}, map[string]int{}
 	for _, file := range t.code {
-		if file.test || ast.IsGenerated(file.syntax) {
+		if file.test {
 			continue
 		}
-		if lines := t.lines(file.syntax.FileStart, file.syntax.FileEnd-1); lines > FileBudget {
-			wrong = append(wrong, fmt.Sprintf("%s: %d lines, at most %d: give a part of it a file of its own", file.path, lines, FileBudget))
+		files[file.dir()]++
+		if ast.IsGenerated(file.syntax) {
+			continue
 		}
 		for _, declaration := range file.syntax.Decls {
-			if function, ok := declaration.(*ast.FuncDecl); ok {
-				wrong = append(wrong, t.checkFunction(file, function)...)
+			countMethods(methods, file.dir(), declaration)
+		}
+	}
+	needed := map[exception]bool{}
+	var wrong []string
+	for of, count := range methods {
+		if count > MethodBudget && !excepted(needed, of.dir, of.name) {
+			wrong = append(wrong, fmt.Sprintf("%s: type %s has %d methods, at most %d: make a part of it a type of its own", of.dir, of.name, count, MethodBudget))
+		}
+	}
+	for dir, count := range files {
+		if count > FileBudget && !excepted(needed, dir, "") {
+			wrong = append(wrong, fmt.Sprintf("%s: %d files without the tests, at most %d: join those that belong together, or make a part of it a package of its own", dir, count, FileBudget))
+		}
+	}
+	for _, each := range exceptions {
+		if !needed[each] {
+			wrong = append(wrong, fmt.Sprintf("%s: the exception %q is no longer needed: delete it from exceptions in internal/archtest/budgets.go", each.folder, each.name))
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
+// excepted looks a type or a package (without a name) up among the exceptions and remembers that it was needed.
+func excepted(needed map[exception]bool, dir, name string) bool {
+	for _, each := range exceptions {
+		if each.name == name && (each.folder == dir || name != "" && within(dir, each.folder)) {
+			needed[each] = true
+			return true
+		}
+	}
+	return false
+}
+
+// countMethods adds the methods that a declaration gives to types of the folder.
+func countMethods(methods map[named]int, dir string, declaration ast.Decl) {
+	switch d := declaration.(type) {
+	case *ast.FuncDecl:
+		if name := receiver(d); name != "" {
+			methods[named{dir, name}]++
+		}
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			typed, ok := spec.(*ast.TypeSpec)
+			if !ok {
+				continue
+			}
+			if face, ok := typed.Type.(*ast.InterfaceType); ok {
+				for _, field := range face.Methods.List {
+					methods[named{dir, typed.Name.Name}] += len(field.Names)
+				}
+			}
+		}
+	}
+}
+
+// receiver is the name of the type that a method belongs to, without pointer and type parameters; empty for a function.
+func receiver(function *ast.FuncDecl) string {
+	if function.Recv == nil || len(function.Recv.List) == 0 {
+		return ""
+	}
+	of := function.Recv.List[0].Type
+	for {
+		switch inner := of.(type) {
+		case *ast.StarExpr:
+			of = inner.X
+		case *ast.ParenExpr:
+			of = inner.X
+		case *ast.IndexExpr:
+			of = inner.X
+		case *ast.IndexListExpr:
+			of = inner.X
+		case *ast.Ident:
+			return inner.Name
+		default:
+			return ""
+		}
+	}
+}
+
+// Steps is the package of the steps. A step is an exported method of a type whose name ends in stepsSuffix: a worker that
+// is given a value of the type registers all of these.
+const (
+	Steps       = "activities"
+	stepsSuffix = "Steps"
+)
+
+// CheckSteps wants each file that declares steps to be named after the first of them, and the other steps of the file to be
+// of the same type. Other exported functions of these types are not wanted: a worker would register them as steps.
+func CheckSteps(t *Tree) []string {
+	var wrong []string
+	for _, file := range t.code {
+		if file.test || file.dir() != Steps {
+			continue
+		}
+		var first *ast.FuncDecl
+		for _, declaration := range file.syntax.Decls {
+			step, ok := declaration.(*ast.FuncDecl)
+			if !ok || !step.Name.IsExported() || !strings.HasSuffix(receiver(step), stepsSuffix) {
+				continue
+			}
+			switch want := path.Join(Steps, snake(step.Name.Name)+".go"); {
+			case !takesContext(step):
+				wrong = append(wrong, fmt.Sprintf("%s: %s is registered as a step, but takes no context first: write its name small", file.path, step.Name.Name))
+			case first == nil && file.path != want:
+				wrong = append(wrong, fmt.Sprintf("%s: the first step of the file is %s: name the file %s", file.path, step.Name.Name, want))
+			case first != nil && receiver(first) != receiver(step):
+				wrong = append(wrong, fmt.Sprintf("%s: %s is a step of %s and %s one of %s: give them files of their own",
+					file.path, first.Name.Name, receiver(first), step.Name.Name, receiver(step)))
+			}
+			if first == nil {
+				first = step
 			}
 		}
 	}
 	return wrong
 }
 
-func (t *Tree) checkFunction(file source, function *ast.FuncDecl) []string {
-	var wrong []string
-	if lines := t.lines(function.Type.Pos(), function.End()); lines > FunctionBudget {
-		wrong = append(wrong, fmt.Sprintf("%s: function %s has %d lines, at most %d: name a part of it", file.path, function.Name.Name, lines, FunctionBudget))
+// takesContext reports whether a function's first parameter is a context.Context.
+func takesContext(function *ast.FuncDecl) bool {
+	if len(function.Type.Params.List) == 0 {
+		return false
 	}
-	if file.program() && function.Recv == nil && function.Name.Name == "main" {
-		if lines := t.lines(file.syntax.FileStart, file.syntax.FileEnd-1); lines >= MainBudget {
-			wrong = append(wrong, fmt.Sprintf("%s: %d lines beside func main, fewer than %d wanted: main only starts the program", file.path, lines, MainBudget))
-		}
+	first, ok := function.Type.Params.List[0].Type.(*ast.SelectorExpr)
+	if !ok {
+		return false
 	}
-	return wrong
+	from, ok := first.X.(*ast.Ident)
+	return ok && from.Name == "context" && first.Sel.Name == "Context"
 }
 
 // CheckPackageComments wants every package to say what it is, once, beginning "Package name" outside programs.

@@ -1,5 +1,6 @@
-// Package archtest holds the conventions of this repository as tests: who may import whom, how large a file may grow,
-// that README's tree is the tree on disk, that every registered workflow has a recorded history.
+// Package archtest holds the conventions of this repository as tests: who may import whom, how many methods a type
+// and how many files a package may have, in which file a step is, that README's tree is the tree on disk, that every
+// registered workflow has a recorded history.
 //
 // Each check is a function from a Tree to the list of what is wrong with it, so that the same function is run on this
 // repository and, to show that it can fail, on small made-up trees. The files are read and parsed by the test itself and

@@ -14,7 +14,7 @@ import (
 const Histories = "workflows/testdata/replay"
 
 // Registered gives the workflows registered with a worker by the files under workers, and what of these registrations
-// cannot be read. It needs the plain form RegisterWorkflow(workflows.Name).
+// cannot be read. It needs the plain form RegisterWorkflow(story.Name), with a package at or below workflows.
 func Registered(t *Tree) (names, wrong []string) {
 	for _, file := range t.code {
 		if file.test || !within(file.path, "workers") {
@@ -29,9 +29,9 @@ func Registered(t *Tree) (names, wrong []string) {
 			if !ok || len(call.Args) == 0 || !strings.HasPrefix(method.Sel.Name, "RegisterWorkflow") {
 				return true
 			}
-			name, ok := workflowName(call.Args[0])
+			name, ok := file.workflowName(call.Args[0])
 			if !ok {
-				wrong = append(wrong, fmt.Sprintf("%s: write the registration as %s(workflows.Name), so that its history can be looked for",
+				wrong = append(wrong, fmt.Sprintf("%s: write the registration as %s(story.Name), with a package of workflows, so that its history can be looked for",
 					t.fset.Position(call.Pos()), method.Sel.Name))
 				return true
 			}
@@ -43,13 +43,21 @@ func Registered(t *Tree) (names, wrong []string) {
 	return slices.Compact(names), wrong
 }
 
-func workflowName(argument ast.Expr) (string, bool) {
+// workflowName is the function that an argument names, if it is one of a package at or below workflows.
+func (s source) workflowName(argument ast.Expr) (string, bool) {
 	function, ok := argument.(*ast.SelectorExpr)
 	if !ok {
 		return "", false
 	}
 	from, ok := function.X.(*ast.Ident)
-	return function.Sel.Name, ok && from.Name == "workflows"
+	return function.Sel.Name, ok && slices.ContainsFunc(s.syntax.Imports, func(spec *ast.ImportSpec) bool {
+		imported := strings.Trim(spec.Path.Value, `"`)
+		name := path.Base(imported)
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		return name == from.Name && within(imported, Module+"/workflows")
+	})
 }
 
 // CheckHistories wants a recorded history of every registered workflow, and of nothing else.
@@ -111,11 +119,14 @@ func belongs(file, workflow string) bool {
 	return stem == snake(workflow) || strings.HasPrefix(stem, snake(workflow)+"_")
 }
 
-// snake turns ScanImage into scan_image.
+// snake turns ScanImage into scan_image, and GenerateSBOM into generate_sbom.
 func snake(name string) string {
 	var out strings.Builder
-	for i, letter := range name {
-		if unicode.IsUpper(letter) && i > 0 {
+	letters := []rune(name)
+	for i, letter := range letters {
+		starts := i > 0 && unicode.IsUpper(letter)
+		inside := starts && unicode.IsUpper(letters[i-1]) && (i+1 == len(letters) || !unicode.IsLower(letters[i+1]))
+		if starts && !inside {
 			out.WriteByte('_')
 		}
 		out.WriteRune(unicode.ToLower(letter))

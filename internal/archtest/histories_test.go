@@ -15,16 +15,21 @@ func history(workflow string) string {
 
 const registration = `package workers
 
+import (
+	"github.com/perceptor/perceptor/workflows"
+	story "github.com/perceptor/perceptor/workflows/image"
+)
+
 func register(w registry) {
 	w.RegisterWorkflow(workflows.ScanImage)
-	w.RegisterWorkflowWithOptions(workflows.Image, options)
+	w.RegisterWorkflowWithOptions(story.Image, options)
 	w.RegisterActivity(activities.PullImage)
 }
 `
 
 // registering is a Go file that registers something with a worker.
 func registering(what string) string {
-	return "package workers\n\nfunc more(w registry) { w.RegisterWorkflow(" + what + ") }\n"
+	return "package workers\n\nimport \"" + archtest.Module + "/workflows\"\n\nfunc more(w registry) { w.RegisterWorkflow(" + what + ") }\n"
 }
 
 func TestRegistered(t *testing.T) {
@@ -50,7 +55,8 @@ func TestCheckHistories(t *testing.T) {
 		{name: "no events", more: map[string]string{archtest.Histories + "/image_old.json": `{"events":[]}`}, want: "starts no workflow"},
 		{name: "under the wrong name", more: map[string]string{archtest.Histories + "/images.json": history("Image")}, want: "name the file image.json or"},
 		{name: "of something else", more: map[string]string{archtest.Histories + "/other.json": history("Other")}, want: "a history of Other, which is not registered"},
-		{name: "a registration nobody can read", more: map[string]string{"workers/b.go": registering("all[0]")}, want: "RegisterWorkflow(workflows.Name)"},
+		{name: "a registration that cannot be read", more: map[string]string{"workers/b.go": registering("all[0]")}, want: "RegisterWorkflow(story.Name)"},
+		{name: "a registration from elsewhere", more: map[string]string{"workers/b.go": registering("elsewhere.Image")}, want: "RegisterWorkflow(story.Name)"},
 		{name: "registered in a test", more: map[string]string{"workers/b_test.go": registering("workflows.Other")}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package archtest
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -69,66 +68,4 @@ func drawnTree(readme string) ([]string, error) {
 		parents = append(parents, strings.TrimSuffix(paths, "/"))
 	}
 	return drawn, nil
-}
-
-var (
-	link   = regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`)
-	target = regexp.MustCompile("`make ([a-z-]+)")
-)
-
-// CheckProse looks after what can be checked in Markdown: README's length, links to files, names of make targets.
-func CheckProse(t *Tree) []string {
-	var wrong []string
-	makefile, err := t.text("Makefile")
-	if err != nil {
-		wrong = append(wrong, err.Error())
-	}
-	for _, file := range t.files {
-		if path.Ext(file) != ".md" {
-			continue
-		}
-		text, err := t.text(file)
-		if err != nil {
-			return append(wrong, err.Error())
-		}
-		if lines := strings.Count(text, "\n"); file == "README.md" && lines > ReadmeBudget {
-			wrong = append(wrong, fmt.Sprintf("%s: %d lines, at most %d: the rest belongs beside its subject", file, lines, ReadmeBudget))
-		}
-		for _, found := range link.FindAllStringSubmatch(text, -1) {
-			if !t.has(path.Join(path.Dir(file), found[1])) {
-				wrong = append(wrong, fmt.Sprintf("%s: links to %s, which is not there", file, found[1]))
-			}
-		}
-		for _, found := range target.FindAllStringSubmatch(text, -1) {
-			if !strings.Contains("\n"+makefile, "\n"+found[1]+":") {
-				wrong = append(wrong, fmt.Sprintf("%s: speaks of make %s, which Makefile does not have", file, found[1]))
-			}
-		}
-	}
-	return wrong
-}
-
-// machinePath is a path that exists on one person's machine only.
-var machinePath = regexp.MustCompile(`(?:^|[\s"'=:(\x60])/(?:root|home/[a-z][a-z0-9_-]*|Users/[A-Za-z]+)/[A-Za-z0-9_.-]`)
-
-// CheckMachinePaths finds home directories of whoever wrote a file.
-func CheckMachinePaths(t *Tree) []string {
-	var wrong []string
-	for _, file := range t.files {
-		text, err := t.text(file)
-		if err != nil {
-			return append(wrong, err.Error())
-		}
-		if strings.ContainsRune(text, 0) {
-			continue
-		}
-		number := 0
-		for line := range strings.Lines(text) {
-			number++
-			if found := machinePath.FindString(line); found != "" {
-				wrong = append(wrong, fmt.Sprintf("%s:%d: %q is a path of one machine", file, number, strings.TrimSpace(found)))
-			}
-		}
-	}
-	return wrong
 }

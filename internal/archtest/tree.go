@@ -108,11 +108,6 @@ func (t *Tree) has(name string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// lines is how many lines stand between two positions, both included.
-func (t *Tree) lines(from, to token.Pos) int {
-	return t.fset.Position(to).Line - t.fset.Position(from).Line + 1
-}
-
 // within reports whether a slash path is the folder itself or lies below it.
 func within(name, folder string) bool {
 	return name == folder || strings.HasPrefix(name, folder+"/")

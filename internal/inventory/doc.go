@@ -4,8 +4,8 @@
 // Reports arrive twice, late and out of order; whatever their order, the book ends the same:
 //   - a pod is known by its UID and has the version of the newest report that named it; an older one changes nothing;
 //   - a pod that ended leaves a tombstone, so that a late report does not bring it back;
-//   - a complete snapshot is the word on everything older than itself: it removes what it does not name, it lays the older
-//     tombstones to rest, and older reports are ignored from then on;
+//   - a complete snapshot replaces everything older than itself: it removes what it does not name, it deletes the older
+//     tombstones, and older reports are ignored from then on;
 //   - a snapshot is complete when all its parts are there; one that never is removes nothing.
 //
 // A use is one way in which containers name an image: reference, reported digest, platform and credential. It is resolved

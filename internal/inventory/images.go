@@ -10,48 +10,55 @@ import (
 // Image is one image that is run here and what is known of it.
 type Image struct {
 	Summary model.Summary `json:"summary"`
-	// Told is when its workflow was last told that it is run here; zero before the first time.
-	Told time.Time `json:"told,omitzero"`
-	// Chain is the first run id of that workflow, once it was looked after.
+	// NotifiedAt is when its workflow was last notified that it is run here; zero before the first time.
+	NotifiedAt time.Time `json:"notifiedAt,omitzero"`
+	// Chain is the first run ID of that workflow, once it was checked.
 	Chain string `json:"chain,omitempty"`
 
-	// telling is set while its workflow is being told or looked after.
-	telling bool
+	// notifying is set while its workflow is being notified or checked.
+	notifying bool
 	// uses are the numbers of the uses that lead to it.
 	uses map[int]bool
 }
 
-func (i *Image) join(use int) {
+func (i *Image) addUse(use int) {
 	if i.uses == nil {
 		i.uses = map[int]bool{}
 	}
 	i.uses[use] = true
 }
 
-// link leads a use to its image.
-func (b *Book) link(number int) {
-	d := b.Uses[number].Digest
-	known := b.Images[d]
-	if known == nil {
-		known = &Image{Summary: model.Unscanned(d)}
-		b.Images[d] = known
-		b.weight += imageWeight
-	}
-	delete(b.Dropped, d)
-	known.join(number)
-	if b.Uses[number].HubNames != nil {
-		known.Told = time.Time{} // the image does not know these names yet
-	}
-	if known.Told.IsZero() {
-		b.untold[d] = true
-	}
-	b.counts = nil
+// ImageTable are the images of the namespace.
+type ImageTable struct {
+	// Images are those that uses lead to.
+	Images map[model.Digest]*Image `json:"images,omitempty"`
+	// Dropped are images that no pod here runs any longer and whose workflows have not been notified of that.
+	Dropped map[model.Digest]bool `json:"dropped,omitempty"`
+
+	// pending are the images whose workflows are to be notified or checked.
+	pending map[model.Digest]bool
 }
 
-// unlink takes a use away from its image; an image that nothing runs any more is dropped.
-func (b *Book) unlink(number int) {
-	d := b.Uses[number].Digest
-	known := b.Images[d]
+// addUse leads a resolved use to its image.
+func (t *ImageTable) addUse(use *Use, number int) {
+	known := t.Images[use.Digest]
+	if known == nil {
+		known = &Image{Summary: model.Unscanned(use.Digest)}
+		t.Images[use.Digest] = known
+	}
+	delete(t.Dropped, use.Digest)
+	known.addUse(number)
+	if use.HubNames != nil {
+		known.NotifiedAt = time.Time{} // the image does not know these names yet
+	}
+	if known.NotifiedAt.IsZero() {
+		t.pending[use.Digest] = true
+	}
+}
+
+// removeUse takes a use away from its image; an image that no pod runs any longer is dropped.
+func (t *ImageTable) removeUse(d model.Digest, number int) {
+	known := t.Images[d]
 	if known == nil {
 		return
 	}
@@ -59,15 +66,26 @@ func (b *Book) unlink(number int) {
 	if len(known.uses) > 0 {
 		return
 	}
-	delete(b.Images, d)
-	delete(b.untold, d)
-	b.weight -= imageWeight
-	if !known.Told.IsZero() || known.telling {
-		b.Dropped[d] = true
+	delete(t.Images, d)
+	delete(t.pending, d)
+	if !known.NotifiedAt.IsZero() || known.notifying {
+		t.Dropped[d] = true
 	}
 }
 
-// Learn takes what an image says of itself, unless something as new is known.
+// summaryOf is what is known of the image a use leads to; without one, whether it could not be found, and why.
+func (t *ImageTable) summaryOf(use *Use) model.Summary {
+	if known := t.Images[use.Digest]; known != nil {
+		return known.Summary
+	}
+	s := model.Unscanned("")
+	if use.Failure != nil {
+		s.Status, s.Failure = model.StatusFailed, use.Failure
+	}
+	return s
+}
+
+// Learn records what an image says of itself, unless something as new is known.
 func (b *Book) Learn(s model.Summary) {
 	known := b.Images[s.Digest]
 	if known == nil || !known.Summary.Version.Before(s.Version) {
@@ -82,14 +100,14 @@ func (b *Book) Learn(s model.Summary) {
 	}
 	known.Summary, b.counts = s, nil
 	for _, number := range sorted(known.uses) {
-		b.touchAll(b.Uses[number])
+		b.markDirtyAll(b.Uses[number])
 	}
 }
 
 // hubsAtMost bounds how many hubs of an image are kept.
 const hubsAtMost = 5
 
-// Ensure is what the workflow of an image is to be told.
+// Ensure is what to send to the workflow of an image.
 type Ensure struct {
 	Digest   model.Digest
 	Names    []model.Name
@@ -97,52 +115,52 @@ type Ensure struct {
 	HubNames *model.HubNames
 	// Known is what is known of it here.
 	Known model.Summary
-	// Check says that it was told not long ago: it need only be told again if it is not what is known here.
+	// Check says that it was notified not long ago: it is notified again only if it is not as it is known here.
 	Check bool
 	Chain string
 }
 
-// namesAtMost bounds the names that are told of one image.
+// namesAtMost bounds the names that are sent of one image.
 const namesAtMost = 10
 
 // HasImages reports whether anything here runs an image that is known.
-func (b *Book) HasImages() bool { return len(b.Images) > 0 }
+func (t *ImageTable) HasImages() bool { return len(t.Images) > 0 }
 
-// Check has every image looked after, or only those without a verdict.
-func (b *Book) Check(unscanned bool) {
-	for _, d := range sorted(b.Images) {
-		if !unscanned || b.Images[d].Summary.Status != model.StatusComplete {
-			b.untold[d] = true
+// Check has every image checked, or only those without a verdict.
+func (t *ImageTable) Check(unscanned bool) {
+	for _, d := range sorted(t.Images) {
+		if !unscanned || t.Images[d].Summary.Status != model.StatusComplete {
+			t.pending[d] = true
 		}
 	}
 }
 
-// Ensures are at most that many images whose workflows are to be told, or that are to be looked after; those last told before a
-// time are told again then. They count as being told until Told or Untold is called.
+// Ensures are at most that many images whose workflows are to be notified or checked. Those last notified before a time are
+// notified again. The work on them counts as under way until ImageNotified or ImageNotNotified is called.
 func (b *Book) Ensures(before time.Time, atMost int) []Ensure {
 	var ensures []Ensure
-	for _, d := range sorted(b.untold) {
+	for _, d := range sorted(b.pending) {
 		known := b.Images[d]
 		if len(ensures) == atMost {
 			break
 		}
-		if known.telling {
+		if known.notifying {
 			continue
 		}
-		known.telling = true
-		delete(b.untold, d)
-		e := b.ensure(d)
-		e.Check, e.Chain = known.Told.After(before), known.Chain
+		known.notifying = true
+		delete(b.pending, d)
+		e := ensureOf(d, known, b.Uses)
+		e.Check, e.Chain = known.NotifiedAt.After(before), known.Chain
 		ensures = append(ensures, e)
 	}
 	return ensures
 }
 
-func (b *Book) ensure(d model.Digest) Ensure {
-	known := b.Images[d]
+// ensureOf is what to send to an image: the names of its uses, and what is known of it.
+func ensureOf(d model.Digest, known *Image, uses map[int]*Use) Ensure {
 	e := Ensure{Digest: d, Known: known.Summary}
 	for _, number := range sorted(known.uses) {
-		use := b.Uses[number]
+		use := uses[number]
 		if !slices.Contains(e.Names, use.Name) && len(e.Names) < namesAtMost {
 			e.Names = append(e.Names, use.Name)
 		}
@@ -156,40 +174,41 @@ func (b *Book) ensure(d model.Digest) Ensure {
 	return e
 }
 
-// Told notes that the workflow of an image has been told; chain is set where it was only looked after. An image of which nothing
-// is known waits from then on.
-func (b *Book) ImageNotified(now time.Time, d model.Digest, chain string) {
-	known := b.Images[d]
+// ImageNotified records that the workflow of an image has been notified; chain is set where it was only checked. An image of
+// which nothing is known waits from then on.
+func (t *ImageTable) ImageNotified(now time.Time, d model.Digest, chain string) {
+	known := t.Images[d]
 	if known == nil {
 		return
 	}
-	known.telling, known.Chain = false, chain
+	known.notifying, known.Chain = false, chain
 	if chain != "" {
 		return
 	}
-	known.Told = now
+	known.NotifiedAt = now
 	if known.Summary.Status == model.StatusUnknown {
 		known.Summary.Status = model.StatusInQueue
 	}
 }
 
-// Untold notes that the workflow of an image could not be told: it is tried again.
-func (b *Book) ImageNotNotified(d model.Digest) {
-	if known := b.Images[d]; known != nil {
-		known.telling, b.untold[d] = false, true
+// ImageNotNotified records that the workflow of an image could not be notified: it is tried again.
+func (t *ImageTable) ImageNotNotified(d model.Digest) {
+	if known := t.Images[d]; known != nil {
+		known.notifying, t.pending[d] = false, true
 	}
 }
 
-// Forgets are at most that many images that nothing runs any more; Forgotten says that their workflows know.
-func (b *Book) Forgets(atMost int) []model.Digest {
-	dropped := sorted(b.Dropped)
+// Forgets are at most that many images that no pod runs any longer; Forgotten records that their workflows know.
+func (t *ImageTable) Forgets(atMost int) []model.Digest {
+	dropped := sorted(t.Dropped)
 	return dropped[:min(len(dropped), atMost)]
 }
 
-// Forgotten notes that the workflow of an image knows that it is not run here. One that is run again meanwhile is to be told so.
-func (b *Book) Forgotten(d model.Digest) {
-	delete(b.Dropped, d)
-	if known := b.Images[d]; known != nil {
-		known.Told, b.untold[d] = time.Time{}, true
+// Forgotten records that the workflow of an image knows that it is not run here. An image that is run again meanwhile is
+// notified of that.
+func (t *ImageTable) Forgotten(d model.Digest) {
+	delete(t.Dropped, d)
+	if known := t.Images[d]; known != nil {
+		known.NotifiedAt, t.pending[d] = time.Time{}, true
 	}
 }

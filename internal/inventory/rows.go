@@ -34,31 +34,19 @@ func (b *Book) Row(cluster, namespace, uid string) (model.PodVerdict, bool) {
 	for _, c := range pod.Containers {
 		use := b.Uses[c.Use]
 		containers = append(containers, model.ContainerVerdict{
-			Name: c.Name, Kind: c.Kind, Reference: use.Reference, Reported: use.Reported, Image: b.known(use),
+			Name: c.Name, Kind: c.Kind, Reference: use.Reference, Reported: use.Reported, Image: b.summaryOf(use),
 		})
 	}
 	return model.Join(cluster, model.Pod{UID: uid, Namespace: namespace, Name: pod.Name, Bare: pod.Bare}, containers), true
-}
-
-// known is what is known of the image a use leads to; without one, whether it could not be found, and why.
-func (b *Book) known(use *Use) model.Summary {
-	if known := b.Images[use.Digest]; known != nil {
-		return known.Summary
-	}
-	s := model.Unscanned("")
-	if use.Failure != nil {
-		s.Status, s.Failure = model.StatusFailed, use.Failure
-	}
-	return s
 }
 
 // Page is one page of rows in the order of names and UIDs, and the After of the next one, which is empty after the last.
 func (b *Book) Page(cluster, namespace string, f Filter) (rows []model.PodVerdict, next string) {
 	bytes := 0
 	rows = []model.PodVerdict{}
-	for _, key := range b.keys(f) {
+	for _, key := range rowKeys(b.Pods, f) {
 		row, _ := b.Row(cluster, namespace, key.uid)
-		if !f.takes(row) {
+		if !f.matches(row) {
 			continue
 		}
 		bytes += estimate(row)
@@ -87,16 +75,16 @@ func (k rowKey) compare(other rowKey) int {
 	return cmp.Or(strings.Compare(k.name, other.name), strings.Compare(k.uid, other.uid))
 }
 
-// keys are the pods that a filter names, after its After, in order.
-func (b *Book) keys(f Filter) []rowKey {
+// rowKeys are the pods that a filter names, after its After, in order.
+func rowKeys(pods map[string]*Pod, f Filter) []rowKey {
 	uids := f.UIDs
 	if uids == nil {
-		uids = sorted(b.Pods)
+		uids = sorted(pods)
 	}
 	keys := make([]rowKey, 0, len(uids))
 	after := parseRowKey(f.After)
 	for _, uid := range uids {
-		pod := b.Pods[uid]
+		pod := pods[uid]
 		if pod == nil {
 			continue
 		}
@@ -108,7 +96,7 @@ func (b *Book) keys(f Filter) []rowKey {
 	return slices.Compact(keys)
 }
 
-func (f Filter) takes(row model.PodVerdict) bool {
+func (f Filter) matches(row model.PodVerdict) bool {
 	if f.Status != "" && row.Status != f.Status || f.OverallStatus != "" && row.OverallStatus != f.OverallStatus {
 		return false
 	}
@@ -139,10 +127,17 @@ type Counts struct {
 
 // Counts counts.
 func (b *Book) Counts() Counts {
-	if b.counts != nil {
-		return *b.counts
+	if b.counts == nil {
+		c := b.countPods()
+		b.counts = &c
 	}
-	c := Counts{Pods: len(b.Pods), Refused: len(b.Refused)}
+	c := *b.counts
+	c.Refused = len(b.Refused)
+	return c
+}
+
+func (b *Book) countPods() Counts {
+	c := Counts{Pods: len(b.Pods)}
 	//workflowcheck:ignore sums do not depend on the order
 	for _, pod := range b.Pods {
 		scanned, violation := len(pod.Containers) > 0, false
@@ -158,6 +153,5 @@ func (b *Book) Counts() Counts {
 			c.Violations++
 		}
 	}
-	b.counts = &c
 	return c
 }

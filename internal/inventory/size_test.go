@@ -75,9 +75,9 @@ func TestBookRefusesWhatDoesNotFit(t *testing.T) {
 	b = inventory.New(start, func() int { measured++; return b.Size() })
 	var last model.Pod
 	for len(b.Refused) == 0 {
-		last = model.Pod{UID: word(random, 400), Name: word(random, 400)}
+		last = model.Pod{UID: word(random, 400), Namespace: "n", Name: word(random, 250)}
 		for range 20 {
-			last.Containers = append(last.Containers, model.Container{Name: word(random, 400), Reference: "registry.example/" + word(random, 600), Digest: randomDigest(random)})
+			last.Containers = append(last.Containers, model.Container{Name: word(random, 250), Reference: "registry.example/" + word(random, 490), Digest: randomDigest(random)})
 		}
 		b.Change(start, at(1), []model.Pod{last}, nil)
 	}

@@ -54,53 +54,68 @@ func keyOf(p model.Pod, c model.Container) useKey {
 	return k
 }
 
-// use finds or makes the use of a container. A container that was here before keeps its use; a new one does not trust a tag
+// UseTable are the uses of the namespace.
+type UseTable struct {
+	// Uses are by number; NextUse is the next one.
+	Uses    map[int]*Use `json:"uses,omitempty"`
+	NextUse int          `json:"nextUse,omitempty"`
+
+	// byKey finds the newest use of a key.
+	byKey map[useKey]int
+	// unresolved are the uses without a manifest.
+	unresolved map[int]bool
+	// useWeight is the weight of all uses.
+	useWeight int
+}
+
+// useOf finds or makes the use of a container. A container that was here before keeps its use; a new one does not trust a tag
 // that was resolved long ago.
-func (b *Book) use(now time.Time, p model.Pod, c model.Container, known *Pod) int {
+func (t *UseTable) useOf(now time.Time, p model.Pod, c model.Container, known *Pod) int {
 	key := keyOf(p, c)
 	if known != nil {
 		for _, had := range known.Containers {
-			if had.Name == c.Name && b.Uses[had.Use].key() == key {
+			if had.Name == c.Name && t.Uses[had.Use].key() == key {
 				return had.Use
 			}
 		}
 	}
-	if number, ok := b.byKey[key]; ok {
-		use := b.Uses[number]
+	if number, ok := t.byKey[key]; ok {
+		use := t.Uses[number]
 		if use.Reported != "" || use.Digest == "" || now.Sub(use.At) < tagGoodFor {
 			return number
 		}
 	}
 	made := &Use{Reference: c.Reference, Reported: c.Digest, Platform: p.Platform, Credential: p.Credential, HubNames: c.HubNames, pods: map[string]int{}}
-	number := b.NextUse
-	b.NextUse++
-	b.Uses[number], b.byKey[key], b.unresolved[number] = made, number, true
-	b.weight += made.weight()
+	number := t.NextUse
+	t.NextUse++
+	t.Uses[number], t.byKey[key], t.unresolved[number] = made, number, true
+	t.useWeight += made.weight()
 	return number
 }
 
-// release takes the uses of a pod away from it, and drops those that nothing has any more.
-func (b *Book) release(uid string, p *Pod) {
-	for _, c := range p.Containers {
-		use := b.Uses[c.Use]
-		if use == nil {
-			continue
-		}
-		if use.pods[uid]--; use.pods[uid] > 0 {
-			continue
-		}
-		delete(use.pods, uid)
-		if len(use.pods) > 0 {
-			continue
-		}
-		b.unlink(c.Use)
-		b.weight -= use.weight()
-		delete(b.Uses, c.Use)
-		delete(b.unresolved, c.Use)
-		if b.byKey[use.key()] == c.Use {
-			delete(b.byKey, use.key())
+// dropUse deletes a use that no pod has any longer.
+func (t *UseTable) dropUse(number int) {
+	use := t.Uses[number]
+	t.useWeight -= use.weight()
+	delete(t.Uses, number)
+	delete(t.unresolved, number)
+	if t.byKey[use.key()] == number {
+		delete(t.byKey, use.key())
+	}
+}
+
+// sameUses reports whether a pod runs what is known of it already.
+func (t *UseTable) sameUses(known *Pod, p model.Pod) bool {
+	if known.Name != p.Name || known.Bare != p.Bare || len(known.Containers) != len(p.Containers) {
+		return false
+	}
+	for i, c := range p.Containers {
+		had := known.Containers[i]
+		if had.Name != c.Name || had.Kind != c.Kind || t.Uses[had.Use].key() != keyOf(p, c) {
+			return false
 		}
 	}
+	return true
 }
 
 // Question is a use whose manifest is to be found.
@@ -112,10 +127,10 @@ type Question struct {
 }
 
 // Questions are at most that many uses whose manifests are not known and that are due; they count as asked until answered.
-func (b *Book) Questions(now time.Time, atMost int) []Question {
+func (t *UseTable) Questions(now time.Time, atMost int) []Question {
 	var questions []Question
-	for _, number := range sorted(b.unresolved) {
-		use := b.Uses[number]
+	for _, number := range sorted(t.unresolved) {
+		use := t.Uses[number]
 		if len(questions) == atMost {
 			break
 		}
@@ -129,10 +144,10 @@ func (b *Book) Questions(now time.Time, atMost int) []Question {
 }
 
 // NextQuestion is when the next use is tried again; zero when none is waiting for that.
-func (b *Book) NextQuestion() time.Time {
+func (t *UseTable) NextQuestion() time.Time {
 	var next time.Time
-	for _, number := range sorted(b.unresolved) {
-		use := b.Uses[number]
+	for _, number := range sorted(t.unresolved) {
+		use := t.Uses[number]
 		if use.Failure != nil && (next.IsZero() || use.Failure.NextTry.Before(next)) {
 			next = use.Failure.NextTry
 		}
@@ -148,7 +163,7 @@ func (u *Use) reference() string {
 	return repositoryOf(u.Reference) + "@" + string(u.Reported)
 }
 
-// Answered takes the manifest of a use, if it is still there.
+// Answered records the manifest of a use, if the use is still there.
 func (b *Book) Answered(now time.Time, number int, d model.Digest, name model.Name) {
 	use := b.Uses[number]
 	if use == nil || use.Digest != "" {
@@ -160,11 +175,12 @@ func (b *Book) Answered(now time.Time, number int, d model.Digest, name model.Na
 	if use.Name.Tag == "" {
 		use.Name.Tag = tagOf(use.Reference)
 	}
-	b.link(number)
-	b.touchAll(use)
+	b.addUse(use, number)
+	b.counts = nil
+	b.markDirtyAll(use)
 }
 
-// Unanswered takes why the manifest of a use could not be found, and how long to wait before the next try.
+// Unanswered records why the manifest of a use could not be found, and how long to wait before the next try.
 func (b *Book) Unanswered(now time.Time, number int, class model.FailureClass, reason string, wait func(failures int) time.Duration) {
 	use := b.Uses[number]
 	if use == nil || use.Digest != "" {
@@ -177,12 +193,5 @@ func (b *Book) Unanswered(now time.Time, number int, class model.FailureClass, r
 	}
 	failure.NextTry = now.Add(wait(failure.Attempt))
 	use.Failure = failure
-	b.touchAll(use)
-}
-
-// touchAll marks the pods of a use.
-func (b *Book) touchAll(use *Use) {
-	for _, uid := range sorted(use.pods) {
-		b.touch(uid)
-	}
+	b.markDirtyAll(use)
 }

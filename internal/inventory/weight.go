@@ -40,10 +40,16 @@ func (u *Use) weight() int {
 	return w
 }
 
-// room reports whether there is room for a pod. What is weighed is far above the packed size, so that is measured now and
-// then, and the weight up to which there surely is room is set anew.
-func (b *Book) room(p model.Pod, known *Pod) bool {
-	next := b.weight + podWeight + len(p.UID) + len(p.Name)
+// weight is that of everything in the book.
+func (b *Book) weight() int {
+	return b.podWeight + b.useWeight + imageWeight*len(b.Images) + tombstoneWeight*(len(b.Gone)+len(b.GoneNames))
+}
+
+// hasRoom reports whether there is room for a pod. The weight is far above the packed size. So that size is measured now and
+// then, and gives the next weight up to which there surely is room.
+func (b *Book) hasRoom(p model.Pod, known *Pod) bool {
+	weight := b.weight()
+	next := weight + podWeight + len(p.UID) + len(p.Name)
 	for _, c := range p.Containers {
 		next += containerWeight + len(c.Name)
 		if _, ok := b.byKey[keyOf(p, c)]; !ok {
@@ -58,26 +64,22 @@ func (b *Book) room(p model.Pod, known *Pod) bool {
 		return true
 	}
 	// A book whose weight has hardly changed since it was measured is not measured again.
-	if moved := b.weight - b.Measured; b.Measured > 0 && max(moved, -moved) < b.weight/64 {
+	if moved := weight - b.Measured; b.Measured > 0 && max(moved, -moved) < weight/64 {
 		return false
 	}
-	b.Measured = b.weight
-	b.Allowed = max(surelyFits, b.weight+(Limit-b.measure())*3/4)
+	b.Measured = weight
+	b.Allowed = max(surelyFits, weight+(Limit-b.measure())*3/4)
 	return next <= b.Allowed
 }
 
-// refuse notes a pod for which there is no room.
-func (b *Book) refuse(v model.Version, uid string) {
-	if _, ok := b.Refused[uid]; ok || len(b.Refused) < refusedAtMost {
-		b.Refused[clip(uid, model.UIDLength)] = v
-		b.counts = nil
-	}
-}
+// refusedAtMost is how many pods without room are named.
+const refusedAtMost = 1000
 
-// admit takes a pod off the list of those without room.
-func (b *Book) admit(uid string) {
-	if _, ok := b.Refused[uid]; ok {
-		delete(b.Refused, uid)
-		b.counts = nil
+// Refusals are pods for which there is no room, by UID; at most refusedAtMost.
+type Refusals map[string]model.Version
+
+func (r Refusals) add(v model.Version, uid string) {
+	if _, ok := r[uid]; ok || len(r) < refusedAtMost {
+		r[clip(uid, model.UIDLength)] = v
 	}
 }

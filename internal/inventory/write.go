@@ -2,8 +2,24 @@ package inventory
 
 import "github.com/perceptor/perceptor/model"
 
-// Set takes what a report says beside its pods; an older one changes nothing. A perceiver that begins to write back is told
-// of every pod.
+// Settings are what a report says beside its pods.
+type Settings struct {
+	Version   model.Version `json:"version"`
+	WriteBack bool          `json:"writeBack,omitempty"`
+	Domain    string        `json:"domain,omitempty"`
+}
+
+// WriteQueue is which pods of the namespace are to be written to.
+type WriteQueue struct {
+	// Settings are those of the newest report, whose version they have.
+	Settings Settings `json:"settings,omitzero"`
+	// Dirty are the pods to be written to, by UID; Unwritten are those that could not be, which become dirty again.
+	Dirty     map[string]bool `json:"dirty,omitempty"`
+	Unwritten map[string]bool `json:"unwritten,omitempty"`
+}
+
+// Set records what a report says beside its pods; an older one changes nothing. When a perceiver begins to write back, every
+// pod is to be written to.
 func (b *Book) Set(s Settings) {
 	if s.Version.Before(b.Settings.Version) {
 		return
@@ -13,7 +29,7 @@ func (b *Book) Set(s Settings) {
 	switch {
 	case began:
 		for _, uid := range sorted(b.Pods) {
-			b.touch(uid)
+			b.markDirty(uid)
 		}
 	case !s.WriteBack:
 		clear(b.Dirty)
@@ -21,18 +37,25 @@ func (b *Book) Set(s Settings) {
 	}
 }
 
-// touch marks a pod whose row may have changed.
-func (b *Book) touch(uid string) {
-	if b.Settings.WriteBack {
-		b.Dirty[uid] = true
+// markDirty marks a pod whose row may have changed.
+func (q *WriteQueue) markDirty(uid string) {
+	if q.Settings.WriteBack {
+		q.Dirty[uid] = true
+	}
+}
+
+// markDirtyAll marks the pods of a use.
+func (q *WriteQueue) markDirtyAll(use *Use) {
+	for _, uid := range sorted(use.pods) {
+		q.markDirty(uid)
 	}
 }
 
 // HasUnwritten reports whether something waits to be written.
-func (b *Book) HasUnwritten() bool { return len(b.Dirty)+len(b.Unwritten) > 0 }
+func (q *WriteQueue) HasUnwritten() bool { return len(q.Dirty)+len(q.Unwritten) > 0 }
 
 // Writes are at most that many pods to be written to. Only verdicts are written: a pod that has none and never had one is
-// passed over until it is touched again. They are dirty no more; Written or Unwrote says what became of them.
+// passed over until it is marked again. They are not dirty any longer; Written or Unwrote records the result.
 func (b *Book) Writes(atMost int) []string {
 	var uids []string
 	for _, uid := range sorted(b.Dirty) {
@@ -51,7 +74,7 @@ func (b *Book) Writes(atMost int) []string {
 	return uids
 }
 
-// Written takes what became of a write. A pod that changed meanwhile is dirty again and stays so; one that the cluster does not
+// Written records the result of a write. A pod that changed meanwhile is dirty again and stays so; one that the cluster does not
 // have is removed, unless something newer was heard of it than before the write.
 func (b *Book) Written(uids []string, before map[string]model.Version, result model.WriteResult) {
 	for _, uid := range uids {
@@ -66,7 +89,7 @@ func (b *Book) Written(uids []string, before map[string]model.Version, result mo
 	}
 	for _, key := range result.Gone {
 		if pod := b.Pods[key.UID]; pod != nil && pod.Version == before[key.UID] {
-			b.bury(pod.Version, key)
+			b.buryPod(pod.Version, key)
 		}
 	}
 	b.prune()
@@ -82,11 +105,11 @@ func (b *Book) Unwrote(uids []string) {
 }
 
 // Rewrite makes what could not be written dirty again.
-func (b *Book) Rewrite() {
-	for _, uid := range sorted(b.Unwritten) {
-		b.touch(uid)
+func (q *WriteQueue) Rewrite() {
+	for _, uid := range sorted(q.Unwritten) {
+		q.markDirty(uid)
 	}
-	clear(b.Unwritten)
+	clear(q.Unwritten)
 }
 
 // Versions are those of some pods.

@@ -16,9 +16,9 @@ type Request struct {
 	Scan string
 	// Hubs are acceptable; empty means all.
 	Hubs []string
-	// Urgency is the class, 0 the most urgent.
+	// Priority is 0 for the most urgent.
 	Priority int
-	// Held is set by a holder that tells of its lease.
+	// Held is set by a holder that announces its lease.
 	Held *Announced
 	// Renew asks for a newer attempt id of the lease held. With Held, only if Held is the newest attempt, so that a
 	// repeated request does not renew twice.
@@ -35,7 +35,7 @@ type Announced struct {
 // The answers come from GrantNext, Resend and Redirect.
 func (b *Book) Acquire(r Request, now time.Time) {
 	r.Scan = scanName(r.Scan, r.Digest)
-	b.hear(r.Chain)
+	b.markHeard(r.Chain)
 	if r.Held != nil {
 		b.announce(r, now)
 		return
@@ -43,12 +43,12 @@ func (b *Book) Acquire(r Request, now time.Time) {
 	l := b.Lease(r.Chain)
 	switch {
 	case l == nil:
-		b.queue(r, now)
+		b.queueWaiter(r, now)
 	case !l.draining():
 		l.LastHeard, l.Holder = now, r.Holder
 		b.answerHolder(l, r, now)
 	case !l.Drain.Gone:
-		b.queue(r, now)
+		b.queueWaiter(r, now)
 	}
 }
 
@@ -76,7 +76,7 @@ func (b *Book) announce(r Request, now time.Time) {
 	case l.draining():
 		return
 	default:
-		b.compare(l, r, now)
+		b.compareLease(l, r, now)
 	}
 	if l = b.Lease(r.Chain); r.Renew && l != nil {
 		b.answerHolder(l, r, now)
@@ -98,22 +98,22 @@ func (b *Book) adopt(r Request, now time.Time) {
 	})
 }
 
-// compare brings the book's view of a lease and its holder's together.
-func (b *Book) compare(l *Lease, r Request, now time.Time) {
+// compareLease brings the book's view of a lease and its holder's together.
+func (b *Book) compareLease(l *Lease, r Request, now time.Time) {
 	l.LastHeard, l.Holder = now, r.Holder
 	switch {
 	case l.Hub == r.Held.Hub && l.Attempt == r.Held.Attempt:
 		l.State, l.Due = Held, time.Time{}
 	case l.Attempt.Less(r.Held.Attempt), l.Hub != r.Held.Hub && l.State == Granted:
-		// The holder has a grant of another book; the one of this book it will not take.
-		b.move(l, r.Held)
+		// The holder has a grant of another book; it ignores the one of this book.
+		b.moveLease(l, r.Held)
 	default:
 		l.Due = now
 	}
 }
 
-// move lets the lease be what its holder says.
-func (b *Book) move(l *Lease, held *Announced) {
+// moveLease changes the lease to what its holder says.
+func (b *Book) moveLease(l *Lease, held *Announced) {
 	l.Hub, l.Attempt, l.State, l.Due = held.Hub, held.Attempt, Held, time.Time{}
 	if b.Hub(held.Hub) == nil {
 		b.addHub(held.Hub).Removed = true
@@ -121,8 +121,8 @@ func (b *Book) move(l *Lease, held *Announced) {
 	b.forgetRemoved()
 }
 
-// queue adds a waiter, or notes that a known one is still there. A class is only ever raised.
-func (b *Book) queue(r Request, now time.Time) {
+// queueWaiter adds a waiter, or notes that a known one is still there. A priority only ever becomes more urgent.
+func (b *Book) queueWaiter(r Request, now time.Time) {
 	b.suspectOthers(r)
 	w := b.Waiter(r.Chain)
 	if w == nil {
@@ -139,7 +139,7 @@ func (b *Book) queue(r Request, now time.Time) {
 	w.Holder, w.Scan, w.Hubs, w.LastHeard, w.Redirected = r.Holder, r.Scan, slices.Clone(r.Hubs), now, ""
 }
 
-// suspectOthers asks for a check of whoever else holds the digest: usually an earlier scan of it that was ended.
+// suspectOthers asks for a check of another holder of the digest: usually an earlier scan of it that was ended.
 func (b *Book) suspectOthers(r Request) {
 	for i := range b.Leases {
 		l := &b.Leases[i]
@@ -151,7 +151,7 @@ func (b *Book) suspectOthers(r Request) {
 
 // Confirm notes that the grant of this attempt has arrived.
 func (b *Book) Confirm(chain string, attempt model.AttemptID, now time.Time) {
-	b.hear(chain)
+	b.markHeard(chain)
 	l := b.Lease(chain)
 	if l == nil || l.draining() {
 		return
@@ -162,8 +162,8 @@ func (b *Book) Confirm(chain string, attempt model.AttemptID, now time.Time) {
 	}
 }
 
-// Told notes that the grant of this attempt is in its holder's history. It is sent again much later only, and is not yet held:
-// a holder that works under a grant of another book does not take it.
+// GrantDelivered notes that the grant of this attempt is in its holder's history. It is sent again only much later, and is not
+// yet held: a holder that works under a grant of another book ignores it.
 func (b *Book) GrantDelivered(chain string, attempt model.AttemptID, now time.Time) {
 	if l := b.Lease(chain); l != nil && !l.draining() && l.State == Granted && l.Attempt == attempt {
 		l.Due = now.Add(longestResend)
@@ -177,7 +177,7 @@ type Returned struct {
 	Digest model.Digest
 	Scan   string
 	Hub    string
-	// Attempt is the newest attempt the holder knows of; zero gives up whatever the chain has, its place in the queue too.
+	// Attempt is the newest attempt the holder knows of; zero gives up what the chain has, its position in the queue too.
 	// A release of an older attempt than the lease's changes nothing: the holder has not seen the newer one yet, and gives
 	// that back too when it arrives.
 	Attempt model.AttemptID
@@ -187,7 +187,7 @@ type Returned struct {
 
 // Release takes a lease back. Of a lease that drains the hub alone decides: its holder did not know, or is gone.
 func (b *Book) Release(r Returned, now time.Time) {
-	b.hear(r.Chain)
+	b.markHeard(r.Chain)
 	if r.Attempt.IsZero() {
 		b.dropWaiter(r.Chain)
 	}
@@ -205,7 +205,7 @@ func (b *Book) Release(r Returned, now time.Time) {
 		b.drain(l, now)
 		return
 	}
-	b.free(r.Chain)
+	b.freeLease(r.Chain)
 }
 
 // returnedUnknown writes down an unfinished lease that the book never knew. A finished one is only remembered, so that a
@@ -215,7 +215,7 @@ func (b *Book) returnedUnknown(r Returned, now time.Time) {
 		return
 	}
 	if !r.Unfinished || r.Hub == "" {
-		b.remember(r.Chain, r.Attempt)
+		b.rememberFreed(r.Chain, r.Attempt)
 		return
 	}
 	b.adopt(Request{

@@ -16,7 +16,7 @@ const (
 	CheckAfter = 60 * time.Second
 	// WaiterSilence is how long a waiter may be silent: it repeats itself every five minutes, so two repetitions were lost.
 	WaiterSilence = 11 * time.Minute
-	// firstResend and longestResend bound the growing pause between two sendings of a grant that nobody confirmed.
+	// firstResend and longestResend bound the growing pause between two sendings of a grant that was not confirmed.
 	firstResend   = 10 * time.Second
 	longestResend = 5 * time.Minute
 )
@@ -54,7 +54,7 @@ type Cold struct {
 	Listed bool `json:"listed,omitempty"`
 	// Silent are the open holders that have not been heard, by chain.
 	Silent []Holder `json:"silent,omitempty"`
-	// Unasked are the hubs nobody has asked yet, by name.
+	// Unasked are the hubs that were not asked yet, by name.
 	Unasked []string `json:"unasked,omitempty"`
 }
 
@@ -115,34 +115,35 @@ type Waiter struct {
 	Scan   string       `json:"scan"`
 	// Hubs are acceptable; empty means all.
 	Hubs []string `json:"hubs,omitempty"`
-	// Urgency is the class, 0 the most urgent.
+	// Priority is 0 for the most urgent.
 	Priority int       `json:"priority,omitempty"`
 	Since    time.Time `json:"since"`
-	// Arrival orders all waiters by age, Place those of one class: a waiter that is raised joins its new class at the end.
+	// Arrival orders all waiters by age, Position those of one priority: a waiter that is prioritized comes last in its new
+	// priority.
 	Arrival   int64     `json:"arrival"`
 	Position  int64     `json:"position"`
 	LastHeard time.Time `json:"lastHeard"`
-	// Told is the hub the waiter was told to look at, because its digest has a lease there.
+	// Redirected is the hub that the waiter was sent to, because its digest has a lease there.
 	Redirected string `json:"redirected,omitempty"`
 }
 
-// accepts reports whether the waiter would take a lease on the hub.
+// accepts reports whether the waiter accepts a lease on the hub.
 func (w *Waiter) accepts(hub string) bool {
 	return len(w.Hubs) == 0 || slices.Contains(w.Hubs, hub)
 }
 
-// Freed is a lease that is no more.
+// Freed is a lease that was freed.
 type Freed struct {
 	Chain   string          `json:"chain"`
 	Attempt model.AttemptID `json:"attempt"`
 }
 
-// New is an empty book of which it is known that nobody holds anything.
+// New is an empty book of which it is known that no lease is held.
 func New(now time.Time) *Book {
 	return &Book{Last: model.AttemptID{Millis: now.UnixMilli()}, Checked: now}
 }
 
-// NewCold is a book that lost its state: somebody may hold something, so it grants nothing yet.
+// NewCold is a book that lost its state: a scan may hold a lease, so it grants nothing yet.
 func NewCold(now time.Time) *Book {
 	b := New(now)
 	b.Cold = &Cold{Until: now.Add(ColdFor)}
@@ -186,19 +187,19 @@ func (b *Book) dropWaiter(chain string) {
 	b.Waiters = slices.DeleteFunc(b.Waiters, func(w Waiter) bool { return w.Chain == chain })
 }
 
-// free ends a lease and remembers it. A removed hub leaves with its last lease.
-func (b *Book) free(chain string) {
+// freeLease ends a lease and remembers it. A removed hub is deleted with its last lease.
+func (b *Book) freeLease(chain string) {
 	l := b.Lease(chain)
 	if l == nil {
 		return
 	}
-	b.remember(chain, l.Attempt)
+	b.rememberFreed(chain, l.Attempt)
 	b.Leases = slices.DeleteFunc(b.Leases, func(l Lease) bool { return l.Chain == chain })
 	b.forgetRemoved()
 }
 
-// remember keeps the newest freed leases in mind.
-func (b *Book) remember(chain string, attempt model.AttemptID) {
+// rememberFreed keeps the newest freed leases in mind.
+func (b *Book) rememberFreed(chain string, attempt model.AttemptID) {
 	b.Freed = append(b.Freed, Freed{Chain: chain, Attempt: attempt})
 	if len(b.Freed) > remembered {
 		b.Freed = slices.Delete(b.Freed, 0, len(b.Freed)-remembered)
@@ -212,7 +213,7 @@ func (b *Book) wasFreed(chain string, attempt model.AttemptID) bool {
 	})
 }
 
-// heardOf raises the newest attempt id known.
+// heardOf updates the newest attempt ID known.
 func (b *Book) heardOf(attempt model.AttemptID) {
 	if b.Last.Less(attempt) {
 		b.Last = attempt

@@ -88,7 +88,7 @@ func TestARemovedHubStaysUntilItsLeasesAreFreed(t *testing.T) {
 	require.True(t, b.Hub("a").Removed)
 	b.Release(Returned{Chain: "c1"}, startOfTime)
 	require.Nil(t, b.Hub("a"))
-	require.Empty(t, granted(b, startOfTime), "a hub that is gone takes nobody")
+	require.Empty(t, granted(b, startOfTime), "a hub that is gone gets no scan")
 }
 
 func TestGrantsGoToTheFreestHubAndTheMostUrgentScan(t *testing.T) {
@@ -126,7 +126,7 @@ func TestUnconfirmedGrantsAreSentAgainEverMoreSeldom(t *testing.T) {
 	b.Confirm("c1", b.Leases[0].Attempt, now)
 	require.True(t, b.NextWake().IsZero())
 	b.Acquire(ask(1, 0), now)
-	require.Len(t, b.Resend(now, 1), 1, "whoever asks again is answered again")
+	require.Len(t, b.Resend(now, 1), 1, "a scan that asks again is answered again")
 	require.Empty(t, b.Resend(now.Add(time.Hour), 1))
 }
 
@@ -138,7 +138,7 @@ func TestAGrantThatWasToldIsNotHeldYet(t *testing.T) {
 	grants := b.GrantNext(startOfTime, 1)
 	require.Len(t, grants, 1)
 	b.GrantDelivered("c1", model.AttemptID{}, startOfTime)
-	require.Equal(t, startOfTime.Add(firstResend), b.NextWake(), "told of another attempt")
+	require.Equal(t, startOfTime.Add(firstResend), b.NextWake(), "another attempt was delivered")
 	b.GrantDelivered("c1", grants[0].Attempt, startOfTime)
 	require.Equal(t, startOfTime.Add(longestResend), b.NextWake())
 	other := "a"
@@ -233,7 +233,7 @@ func TestAColdBookOpensWhenEverybodyWasHeard(t *testing.T) {
 	require.Empty(t, b.GrantNext(startOfTime, 1))
 	b.HolderClosed("c3", startOfTime)
 	require.True(t, b.WarmUp(startOfTime))
-	require.Empty(t, b.GrantNext(startOfTime, 1), "the announced lease takes the only place")
+	require.Empty(t, b.GrantNext(startOfTime, 1), "the announced lease uses the only unit")
 	b.Release(Returned{Chain: "c1", Attempt: held.Held.Attempt}, startOfTime)
 	require.Equal(t, []string{"c2 a"}, granted(b, startOfTime))
 	require.True(t, held.Held.Attempt.Less(b.Leases[0].Attempt), "attempts grow over what was announced")
@@ -244,7 +244,7 @@ func TestAColdBookOpensWhenEverybodyWasHeard(t *testing.T) {
 	require.True(t, b.WarmUp(startOfTime.Add(ColdFor)))
 }
 
-// TestWordOfAClosedHolderDrains: who tells of it knows neither the attempt nor whether the hub is done.
+// TestWordOfAClosedHolderDrains: the one that reports it knows neither the attempt nor whether the hub is done.
 func TestWordOfAClosedHolderDrains(t *testing.T) {
 	t.Parallel()
 	b, now := newBook(t, Config{Name: "a", Limit: 1}), startOfTime

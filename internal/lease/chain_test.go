@@ -36,7 +36,7 @@ func (w *world) newChain(n, urgency int) {
 		c.hubs = []string{w.hubs[w.rand.IntN(len(w.hubs))].Name}
 	}
 	w.chains = append(w.chains, c)
-	w.note("%s wants %s, class %d, hubs %v", c.id, c.holder, c.priority, c.hubs)
+	w.note("%s wants %s, priority %d, hubs %v", c.id, c.holder, c.priority, c.hubs)
 	c.ask(w)
 }
 
@@ -60,7 +60,7 @@ func (c *chain) ask(w *world) {
 	w.send("acquire "+c.id, func(b *Book, now time.Time) { b.Acquire(r, now) })
 }
 
-// announce tells what the chain has; one that has nothing says that.
+// announce says what the chain has, if it has anything.
 func (c *chain) announce(w *world) {
 	switch {
 	case c.grant != nil:
@@ -76,8 +76,8 @@ func (c *chain) announce(w *world) {
 	}
 }
 
-// take gets a grant: the first one it waits for, a newer attempt of the one it has, or one it no longer wants.
-func (c *chain) take(w *world, g Grant) {
+// receiveGrant receives a grant: the first one it waits for, a newer attempt of the one it has, or one it no longer wants.
+func (c *chain) receiveGrant(w *world, g Grant) {
 	switch {
 	case c.closed:
 		if w.chance(2) {

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// hear notes a sign of life for a cold book.
-func (b *Book) hear(chain string) {
+// markHeard notes in a cold book that a chain was heard.
+func (b *Book) markHeard(chain string) {
 	if b.Cold != nil {
 		b.Cold.Silent = slices.DeleteFunc(b.Cold.Silent, func(h Holder) bool { return h.Chain == chain })
 	}
 }
 
-// Expect tells a cold book which holders are open. Those heard already are not waited for.
+// Expect gives a cold book the holders that are open. Those heard already are not waited for.
 func (b *Book) Expect(holders []Holder) {
 	if b.Cold == nil {
 		return
@@ -25,14 +25,14 @@ func (b *Book) Expect(holders []Holder) {
 	}
 }
 
-// HubAsked tells a cold book that a hub was asked, whatever it answered.
+// HubAsked notes in a cold book that a hub was asked. Its answer does not matter.
 func (b *Book) HubAsked(hub string) {
 	if b.Cold != nil {
 		b.Cold.Unasked = slices.DeleteFunc(b.Cold.Unasked, func(name string) bool { return name == hub })
 	}
 }
 
-// WarmUp ends the cold time when everybody was heard or it lasted long enough, and reports whether the book is warm.
+// WarmUp ends the cold time when every holder was heard or it lasted long enough, and reports whether the book is warm.
 func (b *Book) WarmUp(now time.Time) bool {
 	if c := b.Cold; c != nil {
 		complete := c.Listed && len(c.Silent) == 0 && len(c.Unasked) == 0
@@ -92,7 +92,7 @@ func (b *Book) checkLease(l *Lease, regular bool, now time.Time) bool {
 		return false
 	}
 	if l.draining() {
-		// The holder of an unfinished lease is still open; when it has ended its late messages are no wishes any more.
+		// The holder of an unfinished lease is still open; when it has ended, its late messages count for nothing.
 		return regular && !l.Drain.Gone
 	}
 	return l.Suspect || regular && now.Sub(l.LastHeard) >= CheckAfter
@@ -116,7 +116,7 @@ func (b *Book) NextCheck(now time.Time) time.Time {
 	return b.firstCheck()
 }
 
-// firstCheck is the earliest regular check at which somebody is silent for long enough.
+// firstCheck is the earliest regular check at which a holder or waiter is silent for long enough.
 func (b *Book) firstCheck() time.Time {
 	var first time.Time
 	for i := range b.Leases {
@@ -136,14 +136,14 @@ func (b *Book) firstCheck() time.Time {
 	return first
 }
 
-// NextWake is when the book has something to do next without being told anything; zero means never. Checks of holders
-// are left to NextCheck, since only one is under way at a time.
+// NextWake is when the book has something to do next without a message; zero means never. Checks of holders
+// belong to NextCheck, since only one is under way at a time.
 func (b *Book) NextWake() time.Time {
 	var next time.Time
 	for i := range b.Leases {
 		l := &b.Leases[i]
 		switch {
-		case l.draining() && !b.closed(l.Hub):
+		case l.draining() && !b.isTripped(l.Hub):
 			next = earliest(next, l.Drain.NextAsk)
 		case !l.draining():
 			next = earliest(next, l.Due)

@@ -22,14 +22,14 @@ const (
 	troubledAsk = 5 * time.Second
 	// askPatience is how long an answer may take before the question counts as lost.
 	askPatience = 5 * time.Minute
-	// clockGrain allows for hubs that tell times in whole seconds.
+	// clockGrain allows for hubs that give times in whole seconds.
 	clockGrain = time.Second
 )
 
 // Drain is how far the question to the hub has come.
 type Drain struct {
 	Since time.Time `json:"since"`
-	// Gone is set when the holder is known to have ended, so that nothing it sent late is taken for a wish.
+	// Gone is set when the holder is known to have ended, so that what it sent late is ignored.
 	Gone bool `json:"gone,omitempty"`
 	// NextAsk is when the hub is asked next.
 	NextAsk time.Time `json:"nextAsk"`
@@ -52,14 +52,14 @@ func (b *Book) drain(l *Lease, now time.Time) {
 
 // HolderClosed notes that the chain has ended: what it waited for is dropped, what it held drains.
 func (b *Book) HolderClosed(chain string, now time.Time) {
-	b.hear(chain)
+	b.markHeard(chain)
 	b.dropWaiter(chain)
 	l := b.Lease(chain)
 	if l == nil {
 		return
 	}
 	if !b.on(guardDrain) {
-		b.free(chain)
+		b.freeLease(chain)
 		return
 	}
 	b.drain(l, now)
@@ -86,12 +86,12 @@ type Seen struct {
 }
 
 // ToAsk answers the questions to hubs that are due. Each counts as asked: ScanSeen or ScanUnknown bring the answer.
-// A hub closed by the circuit breaker is not asked.
+// A tripped hub is not asked.
 func (b *Book) ToAsk(now time.Time) []Question {
 	var questions []Question
 	for i := range b.Leases {
 		l := &b.Leases[i]
-		if !l.draining() || l.Drain.NextAsk.After(now) || b.closed(l.Hub) {
+		if !l.draining() || l.Drain.NextAsk.After(now) || b.isTripped(l.Hub) {
 			continue
 		}
 		l.Drain.NextAsk = now.Add(askPatience)
@@ -109,9 +109,9 @@ func (b *Book) AskAgain(now time.Time) {
 	}
 }
 
-func (b *Book) closed(hub string) bool {
+func (b *Book) isTripped(hub string) bool {
 	h := b.Hub(hub)
-	return h != nil && h.Closed
+	return h != nil && h.Tripped
 }
 
 // ScanUnknown notes that the hub could not answer. That time counts for nothing.
@@ -132,21 +132,21 @@ func (b *Book) ScanSeen(chain string, seen Seen, now time.Time) {
 	}
 	switch seen.State {
 	case model.HubScanInProgress:
-		b.inProgress(l, now)
+		b.scanInProgress(l, now)
 	case model.HubScanComplete, model.HubScanFailed:
 		// A scan of the same name that the hub had before this lease says nothing about this one.
 		if b.on(guardOwnScan) && seen.Started.Before(l.GrantedAt.Truncate(clockGrain).Add(-clockGrain)) {
-			b.absent(l, seen.Asked, now)
+			b.scanAbsent(l, seen.Asked, now)
 			return
 		}
-		b.free(chain)
+		b.freeLease(chain)
 	default:
-		b.absent(l, seen.Asked, now)
+		b.scanAbsent(l, seen.Asked, now)
 	}
 }
 
-// inProgress keeps the lease out, and shows it as stuck when the hub has said so for too long.
-func (b *Book) inProgress(l *Lease, now time.Time) {
+// scanInProgress keeps the lease out, and shows it as stuck when the hub has said so for too long.
+func (b *Book) scanInProgress(l *Lease, now time.Time) {
 	d := l.Drain
 	if !d.LastAnswer.IsZero() {
 		d.Answered += now.Sub(d.LastAnswer)
@@ -158,8 +158,8 @@ func (b *Book) inProgress(l *Lease, now time.Time) {
 	d.NextAsk = now.Add(askPause(l, now))
 }
 
-// absent frees the lease when the hub has said so twice, after the fence and with its settle time between.
-func (b *Book) absent(l *Lease, asked, now time.Time) {
+// scanAbsent frees the lease when the hub has said so twice, after the fence and with its settle time between.
+func (b *Book) scanAbsent(l *Lease, asked, now time.Time) {
 	d := l.Drain
 	d.LastAnswer = now
 	fence := d.Since.Add(Fence)
@@ -171,14 +171,14 @@ func (b *Book) absent(l *Lease, asked, now time.Time) {
 	case b.on(guardFence) && asked.Before(fence):
 		d.NextAsk = later(fence, now)
 	case !b.on(guardTwice):
-		b.free(l.Chain)
+		b.freeLease(l.Chain)
 	case d.Absent.IsZero():
 		d.Absent = now
 		d.NextAsk = now.Add(max(settle, shortestAsk))
 	case asked.Before(d.Absent.Add(settle)):
 		d.NextAsk = later(d.Absent.Add(settle), now)
 	default:
-		b.free(l.Chain)
+		b.freeLease(l.Chain)
 	}
 }
 
@@ -208,7 +208,7 @@ func (b *Book) Reset(digest model.Digest) []model.Digest {
 		}
 	}
 	for _, chain := range chains {
-		b.free(chain)
+		b.freeLease(chain)
 	}
 	return slices.Compact(freed)
 }

@@ -17,11 +17,11 @@ type Grant struct {
 	Hub    string
 	// Attempt is zero when WaitFor is set.
 	Attempt model.AttemptID
-	// WaitFor says that the hub already works on the digest for somebody else.
+	// WaitFor says that the hub already works on the digest for another scan.
 	WaitFor bool
 }
 
-// GrantNext gives out what can be given out now, most urgent first, and answers the grants to be sent, at most as many as told.
+// GrantNext gives out what can be given out now, most urgent first, and answers the grants to be sent, at most as many as given.
 func (b *Book) GrantNext(now time.Time, most int) []Grant {
 	if b.Cold != nil && b.on(guardCold) {
 		return nil
@@ -29,7 +29,7 @@ func (b *Book) GrantNext(now time.Time, most int) []Grant {
 	var grants []Grant
 	busy := b.busyDigests()
 	for len(grants) < most {
-		w, hub := b.pick(busy)
+		w, hub := b.pickGrant(busy)
 		if w == nil {
 			break
 		}
@@ -38,7 +38,7 @@ func (b *Book) GrantNext(now time.Time, most int) []Grant {
 	return grants
 }
 
-// busyDigests tells which digests have a lease, and where.
+// busyDigests are the digests that have a lease, each with its hub.
 func (b *Book) busyDigests() map[model.Digest]string {
 	busy := make(map[model.Digest]string, len(b.Leases))
 	if !b.on(guardDigest) {
@@ -65,8 +65,8 @@ func (b *Book) grant(w Waiter, hub *Hub, busy map[model.Digest]string, now time.
 	return Grant{Chain: w.Chain, Holder: w.Holder, Digest: w.Digest, Hub: hub.Name, Attempt: attempt}
 }
 
-// pick chooses the next waiter and its hub; nil when nothing can be granted.
-func (b *Book) pick(busy map[model.Digest]string) (*Waiter, *Hub) {
+// pickGrant chooses the next waiter and its hub; nil when nothing can be granted.
+func (b *Book) pickGrant(busy map[model.Digest]string) (*Waiter, *Hub) {
 	free := b.freeCapacity()
 	for i := range b.Hubs {
 		if free[i] > 0 && (b.Hubs[i].Grants+1)%turn == 0 && b.on(guardTurn) {
@@ -105,7 +105,7 @@ func (b *Book) freeCapacity() []int {
 	return free
 }
 
-// before orders waiters by class, then by their place in it.
+// before orders waiters by priority, then by their position in it.
 func (b *Book) before(w, v *Waiter) bool {
 	if !b.on(guardOrder) {
 		return w.Priority < v.Priority || w.Priority == v.Priority && w.Position > v.Position
@@ -113,10 +113,10 @@ func (b *Book) before(w, v *Waiter) bool {
 	return w.Priority < v.Priority || w.Priority == v.Priority && w.Position < v.Position
 }
 
-// longestWaiting is the oldest among the first of each class that accept the hub: nobody is overtaken within his class.
+// longestWaiting is the oldest among the first of each priority that accept the hub: no waiter is overtaken within its priority.
 func (b *Book) longestWaiting(hub string, busy map[model.Digest]string) *Waiter {
 	heads := map[int]*Waiter{}
-	var classes []int
+	var priorities []int
 	for i := range b.Waiters {
 		w := &b.Waiters[i]
 		if _, taken := busy[w.Digest]; taken || !w.accepts(hub) {
@@ -124,15 +124,15 @@ func (b *Book) longestWaiting(hub string, busy map[model.Digest]string) *Waiter 
 		}
 		head, known := heads[w.Priority]
 		if !known {
-			classes = append(classes, w.Priority)
+			priorities = append(priorities, w.Priority)
 		}
 		if !known || b.before(w, head) {
 			heads[w.Priority] = w
 		}
 	}
 	var oldest *Waiter
-	for _, class := range classes {
-		if w := heads[class]; oldest == nil || w.Arrival < oldest.Arrival {
+	for _, priority := range priorities {
+		if w := heads[priority]; oldest == nil || w.Arrival < oldest.Arrival {
 			oldest = w
 		}
 	}
@@ -156,7 +156,7 @@ func (b *Book) freest(w *Waiter, free []int) *Hub {
 	return &b.Hubs[best]
 }
 
-// Resend answers the grants that are due to be sent again, at most as many as told: unconfirmed ones after a growing
+// Resend answers the grants that are due to be sent again, at most as many as given: unconfirmed ones after a growing
 // pause, and those asked for.
 func (b *Book) Resend(now time.Time, most int) []Grant {
 	var grants []Grant
@@ -192,7 +192,7 @@ func resendPause(sent int) time.Duration {
 }
 
 // Redirect answers the waiters whose digest has a lease with the hub to look at, once for each time they ask, and at most
-// as many as told.
+// as many as given.
 func (b *Book) Redirect(most int) []Grant {
 	var grants []Grant
 	busy := b.busyDigests()

@@ -29,20 +29,20 @@ type Hub struct {
 	// set by an operator outlives the start of a worker.
 	Configured int           `json:"configured"`
 	Settle     time.Duration `json:"settle,omitempty"`
-	// Disabled comes from the configuration, Paused from an operator, Closed from the circuit breaker. None lifts another.
+	// Disabled comes from the configuration, Paused from an operator, Tripped from the circuit breaker. None lifts another.
 	Disabled bool `json:"disabled,omitempty"`
 	Paused   bool `json:"paused,omitempty"`
-	Closed   bool `json:"closed,omitempty"`
+	Tripped  bool `json:"tripped,omitempty"`
 	// Removed is set while a hub that is no longer configured still has leases.
 	Removed bool `json:"removed,omitempty"`
-	// Grants counts the grants: every tenth goes to whoever waited longest.
+	// Grants counts the grants: every tenth goes to the waiter that waited longest.
 	Grants int64 `json:"grants,omitempty"`
 }
 
 // usable reports whether the hub may get new scans, its capacity aside.
-func (h *Hub) usable() bool { return !h.Disabled && !h.Paused && !h.Closed && !h.Removed }
+func (h *Hub) usable() bool { return !h.Disabled && !h.Paused && !h.Tripped && !h.Removed }
 
-// Validate tells everything that is wrong with a list of hubs.
+// Validate finds everything that is wrong with a list of hubs.
 func Validate(hubs []Config) error {
 	var problems []error
 	seen := map[string]bool{}
@@ -99,7 +99,7 @@ func (b *Book) Hub(name string) *Hub {
 	return &b.Hubs[i]
 }
 
-// addHub puts an empty hub in its place by name.
+// addHub inserts an empty hub in the order of names.
 func (b *Book) addHub(name string) *Hub {
 	i, _ := slices.BinarySearchFunc(b.Hubs, name, func(h Hub, name string) int { return cmp.Compare(h.Name, name) })
 	b.Hubs = slices.Insert(b.Hubs, i, Hub{Name: name})
@@ -121,21 +121,21 @@ func (b *Book) hasLease(hub string) bool {
 
 // SetLimit changes the limit in force until the configuration names another one. Lowered below the leases out, it only
 // stops grants until enough of them are back.
-func (b *Book) SetLimit(hub string, limit int) { b.change(hub, func(h *Hub) { h.Limit = limit }) }
+func (b *Book) SetLimit(hub string, limit int) { b.changeHub(hub, func(h *Hub) { h.Limit = limit }) }
 
-// Pause stops grants until Resume; what is held goes on.
-func (b *Book) Pause(hub string) { b.change(hub, func(h *Hub) { h.Paused = true }) }
+// Pause stops grants until Resume; scans with a lease continue.
+func (b *Book) Pause(hub string) { b.changeHub(hub, func(h *Hub) { h.Paused = true }) }
 
 // Resume ends a pause.
-func (b *Book) Resume(hub string) { b.change(hub, func(h *Hub) { h.Paused = false }) }
+func (b *Book) Resume(hub string) { b.changeHub(hub, func(h *Hub) { h.Paused = false }) }
 
-// Close stops grants because the hub fails.
-func (b *Book) Close(hub string) { b.change(hub, func(h *Hub) { h.Closed = true }) }
+// Trip stops grants because the hub fails.
+func (b *Book) Trip(hub string) { b.changeHub(hub, func(h *Hub) { h.Tripped = true }) }
 
-// Open ends what Close began.
-func (b *Book) Open(hub string) { b.change(hub, func(h *Hub) { h.Closed = false }) }
+// MakeAvailable ends what Trip began.
+func (b *Book) MakeAvailable(hub string) { b.changeHub(hub, func(h *Hub) { h.Tripped = false }) }
 
-func (b *Book) change(hub string, to func(*Hub)) {
+func (b *Book) changeHub(hub string, to func(*Hub)) {
 	if h := b.Hub(hub); h != nil {
 		to(h)
 	}

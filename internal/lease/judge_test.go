@@ -26,9 +26,9 @@ func (w *world) violated(format string, args ...any) {
 // progress counts what a waiter had to let pass.
 type progress struct {
 	priority   int
-	place      int
+	position   int
 	present    int
-	classes    int
+	passed     int
 	hubGrants  map[string]int
 	uneligible bool
 }
@@ -60,7 +60,7 @@ func (w *world) serve() {
 			continue
 		}
 		w.note("grant %s on %s %s waitFor=%t", g.Chain, g.Hub, g.Attempt, g.WaitFor)
-		w.chain(g.Chain).take(w, g)
+		w.chain(g.Chain).receiveGrant(w, g)
 	}
 	w.judge()
 }
@@ -147,7 +147,7 @@ func (w *world) judgeGrant(g Grant, before []Lease) []Lease {
 	if inUse >= h.Limit {
 		w.violated("%s is granted as number %d of %d on %s", g.Chain, inUse+1, h.Limit, g.Hub)
 	}
-	if h.Paused || h.Disabled || h.Closed || h.Removed {
+	if h.Paused || h.Disabled || h.Tripped || h.Removed {
 		w.violated("%s is granted on %+v", g.Chain, *h)
 	}
 	c := w.chain(g.Chain)
@@ -177,7 +177,7 @@ func (w *world) enlist() {
 		p := &progress{priority: v.Priority, present: len(w.book.Waiters), hubGrants: map[string]int{}}
 		for j := range w.book.Waiters {
 			if o := &w.book.Waiters[j]; o.Priority == v.Priority && o.Position < v.Position {
-				p.place++
+				p.position++
 			}
 		}
 		w.progress[v.Chain] = p
@@ -202,18 +202,18 @@ func (w *world) judgeOrder(g Grant, before []Lease) {
 		}
 		if slices.ContainsFunc(before, func(l Lease) bool { return l.Digest == c.digest }) || c.digest == g.Digest {
 			// Who waits for his own image's lease is out of turn; his count starts again.
-			p.classes, p.hubGrants, p.uneligible = 0, map[string]int{}, true
+			p.passed, p.hubGrants, p.uneligible = 0, map[string]int{}, true
 			continue
 		}
 		if p.uneligible {
 			p.uneligible, p.present = false, len(w.progress)+1
 		}
 		if granted.priority == p.priority {
-			p.classes++
+			p.passed++
 		}
 		p.hubGrants[g.Hub]++
-		if limit := w.book.Hub(g.Hub).Limit; p.classes > p.place+limit {
-			w.violated("%s at place %d let %d of its class pass", id, p.place, p.classes)
+		if limit := w.book.Hub(g.Hub).Limit; p.passed > p.position+limit {
+			w.violated("%s at position %d let %d of its priority pass", id, p.position, p.passed)
 		}
 		if p.hubGrants[g.Hub] > turn*(p.present+1) {
 			w.violated("%s, one of %d waiters, let %d grants of %s pass", id, p.present, p.hubGrants[g.Hub], g.Hub)

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// live plays one history to its end and answers the rule it broke, told by a second playing.
+// live plays one history to its end and answers the rule it broke, described by a second playing.
 func live(seed uint64, off guard) error {
 	if play(seed, off, false) == nil {
 		return nil
@@ -34,7 +34,7 @@ func play(seed uint64, off guard, keep bool) (err error) {
 	}()
 	steps, arrivals := 30+w.rand.IntN(60), 4
 	if w.chance(40) {
-		// A storm: somebody patient among a stream of urgent scans.
+		// A storm: one patient scan among a stream of urgent scans.
 		w.storm()
 		steps, arrivals = 400, 2
 	}
@@ -88,12 +88,12 @@ func (w *world) restart() {
 	b.AskAgain(w.now)
 }
 
-// quiesce lets everything come to its end: nothing may be left, and whoever wanted a lease has had one.
+// quiesce lets everything come to its end: nothing may be left, and every scan that wanted a lease has had one.
 func (w *world) quiesce() {
 	w.note("everything comes to its end")
 	blocked := w.chance(4)
 	for _, h := range w.hubs {
-		w.book.Open(h.Name)
+		w.book.MakeAvailable(h.Name)
 		w.book.Resume(h.Name)
 		if blocked {
 			w.book.Pause(h.Name)

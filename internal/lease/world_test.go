@@ -169,9 +169,9 @@ func (w *world) mischief() {
 	case 2, 3:
 		w.book.Resume(hub)
 	case 4:
-		w.book.Close(hub)
+		w.book.Trip(hub)
 	case 5, 6:
-		w.book.Open(hub)
+		w.book.MakeAvailable(hub)
 	case 7:
 		w.reconfigure()
 	case 8:
@@ -231,7 +231,7 @@ func (w *world) loseState() {
 	}
 }
 
-// kill ends a scan at any moment; its upload may go on for a while. Nobody dies while a cold pool does not know them.
+// kill ends a scan at any moment; its upload may go on for a while. No scan dies while a cold pool does not know it.
 func (w *world) kill(chains []*chain) {
 	if len(chains) == 0 || w.book.Cold != nil {
 		return

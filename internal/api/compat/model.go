@@ -129,7 +129,7 @@ func (e *endpoints) getModel(r *api.Request) error {
 func (m *coreModel) addPod(row model.PodVerdict) {
 	p := modelPod{Name: row.Name, UID: row.UID, Namespace: row.Namespace, Containers: []modelContainer{}}
 	for _, c := range row.Containers {
-		repository, tag := api.SplitReference(c.Reference)
+		repository, tag := model.SplitReference(c.Reference)
 		sha := c.Image.Digest
 		if sha == "" {
 			sha = c.Reported

@@ -69,7 +69,7 @@ func parsePodName(body []byte) (model.PodKey, error) {
 		return model.PodKey{}, errors.New("the body is neither a name nor a JSON string; " + want)
 	}
 	key := model.PodKey{Name: text}
-	check := func() error { return api.CheckName("name", text, api.MaxName) }
+	check := func() error { return model.CheckName("name", text, model.PodNameLength) }
 	if namespace, name, found := strings.Cut(text, "/"); found {
 		key = model.PodKey{Namespace: namespace, Name: name}
 		check = func() error { return api.CheckKey(key) }

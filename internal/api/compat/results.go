@@ -153,7 +153,7 @@ func (r *results) addImage(c model.ContainerVerdict) {
 	if digest == "" {
 		return
 	}
-	repository, tag := api.SplitReference(c.Reference)
+	repository, tag := model.SplitReference(c.Reference)
 	key := imageKey{repository, digest}
 	known, seen := r.images[key]
 	if !seen {

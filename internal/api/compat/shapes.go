@@ -60,7 +60,7 @@ func (i imageBody) hubNames(reference string, d model.Digest) *model.HubNames {
 	if i.BlackDuckProjectName == "" && i.BlackDuckProjectVersion == "" {
 		return nil
 	}
-	repository, tag := api.SplitReference(reference)
+	repository, tag := model.SplitReference(reference)
 	names := model.DefaultHubNames(model.Name{Repository: repository, Tag: tag}, d)
 	if i.BlackDuckProjectName != "" {
 		names.Project = i.BlackDuckProjectName

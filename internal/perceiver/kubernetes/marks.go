@@ -20,7 +20,7 @@ type Form string
 
 // The forms: the keys of the perceivers of 2018, those of OpsSight, or both.
 const (
-	FormCompat Form = "compat"
+	FormCompat   Form = "compat"
 	FormOpsSight Form = "opssight"
 	FormBoth     Form = "both"
 )

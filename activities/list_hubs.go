@@ -50,11 +50,11 @@ type SignalPoolInput struct {
 	Value any `json:"value"`
 }
 
-// SignalPool tells the pool of hubs something. As a local step it costs one event in the scan's history, where a signal
+// SignalPool sends the pool of hubs a signal. As a local step it costs one event in the scan's history, where a signal
 // between workflows costs five, and it has arrived when the step is done.
 func (s *ScanSteps) SignalPool(ctx context.Context, in SignalPoolInput) error {
 	if err := s.pool.Signal(ctx, in.Name, in.Value); err != nil {
-		return fmt.Errorf("tell the pool of hubs: %w", err)
+		return fmt.Errorf("signal the pool of hubs: %w", err)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ type joinWorld struct {
 	odd, broken map[model.Digest]bool
 	// open are the inventories that run; what begins with "broken" cannot be reached.
 	open               []string
-	observed, told     []string
+	observed, notified []string
 	forgotten, emptied []string
 }
 
@@ -60,12 +60,12 @@ func (w *joinWorld) NotifyInventory(_ context.Context, inventory string, _ model
 	if strings.HasPrefix(inventory, "broken") {
 		return false, errDown
 	}
-	w.told = append(w.told, inventory)
+	w.notified = append(w.notified, inventory)
 	return slices.Contains(w.open, inventory), nil
 }
 
 func (w *joinWorld) NotifyCluster(_ context.Context, s NamespaceSeen) error {
-	w.told = append(w.told, s.Cluster)
+	w.notified = append(w.notified, s.Cluster)
 	return nil
 }
 
@@ -109,8 +109,8 @@ func TestImagesAreToldUnlessTheyAreAsTheyShouldBe(t *testing.T) {
 func TestSummaryIsToldToAllAndThoseThatAreGoneAreNamed(t *testing.T) {
 	w := &joinWorld{open: []string{"c/a", "c/b"}}
 	result := inventoryStep(t, NewInventorySteps(w).PublishSummary, PublishSummaryInput{To: []string{"c/a", "c/gone", "broken/x", "c/b"}})
-	slices.Sort(w.told)
-	require.Equal(t, []string{"c/a", "c/b", "c/gone"}, w.told)
+	slices.Sort(w.notified)
+	require.Equal(t, []string{"c/a", "c/b", "c/gone"}, w.notified)
 	require.Equal(t, PublishSummaryResult{Closed: []string{"c/gone"}, Failed: []string{"broken/x"}}, result)
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/perceptor/perceptor/model"
+	"go.temporal.io/sdk/activity"
 )
 
 // Holder is a ScanImage as the pool of hubs knows it.
@@ -14,12 +14,20 @@ type Holder struct {
 	Chain string `json:"chain"`
 }
 
-// Holders tells which scans are open.
+// Holders finds out which scans are open.
 type Holders interface {
 	// IsOpen reports whether the chain is still running under that workflow id.
 	IsOpen(ctx context.Context, h Holder) (bool, error)
 	// ListOpen lists every ScanImage that is open.
 	ListOpen(ctx context.Context) ([]Holder, error)
+}
+
+// Queues are the task queues of the hubs, as the server keeps them.
+type Queues interface {
+	// StopHubQueue lets the server hand out nothing from a hub's queue, until OpenHubQueue. A rate set by hand stays as it is.
+	StopHubQueue(ctx context.Context, namespace, hub string) error
+	// OpenHubQueue ends what StopHubQueue began, and nothing else.
+	OpenHubQueue(ctx context.Context, namespace, hub string) error
 }
 
 // PoolSteps are the steps of HubPool on the workflow queue.
@@ -29,7 +37,7 @@ type PoolSteps struct {
 	scans   Scans
 }
 
-// NewPoolSteps asks h about holders, stops and opens the hubs' queues through q, and speaks to scans through s.
+// NewPoolSteps asks h about holders, stops and opens the hubs' queues through q, and sends signals to scans through s.
 func NewPoolSteps(h Holders, q Queues, s Scans) *PoolSteps {
 	return &PoolSteps{holders: h, queues: q, scans: s}
 }
@@ -73,57 +81,18 @@ func (s *PoolSteps) ListHolders(ctx context.Context) (ListHoldersResult, error) 
 	return ListHoldersResult{Holders: holders}, nil
 }
 
-// ProbeHubInput names the hub to probe.
-type ProbeHubInput struct {
-	Hub string `json:"hub"`
-}
-
-// ProbeHubResult says whether the hub works; Trouble is nil when it does.
-type ProbeHubResult struct {
-	Trouble *HubTrouble `json:"trouble,omitempty"`
-}
-
-// ProbeHub makes the one cheap call that shows whether a closed hub works again. It runs on the hub's control queue.
-func (s *HubSteps) ProbeHub(ctx context.Context, in ProbeHubInput) (ProbeHubResult, error) {
-	h, err := s.hub(in.Hub)
-	if err != nil {
-		return ProbeHubResult{}, asApplicationError(err)
-	}
-	if err := h.Ready(ctx); err != nil {
-		return ProbeHubResult{Trouble: troubleOf(err)}, nil
-	}
-	return ProbeHubResult{}, nil
-}
-
-// CheckHubScanInput names a scan at a hub.
-type CheckHubScanInput struct {
+// SwitchQueueInput says whether steps for a hub may start.
+type SwitchQueueInput struct {
 	Hub  string `json:"hub"`
-	Name string `json:"name"`
+	Open bool   `json:"open"`
 }
 
-// CheckHubScanResult is what the hub knows, or why it could not say.
-type CheckHubScanResult struct {
-	Scan    model.HubScan `json:"scan"`
-	Trouble *HubTrouble   `json:"trouble,omitempty"`
-}
-
-// CheckHubScan asks a hub whether it is done with a scan whose holder is gone.
-func (s *HubSteps) CheckHubScan(ctx context.Context, in CheckHubScanInput) (CheckHubScanResult, error) {
-	h, err := s.hub(in.Hub)
-	if err != nil {
-		return CheckHubScanResult{}, asApplicationError(err)
+// SwitchQueue stops or opens a hub's queue: steps that are under way or due for another try then wait at the server,
+// and no longer call a hub that is down.
+func (s *PoolSteps) SwitchQueue(ctx context.Context, in SwitchQueueInput) error {
+	namespace := activity.GetInfo(ctx).Namespace
+	if in.Open {
+		return asApplicationError(s.queues.OpenHubQueue(ctx, namespace, in.Hub))
 	}
-	beat := startPulse(ctx, asking(in.Hub))
-	defer beat.end()
-	scan, err := h.FindScan(ctx, in.Name)
-	if err != nil {
-		return CheckHubScanResult{Trouble: troubleOf(err)}, nil
-	}
-	return CheckHubScanResult{Scan: scan}, nil
-}
-
-// troubleOf carries an edge's error as a result.
-func troubleOf(err error) *HubTrouble {
-	class, after := ClassOf(err)
-	return &HubTrouble{Class: class, Reason: err.Error(), RetryAfter: after}
+	return asApplicationError(s.queues.StopHubQueue(ctx, namespace, in.Hub))
 }

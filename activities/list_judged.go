@@ -23,7 +23,7 @@ type Images interface {
 	JudgedBy(ctx context.Context, hub string, versions []string) ([]JudgedImage, error)
 	// JudgedShare lists the images with a verdict of the hub whose digests begin with the two hexadecimal digits.
 	JudgedShare(ctx context.Context, hub, digits string) ([]JudgedImage, error)
-	// Judge tells an image that a hub judges it otherwise now; false when no such image is known.
+	// Judge sends an image the newer verdict of a hub; false when no such image is known.
 	Judge(ctx context.Context, d model.Digest, v model.Verdict) (bool, error)
 	// RescanLost asks for a new scan when the image still shows a verdict that the hub no longer has.
 	RescanLost(ctx context.Context, d model.Digest, hub, version string) (bool, error)
@@ -59,7 +59,7 @@ func (s *RefreshSteps) ListJudged(ctx context.Context, in ListJudgedInput) (List
 	return ListJudgedResult{Images: found}, asApplicationError(err)
 }
 
-// TellJudgedInput is a hub's newer verdict on some images, or that it has none any more.
+// NotifyJudgedInput is a hub's newer verdict on some images, or that it has none any more.
 type NotifyJudgedInput struct {
 	Digests []model.Digest `json:"digests"`
 	// Verdict is nil when the hub has deleted the version.
@@ -69,25 +69,25 @@ type NotifyJudgedInput struct {
 	Version string `json:"version"`
 }
 
-// TellJudgedResult counts the images that took it; others are not known any more.
+// NotifyJudgedResult counts the images that received it. The others are not known any longer.
 type NotifyJudgedResult struct {
-	Told int `json:"told"`
+	Notified int `json:"notified"`
 }
 
-// TellJudged brings images what a hub says of them now.
+// NotifyJudged sends images what a hub says of them now.
 func (s *RefreshSteps) NotifyJudged(ctx context.Context, in NotifyJudgedInput) (NotifyJudgedResult, error) {
 	var result NotifyJudgedResult
 	for _, d := range in.Digests {
-		tell := func() (bool, error) { return s.images.RescanLost(ctx, d, in.Hub, in.Version) }
+		notify := func() (bool, error) { return s.images.RescanLost(ctx, d, in.Hub, in.Version) }
 		if in.Verdict != nil {
-			tell = func() (bool, error) { return s.images.Judge(ctx, d, *in.Verdict) }
+			notify = func() (bool, error) { return s.images.Judge(ctx, d, *in.Verdict) }
 		}
-		told, err := tell()
+		notified, err := notify()
 		if err != nil {
 			return result, asApplicationError(err)
 		}
-		if told {
-			result.Told++
+		if notified {
+			result.Notified++
 		}
 	}
 	return result, nil
