@@ -27,7 +27,7 @@ func newHubStatus(s *shared) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.withStarter(func(st *starter.Starter) error {
-				status, err := st.HubPool(cmd.Context())
+				status, err := st.Pool.Status(cmd.Context())
 				if err != nil {
 					return err
 				}
@@ -122,7 +122,7 @@ Scans that are over a lowered limit finish. The number holds until the configura
 				return fmt.Errorf("limit %q: want a number", args[1])
 			}
 			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) {
-				return st.SetLimit(cmd.Context(), workflows.HubLimit{Hub: args[0], Limit: limit})
+				return st.Pool.SetLimit(cmd.Context(), workflows.HubLimit{Hub: args[0], Limit: limit})
 			})
 		},
 	}
@@ -132,7 +132,7 @@ func newHubPause(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use: "pause HUB", Short: "Give a hub no more scans until it is resumed; those it has finish", Example: "  perceptor hub pause builtin", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Pause(cmd.Context(), args[0]) })
+			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Pool.Pause(cmd.Context(), args[0]) })
 		},
 	}
 }
@@ -141,7 +141,7 @@ func newHubResume(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use: "resume HUB", Short: "End a pause", Example: "  perceptor hub resume builtin", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Resume(cmd.Context(), args[0]) })
+			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Pool.Resume(cmd.Context(), args[0]) })
 		},
 	}
 }
@@ -179,7 +179,7 @@ a lease of a scan that is still running lets the hub have more scans than its li
 				reset.Digest = d
 			}
 			return s.withStarter(func(st *starter.Starter) error {
-				answer, err := st.ResetLeases(cmd.Context(), reset)
+				answer, err := st.Pool.ResetLeases(cmd.Context(), reset)
 				if err != nil {
 					return err
 				}

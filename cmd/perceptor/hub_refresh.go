@@ -20,7 +20,7 @@ Temporal named refresh/HUB, which can be paused and whose passes can be looked a
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.withStarter(func(st *starter.Starter) error {
-				if err := st.RefreshNow(cmd.Context(), args[0]); err != nil {
+				if err := st.Refreshes.Start(cmd.Context(), args[0]); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is asked what has changed\n", args[0])

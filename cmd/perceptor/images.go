@@ -30,7 +30,7 @@ func newImages(s *shared) *cobra.Command {
 				return fmt.Errorf("limit is %d; want at least 1", limit)
 			}
 			return s.withStarter(func(st *starter.Starter) error {
-				rows, more, err := st.Images(cmd.Context(), filter, limit)
+				rows, more, err := st.Images.List(cmd.Context(), filter, limit)
 				if err != nil {
 					return err
 				}

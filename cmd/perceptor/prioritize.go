@@ -19,7 +19,7 @@ lease on a hub, or for the next try after a failure. Follow one with explain.`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.forImages(cmd, domain, args, "goes first", func(st *starter.Starter, d model.Digest) error {
-				return st.Prioritize(cmd.Context(), d, workflows.Prioritize{Priority: workflows.PriorityInteractive})
+				return st.Images.Prioritize(cmd.Context(), d, workflows.Prioritize{Priority: workflows.PriorityInteractive})
 			})
 		},
 	}

@@ -20,7 +20,7 @@ func newRescan(s *shared) *cobra.Command {
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.forImages(cmd, domain, args, "will be scanned again", func(st *starter.Starter, d model.Digest) error {
-				return st.Rescan(cmd.Context(), d, workflows.Rescan{Reason: reason, Priority: workflows.PriorityInteractive})
+				return st.Images.Rescan(cmd.Context(), d, workflows.Rescan{Reason: reason, Priority: workflows.PriorityInteractive})
 			})
 		},
 	}

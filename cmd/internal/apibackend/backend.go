@@ -35,7 +35,7 @@ func (b *Backend) Ready(ctx context.Context) error {
 
 // Report hands a report over to the workflows.
 func (b *Backend) Report(ctx context.Context, r model.PodReport) error {
-	return explained(b.starter.Report(ctx, r))
+	return explained(b.starter.Pods.Report(ctx, r))
 }
 
 // explained gives an error a class and a reason where a client may read them. Others keep theirs to the log.
@@ -46,6 +46,7 @@ func explained(err error) error {
 	}
 	var rejected starter.RejectedError
 	var refused *starter.RefusedError
+	var unresolved starter.ResolveError
 	var late *temporal.TimeoutError
 	var busy *serviceerror.ResourceExhausted
 	fail := func(class model.FailureClass, reason string) error {
@@ -56,6 +57,8 @@ func explained(err error) error {
 		return fail(model.Invalid, rejected.Reason)
 	case errors.As(err, &refused):
 		return fail(model.Invalid, refused.Error())
+	case errors.As(err, &unresolved):
+		return api.Failure{Class: unresolved.Class, Reason: unresolved.Reason}
 	case errors.Is(err, starter.ErrUnknownImage):
 		return fail(model.NotFound, starter.ErrUnknownImage.Error())
 	case errors.Is(err, starter.ErrUnknownCluster):
