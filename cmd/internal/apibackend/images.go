@@ -33,7 +33,7 @@ func (b *Backend) CountImages(ctx context.Context, status model.ScanStatus) (int
 	return n, explained(err)
 }
 
-// Image asks an image, and its scan when one is under way.
+// Image asks an image, and its scan when one is in progress.
 func (b *Backend) Image(ctx context.Context, d model.Digest) (api.Image, error) {
 	view, err := b.starter.Images.View(ctx, d)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// Pods reads a page of the join. Of a cluster that nobody has reported yet there are no pods.
+// Pods reads a page of the join. A cluster that was not reported yet has no pods.
 func (b *Backend) Pods(ctx context.Context, q api.PodQuery) (api.PodPage, error) {
 	page, err := b.starter.Pods.Join(ctx, starter.JoinFilter{
 		Cluster: q.Cluster, Namespace: q.Namespace, Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, After: q.After, Limit: q.Limit,
@@ -52,7 +52,7 @@ func (b *Backend) Cluster(ctx context.Context, name string) (api.Cluster, error)
 	return clusterOf(view), nil
 }
 
-// ForgetCluster has a cluster forgotten.
+// ForgetCluster forgets a cluster and everything in it.
 func (b *Backend) ForgetCluster(ctx context.Context, name string) error {
 	return explained(b.starter.Clusters.Forget(ctx, name))
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/perceptor/perceptor/starter"
 )
 
-// Display shows scans under way.
+// Display shows scans in progress.
 type Display interface {
 	// Line starts the line of one image.
 	Line(name string) Line
@@ -60,7 +60,7 @@ func describe(now starter.CurrentStep) string {
 	return text
 }
 
-// plain writes a line when the words change, and no more, so that logs stay readable.
+// plain writes a line only when the text changes, so that logs stay readable.
 type plain struct {
 	mu  sync.Mutex
 	out io.Writer
