@@ -38,6 +38,7 @@ var table = []row{
 	{"activities", []string{"model"}},
 	{"workflows", []string{"activities", "model", "internal/inventory", "internal/lease"}},
 	{"starter", []string{"workflows", "activities", "model"}},
+	{"examples", []string{"starter", "workflows", "activities", "model"}},
 	{"workers", []string{"workflows", "activities", "starter", "internal"}},
 	{"cmd", []string{anything}},
 }
