@@ -14,7 +14,7 @@ const hexLength = 64
 // Digest names one platform manifest, written "sha256:" and 64 lower-case hexadecimal digits.
 type Digest string
 
-// ParseDigest accepts a digest with or without its "sha256:" prefix.
+// ParseDigest reads a digest with or without its "sha256:" prefix. Anything but 64 lower-case hexadecimal digits is an error.
 func ParseDigest(s string) (Digest, error) {
 	sum := strings.TrimPrefix(s, DigestPrefix)
 	if len(sum) != hexLength {
@@ -31,7 +31,7 @@ func ParseDigest(s string) (Digest, error) {
 // Hex is the digest without its algorithm: the name of the image's scan at the hub.
 func (d Digest) Hex() string { return strings.TrimPrefix(string(d), DigestPrefix) }
 
-// shortLength is how much of a digest the hub's version names carry: the original's twenty digits.
+// shortLength is how many digits of a digest the version names at a hub carry, as in Perceptor 0.x (2018).
 const shortLength = 20
 
 // Short is the first twenty hexadecimal digits, as in the version names on the hub.

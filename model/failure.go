@@ -2,18 +2,25 @@ package model
 
 import "time"
 
-// FailureClass says what kind of failure something is, and so whether waiting can help.
+// FailureClass is the kind of a failure. It says whether waiting can help.
 type FailureClass string
 
-// The classes. Throttled and Transient pass with time; the others need somebody to change something.
+// The classes. Throttled and Transient pass with time; for the others someone has to change something.
 const (
-	Throttled    FailureClass = "throttled"
-	Transient    FailureClass = "transient"
+	// Throttled is a server that asks for fewer requests.
+	Throttled FailureClass = "throttled"
+	// Transient is a server that cannot be reached or fails in itself, and every failure of unknown cause.
+	Transient FailureClass = "transient"
+	// Unauthorized is a credential that is missing or refused.
 	Unauthorized FailureClass = "unauthorized"
-	NotFound     FailureClass = "not-found"
-	Unsupported  FailureClass = "unsupported"
-	Invalid      FailureClass = "invalid"
-	OutOfSpace   FailureClass = "out-of-space"
+	// NotFound is an image, a tag or a thing at the hub that does not exist.
+	NotFound FailureClass = "not-found"
+	// Unsupported is something that this server or this image's format does not offer.
+	Unsupported FailureClass = "unsupported"
+	// Invalid is data that breaks the rules of its format.
+	Invalid FailureClass = "invalid"
+	// OutOfSpace is a scanner host without enough free disk space.
+	OutOfSpace FailureClass = "out-of-space"
 )
 
 // Known reports whether it is one of the classes above.
@@ -26,13 +33,14 @@ func (c FailureClass) Known() bool {
 	}
 }
 
-// Temporary reports whether the same call may succeed later without anybody changing anything.
+// Temporary reports whether the same call may succeed later although nothing is changed.
 func (c FailureClass) Temporary() bool { return c == Throttled || c == Transient }
 
-// Failure is why an image has no verdict, in words a person understands. It never holds a secret.
+// Failure is why an image has no verdict. It never holds a secret.
 type Failure struct {
-	Class  FailureClass `json:"class"`
-	Reason string       `json:"reason"`
+	Class FailureClass `json:"class"`
+	// Reason is a sentence for a person.
+	Reason string `json:"reason"`
 	// Step is the step of the scan that failed, such as "pull".
 	Step string    `json:"step,omitempty"`
 	At   time.Time `json:"at"`

@@ -2,7 +2,7 @@ package model
 
 import "strings"
 
-// Platform is what one manifest was built for, in the registries' own words.
+// Platform is what one manifest was built for, in the words of the OCI image specification, such as linux, arm64, v8.
 type Platform struct {
 	OS           string `json:"os,omitempty"`
 	Architecture string `json:"architecture,omitempty"`
@@ -28,7 +28,7 @@ type Name struct {
 	Credential string `json:"credential,omitempty"`
 }
 
-// Reference is how a person would write the name: repository with tag when there is one.
+// Reference is the name as a person writes it: repository, with the tag when there is one.
 func (n Name) Reference() string {
 	if n.Tag == "" {
 		return n.Repository
@@ -39,14 +39,16 @@ func (n Name) Reference() string {
 // Pinned is the reference that names exactly this manifest.
 func (n Name) Pinned(d Digest) string { return n.Repository + "@" + string(d) }
 
-// HubNames is what an image is called at a hub.
+// HubNames are the names of an image at a hub.
 type HubNames struct {
 	Project string `json:"project"`
 	Version string `json:"version"`
-	Scan    string `json:"scan"`
+	// Scan is the name of the scan, by which the hub is asked for it.
+	Scan string `json:"scan"`
 }
 
-// DefaultHubNames are the original's last form: project = repository, version = "<tag>-<first 20 of digest>", scan = full digest in hexadecimal.
+// DefaultHubNames are the names of Perceptor 0.x (2018): project = repository, version = "<tag>-<first 20 digits of the
+// digest>", scan = all digits of the digest.
 func DefaultHubNames(n Name, d Digest) HubNames {
 	version := d.Short()
 	if n.Tag != "" {

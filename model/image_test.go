@@ -84,7 +84,7 @@ func TestWorstStatus(t *testing.T) {
 			require.Equal(t, worse, worse.Worst(better))
 		}
 	}
-	require.Equal(t, model.OverallStatus("SOMETHING_NEW"), model.NotInViolation.Worst("SOMETHING_NEW"), "a word nobody knows is never clean")
+	require.Equal(t, model.OverallStatus("SOMETHING_NEW"), model.NotInViolation.Worst("SOMETHING_NEW"), "an unknown word is never clean")
 }
 
 func TestSeverities(t *testing.T) {

@@ -16,13 +16,14 @@ type Summary struct {
 	NotAssessed      int    `json:"notAssessed"`
 	ComponentsURL    string `json:"componentsURL,omitempty"`
 	// Hubs are those with a verdict, in the order in which they first gave one.
-	Hubs     []string  `json:"hubs,omitempty"`
+	Hubs []string `json:"hubs,omitempty"`
+	// JudgedAt is when the newest verdict was given, by its hub's clock; zero without a verdict.
 	JudgedAt time.Time `json:"judgedAt,omitzero"`
-	// Failure is why the last scan brought no verdict.
+	// Failure is why the last scan brought no verdict; nil when it brought one, or when there was no scan.
 	Failure *Failure `json:"failure,omitempty"`
 }
 
-// Unscanned is the summary of an image of which nothing is known yet.
+// Unscanned is the summary of an image that was not scanned yet.
 func Unscanned(d Digest) Summary {
 	return Summary{Digest: d, Status: StatusUnknown, OverallStatus: OverallUnknown}
 }
@@ -34,10 +35,9 @@ type PodVerdict struct {
 	Name      string `json:"name"`
 	UID       string `json:"uid"`
 	Bare      bool   `json:"bare,omitempty"`
-	// Status is that of the container that is least far, or Failed where one has failed.
+	// Status is Failed where a container's image has failed, else the status of the container that is least far.
 	Status ScanStatus `json:"status"`
-	// OverallStatus is the worst of the containers'; UNKNOWN where one is unscanned and none is in violation, and where
-	// there is no container.
+	// OverallStatus is the worst of the containers, by OverallStatus.Worst; UNKNOWN for a pod without containers.
 	OverallStatus OverallStatus `json:"overallStatus"`
 	// PolicyViolations and Vulnerabilities are sums over the containers: an image that runs twice counts twice.
 	PolicyViolations int                `json:"policyViolations"`
@@ -57,7 +57,7 @@ type ContainerVerdict struct {
 	Image Summary `json:"image"`
 }
 
-// Join makes a row: statuses and sums from the containers.
+// Join makes a row of the join: statuses and sums from the containers.
 func Join(cluster string, p Pod, containers []ContainerVerdict) PodVerdict {
 	row := PodVerdict{
 		Cluster: cluster, Namespace: p.Namespace, Name: p.Name, UID: p.UID, Bare: p.Bare,
@@ -75,13 +75,13 @@ func Join(cluster string, p Pod, containers []ContainerVerdict) PodVerdict {
 	return row
 }
 
-// WriteResult is what became of writing rows onto the pods of a cluster.
+// WriteResult is the outcome of writing rows onto the pods of a cluster.
 type WriteResult struct {
 	Written   int `json:"written"`
 	Unchanged int `json:"unchanged"`
 	// Gone are pods that the cluster does not have any more.
 	Gone []PodKey `json:"gone,omitempty"`
-	// Failed are pods that could not be written, each with why; they are tried again.
+	// Failed are pods that could not be written, each with its reason; they are tried again.
 	Failed []WriteFailure `json:"failed,omitempty"`
 }
 

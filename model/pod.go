@@ -1,24 +1,26 @@
 package model
 
-// Pod is one workload as a perceiver saw it: what it is called and what it runs.
+
+// Pod is one workload as a perceiver saw it: its names and its containers.
 type Pod struct {
-	// UID tells a pod from an earlier one of the same name; a platform without such ids gives namespace and name.
-	UID       string `json:"uid"`
+	// UID tells a pod from an earlier one of the same name. Leave it empty on a platform without such IDs: Key then makes one.
+	UID string `json:"uid"`
+	// Namespace is where the pod runs; CheckNamespace says what is allowed.
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
-	// Platform is that of the node; it chooses the manifest where a container names an index. Empty means unknown.
+	// Platform is that of the node. It chooses the manifest where a container names an index. The zero value means unknown.
 	Platform Platform `json:"platform,omitzero"`
 	// Credential is the name of the credential its images are pulled with, never the credential.
 	Credential string      `json:"credential,omitempty"`
 	Containers []Container `json:"containers"`
-	// Bare is set for an image that was reported by itself: it has one container and no name.
+	// Bare is set for an image that was reported without a pod. Such a Pod has one container and no name.
 	Bare bool `json:"bare,omitempty"`
 }
 
-// BareImages is the namespace of a cluster's images that were reported by themselves. No platform has one of that name.
+// BareImages is the namespace of a cluster's images that were reported without a pod. No platform has a namespace of this name.
 const BareImages = "_images"
 
-// Key names the pod. What has no UID gets one: namespace and name, or what a bare image is called and its digest.
+// Key names the pod. A pod without a UID gets one: namespace and name, or reference and digest of a bare image.
 func (p Pod) Key() PodKey {
 	key := PodKey{UID: p.UID, Namespace: p.Namespace, Name: p.Name}
 	if p.Bare {
@@ -34,7 +36,7 @@ func (p Pod) Key() PodKey {
 	return key
 }
 
-// PodKey names a pod that is gone. Without a UID it is every pod of that name.
+// PodKey names a pod. A report that says that a pod has ended may leave the UID out: then every pod of that name has ended.
 type PodKey struct {
 	UID       string `json:"uid,omitempty"`
 	Namespace string `json:"namespace"`
@@ -56,18 +58,19 @@ const (
 type Container struct {
 	Name string        `json:"name"`
 	Kind ContainerKind `json:"kind,omitempty"`
-	// Reference is repository with tag, as the pod names it.
+	// Reference is the image as the pod names it: repository, with tag or digest. It is required.
 	Reference string `json:"reference"`
-	// Digest is what the runtime reports of it: a manifest's or an index's; empty while the container has not started.
+	// Digest is what the runtime reports: that of a manifest, of an index, or of an image's configuration. It is empty until
+	// the container has started.
 	Digest Digest `json:"digest,omitempty"`
 	// HubNames overrides what the image is called at the hub.
 	HubNames *HubNames `json:"hubNames,omitempty"`
 }
 
-// Coverage is what a snapshot is a snapshot of.
+// SnapshotScope says what a snapshot holds all of.
 type SnapshotScope string
 
-// The coverages.
+// The scopes: pods and bare images, pods alone, or bare images alone.
 const (
 	ScopeAll    SnapshotScope = ""
 	ScopePods   SnapshotScope = "pods"
@@ -76,19 +79,21 @@ const (
 
 // PodReport is what a perceiver says of one cluster: some changes, or everything there is.
 type PodReport struct {
+	// Cluster is the name that the perceiver gives to what it watches; CheckCluster says what is allowed.
 	Cluster string `json:"cluster"`
-	// Version orders the reports of one perceiver; an older one never undoes a newer one.
-	// Without one, it is the time at which the report is sent.
+	// Version orders the reports of one perceiver: an older one never undoes a newer one. The zero value stands for the time
+	// at which the report is sent.
 	Version Version `json:"version,omitzero"`
-	// Snapshot says that Pods is all there is in the whole cluster: what is not named is gone, and whatever an older report
-	// says afterwards is ignored.
+	// Snapshot says that Pods is everything that runs in the cluster. Pods that are not named have ended, and an older report
+	// that arrives later is ignored.
 	Snapshot bool `json:"snapshot,omitempty"`
-	// Covers narrows a snapshot to pods or to bare images, for a platform that tells of the two apart.
+	// Scope narrows a snapshot to pods or to bare images, for a platform that reports the two separately.
 	Scope SnapshotScope `json:"scope,omitempty"`
-	Pods  []Pod         `json:"pods,omitempty"`
-	// Gone are pods that have ended; not used in a snapshot.
+	// Pods are new or changed pods. Their number is not limited: the report is sent in parts.
+	Pods []Pod `json:"pods,omitempty"`
+	// Gone are pods that have ended. A snapshot ignores them.
 	Gone []PodKey `json:"gone,omitempty"`
-	// WriteBack says that the perceiver serves the cluster's queue for writing verdicts onto pods.
+	// WriteBack says that the perceiver writes verdicts onto its pods: it serves the perceiver queue of the cluster.
 	WriteBack bool `json:"writeBack,omitempty"`
 	// Domain is the set of scanners that reach the cluster's registries; empty means the default one.
 	Domain string `json:"domain,omitempty"`

@@ -1,8 +1,72 @@
 package model
 
-import "time"
+import (
+	"net/url"
+	"time"
+)
 
-// Counts is how many of something there are of each severity.
+// OverallStatus is a hub's judgement by its policies, in the hub's own words; OverallUnknown where something is not scanned.
+type OverallStatus string
+
+// The overall statuses. InViolationOverridden means that someone has accepted the violation at the hub.
+const (
+	OverallUnknown        OverallStatus = "UNKNOWN"
+	NotInViolation        OverallStatus = "NOT_IN_VIOLATION"
+	InViolation           OverallStatus = "IN_VIOLATION"
+	InViolationOverridden OverallStatus = "IN_VIOLATION_OVERRIDDEN"
+)
+
+// unrecognisedStatusRank treats a word that no hub has used so far like Unknown.
+const unrecognisedStatusRank = 2
+
+// rank orders statuses from best to worst. Unknown is worse than clean, so that "not scanned" is never shown as
+// clean, and better than a violation, so that a known violation is never hidden by something unscanned beside it.
+var rank = map[OverallStatus]int{NotInViolation: 0, InViolationOverridden: 1, OverallUnknown: 2, InViolation: 3}
+
+// Worst is the worse of two statuses. From best to worst: NotInViolation, InViolationOverridden, OverallUnknown, InViolation.
+func (s OverallStatus) Worst(t OverallStatus) OverallStatus {
+	if t.rank() > s.rank() {
+		return t
+	}
+	return s
+}
+
+func (s OverallStatus) rank() int {
+	if r, ok := rank[s]; ok {
+		return r
+	}
+	return unrecognisedStatusRank
+}
+
+// Severity of a vulnerability, in the words of CVSS. Unrated means that no source gave one.
+type Severity string
+
+// The severities.
+const (
+	SeverityCritical Severity = "CRITICAL"
+	SeverityHigh     Severity = "HIGH"
+	SeverityMedium   Severity = "MEDIUM"
+	SeverityLow      Severity = "LOW"
+	SeverityUnrated  Severity = "UNRATED"
+)
+
+// Severities lists every severity, worst first.
+var Severities = []Severity{SeverityCritical, SeverityHigh, SeverityMedium, SeverityLow, SeverityUnrated}
+
+// AtLeast reports whether s is as bad as bar or worse. Unrated is the least bad.
+func (s Severity) AtLeast(bar Severity) bool {
+	for _, each := range Severities {
+		if each == s {
+			return true
+		}
+		if each == bar {
+			return false
+		}
+	}
+	return false
+}
+
+// Counts is a number of things of each severity.
 type Counts struct {
 	Critical int `json:"critical"`
 	High     int `json:"high"`
@@ -11,7 +75,7 @@ type Counts struct {
 	Unrated  int `json:"unrated"`
 }
 
-// Add counts one more.
+// Add counts one more of a severity. An unknown severity counts as unrated.
 func (c *Counts) Add(s Severity) {
 	switch s {
 	case SeverityCritical:
@@ -51,15 +115,15 @@ type Verdict struct {
 	Findings int `json:"findings"`
 	// Components is the number of components the hub knows the image to hold.
 	Components int `json:"components"`
-	// NotAssessed counts components the hub has no vulnerability data for; they are not clean, only unjudged.
+	// NotAssessed counts components for which the hub has no vulnerability data. They are not clean, only not judged.
 	NotAssessed int `json:"notAssessed"`
 	// VersionURL is the hub's project version: the key for refreshing this verdict.
 	VersionURL string `json:"versionURL,omitempty"`
 	// ComponentsURL is where a person reads the components.
 	ComponentsURL string `json:"componentsURL,omitempty"`
-	// JudgedAt is the hub's own time of the judgement; later judgements replace earlier ones.
+	// JudgedAt is when the hub judged, by the hub's clock. A later judgement replaces an earlier one.
 	JudgedAt time.Time `json:"judgedAt"`
-	// ReadAt is the hub's own time when it gave this answer; zero when it is not known.
+	// ReadAt is when the hub gave this answer, by the hub's clock; zero when it is not known.
 	ReadAt time.Time `json:"readAt,omitzero"`
 	// ScanStarted is when Perceptor began the scan behind it; it breaks ties of JudgedAt.
 	ScanStarted time.Time `json:"scanStarted"`
@@ -75,7 +139,7 @@ func (v Verdict) Newer(old Verdict) bool {
 	return !v.ScanStarted.Before(old.ScanStarted)
 }
 
-// AsOf is the hub's time up to which the verdict holds whatever has happened there.
+// AsOf is the time, by the hub's clock, up to which the verdict reflects every change at the hub.
 func (v Verdict) AsOf() time.Time {
 	if v.ReadAt.After(v.JudgedAt) {
 		return v.ReadAt
@@ -85,14 +149,16 @@ func (v Verdict) AsOf() time.Time {
 
 // Finding is one vulnerability of one component.
 type Finding struct {
+	// ID is the hub's name of the vulnerability, such as CVE-2021-44228; Aliases are other names of it.
 	ID       string   `json:"id"`
 	Aliases  []string `json:"aliases,omitempty"`
 	Severity Severity `json:"severity"`
 	// Score is the CVSS base score from 0 to 10; 0 when unrated.
-	Score   float64 `json:"score,omitempty"`
-	Package string  `json:"package"`
-	Version string  `json:"version"`
-	PURL    string  `json:"purl,omitempty"`
+	Score float64 `json:"score,omitempty"`
+	// Package, Version and PURL name the component.
+	Package string `json:"package"`
+	Version string `json:"version"`
+	PURL    string `json:"purl,omitempty"`
 	// Fixed is the lowest version that is not affected; empty when none is known.
 	Fixed string `json:"fixed,omitempty"`
 	// Remediation is the hub's own state of handling, such as NEW, IGNORED or PATCHED.
@@ -102,7 +168,37 @@ type Finding struct {
 
 // FindingsPage is one page of an image's findings at a hub.
 type FindingsPage struct {
+	// Total is how many findings the hub has; Offset is how many stand before this page.
 	Total    int       `json:"total"`
 	Offset   int       `json:"offset"`
 	Findings []Finding `json:"findings"`
+}
+
+// HubChangeKind is what happened to a project version at a hub.
+type HubChangeKind string
+
+// The kinds. After each but HubChangeRemoved the verdict has to be read again; after HubChangeRemoved there is none any more.
+const (
+	HubChangeVulnerability HubChangeKind = "vulnerability"
+	HubChangePolicy        HubChangeKind = "policy"
+	HubChangeBOM           HubChangeKind = "bom"
+	HubChangeRemoved       HubChangeKind = "removed"
+)
+
+// HubChange says that something happened to a project version at a hub.
+type HubChange struct {
+	// VersionURL is the hub's address of the project version.
+	VersionURL string        `json:"versionURL"`
+	Kind       HubChangeKind `json:"kind"`
+	// At is the hub's time of the newest such event.
+	At time.Time `json:"at"`
+}
+
+// VersionKey is the path of a project version's address, without the name of the hub's host, which may change.
+func VersionKey(versionURL string) string {
+	u, err := url.Parse(versionURL)
+	if err != nil || u.Path == "" {
+		return versionURL
+	}
+	return u.Path
 }

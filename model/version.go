@@ -1,9 +1,12 @@
 package model
 
-// Version orders what one source says: (epoch, counter). The epoch is when the source began to count, in nanoseconds
-// since 1970: the start of a workflow's chain, of a perceiver's process or of its leadership.
+// Version orders what one source says: first by epoch, then by counter. Applying an older version after a newer one changes
+// nothing.
 type Version struct {
-	Epoch   int64 `json:"epoch"`
+	// Epoch is when the source began to count, in nanoseconds since 1970: the start of a workflow's chain, of a perceiver's
+	// process, or of its leadership.
+	Epoch int64 `json:"epoch"`
+	// Counter counts within the epoch.
 	Counter int64 `json:"counter"`
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // A perceiver reports all there is when it starts, then what changes.
-func ExampleStarter_Report() {
+func ExamplePods_Report() {
 	ctx := context.Background()
 	temporal, err := client.Dial(client.Options{})
 	if err != nil {
@@ -23,7 +23,7 @@ func ExampleStarter_Report() {
 	defer temporal.Close()
 	s := starter.New(temporal)
 
-	epoch, err := s.Epoch(ctx, "my-cluster")
+	epoch, err := s.Pods.Epoch(ctx, "my-cluster")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func ExampleStarter_Report() {
 		Containers: []model.Container{{Name: "web", Reference: "registry.example/shop/web:7"}},
 	}
 	everything := model.PodReport{Cluster: "my-cluster", Version: next(), Snapshot: true, Pods: []model.Pod{web}}
-	if err := s.Report(ctx, everything); err != nil {
+	if err := s.Pods.Report(ctx, everything); err != nil {
 		log.Fatal(err)
 	}
 
@@ -44,7 +44,7 @@ func ExampleStarter_Report() {
 	changes := model.PodReport{
 		Cluster: "my-cluster", Version: next(), Pods: []model.Pod{web}, Gone: []model.PodKey{{UID: "11fe", Namespace: "shop", Name: "web-0"}},
 	}
-	err = s.Report(ctx, changes)
+	err = s.Pods.Report(ctx, changes)
 	if refused, ok := errors.AsType[*starter.RefusedError](err); ok {
 		log.Print("sending these again does not help: ", refused)
 	} else if err != nil {
@@ -53,7 +53,7 @@ func ExampleStarter_Report() {
 }
 
 // The join is read page by page.
-func ExampleStarter_Join() {
+func ExamplePods_Join() {
 	ctx := context.Background()
 	temporal, err := client.Dial(client.Options{})
 	if err != nil {
@@ -64,7 +64,7 @@ func ExampleStarter_Join() {
 
 	filter := starter.JoinFilter{Cluster: "my-cluster", OverallStatus: model.InViolation}
 	for {
-		page, err := s.Join(ctx, filter)
+		page, err := s.Pods.Join(ctx, filter)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func ExampleStarter_Join() {
 }
 
 // An image is listed, looked at, and scanned again.
-func ExampleStarter_Rescan() {
+func ExampleImages_Rescan() {
 	ctx := context.Background()
 	temporal, err := client.Dial(client.Options{})
 	if err != nil {
@@ -87,16 +87,37 @@ func ExampleStarter_Rescan() {
 	defer temporal.Close()
 	s := starter.New(temporal)
 
-	rows, _, err := s.Images(ctx, starter.ImageFilter{Repository: "registry.example/shop/web"}, 1)
+	rows, _, err := s.Images.List(ctx, starter.ImageFilter{Repository: "registry.example/shop/web"}, 1)
 	if err != nil || len(rows) == 0 {
 		log.Fatal("no such image: ", err)
 	}
-	view, err := s.Image(ctx, rows[0].Digest)
+	view, err := s.Images.View(ctx, rows[0].Digest)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(view.Status, view.OverallStatus, view.Failure)
-	if err := s.Rescan(ctx, view.Digest, workflows.Rescan{Reason: "new base image", Priority: workflows.PriorityInteractive}); err != nil {
+	if err := s.Images.Rescan(ctx, view.Digest, workflows.Rescan{Reason: "new base image", Priority: workflows.PriorityInteractive}); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// A person asks for a scan of an image by its name and waits for the verdict.
+func ExampleScans_Request() {
+	ctx := context.Background()
+	temporal, err := client.Dial(client.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer temporal.Close()
+	s := starter.New(temporal)
+
+	requested, err := s.Scans.Request(ctx, starter.ScanRequest{References: []string{"registry.example/shop/web:7"}, Who: "olga"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	view, err := s.Scans.Await(ctx, requested[0], func(now starter.CurrentStep) { log.Print(now.Step, now.WaitingFor) })
+	if err != nil {
+		log.Fatal("not scanned: ", err)
+	}
+	fmt.Println(view.OverallStatus)
 }

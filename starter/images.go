@@ -13,22 +13,179 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// ImageRow is one image in a list. Lists come from visibility, which lags a little behind; they are for browsing.
+// The steps that are asked without a workflow; only their names are used.
+var (
+	registrySteps *activities.RegistrySteps
+	hubSteps      *activities.HubSteps
+)
+
+// Images is the client of the workflows that keep one image each, named by its digest.
+type Images struct{ link }
+
+// View asks an image for everything known about it: names, verdicts, failure, and who refers to it. It gives
+// ErrUnknownImage when no such image is known.
+func (i Images) View(ctx context.Context, d model.Digest) (workflows.ImageView, error) {
+	var view workflows.ImageView
+	err := i.query(ctx, workflows.ImageID(d), workflows.QueryStatus, &view)
+	if isNotFound(err) {
+		return view, fmt.Errorf("view image %s: %w", d, ErrUnknownImage)
+	}
+	return view, err
+}
+
+// Observe says that someone refers to an image. Its workflow is started when there is none, and scans the image unless a
+// hub already knows it. At least one name is needed, by which the image can be pulled.
+func (i Images) Observe(ctx context.Context, d model.Digest, o workflows.Observe) error {
+	if len(o.Names) == 0 {
+		return fmt.Errorf("observe %s: at least one name is needed to pull it by", d)
+	}
+	if err := i.signalImage(ctx, d, o.Names[0], workflows.ObservedAttributes(d, o.Names[0]), workflows.SignalObserve.Name, o); err != nil {
+		return fmt.Errorf("observe %s: %w", d, err)
+	}
+	return nil
+}
+
+// Rescan asks for a new scan of an image although it has a verdict. It does not wait for the scan. It gives
+// ErrUnknownImage when no such image is known.
+func (i Images) Rescan(ctx context.Context, d model.Digest, r workflows.Rescan) error {
+	err := i.signal(ctx, workflows.ImageID(d), workflows.SignalRescan.Name, r)
+	if isNotFound(err) {
+		return fmt.Errorf("rescan %s: %w", d, ErrUnknownImage)
+	}
+	if err != nil {
+		return fmt.Errorf("rescan %s: %w", d, err)
+	}
+	return nil
+}
+
+// Prioritize gives an image a higher priority, also when its scan waits already. A lower one changes nothing. It gives
+// ErrUnknownImage when no such image is known.
+func (i Images) Prioritize(ctx context.Context, d model.Digest, r workflows.Prioritize) error {
+	err := i.signal(ctx, workflows.ImageID(d), workflows.SignalPrioritize.Name, r)
+	if isNotFound(err) {
+		return fmt.Errorf("prioritize %s: %w", d, ErrUnknownImage)
+	}
+	if err != nil {
+		return fmt.Errorf("prioritize %s: %w", d, err)
+	}
+	return nil
+}
+
+// ReportScan gives an image the outcome of its scan. The last step of every scan uses it.
+func (i Images) ReportScan(ctx context.Context, r activities.ScanReport) error {
+	attributes := temporal.NewSearchAttributes(workflows.AttributeDigest.ValueSet(workflows.Keyword(string(r.Digest))))
+	if err := i.signalImage(ctx, r.Digest, model.Name{Repository: string(r.Digest)}, attributes, workflows.SignalScanReport.Name, r); err != nil {
+		return fmt.Errorf("report the scan of %s: %w", r.Digest, err)
+	}
+	return nil
+}
+
+// signalImage signals an image. When its workflow is not running it is started, with these attributes.
+func (i Images) signalImage(ctx context.Context, d model.Digest, shown model.Name, attributes temporal.SearchAttributes, signal string, value any) error {
+	return i.signalOrStart(ctx, start{
+		workflowType: typeImage, id: workflows.ImageID(d), summary: "image " + shown.Reference(), attributes: attributes,
+		input: workflows.ImageInput{Digest: d},
+	}, signal, value)
+}
+
+// Resolve finds the platform manifests behind references. The scanners of the domain do it, because they reach the
+// registries. The answers stand in the order of the requests; each has either an image or a failure. It waits for at most
+// 80 seconds.
+func (i Images) Resolve(ctx context.Context, domain string, requests []activities.ResolveRequest) ([]activities.Resolution, error) {
+	var result activities.ResolveImagesResult
+	in := activities.ResolveImagesInput{Requests: requests}
+	if err := i.ask(ctx, "resolve", workflows.RegistryQueue(domain), registrySteps.ResolveImages, in, &result); err != nil {
+		return nil, fmt.Errorf("resolve images: %w", err)
+	}
+	if len(result.Resolutions) != len(requests) {
+		return nil, fmt.Errorf("resolve images: %d answers to %d requests", len(result.Resolutions), len(requests))
+	}
+	return result.Resolutions, nil
+}
+
+// Limits of Findings: a page stays below the payload limit of 2 MiB.
+const (
+	findingsPage   = 500
+	findingsAtMost = 20_000
+)
+
+// Findings reads the findings behind a verdict from its hub, at most 20,000, in the hub's order. Total is how many the hub
+// has.
+func (i Images) Findings(ctx context.Context, v model.Verdict) (findings []model.Finding, total int, err error) {
+	for {
+		var page model.FindingsPage
+		in := activities.FetchFindingsInput{Hub: v.Hub, VersionURL: v.VersionURL, Offset: len(findings), Limit: findingsPage}
+		if err := i.askHub(ctx, v.Hub, "findings", hubSteps.FetchFindings, in, &page); err != nil {
+			return nil, 0, fmt.Errorf("read findings from hub %s: %w", v.Hub, err)
+		}
+		findings, total = append(findings, page.Findings...), page.Total
+		if len(page.Findings) == 0 || len(findings) >= min(total, findingsAtMost) {
+			return findings, total, nil
+		}
+	}
+}
+
+// Refresh asks the hubs whether they now judge an image differently than its verdicts say, without a scan. Newer verdicts
+// are sent to the image's workflow and stand in the view returned.
+func (i Images) Refresh(ctx context.Context, view workflows.ImageView) (workflows.ImageView, error) {
+	fresh := view
+	fresh.Verdicts = nil
+	for n, old := range view.Verdicts {
+		newer, err := i.judgeAgain(ctx, old)
+		if err != nil {
+			return view, fmt.Errorf("ask hub %s again: %w", old.Hub, err)
+		}
+		fresh.Verdicts = append(fresh.Verdicts, newer)
+		if n == 0 {
+			fresh.OverallStatus = newer.OverallStatus
+		}
+		fresh.OverallStatus = fresh.OverallStatus.Worst(newer.OverallStatus)
+		if !newer.JudgedAt.After(old.JudgedAt) {
+			continue
+		}
+		err = i.signal(ctx, workflows.ImageID(view.Digest), workflows.SignalJudged.Name, workflows.Judged{Verdict: newer})
+		if err != nil {
+			return view, fmt.Errorf("send the newer verdict of hub %s to image %s: %w", old.Hub, view.Digest, err)
+		}
+	}
+	return fresh, nil
+}
+
+// judgeAgain reads a verdict again from its hub.
+func (i Images) judgeAgain(ctx context.Context, old model.Verdict) (model.Verdict, error) {
+	var read activities.FetchVerdictResult
+	in := activities.FetchVerdictInput{Scan: model.HubScan{Hub: old.Hub, VersionURL: old.VersionURL, State: model.HubScanComplete}}
+	if err := i.askHub(ctx, old.Hub, "verdict", hubSteps.FetchVerdict, in, &read); err != nil {
+		return old, err
+	}
+	if read.Trouble != nil {
+		return old, fmt.Errorf("%s: %s", read.Trouble.Class, read.Trouble.Reason)
+	}
+	read.Verdict.ScanStarted, read.Verdict.SkippedHubs = old.ScanStarted, old.SkippedHubs
+	return read.Verdict, nil
+}
+
+// ImageRow is one image in a list.
 type ImageRow struct {
-	Digest        model.Digest        `json:"digest"`
-	Repository    string              `json:"repository"`
+	Digest model.Digest `json:"digest"`
+	// Repository is that of the first name.
+	Repository string `json:"repository"`
+	// Hub is the hub of the first verdict; empty without one.
 	Hub           string              `json:"hub,omitempty"`
 	Status        model.ScanStatus    `json:"status"`
 	OverallStatus model.OverallStatus `json:"overallStatus"`
-	Since         time.Time           `json:"since"`
+	// Since is when the image's workflow started its present run.
+	Since time.Time `json:"since"`
 }
 
 // ImageFilter narrows a list; empty fields do not.
 type ImageFilter struct {
+	// Repository is the exact repository, such as "registry.example/team/app".
 	Repository    string
 	Status        model.ScanStatus
 	OverallStatus model.OverallStatus
@@ -36,7 +193,7 @@ type ImageFilter struct {
 
 // query is the filter in the server's language. Values are quoted, so that none can become a condition of its own.
 func (f ImageFilter) query() string {
-	conditions := []string{`WorkflowType = "Image"`, `ExecutionStatus = "Running"`}
+	conditions := []string{running(typeImage)}
 	add := func(key temporal.SearchAttributeKeyKeyword, value string) {
 		if value != "" {
 			conditions = append(conditions, fmt.Sprintf("%s = %s", key.GetName(), quote(value)))
@@ -52,11 +209,12 @@ func quote(value string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(workflows.Keyword(value)) + `"`
 }
 
-// Images lists images, newest first, at most limit; more says that there are others.
-func (s *Starter) Images(ctx context.Context, f ImageFilter, limit int) (rows []ImageRow, more bool, err error) {
+// List lists images, newest first, at most limit. More says that there are others. Lists are for browsing: they lag about
+// a second behind. View asks the image itself.
+func (i Images) List(ctx context.Context, f ImageFilter, limit int) (rows []ImageRow, more bool, err error) {
 	var next []byte
 	for {
-		page, token, err := s.ImagesPage(ctx, f, min(limit-len(rows), imagesPage), next)
+		page, token, err := i.ListPage(ctx, f, min(limit-len(rows), pageSize), next)
 		if err != nil {
 			return nil, false, err
 		}
@@ -67,14 +225,11 @@ func (s *Starter) Images(ctx context.Context, f ImageFilter, limit int) (rows []
 	}
 }
 
-// imagesPage is how many images the server lists at a time.
-const imagesPage = 1000
-
-// ImagesPage lists at most limit images, up to 1,000, newest first, from where next of the page before says; next is empty
-// on the last page. A next that is none gives ErrBadCursor.
-func (s *Starter) ImagesPage(ctx context.Context, f ImageFilter, limit int, after []byte) (rows []ImageRow, next []byte, err error) {
-	page, err := s.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Query: f.query(), PageSize: int32(min(limit, imagesPage)), NextPageToken: after, //nolint:gosec // bounded by 1,000
+// ListPage lists at most limit images, up to 1,000, newest first. After is the next of the page before; empty begins the
+// list. Next is empty on the last page. An after that no page gave is ErrBadCursor.
+func (i Images) ListPage(ctx context.Context, f ImageFilter, limit int, after []byte) (rows []ImageRow, next []byte, err error) {
+	page, err := i.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Query: f.query(), PageSize: int32(min(limit, pageSize)), NextPageToken: after, //nolint:gosec // bounded by 1,000
 	})
 	if invalid, is := errors.AsType[*serviceerror.InvalidArgument](err); is && len(after) > 0 {
 		return nil, nil, fmt.Errorf("list images: %w: %s", ErrBadCursor, invalid.Message)
@@ -88,9 +243,9 @@ func (s *Starter) ImagesPage(ctx context.Context, f ImageFilter, limit int, afte
 	return rows, page.GetNextPageToken(), nil
 }
 
-// CountImages counts what Images would list.
-func (s *Starter) CountImages(ctx context.Context, f ImageFilter) (int64, error) {
-	counted, err := s.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: f.query()})
+// Count counts what List would list.
+func (i Images) Count(ctx context.Context, f ImageFilter) (int64, error) {
+	counted, err := i.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: f.query()})
 	if err != nil {
 		return 0, fmt.Errorf("count images: %w", err)
 	}

@@ -11,6 +11,10 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
+// Inventories is the client of the workflows that keep the pods of one namespace each. It carries what inventories, images and
+// clusters say to each other.
+type Inventories struct{ link }
+
 // reference is the reference of a namespace to an image.
 func reference(in activities.EnsureImagesInput) workflows.Reference {
 	return workflows.Reference{
@@ -18,18 +22,18 @@ func reference(in activities.EnsureImagesInput) workflows.Reference {
 	}
 }
 
-// ObserveImage tells an image that a namespace runs it; its workflow is started when there is none.
-func (s *Starter) ObserveImage(ctx context.Context, in activities.EnsureImagesInput, e activities.EnsureImage) error {
-	return s.Observe(ctx, e.Known.Digest, workflows.Observe{
+// ObserveImage says that a namespace runs an image. The image's workflow is started when there is none.
+func (v Inventories) ObserveImage(ctx context.Context, in activities.EnsureImagesInput, e activities.EnsureImage) error {
+	return Images(v).Observe(ctx, e.Known.Digest, workflows.Observe{
 		Names: e.Names, Platform: e.Platform, Reference: reference(in), Priority: workflows.Priority(in.Priority),
 		Namespace: workflows.ReferrerID(in.Cluster, in.Namespace), Domain: in.Domain, HubNames: e.HubNames, Known: e.Known.Version,
 	})
 }
 
-// CheckImage gives the first run id of a running image and reports whether it shows what is known of it. The server answers
-// that by itself, so it costs no workflow anything.
-func (s *Starter) CheckImage(ctx context.Context, known model.Summary) (chain string, same bool, err error) {
-	described, err := s.temporal.DescribeWorkflowExecution(ctx, workflows.ImageID(known.Digest), "")
+// CheckImage gives the first run ID of an image's workflow, and reports whether its search attributes agree with what the
+// inventory knows. The chain is empty when none is running. The server answers without a workflow task.
+func (v Inventories) CheckImage(ctx context.Context, known model.Summary) (chain string, same bool, err error) {
+	described, err := v.temporal.DescribeWorkflowExecution(ctx, workflows.ImageID(known.Digest), "")
 	if isNotFound(err) {
 		return "", false, nil
 	}
@@ -44,45 +48,45 @@ func (s *Starter) CheckImage(ctx context.Context, known model.Summary) (chain st
 	return info.GetFirstRunId(), shown.Status == known.Status && shown.OverallStatus == known.OverallStatus, nil
 }
 
-// ForgetImage tells an image that a namespace does not run it any more. One that is gone need not know.
-func (s *Starter) ForgetImage(ctx context.Context, in activities.EnsureImagesInput, d model.Digest) error {
-	err := s.temporal.SignalWorkflow(ctx, workflows.ImageID(d), "", workflows.SignalForget.Name, workflows.Forget{Reference: reference(in)})
+// ForgetImage says that a namespace does not run an image any more. An image whose workflow has ended needs no notice.
+func (v Inventories) ForgetImage(ctx context.Context, in activities.EnsureImagesInput, d model.Digest) error {
+	err := v.signal(ctx, workflows.ImageID(d), workflows.SignalForget.Name, workflows.Forget{Reference: reference(in)})
 	if err != nil && !isNotFound(err) {
 		return fmt.Errorf("forget image %s: %w", d, err)
 	}
 	return nil
 }
 
-// TellSummary tells the inventory of a referrer what is known of an image; open is false when there is none.
-func (s *Starter) NotifyInventory(ctx context.Context, referrer string, summary model.Summary) (open bool, err error) {
-	err = s.temporal.SignalWorkflow(ctx, workflows.InventoryOf(referrer), "", workflows.SignalSummary.Name, summary)
+// NotifyInventory sends what is known of an image to the inventory of a referrer. Open is false when none is running.
+func (v Inventories) NotifyInventory(ctx context.Context, referrer string, summary model.Summary) (open bool, err error) {
+	err = v.signal(ctx, workflows.InventoryOf(referrer), workflows.SignalSummary.Name, summary)
 	if isNotFound(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("tell inventory %s: %w", referrer, err)
+		return false, fmt.Errorf("notify inventory %s: %w", referrer, err)
 	}
 	return true, nil
 }
 
-// TellCluster tells a cluster the counts of a namespace. Its workflow is started when there is none, unless the namespace
-// has ended.
-func (s *Starter) NotifyCluster(ctx context.Context, seen activities.NamespaceSeen) error {
+// NotifyCluster sends the counts of a namespace to its cluster. The cluster's workflow is started when there is none, unless
+// the namespace has ended.
+func (v Inventories) NotifyCluster(ctx context.Context, seen activities.NamespaceSeen) error {
 	if !seen.Ended {
-		return s.signalCluster(ctx, seen.Cluster, workflows.SignalNamespace.Name, seen)
+		return v.signalCluster(ctx, seen.Cluster, workflows.SignalNamespace.Name, seen)
 	}
-	err := s.temporal.SignalWorkflow(ctx, workflows.ClusterID(seen.Cluster), "", workflows.SignalNamespace.Name, seen)
+	err := v.signal(ctx, workflows.ClusterID(seen.Cluster), workflows.SignalNamespace.Name, seen)
 	if err != nil && !isNotFound(err) {
-		return fmt.Errorf("tell cluster %s: %w", seen.Cluster, err)
+		return fmt.Errorf("notify cluster %s: %w", seen.Cluster, err)
 	}
 	return nil
 }
 
-// EmptyNamespace tells an inventory that nothing older than a version is left in its namespace, or to end; open is false when
-// there is none.
-func (s *Starter) EmptyNamespace(ctx context.Context, cluster string, n activities.EmptyNamespace, forget bool) (open bool, err error) {
+// EmptyNamespace says that a namespace holds no pod older than a version; with forget its inventory ends. Open is false when
+// none is running.
+func (v Inventories) EmptyNamespace(ctx context.Context, cluster string, n activities.EmptyNamespace, forget bool) (open bool, err error) {
 	part := workflows.SnapshotPart{Forget: forget, PodsChanged: workflows.PodsChanged{Cluster: cluster, Namespace: n.Name, Version: n.Version}}
-	err = s.temporal.SignalWorkflow(ctx, workflows.InventoryID(cluster, n.Name), "", workflows.SignalSnapshot.Name, part)
+	err = v.signal(ctx, workflows.InventoryID(cluster, n.Name), workflows.SignalSnapshot.Name, part)
 	if isNotFound(err) {
 		return false, nil
 	}

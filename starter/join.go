@@ -15,6 +15,7 @@ import (
 
 // JoinFilter narrows the join; empty fields do not.
 type JoinFilter struct {
+	// Cluster is the name of one cluster; the join of one that is not known is ErrUnknownCluster.
 	Cluster   string
 	Namespace string
 	// Status and OverallStatus are those of pods.
@@ -24,9 +25,9 @@ type JoinFilter struct {
 	Image string
 	// UIDs are the pods asked for.
 	UIDs []string
-	// After is where to go on: Next of the page before.
+	// After is the Next of the page before; empty begins with the first page.
 	After string
-	// Limit is how many rows a page has at the most: 500 when it is 0, never more than 5,000.
+	// Limit is the largest number of rows of a page: 500 when it is 0, never more than 5,000.
 	Limit int
 }
 
@@ -35,7 +36,7 @@ type JoinPage struct {
 	Rows []model.PodVerdict `json:"rows"`
 	// Next is the After of the next page; empty when this is the last.
 	Next string `json:"next,omitempty"`
-	// Refused is how many pods the namespaces read for this page have beyond what their inventories can hold.
+	// Refused counts pods of the namespaces read for this page that their inventories cannot hold: they are in no page.
 	Refused int `json:"refused,omitempty"`
 }
 
@@ -46,18 +47,15 @@ const (
 	joinAtOnce = 8
 )
 
-// ErrBadCursor is the answer to an After that is no Next.
-var ErrBadCursor = errors.New("not a cursor of this list")
-
-// place is where a page goes on: after a row of a namespace.
+// position is where a page goes on: after a row of a namespace.
 type position struct {
 	Cluster   string `json:"c"`
 	Namespace string `json:"n"`
 	After     string `json:"a,omitempty"`
 }
 
-func (p position) String() string {
-	text, err := json.Marshal(p)
+func (at position) String() string {
+	text, err := json.Marshal(at)
 	if err != nil {
 		return ""
 	}
@@ -65,23 +63,23 @@ func (p position) String() string {
 }
 
 func parseCursor(cursor string) (position, error) {
-	var p position
+	var at position
 	if cursor == "" {
-		return p, nil
+		return at, nil
 	}
 	text, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err == nil {
-		err = json.Unmarshal(text, &p)
+		err = json.Unmarshal(text, &at)
 	}
 	if err != nil {
-		return p, fmt.Errorf("%.80q: %w", cursor, ErrBadCursor)
+		return at, fmt.Errorf("%.80q: %w", cursor, ErrBadCursor)
 	}
-	return p, nil
+	return at, nil
 }
 
-// Join reads a page of pods and what is known of the images they run. A pod is in no page while it is added or removed
-// between two of them; every row is as new as its inventory.
-func (s *Starter) Join(ctx context.Context, f JoinFilter) (JoinPage, error) {
+// Join reads a page of pods with what is known of the images they run. A pod that is added or removed between two pages may
+// be in none of them. An After that no page gave is ErrBadCursor.
+func (p Pods) Join(ctx context.Context, f JoinFilter) (JoinPage, error) {
 	from, err := parseCursor(f.After)
 	if err != nil {
 		return JoinPage{}, fmt.Errorf("read pods: %w", err)
@@ -90,17 +88,17 @@ func (s *Starter) Join(ctx context.Context, f JoinFilter) (JoinPage, error) {
 	if f.Limit > 0 {
 		limit = min(f.Limit, joinPageAtMost)
 	}
-	clusters, err := s.clustersOf(ctx, f, from)
+	clusters, err := p.clustersOf(ctx, f, from)
 	if err != nil {
 		return JoinPage{}, fmt.Errorf("read pods: %w", err)
 	}
 	page := JoinPage{Rows: []model.PodVerdict{}}
 	for _, cluster := range clusters {
-		namespaces, err := s.namespacesOf(ctx, f, cluster, from)
+		namespaces, err := p.namespacesOf(ctx, f, cluster, from)
 		if err != nil {
 			return JoinPage{}, fmt.Errorf("read pods: %w", err)
 		}
-		r := joinReader{starter: s, filter: f, limit: limit, page: &page}
+		r := joinReader{link: p.link, filter: f, limit: limit, page: &page}
 		if full, err := r.read(ctx, namespaces, from); err != nil || full {
 			return page, err
 		}
@@ -109,11 +107,11 @@ func (s *Starter) Join(ctx context.Context, f JoinFilter) (JoinPage, error) {
 }
 
 // clustersOf are the clusters that a page goes through.
-func (s *Starter) clustersOf(ctx context.Context, f JoinFilter, from position) ([]string, error) {
+func (p Pods) clustersOf(ctx context.Context, f JoinFilter, from position) ([]string, error) {
 	all := []string{f.Cluster}
 	if f.Cluster == "" {
 		var err error
-		if all, err = s.Clusters(ctx); err != nil {
+		if all, err = Clusters(p).List(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -126,10 +124,10 @@ func (s *Starter) clustersOf(ctx context.Context, f JoinFilter, from position) (
 	return rest, nil
 }
 
-// namespacesOf are the namespaces of a cluster that a page goes through. A cluster that has gone meanwhile has none; one that
-// was asked for by its name is unknown.
-func (s *Starter) namespacesOf(ctx context.Context, f JoinFilter, cluster string, from position) ([]workflows.NamespaceSeen, error) {
-	view, err := s.Cluster(ctx, cluster)
+// namespacesOf are the namespaces of a cluster that a page goes through. A cluster that was forgotten meanwhile has none; one
+// that was asked for by its name is ErrUnknownCluster.
+func (p Pods) namespacesOf(ctx context.Context, f JoinFilter, cluster string, from position) ([]workflows.NamespaceSeen, error) {
+	view, err := Clusters(p).View(ctx, cluster)
 	if f.Cluster == "" && errors.Is(err, ErrUnknownCluster) {
 		return nil, nil
 	}
@@ -149,10 +147,10 @@ func (s *Starter) namespacesOf(ctx context.Context, f JoinFilter, cluster string
 
 // joinReader fills one page.
 type joinReader struct {
-	starter *Starter
-	filter  JoinFilter
-	limit   int
-	page    *JoinPage
+	link   link
+	filter JoinFilter
+	limit  int
+	page   *JoinPage
 }
 
 // read goes through namespaces, asking some at a time, until the page is full.
@@ -196,7 +194,7 @@ func (r joinReader) askSome(ctx context.Context, some []workflows.NamespaceSeen,
 	return answers, group.Wait()
 }
 
-// some are the next namespaces to ask: not many more than can fill the page, by what was last told of them.
+// some are the next namespaces to ask: not many more than can fill the page, by their last counts.
 func (r joinReader) some(namespaces []workflows.NamespaceSeen) []workflows.NamespaceSeen {
 	missing := r.limit - len(r.page.Rows)
 	for i, seen := range namespaces[:min(len(namespaces), joinAtOnce)] {
@@ -210,7 +208,7 @@ func (r joinReader) some(namespaces []workflows.NamespaceSeen) []workflows.Names
 // ask reads one answer of an inventory. One that has ended has no rows.
 func (r joinReader) ask(ctx context.Context, seen workflows.NamespaceSeen, after string) (workflows.JoinPage, error) {
 	var answer workflows.JoinPage
-	err := r.starter.queryOpen(ctx, workflows.InventoryID(seen.Cluster, seen.Namespace), workflows.QueryJoin, &answer, workflows.JoinQuery{
+	err := r.link.queryOpen(ctx, workflows.InventoryID(seen.Cluster, seen.Namespace), workflows.QueryJoin, &answer, workflows.JoinQuery{
 		Status: r.filter.Status, OverallStatus: r.filter.OverallStatus, Image: r.filter.Image, UIDs: r.filter.UIDs, After: after, Limit: r.limit,
 	})
 	if isNotFound(err) {
@@ -238,13 +236,14 @@ func (r joinReader) add(seen workflows.NamespaceSeen, answer workflows.JoinPage)
 	return true
 }
 
-// Rows reads the rows of some pods of a namespace, for the step that writes them; pods that are not known have none.
-func (s *Starter) Rows(ctx context.Context, cluster, namespace string, uids []string) ([]model.PodVerdict, error) {
+// Rows reads the rows of some pods of a namespace, named by their UIDs. Pods that are not known have none. The step that
+// writes verdicts onto pods uses it.
+func (p Pods) Rows(ctx context.Context, cluster, namespace string, uids []string) ([]model.PodVerdict, error) {
 	var rows []model.PodVerdict
 	if len(uids) == 0 {
 		return nil, nil
 	}
-	r := joinReader{starter: s, filter: JoinFilter{UIDs: uids}}
+	r := joinReader{link: p.link, filter: JoinFilter{UIDs: uids}}
 	for after := ""; ; {
 		answer, err := r.ask(ctx, workflows.NamespaceSeen{Cluster: cluster, Namespace: namespace}, after)
 		if err != nil {

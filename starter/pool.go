@@ -16,87 +16,87 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// ErrNoPool is the answer while no pool of hubs is running.
-var ErrNoPool = errors.New("the pool of hubs is not running; run perceptor setup, or start a worker")
+// Pool is the client of the one workflow that shares out the hubs: which scan may use which hub, and how many at a time.
+type Pool struct{ link }
 
-// ConfigureHubs tells the pool the configured hubs, and starts it when there is none. A pool that never was, while no
-// scan is open, has nothing to wait for; any other new pool starts closed until it knows what is out.
-func (s *Starter) ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig) error {
-	err := s.temporal.SignalWorkflow(ctx, workflows.HubPoolID, "", workflows.SignalConfigure.Name, workflows.Configure{Hubs: hubs})
+// ConfigureHubs sends the configured hubs to the pool, and starts the pool when there is none. The very first pool, while no
+// scan is running, grants leases at once. Every other new pool first waits until it knows which leases are in use.
+func (p Pool) ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig) error {
+	err := p.signal(ctx, workflows.HubPoolID, workflows.SignalConfigure.Name, workflows.Configure{Hubs: hubs})
 	if err == nil {
 		return nil
 	}
 	if !isNotFound(err) {
 		return fmt.Errorf("configure the pool of hubs: %w", err)
 	}
-	err = s.startPool(ctx, hubs)
+	err = p.startPool(ctx, hubs)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		// Somebody else was quicker, with a list of hubs of their own.
-		return s.ConfigureHubs(ctx, hubs)
+		// Another process was quicker, with a list of hubs of its own.
+		return p.ConfigureHubs(ctx, hubs)
 	}
 	return err
 }
 
-// SignalPool sends the pool a signal of a scan. A pool that is gone is started, with these hubs, when the scan wants a
-// lease of it; whatever else a scan has to say to it is done with.
-func (s *Starter) SignalPool(ctx context.Context, name string, value any, hubs []workflows.HubConfig) error {
-	err := s.temporal.SignalWorkflow(ctx, workflows.HubPoolID, "", name, value)
+// Signal sends the pool a signal of a scan. When no pool is running and the signal asks for a lease, the pool is started with
+// these hubs. Any other signal then needs no receiver and is dropped.
+func (p Pool) Signal(ctx context.Context, name string, value any, hubs []workflows.HubConfig) error {
+	err := p.signal(ctx, workflows.HubPoolID, name, value)
 	if !isNotFound(err) {
 		return err
 	}
 	if name != workflows.SignalAcquire.Name {
 		return nil
 	}
-	if err := s.ConfigureHubs(ctx, hubs); err != nil {
+	if err := p.ConfigureHubs(ctx, hubs); err != nil {
 		return err
 	}
-	return s.temporal.SignalWorkflow(ctx, workflows.HubPoolID, "", name, value)
+	return p.signal(ctx, workflows.HubPoolID, name, value)
 }
 
-// startPool starts the pool.
-func (s *Starter) startPool(ctx context.Context, hubs []workflows.HubConfig) error {
-	open, err := s.ListOpen(ctx)
+// startPool starts the pool, as the very first one when there never was another and no scan is running.
+func (p Pool) startPool(ctx context.Context, hubs []workflows.HubConfig) error {
+	open, err := Scans(p).ListOpen(ctx)
 	if err != nil {
 		return fmt.Errorf("start the pool of hubs: %w", err)
 	}
 	if len(open) == 0 {
-		err := s.executePool(ctx, workflows.HubPoolInput{Fresh: true, Hubs: hubs}, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
+		err := p.executePool(ctx, workflows.HubPoolInput{Fresh: true, Hubs: hubs}, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
 		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}
 	}
-	return s.executePool(ctx, workflows.HubPoolInput{Hubs: hubs}, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+	return p.executePool(ctx, workflows.HubPoolInput{Hubs: hubs}, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 }
 
-func (s *Starter) executePool(ctx context.Context, in workflows.HubPoolInput, reuse enumspb.WorkflowIdReusePolicy) error {
-	_, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+func (p Pool) executePool(ctx context.Context, in workflows.HubPoolInput, reuse enumspb.WorkflowIdReusePolicy) error {
+	_, err := p.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       workflows.HubPoolID,
 		TaskQueue:                                workflows.TaskQueue,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowIDReusePolicy:                    reuse,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            "the pool of hubs: who may scan where",
+		StaticSummary:                            "the pool of hubs: which scan may use which hub",
 		Priority:                                 temporal.Priority{PriorityKey: workflows.PoolPriority},
-	}, workflows.HubPool, in)
+	}, typeHubPool, in)
 	if err != nil {
 		return fmt.Errorf("start the pool of hubs: %w", err)
 	}
 	return nil
 }
 
-// HubPool asks the pool what it knows.
-func (s *Starter) HubPool(ctx context.Context) (workflows.HubPoolStatus, error) {
+// Status asks the pool for its hubs, its leases and the scans that wait. It gives ErrNoPool when no pool is running.
+func (p Pool) Status(ctx context.Context) (workflows.HubPoolStatus, error) {
 	var status workflows.HubPoolStatus
-	err := s.query(ctx, workflows.HubPoolID, workflows.QueryStatus, &status)
-	if errors.Is(err, ErrUnknownImage) {
+	err := p.query(ctx, workflows.HubPoolID, workflows.QueryStatus, &status)
+	if isNotFound(err) {
 		return status, ErrNoPool
 	}
 	return status, err
 }
 
-// Hubs lists the hubs scans may go to, for the steps.
-func (s *Starter) Hubs(ctx context.Context) ([]activities.HubState, error) {
-	status, err := s.HubPool(ctx)
+// Hubs lists the hubs that scans may use, and why one is not available now. It gives ErrNoPool when no pool is running.
+func (p Pool) Hubs(ctx context.Context) ([]activities.HubState, error) {
+	status, err := p.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -110,51 +110,51 @@ func (s *Starter) Hubs(ctx context.Context) ([]activities.HubState, error) {
 		case h.Paused:
 			state.Unavailable = "paused by an operator"
 		case !h.TrippedSince.IsZero():
-			state.Unavailable = "closed: " + h.Reason
+			state.Unavailable = "tripped: " + h.Reason
 		}
 		hubs = append(hubs, state)
 	}
 	return hubs, nil
 }
 
-// updateTimeout is how long an operator waits for a worker to take an update.
+// updateTimeout is how long an operator waits until a worker has carried out an update.
 const updateTimeout = 20 * time.Second
 
-// SetLimit changes how many scans a hub may have at a time.
-func (s *Starter) SetLimit(ctx context.Context, change workflows.HubLimit) (workflows.HubStatus, error) {
+// SetLimit changes how many scans a hub may have at a time, until the configuration names another number. A RejectedError
+// says why the pool refused.
+func (p Pool) SetLimit(ctx context.Context, change workflows.HubLimit) (workflows.HubStatus, error) {
 	var status workflows.HubStatus
-	return status, s.update(ctx, workflows.UpdateLimit, change, &status)
+	return status, p.update(ctx, workflows.UpdateLimit, change, &status)
 }
 
-// Pause keeps a hub from getting new scans until it is resumed.
-func (s *Starter) Pause(ctx context.Context, hub string) (workflows.HubStatus, error) {
+// Pause keeps new scans from a hub until Resume. Scans that have a lease go on.
+func (p Pool) Pause(ctx context.Context, hub string) (workflows.HubStatus, error) {
 	var status workflows.HubStatus
-	return status, s.update(ctx, workflows.UpdatePause, hub, &status)
+	return status, p.update(ctx, workflows.UpdatePause, hub, &status)
 }
 
 // Resume ends a pause.
-func (s *Starter) Resume(ctx context.Context, hub string) (workflows.HubStatus, error) {
+func (p Pool) Resume(ctx context.Context, hub string) (workflows.HubStatus, error) {
 	var status workflows.HubStatus
-	return status, s.update(ctx, workflows.UpdateResume, hub, &status)
+	return status, p.update(ctx, workflows.UpdateResume, hub, &status)
 }
 
-// ResetLeases frees leases of which an operator knows that their hub is done.
-func (s *Starter) ResetLeases(ctx context.Context, reset workflows.LeaseReset) (workflows.LeaseResetAnswer, error) {
+// ResetLeases releases leases whose scans the hub has already finished, which an operator must know.
+func (p Pool) ResetLeases(ctx context.Context, reset workflows.LeaseReset) (workflows.LeaseResetAnswer, error) {
 	var answer workflows.LeaseResetAnswer
-	return answer, s.update(ctx, workflows.UpdateReset, reset, &answer)
+	return answer, p.update(ctx, workflows.UpdateReset, reset, &answer)
 }
 
-// ProbeHub has a hub that is closed because it failed asked again now; it opens when it answers. A pause that the hub itself
-// asked for is kept.
-func (s *Starter) ProbeHub(ctx context.Context, hub string) error {
-	status, err := s.HubPool(ctx)
+// Probe asks a tripped hub again now; it becomes available when it answers. A pause that the hub itself asked for is kept.
+func (p Pool) Probe(ctx context.Context, hub string) error {
+	status, err := p.Status(ctx)
 	if err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(status.Hubs, func(h workflows.HubStatus) bool { return h.Name == hub && !h.Removed }) {
 		return RejectedError{fmt.Sprintf("no hub is named %q", hub)}
 	}
-	err = s.temporal.SignalWorkflow(ctx, workflows.HubPoolID, "", workflows.SignalHubReport.Name, workflows.HubReport{Holder: "operator", Hub: hub})
+	err = p.signal(ctx, workflows.HubPoolID, workflows.SignalHubReport.Name, workflows.HubReport{Holder: "operator", Hub: hub})
 	if isNotFound(err) {
 		return ErrNoPool
 	}
@@ -164,10 +164,10 @@ func (s *Starter) ProbeHub(ctx context.Context, hub string) error {
 	return nil
 }
 
-func (s *Starter) update(ctx context.Context, name string, in, answer any) error {
+func (p Pool) update(ctx context.Context, name string, in, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
 	defer cancel()
-	handle, err := s.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+	handle, err := p.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: workflows.HubPoolID, UpdateName: name, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {

@@ -12,7 +12,10 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// SearchAttributes are the attributes the namespace must have, with their types.
+// Setup is the client by which a Temporal namespace is made ready for Perceptor.
+type Setup struct{ link }
+
+// SearchAttributes are the search attributes that the namespace must have, with their types.
 func SearchAttributes() map[string]enumspb.IndexedValueType {
 	all := map[string]enumspb.IndexedValueType{workflows.AttributeAsOf.GetName(): enumspb.INDEXED_VALUE_TYPE_DATETIME}
 	for _, key := range []temporal.SearchAttributeKeyKeyword{
@@ -27,19 +30,20 @@ func SearchAttributes() map[string]enumspb.IndexedValueType {
 	return all
 }
 
-// attributesSeen is how long the servers of a cluster may take to learn of new search attributes.
+// attributesSeen is how long the servers may take until all of them know new search attributes.
 const attributesSeen = time.Minute
 
-// SetUp makes the namespace ready: the search attributes, then the pool with its hubs. It is safe to repeat.
-func (s *Starter) SetUp(ctx context.Context, namespace string, hubs []workflows.HubConfig) error {
+// Apply makes the namespace ready: the search attributes, then the pool with its hubs. It is safe to repeat.
+func (s Setup) Apply(ctx context.Context, namespace string, hubs []workflows.HubConfig) error {
 	if err := s.AddAttributes(ctx, namespace); err != nil {
 		return err
 	}
-	return s.ConfigureHubs(ctx, hubs)
+	return Pool(s).ConfigureHubs(ctx, hubs)
 }
 
-// AddAttributes adds the search attributes that the namespace lacks.
-func (s *Starter) AddAttributes(ctx context.Context, namespace string) error {
+// AddAttributes adds the search attributes that the namespace lacks, and waits up to a minute until the server shows them.
+// One that exists with another type is an error: it has to be removed by hand.
+func (s Setup) AddAttributes(ctx context.Context, namespace string) error {
 	missing, err := s.missingAttributes(ctx, namespace)
 	if err != nil || len(missing) == 0 {
 		return err
@@ -67,7 +71,7 @@ func (s *Starter) AddAttributes(ctx context.Context, namespace string) error {
 	return nil
 }
 
-func (s *Starter) missingAttributes(ctx context.Context, namespace string) (map[string]enumspb.IndexedValueType, error) {
+func (s Setup) missingAttributes(ctx context.Context, namespace string) (map[string]enumspb.IndexedValueType, error) {
 	known, err := s.temporal.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
 		return nil, fmt.Errorf("list search attributes of namespace %s: %w", namespace, err)

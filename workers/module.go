@@ -77,7 +77,7 @@ func Run(ctx context.Context, s Settings) error {
 func configureHubs(life fx.Lifecycle, settings Settings, s *starter.Starter, c config.Config) {
 	life.Append(fx.StartHook(func(ctx context.Context) error {
 		// A namespace that an older build made ready lacks what has been added since, and no workflow could go on in it.
-		if err := s.AddAttributes(ctx, settings.Namespace); err != nil {
+		if err := s.Setup.AddAttributes(ctx, settings.Namespace); err != nil {
 			settings.Logger.Warn("search attributes could not be added; run perceptor setup", "error", err)
 		}
 		return configurePool(ctx, s, settings.Namespace, c)
@@ -89,16 +89,16 @@ func configurePool(ctx context.Context, s *starter.Starter, namespace string, c 
 	if err := SetHubRates(ctx, s, namespace, c); err != nil {
 		return err
 	}
-	if err := s.ConfigureHubs(ctx, HubConfigs(c)); err != nil {
+	if err := s.Pool.ConfigureHubs(ctx, HubConfigs(c)); err != nil {
 		return err
 	}
-	return s.ConfigureRefresh(ctx, RefreshPlans(c))
+	return s.Refreshes.Configure(ctx, RefreshPlans(c))
 }
 
 // SetHubRates sets the configured rate of every hub's queue where no rate was set by hand.
 func SetHubRates(ctx context.Context, s *starter.Starter, namespace string, c config.Config) error {
 	for _, h := range c.Hubs {
-		if err := s.SetHubRate(ctx, namespace, h.Name, h.Rate); err != nil {
+		if err := s.Queues.SetHubRate(ctx, namespace, h.Name, h.Rate); err != nil {
 			return err
 		}
 	}
@@ -155,11 +155,11 @@ func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, link
 	w.RegisterWorkflow(workflows.Inventory)
 	w.RegisterWorkflow(workflows.Cluster)
 	w.RegisterWorkflow(workflows.RefreshHub)
-	w.RegisterActivity(activities.NewScanSteps(link, s))
-	w.RegisterActivity(activities.NewPoolSteps(s, s, s))
-	w.RegisterActivity(activities.NewReportSteps(s))
-	w.RegisterActivity(activities.NewInventorySteps(s))
-	w.RegisterActivity(activities.NewRefreshSteps(s))
-	w.RegisterActivity(activities.NewPrioritizeSteps(s))
+	w.RegisterActivity(activities.NewScanSteps(link, s.Scans))
+	w.RegisterActivity(activities.NewPoolSteps(s.Scans, s.Queues, s.Scans))
+	w.RegisterActivity(activities.NewReportSteps(s.Images))
+	w.RegisterActivity(activities.NewInventorySteps(s.Inventories))
+	w.RegisterActivity(activities.NewRefreshSteps(s.Refreshes))
+	w.RegisterActivity(activities.NewPrioritizeSteps(s.Scans))
 	appendWorker(life, w)
 }

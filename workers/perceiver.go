@@ -75,7 +75,7 @@ func newKubernetes(s PerceiverSettings) (*kubernetes.Perceiver, error) {
 	st := starter.New(s.Client)
 	return kubernetes.New(kubernetes.Options{
 		Cluster: s.Config.Cluster, Client: cluster, Reporter: podReporter{starter: st, logger: s.Logger},
-		Serve: func(ctx context.Context, w *kubernetes.Writer) { serveVerdicts(ctx, s, st, w) },
+		Serve: func(ctx context.Context, w *kubernetes.Writer) { serveVerdicts(ctx, s, st.Pods, w) },
 		Form:  kubernetes.Form(k.Labels), Prefix: k.Prefix,
 		Selection: kubernetes.Selection{
 			Namespaces: k.Namespaces, ExcludedNamespaces: k.ExcludedNamespaces, NamespaceSelector: k.NamespaceSelector,
@@ -135,7 +135,7 @@ type podReporter struct {
 }
 
 func (r podReporter) Report(ctx context.Context, report model.PodReport) error {
-	err := r.starter.Report(ctx, report)
+	err := r.starter.Pods.Report(ctx, report)
 	if refused := (*starter.RefusedError)(nil); errors.As(err, &refused) {
 		r.logger.Warn("pods were refused, all others reported", "error", refused)
 		return nil

@@ -31,7 +31,7 @@ const (
 type poolLink interface {
 	Hubs(ctx context.Context) ([]activities.HubState, error)
 	ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig) error
-	SignalPool(ctx context.Context, name string, value any, hubs []workflows.HubConfig) error
+	Signal(ctx context.Context, name string, value any, hubs []workflows.HubConfig) error
 }
 
 type pool struct {
@@ -46,7 +46,7 @@ type pool struct {
 
 func newPool(link poolLink, hubs []workflows.HubConfig) *pool { return &pool{link: link, hubs: hubs} }
 
-func newLink(s *starter.Starter, c config.Config) *pool { return newPool(s, HubConfigs(c)) }
+func newLink(s *starter.Starter, c config.Config) *pool { return newPool(s.Pool, HubConfigs(c)) }
 
 // configure replaces the list of hubs.
 func (p *pool) configure(hubs []workflows.HubConfig) {
@@ -116,5 +116,5 @@ func (p *pool) ask(ctx context.Context) ([]activities.HubState, error) {
 }
 
 func (p *pool) Signal(ctx context.Context, name string, value any) error {
-	return p.link.SignalPool(ctx, name, value, p.configured())
+	return p.link.Signal(ctx, name, value, p.configured())
 }

@@ -41,7 +41,7 @@ func (f *fakePool) ConfigureHubs(_ context.Context, hubs []workflows.HubConfig) 
 	return nil
 }
 
-func (f *fakePool) SignalPool(_ context.Context, _ string, _ any, hubs []workflows.HubConfig) error {
+func (f *fakePool) Signal(_ context.Context, _ string, _ any, hubs []workflows.HubConfig) error {
 	f.hubs = hubs
 	return nil
 }

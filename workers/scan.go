@@ -82,7 +82,7 @@ func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, pool *wo
 	own.RegisterActivity(steps.UploadScan)
 	host := &scanner{
 		pulls: pulls, steps: own, pool: pool, drain: conf.Scanner.Drain, logger: logger,
-		sweeper: sweeper{pool: pool, lookUp: s.Workspace, logger: logger},
+		sweeper: sweeper{pool: pool, lookUp: s.Scans.Workspace, logger: logger},
 	}
 	life.Append(fx.StartStopHook(host.start, host.stop))
 	return nil

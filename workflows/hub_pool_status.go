@@ -47,12 +47,15 @@ type HubStatus struct {
 	NextProbe    time.Time          `json:"nextProbe,omitzero"`
 }
 
+// LeaseState is how far a lease is: granted, held, draining or stuck.
+type LeaseState string
+
 // LeaseStatus is one unit of a hub in use.
 type LeaseStatus struct {
 	Holder    string          `json:"holder"`
 	Digest    model.Digest    `json:"digest"`
 	Hub       string          `json:"hub"`
-	State     lease.State     `json:"state"`
+	State     LeaseState      `json:"state"`
 	Priority  Priority        `json:"priority"`
 	Attempt   model.AttemptID `json:"attempt"`
 	GrantedAt time.Time       `json:"grantedAt"`
@@ -89,7 +92,7 @@ func (p *hubPool) status() HubPoolStatus {
 	for i := range p.Book.Leases {
 		l := &p.Book.Leases[i]
 		each := LeaseStatus{
-			Holder: l.Holder, Digest: l.Digest, Hub: l.Hub, State: l.State, Priority: priorityOf(l.Priority), Attempt: l.Attempt, GrantedAt: l.GrantedAt,
+			Holder: l.Holder, Digest: l.Digest, Hub: l.Hub, State: LeaseState(l.State), Priority: priorityOf(l.Priority), Attempt: l.Attempt, GrantedAt: l.GrantedAt,
 		}
 		if l.Drain != nil {
 			each.DrainingSince = l.Drain.Since

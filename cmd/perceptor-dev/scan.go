@@ -85,7 +85,7 @@ func (c *crew) stop(ctx context.Context) error {
 // to out.
 func (c *crew) scan(ctx context.Context, references []string, out io.Writer) (totals, error) {
 	display := console.NewDisplay(os.Stderr)
-	results, err := console.Scan(ctx, starter.New(c.client), console.Request{
+	results, err := console.Scan(ctx, starter.New(c.client), starter.ScanRequest{
 		References: references, Who: "perceptor-dev", Domain: workflows.DefaultDomain,
 	}, display)
 	display.Close()

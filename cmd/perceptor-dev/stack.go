@@ -128,7 +128,7 @@ func (s *stack) addAttributes(ctx context.Context) error {
 		return fmt.Errorf("connect to temporal: %w", err)
 	}
 	defer connection.Close()
-	return starter.New(connection).AddAttributes(ctx, temporal.Namespace)
+	return starter.New(connection).Setup.AddAttributes(ctx, temporal.Namespace)
 }
 
 func (s *stack) startUI(context.Context) error {

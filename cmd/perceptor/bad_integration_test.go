@@ -52,7 +52,7 @@ func TestBadInput(t *testing.T) {
 func (d *dev) leavesNothing(t *testing.T, sleep string) {
 	t.Helper()
 	eventually(t, 2*time.Minute, "berths, scan clients and leases to be gone", func() bool {
-		status, err := d.starter.HubPool(t.Context())
+		status, err := d.starter.Pool.Status(t.Context())
 		return err == nil && len(status.Leases) == 0 && len(status.Waiters) == 0 && d.berths(t) == 0 && scanClients(t, d.directory) == 0
 	})
 	for _, mark := range []string{sleep, floodMark, eatMark, linesMark} {

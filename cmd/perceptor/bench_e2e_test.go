@@ -224,7 +224,7 @@ func (b *bench) observeAll(t testing.TB) {
 			Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "test", Until: time.Now().Add(24 * time.Hour)},
 		}
 		eventually(t, 2*time.Minute, "the server to take image "+each.reference, func() bool {
-			return b.starter.Observe(t.Context(), each.digest, wanted) == nil
+			return b.starter.Images.Observe(t.Context(), each.digest, wanted) == nil
 		})
 	}
 }
@@ -261,16 +261,16 @@ func (b *bench) awaitComplete(ctx context.Context, t testing.TB, number int, oth
 // explain tells of images that are not complete what the pool and they themselves say.
 func (b *bench) explain(t testing.TB) {
 	t.Helper()
-	status, err := b.starter.HubPool(context.Background())
+	status, err := b.starter.Pool.Status(context.Background())
 	t.Logf("pool: %+v %v", status, err)
 	told := 0
 	for _, each := range b.images {
 		digest := each.digest
-		view, err := b.starter.Image(context.Background(), digest)
+		view, err := b.starter.Images.View(context.Background(), digest)
 		if err == nil && view.Status == model.StatusComplete {
 			continue
 		}
-		doing, _ := b.starter.Doing(context.Background(), digest)
+		doing, _ := b.starter.Scans.CurrentStep(context.Background(), digest)
 		t.Logf("%s: %+v %v; %+v", digest, view, err, doing)
 		if told++; told == 20 {
 			return
@@ -287,7 +287,7 @@ func (b *bench) completeImages(t testing.TB) int {
 	complete := 0
 	for _, each := range b.images {
 		group.Go(func() error {
-			view, err := b.starter.Image(context.Background(), each.digest)
+			view, err := b.starter.Images.View(context.Background(), each.digest)
 			if err != nil {
 				return err
 			}

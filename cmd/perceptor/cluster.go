@@ -51,13 +51,13 @@ func newClusterList(s *shared) *cobra.Command {
 
 // readClusters asks every cluster. A cluster that was forgotten meanwhile is left out.
 func readClusters(ctx context.Context, st *starter.Starter) ([]workflows.ClusterView, error) {
-	names, err := st.Clusters(ctx)
+	names, err := st.Clusters.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	clusters := []workflows.ClusterView{}
 	for _, name := range names {
-		view, err := st.Cluster(ctx, name)
+		view, err := st.Clusters.View(ctx, name)
 		if errors.Is(err, starter.ErrUnknownCluster) {
 			continue
 		}
@@ -104,11 +104,11 @@ cluster brings it back with its next snapshot.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.withStarter(func(st *starter.Starter) error {
-				view, err := st.Cluster(cmd.Context(), args[0])
+				view, err := st.Clusters.View(cmd.Context(), args[0])
 				if err != nil {
 					return err
 				}
-				if err := st.ForgetCluster(cmd.Context(), args[0]); err != nil {
+				if err := st.Clusters.Forget(cmd.Context(), args[0]); err != nil {
 					return err
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "Cluster %s is being forgotten: %d namespaces, %d pods\n", args[0], len(view.Namespaces), sumOf(view).Pods)

@@ -18,9 +18,9 @@ import (
 
 // explanation is everything known about one image.
 type explanation struct {
-	Image workflows.ImageView `json:"image"`
-	Scan  *workflows.ScanView `json:"scan,omitempty"`
-	Doing *starter.Doing      `json:"doing,omitempty"`
+	Image workflows.ImageView  `json:"image"`
+	Scan  *workflows.ScanView  `json:"scan,omitempty"`
+	Doing *starter.CurrentStep `json:"doing,omitempty"`
 }
 
 func newExplain(s *shared) *cobra.Command {
@@ -54,7 +54,7 @@ func digestOf(ctx context.Context, s *starter.Starter, domain, text string) (mod
 	if d, err := model.ParseDigest(text); err == nil {
 		return d, nil
 	}
-	found, err := s.Resolve(ctx, domain, []activities.ResolveRequest{{Reference: text}})
+	found, err := s.Images.Resolve(ctx, domain, []activities.ResolveRequest{{Reference: text}})
 	if err != nil {
 		return "", err
 	}
@@ -70,16 +70,16 @@ func explain(ctx context.Context, s *starter.Starter, domain, text string) (expl
 	if err != nil {
 		return e, err
 	}
-	if e.Image, err = s.Image(ctx, d); err != nil {
+	if e.Image, err = s.Images.View(ctx, d); err != nil {
 		return e, err
 	}
 	if !e.Image.Scanning {
 		return e, nil
 	}
-	if scan, err := s.Scan(ctx, d); err == nil {
+	if scan, err := s.Scans.View(ctx, d); err == nil {
 		e.Scan = &scan
 	}
-	if doing, err := s.Doing(ctx, d); err == nil && doing.Step != "" {
+	if doing, err := s.Scans.CurrentStep(ctx, d); err == nil && doing.Step != "" {
 		e.Doing = &doing
 	}
 	return e, nil

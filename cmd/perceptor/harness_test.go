@@ -212,7 +212,7 @@ func (d *dev) push(t testing.TB, repository string, size int64) (string, model.D
 func (d *dev) observe(t testing.TB, reference string, digest model.Digest) {
 	t.Helper()
 	colon := strings.LastIndex(reference, ":")
-	require.NoError(t, d.starter.Observe(t.Context(), digest, workflows.Observe{
+	require.NoError(t, d.starter.Images.Observe(t.Context(), digest, workflows.Observe{
 		Names: []model.Name{{Repository: reference[:colon], Tag: reference[colon+1:]}}, Priority: workflows.PriorityPod, Domain: workflows.DefaultDomain,
 		Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "test", Version: model.Version{Epoch: time.Now().UnixNano()}, Until: time.Now().Add(time.Hour)},
 	}))
@@ -224,7 +224,7 @@ func (d *dev) complete(t testing.TB, digest model.Digest, within time.Duration) 
 	var view workflows.ImageView
 	eventually(t, within, "a verdict for "+string(digest), func() bool {
 		var err error
-		view, err = d.starter.Image(context.Background(), digest)
+		view, err = d.starter.Images.View(context.Background(), digest)
 		return err == nil && view.Status == model.StatusComplete && !view.Scanning
 	})
 	return view
@@ -234,7 +234,7 @@ func (d *dev) complete(t testing.TB, digest model.Digest, within time.Duration) 
 func (d *dev) during(t testing.TB, digest model.Digest, step string) {
 	t.Helper()
 	eventually(t, 90*time.Second, step+" of "+string(digest), func() bool {
-		now, err := d.starter.Doing(context.Background(), digest)
+		now, err := d.starter.Scans.CurrentStep(context.Background(), digest)
 		return err == nil && now.Step == step && (!now.Waiting || step == "AwaitHubScan")
 	})
 }

@@ -27,7 +27,7 @@ func newHubStatus(s *shared) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.withStarter(func(st *starter.Starter) error {
-				status, err := st.HubPool(cmd.Context())
+				status, err := st.Pool.Status(cmd.Context())
 				if err != nil {
 					return err
 				}
@@ -122,7 +122,7 @@ Running scans above a lower limit finish. The new limit holds until the limit in
 				return fmt.Errorf("limit %q: want a number", args[1])
 			}
 			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) {
-				return st.SetLimit(cmd.Context(), workflows.HubLimit{Hub: args[0], Limit: limit})
+				return st.Pool.SetLimit(cmd.Context(), workflows.HubLimit{Hub: args[0], Limit: limit})
 			})
 		},
 	}
@@ -132,7 +132,7 @@ func newHubPause(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use: "pause HUB", Short: "Give a hub no new scans; the running scans finish", Example: "  perceptor hub pause builtin", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Pause(cmd.Context(), args[0]) })
+			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Pool.Pause(cmd.Context(), args[0]) })
 		},
 	}
 }
@@ -141,7 +141,7 @@ func newHubResume(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use: "resume HUB", Short: "Give a paused hub scans again", Example: "  perceptor hub resume builtin", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Resume(cmd.Context(), args[0]) })
+			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Pool.Resume(cmd.Context(), args[0]) })
 		},
 	}
 }
@@ -179,7 +179,7 @@ release the lease of a scan that is still running, the hub can get more scans th
 				reset.Digest = d
 			}
 			return s.withStarter(func(st *starter.Starter) error {
-				answer, err := st.ResetLeases(cmd.Context(), reset)
+				answer, err := st.Pool.ResetLeases(cmd.Context(), reset)
 				if err != nil {
 					return err
 				}
@@ -204,7 +204,7 @@ refresh/HUB in Temporal shows the passes, and you can pause it there.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.withStarter(func(st *starter.Starter) error {
-				if err := st.RefreshNow(cmd.Context(), args[0]); err != nil {
+				if err := st.Refreshes.Start(cmd.Context(), args[0]); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Perceptor asks hub %s for changed verdicts now.\n", args[0])

@@ -32,7 +32,7 @@ The list may be a second or two late. "perceptor explain" shows the present stat
 				return fmt.Errorf("limit is %d; want at least 1", limit)
 			}
 			return s.withStarter(func(st *starter.Starter) error {
-				rows, more, err := st.Images(cmd.Context(), filter, limit)
+				rows, more, err := st.Images.List(cmd.Context(), filter, limit)
 				if err != nil {
 					return err
 				}

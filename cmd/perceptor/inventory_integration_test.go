@@ -26,7 +26,7 @@ func (d *dev) joined(t testing.TB, f starter.JoinFilter, count int, status model
 	t.Helper()
 	var rows []model.PodVerdict
 	eventually(t, 3*time.Minute, "the join", func() bool {
-		page, err := d.starter.Join(context.Background(), f)
+		page, err := d.starter.Pods.Join(context.Background(), f)
 		if err != nil || len(page.Rows) != count {
 			return false
 		}
@@ -51,12 +51,12 @@ func TestPodsAreJoinedWhileTheWorkerIsKilled(t *testing.T) {
 		running("one", "a", app, appDigest), running("one", "b", base, baseDigest), running("two", "a", app, appDigest),
 		{Bare: true, Containers: []model.Container{{Reference: base, Digest: baseDigest}}},
 	}}
-	require.NoError(t, d.starter.Report(t.Context(), report))
+	require.NoError(t, d.starter.Pods.Report(t.Context(), report))
 	first.kill(t)
-	require.NoError(t, d.starter.Report(t.Context(), report))
+	require.NoError(t, d.starter.Pods.Report(t.Context(), report))
 	late := report
 	late.Version, late.Pods = model.Version{Epoch: 1}, []model.Pod{running("one", "a", base, baseDigest)}
-	require.NoError(t, d.starter.Report(t.Context(), late))
+	require.NoError(t, d.starter.Pods.Report(t.Context(), late))
 	d.worker(t, 0)
 	rows := d.joined(t, starter.JoinFilter{Cluster: "c"}, 4, model.StatusComplete)
 	require.Equal(t, []string{workflows.BareImages, "one", "one", "two"},
@@ -71,7 +71,7 @@ func TestPodsAreJoinedWhileTheWorkerIsKilled(t *testing.T) {
 	// A pod whose image is known gets its verdict without a scan, and an unchanged snapshot writes nothing.
 	began := time.Now()
 	report.Version.Counter, report.Pods = 2, []model.Pod{running("three", "a", app, appDigest)}
-	require.NoError(t, d.starter.Report(t.Context(), report))
+	require.NoError(t, d.starter.Pods.Report(t.Context(), report))
 	eventually(t, time.Minute, "the verdict of a known image", func() bool {
 		return written.of("uid-three-a").Status == model.StatusComplete
 	})
@@ -79,26 +79,26 @@ func TestPodsAreJoinedWhileTheWorkerIsKilled(t *testing.T) {
 	writes := written.count()
 	report.Version.Counter, report.Snapshot = 3, true
 	report.Pods = []model.Pod{running("one", "b", base, baseDigest), running("three", "a", app, appDigest)}
-	require.NoError(t, d.starter.Report(t.Context(), report))
+	require.NoError(t, d.starter.Pods.Report(t.Context(), report))
 	rows = d.joined(t, starter.JoinFilter{}, 2, model.StatusComplete)
 	require.Equal(t, "one", rows[0].Namespace)
 	require.Equal(t, "three", rows[1].Namespace)
 	require.Equal(t, writes, written.count())
 	require.Equal(t, 2, d.stats(t).UploadsAccepted)
 
-	view, err := d.starter.Cluster(t.Context(), "c")
+	view, err := d.starter.Clusters.View(t.Context(), "c")
 	require.NoError(t, err)
 	require.Equal(t, report.Version, view.Snapshot)
 	said := d.perceptor(t, "cluster", "forget", "c")
 	require.Equal(t, exitOK, said.code, said.stderr)
 	require.Contains(t, said.stdout, "Cluster c is being forgotten: ")
 	eventually(t, time.Minute, "the cluster to be forgotten", func() bool {
-		_, err := d.starter.Join(context.Background(), starter.JoinFilter{Cluster: "c"})
+		_, err := d.starter.Pods.Join(context.Background(), starter.JoinFilter{Cluster: "c"})
 		return err != nil
 	})
-	require.ErrorIs(t, d.starter.ForgetCluster(t.Context(), "c"), starter.ErrUnknownCluster)
+	require.ErrorIs(t, d.starter.Clusters.Forget(t.Context(), "c"), starter.ErrUnknownCluster)
 	eventually(t, time.Minute, "the images to be told", func() bool {
-		view, err := d.starter.Image(context.Background(), appDigest)
+		view, err := d.starter.Images.View(context.Background(), appDigest)
 		return err == nil && len(view.References) == 0
 	})
 }
@@ -141,7 +141,7 @@ func TestOneIndexOnTwoPlatformsInThreeFormsIsTwoScans(t *testing.T) {
 	onArm.Platform.Architecture = "arm64"
 	pending := running("n", "pending-arm", reference, "")
 	pending.Platform.Architecture = "arm64"
-	require.NoError(t, d.starter.Report(t.Context(), model.PodReport{Cluster: "c", Pods: []model.Pod{
+	require.NoError(t, d.starter.Pods.Report(t.Context(), model.PodReport{Cluster: "c", Pods: []model.Pod{
 		running("n", "index-amd", reference, index), onArm, running("n", "manifest-amd", reference, amd), running("m", "tag-amd", reference, ""), pending,
 	}}))
 	rows := d.joined(t, starter.JoinFilter{}, 5, model.StatusComplete)
@@ -162,7 +162,7 @@ func TestPodsOnTheCommandLine(t *testing.T) {
 	d := startDev(t)
 	d.worker(t, 0)
 	app, appDigest := d.push(t, "pods/app", 1<<20)
-	require.NoError(t, d.starter.Report(t.Context(), model.PodReport{Cluster: "c", Pods: []model.Pod{
+	require.NoError(t, d.starter.Pods.Report(t.Context(), model.PodReport{Cluster: "c", Pods: []model.Pod{
 		running("one", "a", app, appDigest), running("two", "lost", d.Registry+"/pods/none:1", ""), running("two", "b", app, ""),
 	}}))
 	d.joined(t, starter.JoinFilter{Cluster: "c", Image: app}, 2, model.StatusComplete)

@@ -115,7 +115,7 @@ func (d *dev) nothingLeft(t *testing.T, scanned []model.Digest) {
 	}
 	require.LessOrEqual(t, s.MaxInProgress, 2)
 	eventually(t, 2*time.Minute+10*time.Second, "berths, tars, children and leases to be gone", func() bool {
-		status, err := d.starter.HubPool(t.Context())
+		status, err := d.starter.Pool.Status(t.Context())
 		return err == nil && len(status.Leases) == 0 && len(status.Waiters) == 0 && d.berths(t) == 0 && scanClients(t, d.directory) == 0
 	})
 }

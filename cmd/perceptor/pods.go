@@ -74,7 +74,7 @@ func readPods(ctx context.Context, st *starter.Starter, f starter.JoinFilter, li
 	pods := podList{rows: []model.PodVerdict{}}
 	for {
 		f.Limit = limit - len(pods.rows)
-		page, err := st.Join(ctx, f)
+		page, err := st.Pods.Join(ctx, f)
 		if err != nil {
 			return pods, err
 		}

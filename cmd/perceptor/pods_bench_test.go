@@ -113,7 +113,7 @@ func (w *podsBench) crowd(number int) []model.Pod {
 func (w *podsBench) report(b *testing.B, pods []model.Pod) {
 	b.Helper()
 	w.reports++
-	require.NoError(b, w.starter.Report(b.Context(), model.PodReport{
+	require.NoError(b, w.starter.Pods.Report(b.Context(), model.PodReport{
 		Cluster: "c", WriteBack: true, Snapshot: true, Version: model.Version{Epoch: 1, Counter: w.reports}, Pods: pods,
 	}))
 }
@@ -165,7 +165,7 @@ func (w *podsBench) read(b *testing.B, limit int) []model.PodVerdict {
 	var rows []model.PodVerdict
 	filter := starter.JoinFilter{Cluster: "c", Limit: limit}
 	for {
-		page, err := w.starter.Join(b.Context(), filter)
+		page, err := w.starter.Pods.Join(b.Context(), filter)
 		require.NoError(b, err)
 		rows = append(rows, page.Rows...)
 		if filter.After = page.Next; filter.After == "" {
@@ -181,7 +181,7 @@ func (w *podsBench) pages(b *testing.B, number int) {
 	filter := starter.JoinFilter{Cluster: "c", Limit: 100}
 	for {
 		began := time.Now()
-		page, err := w.starter.Join(b.Context(), filter)
+		page, err := w.starter.Pods.Join(b.Context(), filter)
 		require.NoError(b, err)
 		took = append(took, time.Since(began))
 		if filter.After = page.Next; filter.After == "" {
@@ -193,7 +193,7 @@ func (w *podsBench) pages(b *testing.B, number int) {
 	began := time.Now()
 	require.Len(b, w.read(b, 5000), number)
 	b.ReportMetric(time.Since(began).Seconds(), "all_rows_s")
-	view, err := w.starter.Cluster(b.Context(), "c")
+	view, err := w.starter.Clusters.View(b.Context(), "c")
 	require.NoError(b, err)
 	require.Len(b, view.Namespaces, number/benchPodsEach)
 	var images int64

@@ -57,7 +57,7 @@ func (d *dev) perceiver(t testing.TB, cluster string) *labels {
 	t.Helper()
 	written := &labels{pods: map[string]model.PodVerdict{}}
 	w := worker.New(d.client, workflows.PerceiverQueue(cluster), worker.Options{DisableWorkflowWorker: true})
-	w.RegisterActivity(activities.NewPerceiverSteps(d.starter, written))
+	w.RegisterActivity(activities.NewPerceiverSteps(d.starter.Pods, written))
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 	return written

@@ -21,7 +21,7 @@ failure. "perceptor explain" shows its progress.`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.forImages(cmd, domain, args, "moves to the front of the queue", func(st *starter.Starter, d model.Digest) error {
-				return st.Prioritize(cmd.Context(), d, workflows.Prioritize{Priority: workflows.PriorityInteractive})
+				return st.Images.Prioritize(cmd.Context(), d, workflows.Prioritize{Priority: workflows.PriorityInteractive})
 			})
 		},
 	}

@@ -27,7 +27,7 @@ func TestRaisedImageGoesFirst(t *testing.T) {
 		d.observe(t, reference, digest)
 		waiting = append(waiting, digest)
 		eventually(t, time.Minute, "the image to wait in the backlog", func() bool {
-			now, err := d.starter.Doing(t.Context(), digest)
+			now, err := d.starter.Scans.CurrentStep(t.Context(), digest)
 			return err == nil && now.Step == "PullImage" && now.Waiting
 		})
 	}

@@ -42,9 +42,11 @@ func (d *dev) setRate(t *testing.T, hub string, limit *taskqueuepb.RateLimit, re
 func TestHubRateSetByHandOutlivesTheConfiguration(t *testing.T) {
 	d := startDev(t)
 	perSecond := func() float64 { return float64(d.rate(t, "main").GetRateLimit().GetRequestsPerSecond()) }
-	configure := func(each float64) { require.NoError(t, d.starter.SetHubRate(t.Context(), "default", "main", each)) }
-	stop := func() { require.NoError(t, d.starter.StopHubQueue(t.Context(), "default", "main")) }
-	open := func() { require.NoError(t, d.starter.OpenHubQueue(t.Context(), "default", "main")) }
+	configure := func(each float64) {
+		require.NoError(t, d.starter.Queues.SetHubRate(t.Context(), "default", "main", each))
+	}
+	stop := func() { require.NoError(t, d.starter.Queues.StopHubQueue(t.Context(), "default", "main")) }
+	open := func() { require.NoError(t, d.starter.Queues.OpenHubQueue(t.Context(), "default", "main")) }
 	for _, each := range []float64{20, 5} {
 		configure(each)
 		require.InDelta(t, each, perSecond(), 0.01)
@@ -81,13 +83,13 @@ func TestAHubThatIsDownIsLeftAlone(t *testing.T) {
 	d.during(t, digest, "AwaitHubScan")
 	d.faults(t, `{"switches": {"fail": {"status": 503}}}`)
 	eventually(t, time.Minute, "the queue to be stopped", func() bool {
-		return strings.HasPrefix(d.rate(t, "builtin").GetMetadata().GetReason(), "closed by perceptor")
+		return strings.HasPrefix(d.rate(t, "builtin").GetMetadata().GetReason(), "stopped by perceptor")
 	})
 	require.NotNil(t, d.rate(t, "builtin").GetRateLimit())
 	before := d.failed(t)
 	time.Sleep(10 * time.Second)
 	require.LessOrEqual(t, d.failed(t)-before, 4, "a probe or two, and no poll")
-	_, _, err := d.starter.Findings(t.Context(), model.Verdict{Hub: "builtin"})
+	_, _, err := d.starter.Images.Findings(t.Context(), model.Verdict{Hub: "builtin"})
 	require.ErrorContains(t, err, "the hub has not answered since", "a person is told why nobody takes the question")
 	d.faults(t, `{}`)
 	eventually(t, time.Minute, "the queue to be open", func() bool { return d.rate(t, "builtin").GetRateLimit() == nil })

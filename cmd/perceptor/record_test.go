@@ -27,7 +27,7 @@ func TestRecordHistories(t *testing.T) {
 	reference, first := d.push(t, "record/first", 1<<20)
 	d.observe(t, reference, first)
 	d.complete(t, first, time.Minute)
-	require.NoError(t, d.starter.Rescan(t.Context(), first, workflows.Rescan{Reason: "record", Priority: workflows.PriorityInteractive}))
+	require.NoError(t, d.starter.Images.Rescan(t.Context(), first, workflows.Rescan{Reason: "record", Priority: workflows.PriorityInteractive}))
 	time.Sleep(time.Second)
 	d.complete(t, first, time.Minute)
 	d.record(t, directory, "scan_image_rescan.json", workflows.ScanImageID(first))
@@ -61,20 +61,20 @@ func TestRecordInventoryHistories(t *testing.T) {
 	r := model.PodReport{Cluster: "c", WriteBack: true, Version: model.Version{Epoch: 1, Counter: 1}, Pods: []model.Pod{
 		running("n", "a", app, appDigest), running("n", "b", app, ""), running("n", "lost", d.Registry+"/record/none:1", ""), running("other", "a", base, baseDigest),
 	}}
-	require.NoError(t, d.starter.Report(t.Context(), r))
+	require.NoError(t, d.starter.Pods.Report(t.Context(), r))
 	eventually(t, 2*time.Minute, "the verdicts", func() bool { return written.count() >= 3 })
 	r.Version.Counter, r.Snapshot = 2, true
 	r.Pods = []model.Pod{running("n", "a", app, appDigest), running("n", "c", base, baseDigest)}
-	require.NoError(t, d.starter.Report(t.Context(), r))
+	require.NoError(t, d.starter.Pods.Report(t.Context(), r))
 	eventually(t, time.Minute, "the verdict on a new pod", func() bool { return written.of("uid-n-c").UID != "" })
 	// The second word to the cluster comes after half a minute, the second try of what cannot be resolved after one.
 	time.Sleep(70 * time.Second)
 	gone := model.PodReport{Cluster: "c", Version: model.Version{Epoch: 1, Counter: 3}, Gone: []model.PodKey{running("n", "a", app, "").Key()}}
-	require.NoError(t, d.starter.Report(t.Context(), gone))
+	require.NoError(t, d.starter.Pods.Report(t.Context(), gone))
 	time.Sleep(2 * time.Second)
-	require.NoError(t, d.starter.ForgetCluster(t.Context(), "c"))
+	require.NoError(t, d.starter.Clusters.Forget(t.Context(), "c"))
 	eventually(t, time.Minute, "the images to be told", func() bool {
-		view, err := d.starter.Image(t.Context(), baseDigest)
+		view, err := d.starter.Images.View(t.Context(), baseDigest)
 		return err == nil && len(view.References) == 0
 	})
 	d.record(t, directory, "inventory_forgotten.json", workflows.InventoryID("c", "n"))

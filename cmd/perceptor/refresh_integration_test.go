@@ -72,7 +72,7 @@ func TestVerdictsFollowTheHub(t *testing.T) {
 
 func (d *dev) verdict(t *testing.T, digest model.Digest) model.Verdict {
 	t.Helper()
-	view, err := d.starter.Image(t.Context(), digest)
+	view, err := d.starter.Images.View(t.Context(), digest)
 	require.NoError(t, err)
 	require.Len(t, view.Verdicts, 1)
 	return view.Verdicts[0]
@@ -94,7 +94,7 @@ func (d *dev) listed(t *testing.T, reference string) starter.ImageRow {
 func TestSchedulesFollowTheConfiguration(t *testing.T) {
 	d := startDev(t)
 	plan := []starter.RefreshPlan{{Hub: "main", Every: time.Hour}}
-	require.NoError(t, d.starter.ConfigureRefresh(t.Context(), plan))
+	require.NoError(t, d.starter.Refreshes.Configure(t.Context(), plan))
 	handle := d.client.ScheduleClient().GetHandle(t.Context(), workflows.RefreshID("main"))
 	described, err := handle.Describe(t.Context())
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestSchedulesFollowTheConfiguration(t *testing.T) {
 	require.NoError(t, handle.Pause(t.Context(), client.SchedulePauseOptions{Note: "by hand"}))
 	plan[0].Every = 2 * time.Hour
 	for range 2 {
-		require.NoError(t, d.starter.ConfigureRefresh(t.Context(), plan))
+		require.NoError(t, d.starter.Refreshes.Configure(t.Context(), plan))
 	}
 	described, err = handle.Describe(t.Context())
 	require.NoError(t, err)
@@ -117,7 +117,7 @@ func TestSchedulesFollowTheConfiguration(t *testing.T) {
 	require.Equal(t, "by hand", described.Schedule.State.Note)
 
 	eventually(t, 30*time.Second, "the schedule of a removed hub to go", func() bool {
-		require.NoError(t, d.starter.ConfigureRefresh(t.Context(), nil))
+		require.NoError(t, d.starter.Refreshes.Configure(t.Context(), nil))
 		_, err := handle.Describe(context.Background())
 		missing := (*serviceerror.NotFound)(nil)
 		return errors.As(err, &missing)

@@ -21,7 +21,7 @@ func (d *dev) refresh(t *testing.T) (workflows.RefreshState, string) {
 	described, err := handle.Describe(t.Context())
 	require.NoError(t, err)
 	known := described.Info.NumActions
-	require.NoError(t, d.starter.RefreshNow(t.Context(), "builtin"))
+	require.NoError(t, d.starter.Refreshes.Start(t.Context(), "builtin"))
 	var state workflows.RefreshState
 	var id string
 	eventually(t, 30*time.Second, "a pass to end", func() bool {

@@ -32,7 +32,7 @@ func TestHubsAreReloaded(t *testing.T) {
 	}
 	known := func(names ...string) func() bool {
 		return func() bool {
-			status, err := d.starter.HubPool(t.Context())
+			status, err := d.starter.Pool.Status(t.Context())
 			var have []string
 			for _, h := range status.Hubs {
 				have = append(have, h.Name)

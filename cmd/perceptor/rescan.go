@@ -22,7 +22,7 @@ The old verdict stays until the new one arrives. "perceptor explain" shows the p
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.forImages(cmd, domain, args, "will be scanned again", func(st *starter.Starter, d model.Digest) error {
-				return st.Rescan(cmd.Context(), d, workflows.Rescan{Reason: reason, Priority: workflows.PriorityInteractive})
+				return st.Images.Rescan(cmd.Context(), d, workflows.Rescan{Reason: reason, Priority: workflows.PriorityInteractive})
 			})
 		},
 	}

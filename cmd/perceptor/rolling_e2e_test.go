@@ -38,7 +38,7 @@ func TestRollingRestart(t *testing.T) {
 	for i := range b.workers {
 		b.restart(ctx, t, i)
 	}
-	before, err := b.starter.ListOpen(ctx)
+	before, err := b.starter.Scans.ListOpen(ctx)
 	require.NoError(t, err)
 	require.NotEmpty(t, before, "the scans were over before the last scanner was restarted: use more images")
 	b.awaitComplete(ctx, t, number)

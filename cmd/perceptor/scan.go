@@ -75,7 +75,7 @@ func scan(cmd *cobra.Command, s *starter.Starter, f scanFlags, references []stri
 		return err
 	}
 	show := console.NewDisplay(os.Stderr)
-	results, err := console.Scan(cmd.Context(), s, console.Request{
+	results, err := console.Scan(cmd.Context(), s, starter.ScanRequest{
 		References: references, Who: f.who, Domain: f.domain, Platform: platform, Credential: f.credential, Rescan: f.rescan,
 	}, show)
 	show.Close()

@@ -133,7 +133,7 @@ func (s *quickScans) round(b *testing.B, number int) {
 
 func (s *quickScans) scan(b *testing.B, digest model.Digest) error {
 	judged := s.hub.expect(digest.Hex())
-	err := s.starter.Observe(b.Context(), digest, workflows.Observe{
+	err := s.starter.Images.Observe(b.Context(), digest, workflows.Observe{
 		Names: []model.Name{{Repository: "registry.example/bench", Tag: "1"}}, Priority: workflows.PriorityPod, Domain: workflows.DefaultDomain,
 		Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "bench", Until: time.Now().Add(time.Hour)},
 	})
@@ -156,7 +156,7 @@ func (s *quickScans) reportEvents(b *testing.B, pool float64) {
 	var scan, images int64
 	for _, digest := range s.digests {
 		eventually(b, time.Minute, "the verdict of "+string(digest), func() bool {
-			view, err := s.starter.Image(b.Context(), digest)
+			view, err := s.starter.Images.View(b.Context(), digest)
 			return err == nil && view.Status == model.StatusComplete && !view.Scanning
 		})
 		scan += s.events(b, workflows.ScanImageID(digest), "")

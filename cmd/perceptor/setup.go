@@ -28,10 +28,10 @@ You can repeat it safely. It does not change a rate that was set by hand, such a
 			}
 			defer p.client.Close()
 			st := starter.New(p.client)
-			if err := st.SetUp(cmd.Context(), p.options.Namespace, workers.HubConfigs(p.Config)); err != nil {
+			if err := st.Setup.Apply(cmd.Context(), p.options.Namespace, workers.HubConfigs(p.Config)); err != nil {
 				return err
 			}
-			if err := st.ConfigureRefresh(cmd.Context(), workers.RefreshPlans(p.Config)); err != nil {
+			if err := st.Refreshes.Configure(cmd.Context(), workers.RefreshPlans(p.Config)); err != nil {
 				return err
 			}
 			if err := workers.SetHubRates(cmd.Context(), st, p.options.Namespace, p.Config); err != nil {

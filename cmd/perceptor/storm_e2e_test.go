@@ -140,13 +140,13 @@ func (s *storm) killWorkers() {
 func (s *storm) terminateScans() {
 	random, times := s.random(2), map[string]int{}
 	for s.pause(terminateEvery) {
-		open, err := s.starter.ListOpen(s.ctx)
+		open, err := s.starter.Scans.ListOpen(s.ctx)
 		if err != nil || len(open) == 0 {
 			continue
 		}
 		// Only some of the scans have come further than the backlog, and those are worth more.
 		victim := open[random.IntN(len(open))].WorkflowID
-		if status, err := s.starter.HubPool(s.ctx); err == nil && len(status.Leases) > 0 && random.IntN(2) == 0 {
+		if status, err := s.starter.Pool.Status(s.ctx); err == nil && len(status.Leases) > 0 && random.IntN(2) == 0 {
 			victim = status.Leases[random.IntN(len(status.Leases))].Holder
 		}
 		// The last few images must not be hit for ever.
@@ -228,7 +228,7 @@ func (b *bench) judge(t *testing.T, number int) {
 // left counts what must be gone: leases, waiters, berths and scan clients.
 func (b *bench) left(t *testing.T) int {
 	t.Helper()
-	status, err := b.starter.HubPool(context.Background())
+	status, err := b.starter.Pool.Status(context.Background())
 	if err != nil {
 		return -1
 	}

@@ -67,7 +67,7 @@ func TestThrottlingRegistry(t *testing.T) {
 	d.worker(t, 0)
 	for _, digest := range digests {
 		d.complete(t, digest, 3*time.Minute)
-		scan, err := d.starter.Scan(t.Context(), digest)
+		scan, err := d.starter.Scans.View(t.Context(), digest)
 		require.NoError(t, err)
 		require.Equal(t, 1, scan.Attempt, "an earlier scan has failed")
 		require.Equal(t, 1, d.stats(t).ScansByName[digest.Hex()])

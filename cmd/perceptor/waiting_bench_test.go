@@ -163,7 +163,7 @@ func (m *manyImages) find(at string) (body []byte, kind string, err error) {
 }
 
 func (m *manyImages) observe(ctx context.Context, e *bench, i int, priority workflows.Priority) error {
-	return e.starter.Observe(ctx, m.digests[i], workflows.Observe{
+	return e.starter.Images.Observe(ctx, m.digests[i], workflows.Observe{
 		Names:    []model.Name{{Repository: m.Listener.Addr().String() + "/bench/many", Tag: strconv.Itoa(i)}},
 		Priority: priority, Namespace: fmt.Sprintf("cluster/namespace-%d", i%20), Domain: workflows.DefaultDomain,
 		Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "bench", Until: time.Now().Add(24 * time.Hour)},

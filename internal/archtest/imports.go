@@ -51,7 +51,7 @@ var table = []row{
 	{"workflows", []string{"model", "activities", "internal/backoff", "internal/record", "internal/inventory", "internal/lease"}},
 	{"starter", []string{"model", "activities", "workflows", "internal/backoff"}},
 	{"workers", []string{"model", "activities", "workflows", "starter", "internal/*"}},
-	{"examples", []string{"model", "starter"}},
+	{"examples", []string{"starter", "workflows", "activities", "model"}},
 	{"cmd", []string{anything}},
 }
 

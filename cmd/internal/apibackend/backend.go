@@ -14,17 +14,17 @@ import (
 	"github.com/perceptor/perceptor/starter"
 )
 
-// Backend is what the API needs, through a starter.
+// Backend is what the REST API needs, on top of a starter.
 type Backend struct {
 	starter *starter.Starter
 }
 
 var _ api.Backend = (*Backend)(nil)
 
-// New speaks through s.
+// New uses s for everything.
 func New(s *starter.Starter) *Backend { return &Backend{starter: s} }
 
-// Ready says why Temporal cannot be reached; nil when it can. A hub that is down makes nobody unready: what is reported
+// Ready reports why Temporal cannot be reached; nil when it can. A hub that is down does not matter here: what is reported
 // meanwhile is kept and scanned later.
 func (b *Backend) Ready(ctx context.Context) error {
 	if err := b.starter.Ready(ctx); err != nil {
@@ -33,12 +33,12 @@ func (b *Backend) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Report hands a report over to the workflows.
+// Report sends a report of pods to the workflows.
 func (b *Backend) Report(ctx context.Context, r model.PodReport) error {
-	return explained(b.starter.Report(ctx, r))
+	return explained(b.starter.Pods.Report(ctx, r))
 }
 
-// explained gives an error a class and a reason where a client may read them. Others keep theirs to the log.
+// explained gives an error a class and a reason where a client of the API may read them. Every other error is only logged.
 func explained(err error) error {
 	var already api.Failure
 	if err == nil || errors.As(err, &already) {
@@ -46,6 +46,7 @@ func explained(err error) error {
 	}
 	var rejected starter.RejectedError
 	var refused *starter.RefusedError
+	var unresolved starter.ResolveError
 	var late *temporal.TimeoutError
 	var busy *serviceerror.ResourceExhausted
 	fail := func(class model.FailureClass, reason string) error {
@@ -56,18 +57,20 @@ func explained(err error) error {
 		return fail(model.Invalid, rejected.Reason)
 	case errors.As(err, &refused):
 		return fail(model.Invalid, refused.Error())
+	case errors.As(err, &unresolved):
+		return api.Failure{Class: unresolved.Class, Reason: unresolved.Reason}
 	case errors.Is(err, starter.ErrUnknownImage):
 		return fail(model.NotFound, starter.ErrUnknownImage.Error())
 	case errors.Is(err, starter.ErrUnknownCluster):
 		return fail(model.NotFound, starter.ErrUnknownCluster.Error())
 	case errors.Is(err, starter.ErrBadCursor):
-		return fail(model.Invalid, "the cursor is none of this list; begin without one")
+		return fail(model.Invalid, "the cursor does not belong to this list; begin without one")
 	case errors.Is(err, starter.ErrNoPool):
 		return fail(model.Transient, starter.ErrNoPool.Error())
 	case errors.As(err, &late):
 		return fail(model.Transient, "no worker answered in time; is one running?")
 	case errors.As(err, &busy):
-		return fail(model.Throttled, "Temporal is busy; send it again in a few seconds")
+		return fail(model.Throttled, "Temporal is busy; send the request again in a few seconds")
 	}
 	return err
 }

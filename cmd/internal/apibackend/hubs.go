@@ -8,9 +8,9 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// Hubs asks the pool of hubs.
+// Hubs asks the pool for its hubs, leases and waiting scans.
 func (b *Backend) Hubs(ctx context.Context) (api.HubsView, error) {
-	status, err := b.starter.HubPool(ctx)
+	status, err := b.starter.Pool.Status(ctx)
 	if err != nil {
 		return api.HubsView{}, explained(err)
 	}
@@ -32,27 +32,27 @@ func (b *Backend) Hubs(ctx context.Context) (api.HubsView, error) {
 
 // LimitHub changes how many scans a hub may have at a time.
 func (b *Backend) LimitHub(ctx context.Context, hub string, limit int) (api.Hub, error) {
-	return hubOf(b.starter.SetLimit(ctx, workflows.HubLimit{Hub: hub, Limit: limit}))
+	return hubOf(b.starter.Pool.SetLimit(ctx, workflows.HubLimit{Hub: hub, Limit: limit}))
 }
 
-// PauseHub keeps new scans from a hub.
+// PauseHub keeps new scans from a hub until ResumeHub.
 func (b *Backend) PauseHub(ctx context.Context, hub string) (api.Hub, error) {
-	return hubOf(b.starter.Pause(ctx, hub))
+	return hubOf(b.starter.Pool.Pause(ctx, hub))
 }
 
 // ResumeHub ends a pause.
 func (b *Backend) ResumeHub(ctx context.Context, hub string) (api.Hub, error) {
-	return hubOf(b.starter.Resume(ctx, hub))
+	return hubOf(b.starter.Pool.Resume(ctx, hub))
 }
 
-// RetryHub has a closed hub asked again now.
+// RetryHub asks a tripped hub again now.
 func (b *Backend) RetryHub(ctx context.Context, hub string) error {
-	return explained(b.starter.ProbeHub(ctx, hub))
+	return explained(b.starter.Pool.Probe(ctx, hub))
 }
 
-// ResetLeases frees the lease of an image, or every stuck one.
+// ResetLeases releases the lease of an image, or every stuck lease without one. It names the images.
 func (b *Backend) ResetLeases(ctx context.Context, d model.Digest) ([]model.Digest, error) {
-	answer, err := b.starter.ResetLeases(ctx, workflows.LeaseReset{Digest: d, Stuck: d == ""})
+	answer, err := b.starter.Pool.ResetLeases(ctx, workflows.LeaseReset{Digest: d, Stuck: d == ""})
 	return answer.Freed, explained(err)
 }
 

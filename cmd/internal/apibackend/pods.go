@@ -9,9 +9,9 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// Pods reads a page of the join. Of a cluster that nobody has reported yet there are no pods.
+// Pods reads a page of the join. A cluster that was not reported yet has no pods.
 func (b *Backend) Pods(ctx context.Context, q api.PodQuery) (api.PodPage, error) {
-	page, err := b.starter.Join(ctx, starter.JoinFilter{
+	page, err := b.starter.Pods.Join(ctx, starter.JoinFilter{
 		Cluster: q.Cluster, Namespace: q.Namespace, Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, After: q.After, Limit: q.Limit,
 	})
 	if errors.Is(err, starter.ErrUnknownCluster) {
@@ -25,13 +25,13 @@ func (b *Backend) Pods(ctx context.Context, q api.PodQuery) (api.PodPage, error)
 
 // Clusters reads every cluster that is known.
 func (b *Backend) Clusters(ctx context.Context) ([]api.Cluster, error) {
-	names, err := b.starter.Clusters(ctx)
+	names, err := b.starter.Clusters.List(ctx)
 	if err != nil {
 		return nil, explained(err)
 	}
 	var all []api.Cluster
 	for _, name := range names {
-		view, err := b.starter.Cluster(ctx, name)
+		view, err := b.starter.Clusters.View(ctx, name)
 		if errors.Is(err, starter.ErrUnknownCluster) {
 			continue // forgotten since it was listed
 		}
@@ -45,16 +45,16 @@ func (b *Backend) Clusters(ctx context.Context) ([]api.Cluster, error) {
 
 // Cluster reads one cluster.
 func (b *Backend) Cluster(ctx context.Context, name string) (api.Cluster, error) {
-	view, err := b.starter.Cluster(ctx, name)
+	view, err := b.starter.Clusters.View(ctx, name)
 	if err != nil {
 		return api.Cluster{}, explained(err)
 	}
 	return clusterOf(view), nil
 }
 
-// ForgetCluster has a cluster forgotten.
+// ForgetCluster forgets a cluster and everything in it.
 func (b *Backend) ForgetCluster(ctx context.Context, name string) error {
-	return explained(b.starter.ForgetCluster(ctx, name))
+	return explained(b.starter.Clusters.Forget(ctx, name))
 }
 
 func clusterOf(view workflows.ClusterView) api.Cluster {

@@ -59,12 +59,12 @@ func TestJSONSaysWhyThereIsNoVerdict(t *testing.T) {
 func TestPlainLinesAreWrittenOnlyWhenTheyChange(t *testing.T) {
 	var out bytes.Buffer
 	line := (&plain{out: &out}).Line("app")
-	pulling := starter.Doing{Step: "PullImage", Attempt: 1, Progress: activities.Progress{Phase: "pull", Done: 1, Total: 2}}
-	line.Show(starter.Doing{Step: "PullImage", Attempt: 1, Waiting: true})
+	pulling := starter.CurrentStep{Step: "PullImage", Attempt: 1, Progress: activities.Progress{Phase: "pull", Done: 1, Total: 2}}
+	line.Show(starter.CurrentStep{Step: "PullImage", Attempt: 1, Waiting: true})
 	line.Show(pulling)
 	line.Show(pulling)
-	line.Show(starter.Doing{Step: "AwaitHubScan", Attempt: 9, Hub: "MATCHING"})
-	line.Show(starter.Doing{Step: "PullImage", Attempt: 2, LastFailure: "503"})
+	line.Show(starter.CurrentStep{Step: "AwaitHubScan", Attempt: 9, Hub: "MATCHING"})
+	line.Show(starter.CurrentStep{Step: "PullImage", Attempt: 2, LastFailure: "503"})
 	line.End("done")
 	require.Equal(t, "app: in the queue\napp: pulling\napp: at the hub: MATCHING\napp: pulling (attempt 2: 503)\napp: done\n", out.String())
 }

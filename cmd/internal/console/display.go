@@ -14,7 +14,7 @@ import (
 	"github.com/perceptor/perceptor/starter"
 )
 
-// Display shows scans under way.
+// Display shows scans in progress.
 type Display interface {
 	// Line starts the line of one image.
 	Line(name string) Line
@@ -24,7 +24,7 @@ type Display interface {
 
 // Line is one image's line. Its methods may be called from any goroutine.
 type Line interface {
-	Show(now starter.Doing)
+	Show(now starter.CurrentStep)
 	End(text string)
 }
 
@@ -37,7 +37,7 @@ func NewDisplay(out *os.File) Display {
 }
 
 // describe says what a scan is doing, in a few words.
-func describe(now starter.Doing) string {
+func describe(now starter.CurrentStep) string {
 	text := map[string]string{
 		"LookUpScan": "asking the hub", "PullImage": "pulling", "GenerateSBOM": "cataloging packages", "UploadScan": "uploading",
 		"AwaitHubScan": "at the hub", "FetchVerdict": "reading the verdict", "ReportScan": "done",
@@ -60,7 +60,7 @@ func describe(now starter.Doing) string {
 	return text
 }
 
-// plain writes a line when the words change, and no more, so that logs stay readable.
+// plain writes a line only when the text changes, so that logs stay readable.
 type plain struct {
 	mu  sync.Mutex
 	out io.Writer
@@ -74,8 +74,8 @@ type plainLine struct {
 	name, last string
 }
 
-func (l *plainLine) Show(now starter.Doing) { l.say(describe(now)) }
-func (l *plainLine) End(text string)        { l.say(text) }
+func (l *plainLine) Show(now starter.CurrentStep) { l.say(describe(now)) }
+func (l *plainLine) End(text string)              { l.say(text) }
 
 func (l *plainLine) say(text string) {
 	l.mu.Lock()
@@ -119,7 +119,7 @@ func (l *barLine) words() string {
 	return l.text
 }
 
-func (l *barLine) Show(now starter.Doing) {
+func (l *barLine) Show(now starter.CurrentStep) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text = describe(now)

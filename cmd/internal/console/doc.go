@@ -1,3 +1,3 @@
-// Package console is what the commands show a person: a scan followed to its end with progress, tables and JSON. It asks
-// the workflows through package starter and holds no state of its own.
+// Package console is what the commands show to a person: scans with their progress, tables, JSON and YAML. It asks the workflows
+// through package starter and holds no state of its own.
 package console

@@ -16,7 +16,7 @@ import (
 // ErrNotRunning says that no perceptor-dev uses the directory.
 var ErrNotRunning = errors.New("perceptor-dev is not running with this data directory")
 
-// HubName and HubLimit are what the built-in hub is called, and how many scans it gets at a time until told otherwise.
+// HubName and HubLimit are the name of the built-in hub, and how many scans it gets at a time by default.
 const (
 	HubName  = "builtin"
 	HubLimit = 2
@@ -34,7 +34,7 @@ type Addresses struct {
 	API      string `json:"api"`
 }
 
-// Default is the data directory perceptor-dev uses unless told otherwise.
+// Default is the data directory that perceptor-dev uses by default.
 func Default() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {

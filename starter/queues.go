@@ -17,19 +17,22 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// A rate's reason says whose it is. One that begins like these is ours: from the configuration, or 0 while the circuit
-// breaker keeps the hub closed, with the reason that holds again afterwards behind it. Any other is an operator's, such as
-// an emergency stop, and is left alone.
+// Queues is the client of the task queues of the hubs: how many steps a second the server gives out of each.
+type Queues struct{ link }
+
+// The reason of a rate says who set it. A reason that begins like these is Perceptor's: from the configuration, or 0 while
+// the hub is tripped, followed by the reason that holds again afterwards. Any other is an operator's, such as an emergency
+// stop, and is left alone.
 const (
 	rateReason = "configured in perceptor: "
-	stopReason = "closed by perceptor until the hub answers; then "
+	stopReason = "stopped by perceptor until the hub answers; then "
 )
 
-// SetHubRate bounds how many steps a second the server hands out of a hub's queue; each makes at most three calls. It
-// writes only when no rate is set, or when the one that is came from an earlier configuration: a rate somebody has set by
-// hand outlives every start of a worker. A rate of 0 sets no bound.
-func (s *Starter) SetHubRate(ctx context.Context, namespace, hub string, perSecond float64) error {
-	present, err := s.hubRate(ctx, namespace, hub)
+// SetHubRate limits how many steps a second the server gives out of a hub's queue; each makes at most three calls to the
+// hub. It writes only when no rate is set, or when the present one came from an earlier configuration: a rate set by hand
+// outlives every start of a worker. A rate of 0 sets no limit. A server that keeps no rates is an error of class unsupported.
+func (q Queues) SetHubRate(ctx context.Context, namespace, hub string, perSecond float64) error {
+	present, err := q.hubRate(ctx, namespace, hub)
 	if err != nil {
 		return err
 	}
@@ -39,16 +42,16 @@ func (s *Starter) SetHubRate(ctx context.Context, namespace, hub string, perSeco
 	case stopped && then == wanted, !stopped && was == wanted, isForeign(present):
 		return nil
 	case stopped:
-		return s.writeHubRate(ctx, namespace, hub, &taskqueuepb.RateLimit{}, stopReason+wanted)
+		return q.writeHubRate(ctx, namespace, hub, &taskqueuepb.RateLimit{}, stopReason+wanted)
 	case perSecond == 0 && present.GetRateLimit() == nil:
 		return nil
 	}
-	return s.writeHubRate(ctx, namespace, hub, rateLimit(perSecond), wanted)
+	return q.writeHubRate(ctx, namespace, hub, rateLimit(perSecond), wanted)
 }
 
-// StopHubQueue lets the server hand out nothing from a hub's queue, until OpenHubQueue. A rate set by hand stays as it is.
-func (s *Starter) StopHubQueue(ctx context.Context, namespace, hub string) error {
-	present, err := s.hubRate(ctx, namespace, hub)
+// StopHubQueue lets the server give out nothing from a hub's queue, until OpenHubQueue. A rate set by hand stays as it is.
+func (q Queues) StopHubQueue(ctx context.Context, namespace, hub string) error {
+	present, err := q.hubRate(ctx, namespace, hub)
 	if err != nil {
 		return err
 	}
@@ -59,12 +62,12 @@ func (s *Starter) StopHubQueue(ctx context.Context, namespace, hub string) error
 	if !strings.HasPrefix(was, rateReason) {
 		was = rateReason + "0"
 	}
-	return s.writeHubRate(ctx, namespace, hub, &taskqueuepb.RateLimit{}, stopReason+was)
+	return q.writeHubRate(ctx, namespace, hub, &taskqueuepb.RateLimit{}, stopReason+was)
 }
 
-// OpenHubQueue ends what StopHubQueue began, and nothing else: the rate is again what the configuration says.
-func (s *Starter) OpenHubQueue(ctx context.Context, namespace, hub string) error {
-	present, err := s.hubRate(ctx, namespace, hub)
+// OpenHubQueue undoes StopHubQueue, and nothing else: the rate is again the configured one.
+func (q Queues) OpenHubQueue(ctx context.Context, namespace, hub string) error {
+	present, err := q.hubRate(ctx, namespace, hub)
 	if err != nil {
 		return err
 	}
@@ -76,16 +79,16 @@ func (s *Starter) OpenHubQueue(ctx context.Context, namespace, hub string) error
 	if err != nil {
 		perSecond = 0 // the next worker that starts sets it right
 	}
-	return s.writeHubRate(ctx, namespace, hub, rateLimit(perSecond), then)
+	return q.writeHubRate(ctx, namespace, hub, rateLimit(perSecond), then)
 }
 
-// isForeign reports whether a rate was set by somebody else.
+// isForeign reports whether a rate was set by someone else.
 func isForeign(present *taskqueuepb.RateLimitConfig) bool {
 	reason := present.GetMetadata().GetReason()
 	return present.GetRateLimit() != nil && !strings.HasPrefix(reason, rateReason) && !strings.HasPrefix(reason, stopReason)
 }
 
-// rateLimit is nil for no bound.
+// rateLimit is nil for no limit.
 func rateLimit(perSecond float64) *taskqueuepb.RateLimit {
 	if perSecond <= 0 {
 		return nil
@@ -93,8 +96,8 @@ func rateLimit(perSecond float64) *taskqueuepb.RateLimit {
 	return &taskqueuepb.RateLimit{RequestsPerSecond: float32(perSecond)}
 }
 
-func (s *Starter) writeHubRate(ctx context.Context, namespace, hub string, limit *taskqueuepb.RateLimit, reason string) error {
-	_, err := s.temporal.WorkflowService().UpdateTaskQueueConfig(ctx, &workflowservice.UpdateTaskQueueConfigRequest{
+func (q Queues) writeHubRate(ctx context.Context, namespace, hub string, limit *taskqueuepb.RateLimit, reason string) error {
+	_, err := q.temporal.WorkflowService().UpdateTaskQueueConfig(ctx, &workflowservice.UpdateTaskQueueConfigRequest{
 		Namespace: namespace, Identity: "perceptor", TaskQueue: workflows.HubQueue(hub), TaskQueueType: enumspb.TASK_QUEUE_TYPE_ACTIVITY,
 		UpdateQueueRateLimit: &workflowservice.UpdateTaskQueueConfigRequest_RateLimitUpdate{RateLimit: limit, Reason: reason},
 	})
@@ -104,7 +107,7 @@ func (s *Starter) writeHubRate(ctx context.Context, namespace, hub string, limit
 	return nil
 }
 
-// noRates is the answer of a server that keeps no rates, or not for us.
+// noRates is the error of a server that keeps no rates, or does not let Perceptor set them.
 type noRates struct{ error }
 
 func (noRates) FailureClass() model.FailureClass { return model.Unsupported }
@@ -121,9 +124,9 @@ func asNoRates(err error) error {
 }
 
 // hubRate is the rate a hub's queue has; nil without one.
-func (s *Starter) hubRate(ctx context.Context, namespace, hub string) (*taskqueuepb.RateLimitConfig, error) {
+func (q Queues) hubRate(ctx context.Context, namespace, hub string) (*taskqueuepb.RateLimitConfig, error) {
 	queue := workflows.HubQueue(hub)
-	described, err := s.temporal.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
+	described, err := q.temporal.WorkflowService().DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{
 		Namespace: namespace, TaskQueue: &taskqueuepb.TaskQueue{Name: queue}, TaskQueueType: enumspb.TASK_QUEUE_TYPE_ACTIVITY, ReportConfig: true,
 	})
 	if err != nil {

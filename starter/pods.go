@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
@@ -19,39 +16,17 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
+// Pods is the client of perceivers: it reports pods, and reads the join of pods, images and verdicts.
+type Pods struct{ link }
+
 const (
 	// partBytes bounds one signal: the server takes up to 2 MiB, and a run's history should hold many.
 	partBytes = 200 << 10
-	// reportAtOnce is how many signals of one report are under way at a time.
+	// reportAtOnce is how many signals of one report are sent at a time.
 	reportAtOnce = 8
 )
 
-// RefusedError names the pods of a report that cannot be taken, and why. All others were taken.
-type RefusedError struct {
-	Pods []RefusedPod
-}
-
-// RefusedPod is a pod that cannot be taken.
-type RefusedPod struct {
-	Key    model.PodKey
-	Reason string
-}
-
-// Error names the first few.
-func (e *RefusedError) Error() string {
-	const shown = 5
-	var reasons []string
-	for _, p := range e.Pods[:min(len(e.Pods), shown)] {
-		reasons = append(reasons, p.Reason)
-	}
-	text := fmt.Sprintf("%d pods were refused, all others taken: %s", len(e.Pods), strings.Join(reasons, "; "))
-	if more := len(e.Pods) - shown; more > 0 {
-		text += fmt.Sprintf("; and %d more", more)
-	}
-	return text
-}
-
-// lastSent is the newest version given to a report without one.
+// lastSent is the newest version that a report without one got.
 var lastSent atomic.Int64
 
 // now is a version newer than every one this process gave out before.
@@ -65,10 +40,21 @@ func now() model.Version {
 	}
 }
 
-// Report brings what a perceiver says of a cluster to its inventories. What is answered without an error is not lost; a
-// report that failed may be sent again, with the same version, and so may one that did not. A *RefusedError says that
-// some pods cannot be taken; sending them again does not help.
-func (s *Starter) Report(ctx context.Context, r model.PodReport) error {
+// Epoch gives the epoch for a perceiver that begins to watch a cluster: the present time in nanoseconds since 1970, and in
+// any case newer than that of the last snapshot, which a machine whose clock is ahead may have sent.
+func (p Pods) Epoch(ctx context.Context, cluster string) (int64, error) {
+	view, err := Clusters(p).View(ctx, cluster)
+	if err != nil && !errors.Is(err, ErrUnknownCluster) {
+		return 0, err
+	}
+	return max(time.Now().UnixNano(), view.Snapshot.Epoch+1), nil
+}
+
+// Report sends what a perceiver says of a cluster to its inventories. What it answers without an error is not lost. Any
+// report may be sent again, with the same version, whether it failed or not. A *RefusedError names pods that cannot be
+// taken; all others were taken, and sending the refused ones again does not help. A report may be of any size: it is sent
+// in parts of about 200 KiB, at most eight at a time.
+func (p Pods) Report(ctx context.Context, r model.PodReport) error {
 	if err := model.CheckCluster(r.Cluster); err != nil {
 		return fmt.Errorf("report pods: %w", err)
 	}
@@ -79,13 +65,13 @@ func (s *Starter) Report(ctx context.Context, r model.PodReport) error {
 	group, groupContext := errgroup.WithContext(ctx)
 	group.SetLimit(reportAtOnce)
 	for _, part := range split.parts() {
-		group.Go(func() error { return s.sendPart(groupContext, r.Snapshot, part) })
+		group.Go(func() error { return p.sendPart(groupContext, r.Snapshot, part) })
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("report pods of cluster %s: %w", r.Cluster, err)
 	}
 	if r.Snapshot {
-		if err := s.endSnapshot(ctx, r, split); err != nil {
+		if err := p.endSnapshot(ctx, r, split); err != nil {
 			return fmt.Errorf("report pods of cluster %s: %w", r.Cluster, err)
 		}
 	}
@@ -95,52 +81,46 @@ func (s *Starter) Report(ctx context.Context, r model.PodReport) error {
 	return nil
 }
 
-func (s *Starter) sendPart(ctx context.Context, snapshot bool, part workflows.SnapshotPart) error {
+func (p Pods) sendPart(ctx context.Context, snapshot bool, part workflows.SnapshotPart) error {
 	if snapshot {
-		return s.signalInventory(ctx, part.Cluster, part.Namespace, workflows.SignalSnapshot.Name, part)
+		return p.signalInventory(ctx, part.Cluster, part.Namespace, workflows.SignalSnapshot.Name, part)
 	}
-	return s.signalInventory(ctx, part.Cluster, part.Namespace, workflows.SignalPods.Name, part.PodsChanged)
+	return p.signalInventory(ctx, part.Cluster, part.Namespace, workflows.SignalPods.Name, part.PodsChanged)
 }
 
-func (s *Starter) endSnapshot(ctx context.Context, r model.PodReport, split *reportSplit) error {
+func (p Pods) endSnapshot(ctx context.Context, r model.PodReport, split *reportSplit) error {
 	end := workflows.SnapshotEnd{
 		Cluster: r.Cluster, Version: r.Version, Scope: r.Scope, WriteBack: r.WriteBack, Domain: r.Domain, Namespaces: map[string]int{},
 	}
 	for name, n := range split.namespaces {
 		end.Namespaces[name] = n.count
 	}
-	return s.signalCluster(ctx, r.Cluster, workflows.SignalSnapshotEnd.Name, end)
+	return p.signalCluster(ctx, r.Cluster, workflows.SignalSnapshotEnd.Name, end)
 }
 
-// signalInventory signals an inventory, which is started when it is not there.
-func (s *Starter) signalInventory(ctx context.Context, cluster, namespace, signal string, value any) error {
-	id := workflows.InventoryID(cluster, namespace)
-	_, err := s.temporal.SignalWithStartWorkflow(ctx, id, signal, value, client.StartWorkflowOptions{
-		ID:                    id,
-		TaskQueue:             workflows.TaskQueue,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         "pods of " + namespace + " in " + cluster,
-		TypedSearchAttributes: temporal.NewSearchAttributes(
+// signalInventory signals an inventory, which is started when it is not running.
+func (l link) signalInventory(ctx context.Context, cluster, namespace, signal string, value any) error {
+	err := l.signalOrStart(ctx, start{
+		workflowType: typeInventory, id: workflows.InventoryID(cluster, namespace), summary: "pods of " + namespace + " in " + cluster,
+		attributes: temporal.NewSearchAttributes(
 			workflows.AttributeCluster.ValueSet(workflows.Keyword(cluster)),
 			workflows.AttributeNamespace.ValueSet(workflows.Keyword(namespace)),
 		),
-	}, workflows.Inventory, workflows.InventoryInput{Cluster: cluster, Namespace: namespace})
+		input: workflows.InventoryInput{Cluster: cluster, Namespace: namespace},
+	}, signal, value)
 	if err != nil {
 		return fmt.Errorf("signal the inventory of %s: %w", namespace, err)
 	}
 	return nil
 }
 
-// signalCluster signals a cluster, which is started when it is not there.
-func (s *Starter) signalCluster(ctx context.Context, cluster, signal string, value any) error {
-	id := workflows.ClusterID(cluster)
-	_, err := s.temporal.SignalWithStartWorkflow(ctx, id, signal, value, client.StartWorkflowOptions{
-		ID:                    id,
-		TaskQueue:             workflows.TaskQueue,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         "cluster " + cluster,
-		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.AttributeCluster.ValueSet(workflows.Keyword(cluster))),
-	}, workflows.Cluster, workflows.ClusterInput{Cluster: cluster})
+// signalCluster signals a cluster, which is started when it is not running.
+func (l link) signalCluster(ctx context.Context, cluster, signal string, value any) error {
+	err := l.signalOrStart(ctx, start{
+		workflowType: typeCluster, id: workflows.ClusterID(cluster), summary: "cluster " + cluster,
+		attributes: temporal.NewSearchAttributes(workflows.AttributeCluster.ValueSet(workflows.Keyword(cluster))),
+		input:      workflows.ClusterInput{Cluster: cluster},
+	}, signal, value)
 	if err != nil {
 		return fmt.Errorf("signal the cluster: %w", err)
 	}
@@ -203,7 +183,7 @@ func (s *reportSplit) gone(key model.PodKey) {
 	chunk.Gone = append(chunk.Gone, key)
 }
 
-// sizeOf checks what is to be sent and says how large it is as JSON.
+// sizeOf checks what is to be sent and returns its size as JSON, in bytes.
 func sizeOf(value any, namespace string, bare bool, check func() error) (int, error) {
 	if namespace == workflows.BareImages && !bare {
 		return 0, fmt.Errorf("namespace %q is kept for images that run in no pod", namespace)
@@ -225,7 +205,7 @@ func (s *reportSplit) namespace(name string) *namespaceReport {
 	return s.namespaces[name]
 }
 
-// chunk is where the next so many bytes belong.
+// chunk is the signal that the next value of this size belongs to.
 func (n *namespaceReport) chunk(r model.PodReport, namespace string, size int) *workflows.PodsChanged {
 	if len(n.chunks) == 0 || n.bytes+size > partBytes {
 		n.chunks = append(n.chunks, workflows.PodsChanged{

@@ -1,0 +1,16 @@
+package starter
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+)
+
+func TestSearchAttributesAreElevenAndTyped(t *testing.T) {
+	all := SearchAttributes()
+	require.Len(t, all, 11)
+	require.Equal(t, enumspb.INDEXED_VALUE_TYPE_KEYWORD, all["PerceptorDigest"])
+	require.Equal(t, enumspb.INDEXED_VALUE_TYPE_INT, all["PerceptorPods"])
+	require.Equal(t, enumspb.INDEXED_VALUE_TYPE_DATETIME, all["PerceptorAsOf"])
+}
