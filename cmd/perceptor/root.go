@@ -119,13 +119,16 @@ func logger(level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
 }
 
+// dialTemporal is a variable, so that tests of the commands can answer in the place of Temporal.
+var dialTemporal = client.Dial
+
 // dial connects to Temporal as the temporal command does; --dev names the server of that perceptor-dev.
 func (s *shared) dial(l *slog.Logger) (client.Client, client.Options, error) {
 	options, err := s.connection(l)
 	if err != nil {
 		return nil, options, err
 	}
-	c, err := client.Dial(options)
+	c, err := dialTemporal(options)
 	if err != nil {
 		return nil, options, fmt.Errorf("connect to Temporal at %s: %w; is it running? make run starts one, TEMPORAL_ADDRESS names another", options.HostPort, err)
 	}

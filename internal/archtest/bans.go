@@ -24,6 +24,7 @@ var bans = []ban{
 	{
 		imports: []string{"go.temporal.io"},
 		in:      []string{"internal"},
+		but:     []string{"internal/rig"},
 		why:     "what lies under internal works without Temporal: the stories and their steps are in workflows and activities",
 	},
 	{

@@ -35,11 +35,13 @@ var table = []row{
 	{"internal/reload", nil},
 	{"internal/telemetry", nil},
 	{"internal/archtest", nil},
+	{"internal/rig", []string{anything}},
 	{"activities", []string{"model"}},
 	{"workflows", []string{"activities", "model", "internal/inventory", "internal/lease"}},
 	{"starter", []string{"workflows", "activities", "model"}},
 	{"workers", []string{"workflows", "activities", "starter", "internal"}},
 	{"cmd", []string{anything}},
+	{"test", []string{anything}},
 }
 
 // rowOf is the longest row that holds for a package.
