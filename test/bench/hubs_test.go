@@ -164,7 +164,8 @@ func (b *system) idleLeases(t *testing.B, all []rig.HeldLease, h *rig.HubProcess
 		what  string
 		times []time.Duration
 	}{{"grant to upload taken", toHub}, {"scan done to noticed", toNotice}, {"noticed to released", toRelease}} {
-		parts = append(parts, fmt.Sprintf("%s p50 %s p99 %s", part.what, rig.Percentile(part.times, 0.5).Round(time.Millisecond), rig.Percentile(part.times, 0.99).Round(time.Millisecond)))
+		half, most := rig.Percentile(part.times, 0.5).Round(time.Millisecond), rig.Percentile(part.times, 0.99).Round(time.Millisecond)
+		parts = append(parts, fmt.Sprintf("%s p50 %s p99 %s", part.what, half, most))
 	}
 	t.Logf("%s: %s", h.Name, strings.Join(parts, ", "))
 	return idle

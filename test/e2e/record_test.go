@@ -62,7 +62,8 @@ func TestRecordInventoryHistories(t *testing.T) {
 	app, appDigest := d.PushRandom(t, "record/app", 1<<20)
 	base, baseDigest := d.PushRandom(t, "record/base", 1<<20)
 	r := model.PodReport{Cluster: "c", WriteBack: true, Version: model.Version{Epoch: 1, Counter: 1}, Pods: []model.Pod{
-		rig.RunningPod("n", "a", app, appDigest), rig.RunningPod("n", "b", app, ""), rig.RunningPod("n", "lost", d.Registry+"/record/none:1", ""), rig.RunningPod("other", "a", base, baseDigest),
+		rig.RunningPod("n", "a", app, appDigest), rig.RunningPod("n", "b", app, ""),
+		rig.RunningPod("n", "lost", d.Registry+"/record/none:1", ""), rig.RunningPod("other", "a", base, baseDigest),
 	}}
 	require.NoError(t, d.Starter.Report(t.Context(), r))
 	rig.Eventually(t, 2*time.Minute, "the verdicts", func() bool { return written.Writes() >= 3 })

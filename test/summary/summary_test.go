@@ -48,15 +48,18 @@ func TestSummary(t *testing.T) {
 		in, says, wrong string
 		noSkips         bool
 	}{
-		"passed":             {in: passes + noTests, says: "ok  \ta\t0.1s\n?   \td\t[no test files]\n", noSkips: true},
-		"skipped, allowed":   {in: skips, says: "skipped: b TestEtcd: b_test.go:7: needs etcd: apt-get install etcd-server\nok  \tb\t0.1s\n"},
-		"skipped, forbidden": {in: passes + skips, says: "ok  \ta\t0.1s\nskipped: b TestEtcd: b_test.go:7: needs etcd: apt-get install etcd-server\nok  \tb\t0.1s\n", noSkips: true, wrong: "1 tests were skipped"},
-		"failed":             {in: fails + passes, says: "    c_test.go:7: wrong\nFAIL\tc\t0.1s\nok  \ta\t0.1s\n", wrong: "1 of 2 packages failed"},
-		"panicked":           {in: panics, says: "panic: test timed out\nFAIL\te\t0.1s\n", wrong: "1 of 1 packages failed"},
-		"not built":          {in: broken, says: "f.go:1: undefined: x\nFAIL\tf [build failed]\n", wrong: "1 of 1 packages failed"},
-		"other lines":        {in: "no C compiler here\n" + passes, says: "no C compiler here\nok  \ta\t0.1s\n"},
-		"nothing":            {in: "", says: "", wrong: "go test has reported no package"},
-		"cut short":          {in: passes + strings.SplitAfter(fails, "\n")[0], says: "ok  \ta\t0.1s\n", wrong: "the output of go test ends early"},
+		"passed":           {in: passes + noTests, says: "ok  \ta\t0.1s\n?   \td\t[no test files]\n", noSkips: true},
+		"skipped, allowed": {in: skips, says: "skipped: b TestEtcd: b_test.go:7: needs etcd: apt-get install etcd-server\nok  \tb\t0.1s\n"},
+		"skipped, forbidden": {
+			in: passes + skips, noSkips: true, wrong: "1 tests were skipped",
+			says: "ok  \ta\t0.1s\nskipped: b TestEtcd: b_test.go:7: needs etcd: apt-get install etcd-server\nok  \tb\t0.1s\n",
+		},
+		"failed":      {in: fails + passes, says: "    c_test.go:7: wrong\nFAIL\tc\t0.1s\nok  \ta\t0.1s\n", wrong: "1 of 2 packages failed"},
+		"panicked":    {in: panics, says: "panic: test timed out\nFAIL\te\t0.1s\n", wrong: "1 of 1 packages failed"},
+		"not built":   {in: broken, says: "f.go:1: undefined: x\nFAIL\tf [build failed]\n", wrong: "1 of 1 packages failed"},
+		"other lines": {in: "no C compiler here\n" + passes, says: "no C compiler here\nok  \ta\t0.1s\n"},
+		"nothing":     {in: "", says: "", wrong: "go test has reported no package"},
+		"cut short":   {in: passes + strings.SplitAfter(fails, "\n")[0], says: "ok  \ta\t0.1s\n", wrong: "the output of go test ends early"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
