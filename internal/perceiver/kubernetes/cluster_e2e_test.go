@@ -126,7 +126,7 @@ func TestARealClusterIsWrittenTo(t *testing.T) {
 	require.Equal(t, model.WriteResult{Written: 1}, write(clean, clean))
 	now := onPod(t, c, "shop", "web")
 	want := w.marker.of(model.Join("c", model.Pod{}, []model.ContainerVerdict{clean, clean}))
-	require.Equal(t, want, ownMarks(&now), "every key is ours, whoever had it before")
+	require.Equal(t, want, ownMarks(&now), "every key is ours, also one that another had before")
 	require.Equal(t, "web", now.Labels["app"])
 	require.Eventually(t, func() bool { w.lock.Lock(); defer w.lock.Unlock(); return len(w.sent) == 0 }, soon, 10*time.Millisecond)
 	require.Equal(t, model.WriteResult{Unchanged: 1}, write(clean, clean))
@@ -160,7 +160,7 @@ func TestARealClusterIsWrittenTo(t *testing.T) {
 	require.NoError(t, c.DeletePod(t.Context(), "shop", "web"))
 	became, err = w.apply(t.Context(), row, w.marker.of(row))
 	require.NoError(t, err)
-	require.Equal(t, gone, became, "and nothing is made anew")
+	require.Equal(t, gone, became, "and nothing is made again")
 	require.Len(t, write(clean).Gone, 1)
 }
 
