@@ -38,8 +38,8 @@ type System struct {
 	Workers []*Program
 	// SBOMLog is the file to which the scan client adds a line for each SBOM.
 	SBOMLog string
-	// perceptor is the path of the program.
-	perceptor string
+	// bin holds the programs.
+	bin string
 }
 
 // PushedImage is an image in the registry.
@@ -53,7 +53,7 @@ func StartSystem(t testing.TB, args ...string) *System {
 	t.Helper()
 	directory, err := os.MkdirTemp("", "perceptor-e2e-")
 	require.NoError(t, err)
-	b := &System{Root: directory, perceptor: Built(t, "perceptor"), Seed: seedOf(t), SBOMLog: filepath.Join(directory, "lists")}
+	b := &System{Root: directory, bin: filepath.Dir(Built(t, "perceptor")), Seed: seedOf(t), SBOMLog: filepath.Join(directory, "lists")}
 	t.Logf("seed %d: repeat with E2E_SEED=%d; logs in %s", b.Seed, b.Seed, directory)
 	t.Cleanup(func() {
 		if !t.Failed() {
@@ -93,19 +93,20 @@ func (b *System) Random(part uint64) *rand.Rand { return rand.New(rand.NewPCG(b.
 // StartProgram starts the perceptor program with its output in a log file, until the test ends.
 func (b *System) StartProgram(t testing.TB, log string, environment []string, args ...string) *Program {
 	t.Helper()
-	p, err := b.launch(log, environment, args...)
+	p, err := b.launch("perceptor", log, environment, args...)
 	require.NoError(t, err)
 	t.Cleanup(func() { b.end(p) })
 	return p
 }
 
-func (b *System) launch(log string, environment []string, args ...string) (*Program, error) {
+// launch starts a program of bin/ with its output in a log file.
+func (b *System) launch(program, log string, environment []string, args ...string) (*Program, error) {
 	output, err := os.OpenFile(filepath.Join(b.Root, log+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = output.Close() }() // the program has its own
-	p := &Program{Cmd: exec.Command(b.perceptor, args...), Ended: make(chan error, 1)}
+	p := &Program{Cmd: exec.Command(filepath.Join(b.bin, program), args...), Ended: make(chan error, 1)}
 	p.Env = append(os.Environ(), environment...)
 	p.Stdout, p.Stderr = output, output
 	if err := p.Start(); err != nil {
@@ -198,7 +199,7 @@ func (b *System) StartWorkers(t testing.TB, number int) {
 
 // LaunchWorker starts the worker with that number, also again.
 func (b *System) LaunchWorker(i int) (*Program, error) {
-	return b.launch(fmt.Sprintf("worker-%d", i), []string{"TEMPORAL_ADDRESS=" + b.Temporal},
+	return b.launch("perceptor", fmt.Sprintf("worker-%d", i), []string{"TEMPORAL_ADDRESS=" + b.Temporal},
 		"worker", "--config", b.ConfigFile, "--directory", b.HostDirectory(i))
 }
 
