@@ -13,44 +13,31 @@ override GOFLAGS := $(strip $(filter-out -trimpath -buildvcs=%,$(GOFLAGS)) -trim
 export GOFLAGS
 export CGO_ENABLED := 0
 
-# The programs with many dependencies are modules of their own, so that the root's list stays short.
-heavy    := cmd/perceptor-scan cmd/perceptor-dev
-# The API server of Kubernetes is one file around Kubernetes' own code, for tests alone. Vetting and linting it would compile
-# Kubernetes for every `make check`, so these leave it out; go.mod and the format are looked at.
-apiserver := cmd/kube-apiserver-test
-programs := cmd/perceptor-dev/samples/programs
-modules  := . $(heavy) $(apiserver) $(programs)/vulnerable $(programs)/patched
+# The folders with a go.mod of their own. The programs with many dependencies have one, so that the root's list stays short.
+modules := . cmd/perceptor-scan cmd/perceptor-dev examples cmd/kube-apiserver-test \
+	cmd/perceptor-dev/samples/programs/vulnerable cmd/perceptor-dev/samples/programs/patched
+# The modules that are vetted and linted. The API server of Kubernetes is one file around Kubernetes' own code: checking it would
+# compile all of Kubernetes for every `make check`. The samples are old on purpose.
+checked := . cmd/perceptor-scan cmd/perceptor-dev examples
 binaries := bin/perceptor-scan bin/perceptor bin/samples/vulnerable bin/samples/patched bin/samples/vulnerable-arm64 bin/perceptor-dev
 
 golangci-lint := $(CURDIR)/bin/tools/golangci-lint@$(GOLANGCI_LINT_VERSION)/golangci-lint
 workflowcheck := $(CURDIR)/bin/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)/workflowcheck
 
-# Tests that take long or need the built programs stand behind tags; the checks look at all of them.
-tags := integration,e2e,record,bench
+# The tests of the built programs have the tag e2e, the benchmarks the tag bench. The checks read both.
+tags := e2e,bench
+# The tests with the tag e2e that `make test` leaves out; the targets e2e-... and record run them by name.
+long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestRollingRestart|TestRecord.*)$$
 
-# having gives the packages of a module whose tests contain a pattern: $(call having,MODULE,PATTERN)
-having = $(sort $(dir $(shell cd $1 && grep -rlE --include='*_test.go' --exclude-dir=bin $(heavy:cmd/%=--exclude-dir=%) '$2' . )))
-# The packages of the root with tests that drive the built programs.
-INTEGRATION ?= $(call having,.,^//go:build .*integration)
-
-# Some tests want more than Go and make: a real Debian, or the etcd of a real API server. Where a machine lacks that they are
-# left out, and that is said; CI has it all.
-lacks    = $(if $(shell command -v $1 2>/dev/null),,$1)
-debian  := $(strip $(call lacks,mmdebstrap) $(call lacks,skopeo))
-etcd    := $(call lacks,etcd)
-left-out = $(strip $(if $(debian),TestDebian) $(if $(etcd),TestKubernetes))
-nothing :=
-skipping = $(if $(left-out),-skip '^($(subst $(nothing) ,|,$(left-out)))$$')
-# The packages with nothing but tests against a real API server behind the tag.
-clusters = ./internal/kubetest/ ./internal/perceiver/kubernetes/
-
-# in-each runs a command in modules, in all of them even where it fails: $(call in-each,MODULES,COMMAND)
-in-each = @failed=0; for module in $1; do echo "$(notdir $(firstword $2)) $(wordlist 2,9,$2)  ($$module)"; (cd $$module && $2) || failed=1; done; exit $$failed
+# Reads the output of `go test -json`, prints one line for each package and everything about failed tests, and names the skipped
+# tests. With SUMMARY=--no-skips a skipped test is a failure.
+SUMMARY ?=
+summary := $(GO) run ./test/summary $(SUMMARY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run demo kube-apiserver e2e-hub e2e-kubernetes e2e-rolling check test bench bench-large clean always \
-	archtest format tidy vet lint workflowcheck test-heavy test-integration test-root
+.PHONY: help build announce run demo kube-apiserver e2e-hub e2e-kubernetes e2e-rolling record check test bench bench-large clean \
+	always archtest format tidy vet lint workflowcheck test-heavy test-e2e test-root
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,35 +46,45 @@ help: ## list the targets
 
 build: announce $(binaries) ## build everything into bin/
 
-# Said once, before the first build: nobody should wonder for minutes.
-announce: always
+# A line before the first build, because that takes minutes.
+announce:
 	@for program in $(binaries); do \
 		[ -x $$program ] && continue; \
 		echo "building bin/perceptor, bin/perceptor-scan (Syft), bin/perceptor-dev (Temporal server and Web UI) and the samples:"; \
-		echo "about 10 minutes on 2 cores the first time, modules being fetched and compiled; seconds afterwards"; \
+		echo "about 10 minutes on 2 cores the first time, because modules are fetched and compiled; seconds afterwards"; \
 		break; \
 	done
 
-# saying names a program before it is built for the first time.
-saying = @[ -x $@ ] || echo "building $@"
-
-# `perceptor version` says the revision, where git knows it; only the link of this one program depends on it.
+# Go knows what has changed, so every target runs `go build`.
+# `perceptor version` names the revision, where git knows it; only the link of this one program depends on it.
 bin/perceptor: always
-	$(saying)
-	@$(GO) build $(shell git rev-parse --quiet --verify HEAD >/dev/null 2>&1 && echo -buildvcs=true) -o $@ ./cmd/perceptor
+	@[ -x $@ ] || echo "building $@"
+	@if git rev-parse --quiet --verify HEAD >/dev/null 2>&1; then \
+		$(GO) build -buildvcs=true -o $@ ./cmd/perceptor; \
+	else \
+		$(GO) build -o $@ ./cmd/perceptor; \
+	fi
 
-bin/perceptor-scan bin/perceptor-dev: bin/%: always
-	$(saying)
-	@cd cmd/$* && $(GO) build -o ../../$@ .
+bin/perceptor-scan: always
+	@[ -x $@ ] || echo "building $@"
+	@cd cmd/perceptor-scan && $(GO) build -o $(CURDIR)/$@ .
 
-# The samples are images' content, and images are Linux, whatever this machine is.
-bin/samples/vulnerable bin/samples/patched: bin/samples/%: always
-	$(saying)
-	@cd $(programs)/$* && GOOS=linux $(GO) build -o $(CURDIR)/$@ .
+bin/perceptor-dev: always
+	@[ -x $@ ] || echo "building $@"
+	@cd cmd/perceptor-dev && $(GO) build -o $(CURDIR)/$@ .
+
+# The samples are the content of images, and images are Linux on every machine.
+bin/samples/vulnerable: always
+	@[ -x $@ ] || echo "building $@"
+	@cd cmd/perceptor-dev/samples/programs/vulnerable && GOOS=linux $(GO) build -o $(CURDIR)/$@ .
+
+bin/samples/patched: always
+	@[ -x $@ ] || echo "building $@"
+	@cd cmd/perceptor-dev/samples/programs/patched && GOOS=linux $(GO) build -o $(CURDIR)/$@ .
 
 bin/samples/vulnerable-arm64: always
-	$(saying)
-	@cd $(programs)/vulnerable && GOOS=linux GOARCH=arm64 $(GO) build -o $(CURDIR)/$@ .
+	@[ -x $@ ] || echo "building $@"
+	@cd cmd/perceptor-dev/samples/programs/vulnerable && GOOS=linux GOARCH=arm64 $(GO) build -o $(CURDIR)/$@ .
 
 always:
 
@@ -98,25 +95,31 @@ demo: build ## the same on free ports in a temporary directory; ends when all is
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT && trap 'exit 143' TERM && \
 	bin/perceptor-dev --data "$$dir" --temporal 127.0.0.1:0 --ui 127.0.0.1:0 --hub 127.0.0.1:0 --registry 127.0.0.1:0 --api 127.0.0.1:0 --until-scanned $(ARGS)
 
-# Without its debugging information, which nobody reads and whose writing takes memory and time.
+# It has no debugging information, because writing that takes memory and time.
 bin/kube-apiserver-test: always
 	@[ -x $@ ] || echo "building $@ (the API server of Kubernetes): about 8 minutes on 2 cores the first time"
-	@cd $(apiserver) && $(GO) build -ldflags '-s -w' -o ../../$@ .
+	@cd cmd/kube-apiserver-test && $(GO) build -ldflags '-s -w' -o $(CURDIR)/$@ .
 
 kube-apiserver: bin/kube-apiserver-test ## build the API server of Kubernetes for the tests that want a real one
 
+# Each of these tests writes the line of its result into a file, so that this is the last line of the output.
 e2e-hub: build ## 1,000 images, two hubs, four workers, kills, terminations and a hub in trouble: about 25 minutes (E2E_IMAGES, E2E_SEED)
-	$(call end-to-end,TestHubsInAStorm)
+	@rm -f bin/e2e-hub.result
+	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-hub.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestHubsInAStorm$$' ./test/e2e
+	@cat bin/e2e-hub.result
 
-e2e-kubernetes: build kube-apiserver ## 300 pods behind a real Kubernetes API server, everything killed in turn: about 10 minutes
-	$(call end-to-end,TestKubernetesEndToEnd)
+e2e-kubernetes: build kube-apiserver ## 300 pods behind a real Kubernetes API server, everything killed in turn: about 10 minutes (needs etcd)
+	@rm -f bin/e2e-kubernetes.result
+	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-kubernetes.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestKubernetesEndToEnd$$' ./test/e2e
+	@cat bin/e2e-kubernetes.result
 
 e2e-rolling: build ## 200 images while four scanners are restarted one after the other: about 4 minutes (E2E_IMAGES, E2E_SEED)
-	$(call end-to-end,TestRollingRestart)
+	@rm -f bin/e2e-rolling.result
+	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-rolling.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestRollingRestart$$' ./test/e2e
+	@cat bin/e2e-rolling.result
 
-# The test writes down how it ended, so that this is the last line whatever the test program still says.
-end-to-end = @result=$$(mktemp) && trap 'rm -f "$$result"' EXIT && \
-	E2E_RESULT="$$result" $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^$1$$' ./cmd/perceptor && cat "$$result"
+record: build ## record the histories that the replay tests read again, from the programs of this tree: about 5 minutes
+	E2E_RECORD=1 $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestRecord' ./test/e2e
 
 ## ---- checks
 
@@ -129,13 +132,13 @@ format: $(golangci-lint) ## is everything formatted?
 	$(golangci-lint) fmt --diff
 
 tidy: ## is every go.mod tidy?
-	$(call in-each,$(modules),$(GO) mod tidy -diff)
+	@for module in $(modules); do echo "go mod tidy -diff  ($$module)"; (cd $$module && $(GO) mod tidy -diff) || exit 1; done
 
 vet: ## go vet, in every module
-	$(call in-each,. $(heavy),$(GO) vet -tags $(tags) ./...)
+	@for module in $(checked); do echo "go vet  ($$module)"; (cd $$module && $(GO) vet -tags $(tags) ./...) || exit 1; done
 
 lint: $(golangci-lint) ## golangci-lint, in every module
-	$(call in-each,. $(heavy),$(golangci-lint) run --allow-serial-runners ./...)
+	@for module in $(checked); do echo "golangci-lint  ($$module)"; (cd $$module && $(golangci-lint) run --allow-serial-runners ./...) || exit 1; done
 
 workflowcheck: $(workflowcheck) ## do workflows only what replays?
 	$(workflowcheck) -test=false ./...
@@ -149,35 +152,31 @@ $(workflowcheck):
 
 ## ---- tests
 
-test: build test-heavy test-integration test-root ## every test this machine has the programs for
+test: build test-heavy test-e2e test-root ## every test, except the long suites; it names the tests that this machine lacks a program for
 
-# -count=1 where tests run programs of bin/: Go's test cache does not see those change.
+# -count=1 where tests run programs of bin/, because Go's test cache does not see changes of these.
 test-heavy: ## the tests of the two heavy modules
-	$(call in-each,$(heavy),$(GO) test -count=1 ./...)
+	@(cd cmd/perceptor-scan && $(GO) test -json -count=1 ./...) | $(summary)
+	@(cd cmd/perceptor-dev && $(GO) test -json -count=1 ./...) | $(summary)
 
-test-integration: build $(if $(etcd),,kube-apiserver) ## the tests that drive the built programs
-	$(if $(strip $(INTEGRATION)),,$(error no test has the build tag integration))
-	@[ -z "$(strip $(debian) $(etcd))" ] || echo "this machine has no $(strip $(debian) $(etcd)): leaving out $(left-out) $(if $(etcd),$(clusters))"
-	$(GO) test -count=1 -p 1 -timeout 30m -tags integration $(skipping) $(if $(etcd),$(filter-out $(clusters),$(INTEGRATION)),$(INTEGRATION))
+# The API server of Kubernetes is built only where etcd is there; its tests are skipped without etcd.
+test-e2e: build $(if $(shell command -v etcd),kube-apiserver) ## the tests of the built programs
+	@$(GO) test -json -count=1 -p 1 -timeout 40m -tags e2e -skip '$(long)' ./test/e2e ./internal/kubetest ./internal/perceiver/kubernetes | $(summary)
 
-# The race detector needs a C compiler, which a machine with only Go and make does not have.
+# The race detector needs a C compiler, which not every machine has.
 test-root: ## the root's tests, with the race detector where there is a C compiler
 	@if [ "$$(env -u CGO_ENABLED $(GO) env CGO_ENABLED)" = 1 ]; then \
-		CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...; \
+		CGO_ENABLED=1 $(GO) test -json -race -timeout 20m ./...; \
 	else \
 		echo "no C compiler here: testing without the race detector"; \
-		$(GO) test -timeout 20m ./...; \
-	fi
+		$(GO) test -json -timeout 20m ./...; \
+	fi | $(summary)
 
-bench: build ## measure; the README's table comes from here: takes over an hour
-	$(call benchmarks-of,.)
-	$(call benchmarks-of,cmd/perceptor-scan)
-	$(call benchmarks-of,cmd/perceptor-dev)
+bench: build $(if $(shell command -v etcd),kube-apiserver) ## measure; the README's table comes from here: takes over an hour (needs etcd)
+	$(GO) test -tags bench -run '^$$' -bench . -timeout 180m ./...
 
 bench-large: build ## 100,000 images that wait: takes hours (BENCH_WAITING=N make bench for another number)
-	BENCH_WAITING=100000 $(GO) test -tags bench -run '^$$' -bench '^BenchmarkWaiting$$' -timeout 360m ./cmd/perceptor
-
-benchmarks-of = $(if $(call having,$1,^func Benchmark),cd $1 && $(GO) test -tags bench -run '^$$' -bench . -timeout 180m $(call having,$1,^func Benchmark))
+	BENCH_WAITING=100000 $(GO) test -tags bench -run '^$$' -bench '^BenchmarkWaiting$$' -timeout 360m ./test/bench
 
 clean: ## remove bin/
 	rm -rf bin

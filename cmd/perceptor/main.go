@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -23,9 +24,10 @@ const (
 // errFindings ends a scan with findings as severe as --fail-on says. The findings are on standard output already.
 var errFindings = errors.New("there are findings as severe as --fail-on, or worse")
 
-func main() { os.Exit(run()) }
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-func run() int {
+// run runs one command and returns its exit code.
+func run(args []string, out, problems io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
@@ -33,14 +35,17 @@ func run() int {
 		<-ctx.Done()
 		stop()
 	}()
-	err := newRoot().ExecuteContext(ctx)
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(out)
+	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errFindings):
 		return exitFindings
 	default:
-		fmt.Fprintln(os.Stderr, "perceptor:", err)
+		_, _ = fmt.Fprintln(problems, "perceptor:", err)
 		return exitTrouble
 	}
 }

@@ -120,13 +120,16 @@ func logger(level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
 }
 
+// dialTemporal is a variable, so that tests of the commands can answer in the place of Temporal.
+var dialTemporal = client.Dial
+
 // dial connects to Temporal with the settings of the temporal command, or to the server of the perceptor-dev of --dev.
 func (s *shared) dial(l *slog.Logger) (client.Client, client.Options, error) {
 	options, err := s.connection(l)
 	if err != nil {
 		return nil, options, err
 	}
-	c, err := client.Dial(options)
+	c, err := dialTemporal(options)
 	if err != nil {
 		return nil, options, fmt.Errorf("connect to Temporal at %s: %w; is it running? \"make run\" starts one, and TEMPORAL_ADDRESS names another", options.HostPort, err)
 	}

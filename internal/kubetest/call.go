@@ -35,7 +35,7 @@ func Gone(err error) bool {
 	return errors.As(err, &refused) && refused.Code == http.StatusNotFound
 }
 
-// Client is somebody who speaks to the API server.
+// Client is a client of the API server with its own token.
 type Client struct {
 	url, token string
 	http       *http.Client

@@ -21,7 +21,7 @@ import (
 const (
 	// readyWithin is how long a server may take to be ready: seconds on an idle machine, far more on a busy one.
 	readyWithin = 3 * time.Minute
-	// attempts bounds new tries with other ports, when somebody took one between its choice and its use.
+	// attempts bounds new tries with other ports, when another program took one between its choice and its use.
 	attempts = 3
 	// issuer is who signs service accounts' tokens.
 	issuer = "https://kubernetes.default.svc"
@@ -127,12 +127,12 @@ func (c *Cluster) arguments(etcd, address string) []string {
 		"--service-account-issuer", issuer, "--service-account-key-file", in(accountKey), "--service-account-signing-key-file", in(accountKey),
 		"--token-auth-file", in("tokens.csv"), "--authorization-mode", "RBAC",
 		"--disable-admission-plugins", "ServiceAccount", "--service-cluster-ip-range", "10.0.0.0/24",
-		// The service "kubernetes" cannot point at loopback, and nobody asks for it.
+		// The service "kubernetes" cannot point at loopback, and nothing asks for it.
 		"--endpoint-reconciler-type", "none",
 	}
 }
 
-// retried starts a program and waits until it answers; where it ended instead, because of its port perhaps, it is tried anew.
+// retried starts a program and waits until it answers. A program that has ended instead, perhaps because of its port, is started again.
 func retried(ctx context.Context, begin func() (*program, func() error, error)) (*program, error) {
 	var last error
 	for range attempts {
@@ -216,7 +216,7 @@ func built(name string) (string, error) {
 	}
 }
 
-// freeAddress is one nobody listens on at the moment.
+// freeAddress is an address that is not in use at the moment.
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -233,7 +233,7 @@ func twoURLs() (one, other string, err error) {
 	return "http://" + one, "http://" + other, err
 }
 
-// writeKubeconfig writes a file with which somebody speaks to the cluster. JSON is YAML too.
+// writeKubeconfig writes a file with which a client reaches the cluster. JSON is YAML too.
 func (c *Cluster) writeKubeconfig(name, token string) (string, error) {
 	text, err := json.MarshalIndent(map[string]any{
 		"apiVersion": "v1", "kind": "Config", "current-context": "test",

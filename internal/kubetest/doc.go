@@ -5,5 +5,6 @@
 // runtime would report of them. The ServiceAccount admission plugin is off, so a pod needs no service account; everything else is
 // as in a cluster: RBAC, validation, watches, server-side apply, tokens of service accounts.
 //
-// Only tests may import it. It needs `make kube-apiserver` and Debian's etcd-server; nothing is skipped where they are missing.
+// Only tests and internal/rig may import it. It needs `make kube-apiserver` and Debian's etcd-server. A test calls rig.Needs first,
+// which skips it where etcd is missing.
 package kubetest

@@ -64,7 +64,7 @@ func (c *Cluster) AddServiceAccount(ctx context.Context, namespace, name string,
 	}, nil)
 }
 
-// KubeconfigOf writes a kubeconfig with a token of a service account, which may what its roles say and no more.
+// KubeconfigOf writes a kubeconfig with a token of a service account, which may do only what its roles say.
 func (c *Cluster) KubeconfigOf(ctx context.Context, namespace, serviceAccount string) (string, error) {
 	var answer struct {
 		Status struct {
