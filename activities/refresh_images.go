@@ -71,7 +71,7 @@ type NotifyJudgedInput struct {
 
 // TellJudgedResult counts the images that took it; others are not known any more.
 type NotifyJudgedResult struct {
-	Told int `json:"told"`
+	Notified int `json:"notified"`
 }
 
 // TellJudged brings images what a hub says of them now.
@@ -87,7 +87,7 @@ func (s *RefreshSteps) NotifyJudged(ctx context.Context, in NotifyJudgedInput) (
 			return result, asApplicationError(err)
 		}
 		if told {
-			result.Told++
+			result.Notified++
 		}
 	}
 	return result, nil

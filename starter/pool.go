@@ -76,8 +76,8 @@ func (s *Starter) executePool(ctx context.Context, in workflows.HubPoolInput, re
 		WorkflowIDReusePolicy:                    reuse,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            "the pool of hubs: who may scan where",
-		Priority:                                 temporal.Priority{PriorityKey: workflows.PoolPriority},
-	}, workflows.HubPool, in)
+		Priority:                                 temporal.Priority{PriorityKey: workflows.PoolLevel},
+	}, workflows.TypeHubPool, in)
 	if err != nil {
 		return fmt.Errorf("start the pool of hubs: %w", err)
 	}

@@ -62,7 +62,7 @@ func (s *Starter) planRefresh(ctx context.Context, plan RefreshPlan) error {
 		_, err = schedules.Create(ctx, client.ScheduleOptions{
 			ID: workflows.RefreshID(plan.Hub), Spec: spec, CatchupWindow: refreshCatchUp, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
 			Action: &client.ScheduleWorkflowAction{
-				ID: workflows.RefreshID(plan.Hub), Workflow: workflows.RefreshHub, TaskQueue: workflows.TaskQueue,
+				ID: workflows.RefreshID(plan.Hub), Workflow: workflows.TypeRefreshHub, TaskQueue: workflows.TaskQueue,
 				Args:          []any{workflows.RefreshHubInput{Hub: plan.Hub}},
 				StaticSummary: "read again what changed at hub " + plan.Hub,
 			},

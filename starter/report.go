@@ -124,7 +124,7 @@ func (s *Starter) signalInventory(ctx context.Context, cluster, namespace, signa
 			workflows.AttributeCluster.ValueSet(workflows.Keyword(cluster)),
 			workflows.AttributeNamespace.ValueSet(workflows.Keyword(namespace)),
 		),
-	}, workflows.Inventory, workflows.InventoryInput{Cluster: cluster, Namespace: namespace})
+	}, workflows.TypeInventory, workflows.InventoryInput{Cluster: cluster, Namespace: namespace})
 	if err != nil {
 		return fmt.Errorf("signal the inventory of %s: %w", namespace, err)
 	}
@@ -140,7 +140,7 @@ func (s *Starter) signalCluster(ctx context.Context, cluster, signal string, val
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary:         "cluster " + cluster,
 		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.AttributeCluster.ValueSet(workflows.Keyword(cluster))),
-	}, workflows.Cluster, workflows.ClusterInput{Cluster: cluster})
+	}, workflows.TypeCluster, workflows.ClusterInput{Cluster: cluster})
 	if err != nil {
 		return fmt.Errorf("signal the cluster: %w", err)
 	}

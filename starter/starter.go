@@ -82,7 +82,7 @@ func (s *Starter) signalImage(ctx context.Context, d model.Digest, shown model.N
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary:         "image " + shown.Reference(),
 		TypedSearchAttributes: attributes,
-	}, workflows.Image, workflows.ImageInput{Digest: d})
+	}, workflows.TypeImage, workflows.ImageInput{Digest: d})
 	return err
 }
 
