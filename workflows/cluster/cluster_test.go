@@ -27,6 +27,9 @@ type ClusterSuite struct {
 	forgot  int
 }
 
+// inventorySteps names the steps as the workflow does.
+var inventorySteps *activities.InventorySteps
+
 func TestCluster(t *testing.T) { suite.Run(t, new(ClusterSuite)) }
 
 func (s *ClusterSuite) SetupTest() {

@@ -33,6 +33,17 @@ type ImageSuite struct {
 	hold func(ctx workflow.Context)
 }
 
+const (
+	digest  = model.Digest("sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+	someHub = "hub-a"
+)
+
+// The steps by reference, as the workflow names them.
+var (
+	light          *activities.ScanSteps
+	inventorySteps *activities.InventorySteps
+)
+
 func TestImage(t *testing.T) { suite.Run(t, new(ImageSuite)) }
 
 func (s *ImageSuite) SetupTest() {

@@ -22,6 +22,8 @@ import (
 )
 
 // Nil pointers that name steps.
+const someHub = "hub-a"
+
 var (
 	registrySteps  *activities.RegistrySteps
 	inventorySteps *activities.InventorySteps

@@ -24,6 +24,8 @@ import (
 	"github.com/perceptor/perceptor/workflows/refresh"
 )
 
+var passStart = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
 // refreshWorld is a hub and the images it has judged, as RefreshHub sees them.
 type refreshWorld struct {
 	activities.Hub
@@ -49,7 +51,7 @@ type refreshWorld struct {
 }
 
 func newRefreshWorld(t *testing.T) *refreshWorld {
-	return &refreshWorld{t: t, now: poolStart.Add(-time.Hour), gone: map[string]bool{}, behind: map[string][]model.Digest{}}
+	return &refreshWorld{t: t, now: passStart.Add(-time.Hour), gone: map[string]bool{}, behind: map[string][]model.Digest{}}
 }
 
 func (w *refreshWorld) Changes(_ context.Context, since, until time.Time) ([]model.HubChange, time.Time, error) {
@@ -373,3 +375,13 @@ func TestAQueueThatNobodyServesEndsThePass(t *testing.T) {
 	require.Zero(t, state.Told)
 	require.Empty(t, w.reports, "the hub itself said nothing")
 }
+
+// hubError is a hub's failure with its class.
+type hubError struct {
+	class model.FailureClass
+	after time.Duration
+}
+
+func (e hubError) Error() string                    { return "the hub says " + string(e.class) }
+func (e hubError) FailureClass() model.FailureClass { return e.class }
+func (e hubError) RetryAfter() time.Duration        { return e.after }

@@ -484,17 +484,14 @@ func (s *ScanImageSuite) TestLeaseThatComesDuringALookAtAnotherHubIsTaken() {
 	s.Len(s.acquired, 1)
 }
 
-// TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrived: it sends only such a grant again. A scan of an earlier build
-// confirms each.
+// TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrived: it sends only such a grant again.
 func (s *ScanImageSuite) TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrived() {
 	for name, each := range map[string]struct {
-		told      bool
 		again     bool
 		confirmed int
 	}{
-		"told":             {told: true},
-		"told twice":       {told: true, again: true, confirmed: 1},
-		"an earlier build": {confirmed: 1},
+		"once":  {},
+		"twice": {again: true, confirmed: 1},
 	} {
 		s.Run(name, func() {
 			s.SetupTest()
@@ -511,9 +508,7 @@ func (s *ScanImageSuite) TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrive
 				}
 				return &g
 			}
-			in := s.input()
-			in.Told = each.told
-			s.env.ExecuteWorkflow(scan.ScanImage, in)
+			s.env.ExecuteWorkflow(scan.ScanImage, s.input())
 			s.Require().NoError(s.env.GetWorkflowError())
 			s.completed()
 			s.Equal(each.confirmed, s.confirmed)
