@@ -20,8 +20,10 @@ type row struct {
 // and the edges (registry, scan client, hubs) know neither each other nor the stories that use them.
 var table = []row{
 	{"model", nil},
+	{"internal/backoff", nil},
 	{"internal/inventory", []string{"model"}},
 	{"internal/lease", []string{"model"}},
+	{"internal/record", []string{"model", "internal/backoff"}},
 	{"internal/workspace", []string{"model"}},
 	{"internal/registry", []string{"model"}},
 	{"internal/scanclient", []string{"model"}},
@@ -36,7 +38,7 @@ var table = []row{
 	{"internal/telemetry", nil},
 	{"internal/archtest", nil},
 	{"activities", []string{"model"}},
-	{"workflows", []string{"activities", "model", "internal/inventory", "internal/lease"}},
+	{"workflows", []string{"activities", "model", "internal/backoff", "internal/inventory", "internal/lease", "internal/record"}},
 	{"starter", []string{"workflows", "activities", "model"}},
 	{"workers", []string{"workflows", "activities", "starter", "internal"}},
 	{"cmd", []string{anything}},

@@ -385,3 +385,5 @@ type hubError struct {
 func (e hubError) Error() string                    { return "the hub says " + string(e.class) }
 func (e hubError) FailureClass() model.FailureClass { return e.class }
 func (e hubError) RetryAfter() time.Duration        { return e.after }
+
+func poolDigest(n int) model.Digest { return model.Digest(fmt.Sprintf("sha256:%064d", n)) }
