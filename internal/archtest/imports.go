@@ -22,7 +22,7 @@ var table = []row{
 	{"model", nil},
 	{"internal/backoff", nil},
 	{"internal/inventory", []string{"model"}},
-	{"internal/lease", []string{"model"}},
+	{"internal/lease", []string{"model", "internal/backoff"}},
 	{"internal/record", []string{"model", "internal/backoff"}},
 	{"internal/workspace", []string{"model"}},
 	{"internal/registry", []string{"model"}},

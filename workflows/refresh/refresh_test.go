@@ -202,7 +202,7 @@ func TestOnlyWhatChangedIsReadAgain(t *testing.T) {
 	state = w.pass(state)
 	require.Equal(t, []string{version(1)}, w.read)
 	require.Equal(t, []model.Digest{poolDigest(1)}, w.told)
-	require.Equal(t, 1, state.Told)
+	require.Equal(t, 1, state.Notified)
 	require.Len(t, w.windows, 1, "an idle pass is one question")
 	state = w.pass(state)
 	require.Empty(t, w.read, "windows overlap, repeats are dropped")
@@ -239,7 +239,7 @@ func TestAVersionThatNoVerdictNamesIsFoundAtTheHub(t *testing.T) {
 	state = w.pass(state)
 	require.Equal(t, []string{"https://hub.example" + version(1)}, w.found, "nobody is asked for behind a version that is gone")
 	require.Equal(t, []model.Digest{poolDigest(7), poolDigest(8)}, w.told)
-	require.Equal(t, 1, state.Told, "an image that does not run is passed over")
+	require.Equal(t, 1, state.Notified, "an image that does not run is passed over")
 }
 
 func TestADeletedVersionLeadsToARescan(t *testing.T) {
@@ -372,7 +372,7 @@ func TestAQueueThatNobodyServesEndsThePass(t *testing.T) {
 	require.NoError(t, e.GetWorkflowResult(&state))
 	require.Contains(t, state.Trouble.Reason, "no answer in time")
 	require.Equal(t, w.now, state.Until, "the next pass begins where this one did")
-	require.Zero(t, state.Told)
+	require.Zero(t, state.Notified)
 	require.Empty(t, w.reports, "the hub itself said nothing")
 }
 
