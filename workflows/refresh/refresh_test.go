@@ -365,7 +365,7 @@ func TestAQueueThatNobodyServesEndsThePass(t *testing.T) {
 	var hubs *activities.HubSteps
 	e.OnActivity(hubs.ReadChanges, mock.Anything, mock.Anything).
 		Return(activities.ReadChangesResult{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil))
-	e.SetLastCompletionResult(workflows.RefreshState{Until: w.now, Told: 5})
+	e.SetLastCompletionResult(workflows.RefreshState{Until: w.now, Notified: 5})
 	e.ExecuteWorkflow(refresh.RefreshHub, workflows.RefreshHubInput{Hub: "a"})
 	require.NoError(t, e.GetWorkflowError())
 	var state workflows.RefreshState
