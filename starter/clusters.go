@@ -16,7 +16,7 @@ type Clusters struct{ link }
 // List lists the names of the clusters that are known, sorted. The list lags about a second behind.
 func (c Clusters) List(ctx context.Context) ([]string, error) {
 	var names []string
-	err := c.eachListed(ctx, running(typeCluster), func(each *workflowpb.WorkflowExecutionInfo) {
+	err := c.eachListed(ctx, running(workflows.TypeCluster), func(each *workflowpb.WorkflowExecutionInfo) {
 		names = append(names, workflows.ClusterOf(each.GetExecution().GetWorkflowId()))
 	})
 	if err != nil {

@@ -88,7 +88,7 @@ func (i Images) ReportScan(ctx context.Context, r activities.ScanReport) error {
 // signalImage signals an image. When its workflow is not running it is started, with these attributes.
 func (i Images) signalImage(ctx context.Context, d model.Digest, shown model.Name, attributes temporal.SearchAttributes, signal string, value any) error {
 	return i.signalOrStart(ctx, start{
-		workflowType: typeImage, id: workflows.ImageID(d), summary: "image " + shown.Reference(), attributes: attributes,
+		workflowType: workflows.TypeImage, id: workflows.ImageID(d), summary: "image " + shown.Reference(), attributes: attributes,
 		input: workflows.ImageInput{Digest: d},
 	}, signal, value)
 }
@@ -193,7 +193,7 @@ type ImageFilter struct {
 
 // query is the filter in the server's language. Values are quoted, so that none can become a condition of its own.
 func (f ImageFilter) query() string {
-	conditions := []string{running(typeImage)}
+	conditions := []string{running(workflows.TypeImage)}
 	add := func(key temporal.SearchAttributeKeyKeyword, value string) {
 		if value != "" {
 			conditions = append(conditions, fmt.Sprintf("%s = %s", key.GetName(), quote(value)))

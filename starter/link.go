@@ -16,16 +16,6 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// The names under which the workflows are registered. The starter starts them by name and needs none of their code.
-const (
-	typeImage      = "Image"
-	typeScanImage  = "ScanImage"
-	typeInventory  = "Inventory"
-	typeCluster    = "Cluster"
-	typeHubPool    = "HubPool"
-	typeRefreshHub = "RefreshHub"
-)
-
 // Limits of what is asked while a person waits.
 const (
 	// queryTimeout is longer than a query of a long history takes, and short enough for a person.

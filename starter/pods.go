@@ -101,7 +101,7 @@ func (p Pods) endSnapshot(ctx context.Context, r model.PodReport, split *reportS
 // signalInventory signals an inventory, which is started when it is not running.
 func (l link) signalInventory(ctx context.Context, cluster, namespace, signal string, value any) error {
 	err := l.signalOrStart(ctx, start{
-		workflowType: typeInventory, id: workflows.InventoryID(cluster, namespace), summary: "pods of " + namespace + " in " + cluster,
+		workflowType: workflows.TypeInventory, id: workflows.InventoryID(cluster, namespace), summary: "pods of " + namespace + " in " + cluster,
 		attributes: temporal.NewSearchAttributes(
 			workflows.AttributeCluster.ValueSet(workflows.Keyword(cluster)),
 			workflows.AttributeNamespace.ValueSet(workflows.Keyword(namespace)),
@@ -117,7 +117,7 @@ func (l link) signalInventory(ctx context.Context, cluster, namespace, signal st
 // signalCluster signals a cluster, which is started when it is not running.
 func (l link) signalCluster(ctx context.Context, cluster, signal string, value any) error {
 	err := l.signalOrStart(ctx, start{
-		workflowType: typeCluster, id: workflows.ClusterID(cluster), summary: "cluster " + cluster,
+		workflowType: workflows.TypeCluster, id: workflows.ClusterID(cluster), summary: "cluster " + cluster,
 		attributes: temporal.NewSearchAttributes(workflows.AttributeCluster.ValueSet(workflows.Keyword(cluster))),
 		input:      workflows.ClusterInput{Cluster: cluster},
 	}, signal, value)

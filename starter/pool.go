@@ -76,8 +76,8 @@ func (p Pool) executePool(ctx context.Context, in workflows.HubPoolInput, reuse 
 		WorkflowIDReusePolicy:                    reuse,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            "the pool of hubs: which scan may use which hub",
-		Priority:                                 temporal.Priority{PriorityKey: workflows.PoolPriority},
-	}, typeHubPool, in)
+		Priority:                                 temporal.Priority{PriorityKey: workflows.PoolLevel},
+	}, workflows.TypeHubPool, in)
 	if err != nil {
 		return fmt.Errorf("start the pool of hubs: %w", err)
 	}

@@ -71,7 +71,7 @@ func (r Refreshes) planRefresh(ctx context.Context, plan RefreshPlan) error {
 		_, err = schedules.Create(ctx, client.ScheduleOptions{
 			ID: workflows.RefreshID(plan.Hub), Spec: spec, CatchupWindow: refreshCatchUp, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
 			Action: &client.ScheduleWorkflowAction{
-				ID: workflows.RefreshID(plan.Hub), Workflow: typeRefreshHub, TaskQueue: workflows.TaskQueue,
+				ID: workflows.RefreshID(plan.Hub), Workflow: workflows.TypeRefreshHub, TaskQueue: workflows.TaskQueue,
 				Args:          []any{workflows.RefreshHubInput{Hub: plan.Hub}},
 				StaticSummary: "read again what changed at hub " + plan.Hub,
 			},
@@ -126,7 +126,7 @@ func (r Refreshes) JudgedShare(ctx context.Context, hub, digits string) ([]activ
 }
 
 func (r Refreshes) judged(ctx context.Context, hub, condition string) ([]activities.JudgedImage, error) {
-	query := fmt.Sprintf(`%s AND %s = %s AND %s`, running(typeImage), workflows.AttributeHub.GetName(), quote(hub), condition)
+	query := fmt.Sprintf(`%s AND %s = %s AND %s`, running(workflows.TypeImage), workflows.AttributeHub.GetName(), quote(hub), condition)
 	var found []activities.JudgedImage
 	err := r.eachListed(ctx, query, func(each *workflowpb.WorkflowExecutionInfo) {
 		found = append(found, judgedImage(each.GetSearchAttributes().GetIndexedFields()))

@@ -120,7 +120,7 @@ func (s Scans) IsOpen(ctx context.Context, h activities.Holder) (bool, error) {
 // alone, but also waits for the scans to announce themselves.
 func (s Scans) ListOpen(ctx context.Context) ([]activities.Holder, error) {
 	var holders []activities.Holder
-	err := s.eachListed(ctx, running(typeScanImage), func(each *workflowpb.WorkflowExecutionInfo) {
+	err := s.eachListed(ctx, running(workflows.TypeScanImage), func(each *workflowpb.WorkflowExecutionInfo) {
 		chain := each.GetFirstRunId()
 		if chain == "" {
 			chain = each.GetExecution().GetRunId()

@@ -7,12 +7,19 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 	"go.uber.org/fx"
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/config"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
+	"github.com/perceptor/perceptor/workflows/cluster"
+	"github.com/perceptor/perceptor/workflows/image"
+	"github.com/perceptor/perceptor/workflows/inventory"
+	hubpool "github.com/perceptor/perceptor/workflows/pool"
+	"github.com/perceptor/perceptor/workflows/refresh"
+	"github.com/perceptor/perceptor/workflows/scan"
 )
 
 // Times of a worker's end. A light step is over in seconds; fx waits longer than any drain.
@@ -149,12 +156,12 @@ const cachedWorkflows = 2000
 func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, link *pool) {
 	worker.SetStickyWorkflowCacheSize(cachedWorkflows)
 	w := worker.New(c, workflows.TaskQueue, worker.Options{WorkerStopTimeout: stopLight, StickyScheduleToStartTimeout: stickyWait})
-	w.RegisterWorkflow(workflows.ScanImage)
-	w.RegisterWorkflow(workflows.Image)
-	w.RegisterWorkflow(workflows.HubPool)
-	w.RegisterWorkflow(workflows.Inventory)
-	w.RegisterWorkflow(workflows.Cluster)
-	w.RegisterWorkflow(workflows.RefreshHub)
+	w.RegisterWorkflowWithOptions(scan.ScanImage, workflow.RegisterOptions{Name: workflows.TypeScanImage})
+	w.RegisterWorkflowWithOptions(image.Image, workflow.RegisterOptions{Name: workflows.TypeImage})
+	w.RegisterWorkflowWithOptions(hubpool.HubPool, workflow.RegisterOptions{Name: workflows.TypeHubPool})
+	w.RegisterWorkflowWithOptions(inventory.Inventory, workflow.RegisterOptions{Name: workflows.TypeInventory})
+	w.RegisterWorkflowWithOptions(cluster.Cluster, workflow.RegisterOptions{Name: workflows.TypeCluster})
+	w.RegisterWorkflowWithOptions(refresh.RefreshHub, workflow.RegisterOptions{Name: workflows.TypeRefreshHub})
 	w.RegisterActivity(activities.NewScanSteps(link, s.Scans))
 	w.RegisterActivity(activities.NewPoolSteps(s.Scans, s.Queues, s.Scans))
 	w.RegisterActivity(activities.NewReportSteps(s.Images))

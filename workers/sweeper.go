@@ -71,6 +71,6 @@ func (s sweeper) needed(ctx context.Context, found workspace.Info) bool {
 	case view.Undecided:
 		return time.Since(found.Since) < undecidedFor
 	default:
-		return view.Host == s.pool.Host() && view.Berth == found.Key
+		return view.Host == s.pool.Host() && view.Workspace == found.Key
 	}
 }

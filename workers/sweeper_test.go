@@ -25,11 +25,11 @@ func TestSweeperReleasesOnlyWhatNoScanNeeds(t *testing.T) {
 		err  error
 		kept bool
 	}{
-		"is here":                 {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-1", Berth: key}, kept: true},
+		"is here":                 {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-1", Workspace: key}, kept: true},
 		"pulling again":           {view: workflows.WorkspaceView{Chain: "chain-1", Undecided: true}, kept: true},
 		"no answer":               {err: errors.New("no worker"), kept: true},
-		"is elsewhere":            {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-2", Berth: "other"}},
-		"is in another workspace": {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-1", Berth: "other"}},
+		"is elsewhere":            {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-2", Workspace: "other"}},
+		"is in another workspace": {view: workflows.WorkspaceView{Chain: "chain-1", Host: "host-1", Workspace: "other"}},
 		"needs no workspace":      {view: workflows.WorkspaceView{Chain: "chain-1"}},
 		"another scan":            {view: workflows.WorkspaceView{Chain: "chain-2", Undecided: true}},
 		"no scan":                 {err: starter.ErrUnknownImage},

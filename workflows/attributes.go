@@ -31,11 +31,11 @@ func Keyword(value string) string {
 }
 
 // attributes remembers what was last written, so that only changes cost an event.
-type attributes map[string]string
+type Attributes map[string]string
 
 // knownAttributes reads what the workflow was started with, or what the run before wrote.
-func knownAttributes(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword) attributes {
-	known, a := workflow.GetTypedSearchAttributes(ctx), attributes{}
+func KnownAttributes(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword) Attributes {
+	known, a := workflow.GetTypedSearchAttributes(ctx), Attributes{}
 	for _, key := range keys {
 		if value, ok := known.GetKeyword(key); ok {
 			a[key.GetName()] = value
@@ -48,7 +48,7 @@ func knownAttributes(ctx workflow.Context, keys []temporal.SearchAttributeKeyKey
 }
 
 // imageAttributes are the attributes of Image, in the order in which it writes them.
-var imageAttributes = []temporal.SearchAttributeKeyKeyword{
+var ImageAttributes = []temporal.SearchAttributeKeyKeyword{
 	AttributeDigest, AttributeRepository, AttributeHub, AttributeHubVersion, AttributeScanStatus, AttributeOverallStatus,
 }
 
@@ -64,7 +64,7 @@ func ObservedAttributes(d model.Digest, n model.Name) temporal.SearchAttributes 
 }
 
 // upsert writes the keywords that have changed, in the order given, and the time up to which a verdict holds, if there is one.
-func (a attributes) upsert(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword, values []string, asOf time.Time) error {
+func (a Attributes) Upsert(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword, values []string, asOf time.Time) error {
 	var changes []temporal.SearchAttributeUpdate
 	changed := func(key temporal.SearchAttributeKey, value string) bool {
 		was := a[key.GetName()]
@@ -86,10 +86,10 @@ func (a attributes) upsert(ctx workflow.Context, keys []temporal.SearchAttribute
 }
 
 // countAttributes are the counts of an Inventory as they were last written; -1 before the first time.
-type countAttributes struct{ pods, unscanned int64 }
+type CountAttributes struct{ pods, unscanned int64 }
 
 // knownCounts reads what the workflow was started with, or what the run before wrote.
-func knownCounts(ctx workflow.Context) countAttributes {
+func KnownCounts(ctx workflow.Context) CountAttributes {
 	known := workflow.GetTypedSearchAttributes(ctx)
 	read := func(key temporal.SearchAttributeKeyInt64) int64 {
 		if value, ok := known.GetInt64(key); ok {
@@ -97,11 +97,11 @@ func knownCounts(ctx workflow.Context) countAttributes {
 		}
 		return -1
 	}
-	return countAttributes{read(AttributePods), read(AttributeUnscanned)}
+	return CountAttributes{read(AttributePods), read(AttributeUnscanned)}
 }
 
 // upsert writes the counts if they have changed.
-func (c *countAttributes) upsert(ctx workflow.Context, pods, unscanned int64) error {
+func (c *CountAttributes) Upsert(ctx workflow.Context, pods, unscanned int64) error {
 	if c.pods == pods && c.unscanned == unscanned {
 		return nil
 	}

@@ -2,12 +2,21 @@ package workflows
 
 import (
 	"strings"
-	"time"
 
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/model"
+)
+
+// The types of the workflows: the names by which they are registered and started.
+const (
+	TypeScanImage  = "ScanImage"
+	TypeImage      = "Image"
+	TypeHubPool    = "HubPool"
+	TypeInventory  = "Inventory"
+	TypeCluster    = "Cluster"
+	TypeRefreshHub = "RefreshHub"
 )
 
 // TaskQueue carries every workflow and the light steps that only speak to Temporal.
@@ -158,130 +167,19 @@ var (
 // Queries. Every workflow answers QueryStatus with a struct of its own.
 const (
 	QueryStatus = "status"
-	// QueryPlace asks a ScanImage on which host, in which berth it is: what the host's sweeper decides by.
+	// QueryWorkspace asks a ScanImage on which host, in which workspace it is: what the host's sweeper decides by.
 	QueryWorkspace = "workspace"
 	// QueryJoin asks an Inventory for rows of the join; it takes a JoinQuery and answers a JoinPage.
 	QueryJoin = "join"
 )
 
-// Class says why an image is scanned, most urgent first.
-type Priority string
+// Priority says why an image is scanned, and with that how urgent its scan is.
+type Priority = model.Priority
 
-// The classes.
+// The priorities, most urgent first.
 const (
-	PriorityInteractive Priority = "interactive"
-	PriorityPod         Priority = "pod"
-	PriorityImage       Priority = "image"
-	PriorityBackground  Priority = "background"
+	PriorityInteractive = model.PriorityInteractive
+	PriorityPod         = model.PriorityPod
+	PriorityImage       = model.PriorityImage
+	PriorityBackground  = model.PriorityBackground
 )
-
-// classes lists every class, most urgent first.
-var priorities = []Priority{PriorityInteractive, PriorityPod, PriorityImage, PriorityBackground}
-
-// Urgency is 0 for the most urgent class; an unknown class is the least urgent.
-func (c Priority) Rank() int {
-	for i, each := range priorities {
-		if each == c {
-			return i
-		}
-	}
-	return len(priorities)
-}
-
-// Acquire asks for a lease or announces one.
-type Acquire struct {
-	// Holder is the workflow id to answer to.
-	Holder string `json:"holder"`
-	// Chain is the first run id of the holder's chain of runs: the key of its lease.
-	Chain  string       `json:"chain"`
-	Digest model.Digest `json:"digest"`
-	// Scan is the name of the scan at the hub, which the pool asks for when the holder is gone; empty means the digest in hexadecimal.
-	Scan string `json:"scan,omitempty"`
-	// Hubs are the acceptable hubs; empty means any.
-	Hubs     []string `json:"hubs,omitempty"`
-	Priority Priority `json:"priority"`
-	// Held is set by a holder that announces its lease: the grant it works under.
-	Held *Grant `json:"held,omitempty"`
-	// Renew asks for a newer attempt id of the lease held, for another upload to the same hub. Set Held too: then a
-	// repetition of the request that arrives after its answer does not renew once more.
-	Renew bool `json:"renew,omitempty"`
-}
-
-// Grant is the pool's answer to Acquire.
-type Grant struct {
-	// Chain repeats the key, so that a late grant for an earlier chain under the same workflow id is not taken.
-	Chain string `json:"chain"`
-	Hub   string `json:"hub"`
-	// Attempt orders the uploads of one image over all its leases.
-	Attempt model.AttemptID `json:"attempt"`
-	// A scan that waits takes only an attempt newer than every one it has had: an older one is a grant it has given back,
-	// sent again before the pool knew. To a grant it no longer wants it answers with the release it gave before.
-	//
-	// WaitFor is set instead of an attempt when Hub already works for another chain on this image:
-	// look there instead of uploading. The wait in the queue goes on.
-	WaitFor bool `json:"waitFor,omitempty"`
-}
-
-// Confirm says that the grant of this attempt has arrived.
-type Confirm struct {
-	Chain   string          `json:"chain"`
-	Attempt model.AttemptID `json:"attempt"`
-}
-
-// Release gives a lease back. With nothing but Chain it gives up whatever the chain has, its place in the queue too; it
-// is also what a scan that neither holds nor waits answers to SignalAnnounce.
-type Release struct {
-	Chain string `json:"chain"`
-	// Attempt is the grant given back: without it, a release that arrives late ends a newer lease of the same chain.
-	Attempt model.AttemptID `json:"attempt,omitzero"`
-	// Holder, Digest, Scan and Hub repeat what the lease is about, so that a pool that lost its state can let it drain.
-	Holder string       `json:"holder,omitempty"`
-	Digest model.Digest `json:"digest,omitempty"`
-	Scan   string       `json:"scan,omitempty"`
-	Hub    string       `json:"hub,omitempty"`
-	// Unfinished leaves the lease out until the pool itself has seen that the hub is done: the holder cannot know.
-	Unfinished bool `json:"unfinished,omitempty"`
-}
-
-// HubReport is one experience with a hub.
-type HubReport struct {
-	Holder string `json:"holder"`
-	Hub    string `json:"hub"`
-	// Class is empty for a success.
-	Class model.FailureClass `json:"class,omitempty"`
-	// Reason is what the hub's failure said, without secrets.
-	Reason string `json:"reason,omitempty"`
-	// RetryAfter is what the hub asked for, 0 when it did not.
-	RetryAfter time.Duration `json:"retryAfter,omitempty"`
-	// Waiting says that the holder waits for SignalHubOpen before it asks the hub again.
-	// The answer comes at once when the pool does not think the hub closed.
-	Waiting bool `json:"waiting,omitempty"`
-}
-
-// HubOpen says that the hub may be asked again.
-type HubAvailable struct {
-	Hub string `json:"hub"`
-}
-
-// Unwanted tells a scan that its image is not wanted.
-type Unwanted struct{}
-
-// Announce asks a scan to send its Acquire again, with Held if it holds a lease; a scan that neither holds nor waits
-// answers with an empty Release, or the pool waits for it in vain.
-type Announce struct{}
-
-// Configure is the whole list of hubs.
-type Configure struct {
-	Hubs []HubConfig `json:"hubs"`
-}
-
-// HubConfig is what the pool needs to know of one hub; it holds no address and no secret.
-type HubConfig struct {
-	Name string `json:"name"`
-	// Limit is the number of Perceptor's scans the hub may have at a time, at least 1.
-	Limit int `json:"limit"`
-	// Settle is how long the hub may take to show an upload it has accepted: 0 for the built-in one.
-	Settle time.Duration `json:"settle,omitempty"`
-	// Disabled keeps the hub from getting new scans.
-	Disabled bool `json:"disabled,omitempty"`
-}

@@ -3,43 +3,33 @@ package workflows
 import (
 	"time"
 
+	"github.com/perceptor/perceptor/internal/record"
 	"github.com/perceptor/perceptor/model"
 )
 
-// Reference is one reason to keep an image.
-type Reference struct {
-	Kind ReferenceKind `json:"kind"`
-	ID   string        `json:"id"`
-	// Version orders what one referrer says: older never overwrites newer.
-	Version model.Version `json:"version"`
-	// Until is when the reference ends by itself; zero means never.
-	Until time.Time `json:"until"`
+// ImageInput starts an Image, or carries it into its next run.
+type ImageInput struct {
+	Digest model.Digest  `json:"digest"`
+	State  *record.Image `json:"state,omitempty"`
 }
 
+// Reference is one reason to keep an image.
+type Reference = record.Reference
+
 // ReferenceKind is who refers to an image.
-type ReferenceKind string
+type ReferenceKind = record.ReferenceKind
 
 // The kinds of references.
 const (
-	ReferenceInventory ReferenceKind = "inventory"
-	ReferencePerson    ReferenceKind = "person"
+	ReferenceInventory = record.ReferenceInventory
+	ReferencePerson    = record.ReferencePerson
 )
 
 // Observe says who refers to the image and how it can be pulled.
-type Observe struct {
-	Names     []model.Name   `json:"names"`
-	Platform  model.Platform `json:"platform"`
-	Reference Reference      `json:"reference"`
-	Priority  Priority       `json:"priority"`
-	// Namespace is where the image runs, as "cluster/namespace"; it shares out the backlog fairly.
-	Namespace string `json:"namespace,omitempty"`
-	// Domain is the set of scanners that can reach the registry; empty means DefaultDomain.
-	Domain string `json:"domain,omitempty"`
-	// HubNames overrides what the image is called at the hub.
-	HubNames *model.HubNames `json:"hubNames,omitempty"`
-	// Known is the version of the summary that an inventory has: if the image's is newer, the inventory is told.
-	Known model.Version `json:"known,omitzero"`
-}
+type Observe = record.Observation
+
+// Rescan asks for a new scan.
+type Rescan = record.Rescan
 
 // Forget takes the reference of that kind and id away, unless a newer version of it has arrived.
 type Forget struct {
@@ -51,16 +41,28 @@ type Judged struct {
 	Verdict model.Verdict `json:"verdict"`
 }
 
-// Rescan asks for a new scan.
-type Rescan struct {
-	// Reason is shown to whoever looks at the image.
-	Reason   string   `json:"reason,omitempty"`
-	Priority Priority `json:"priority"`
-}
-
 // Raise makes an image, and its scan under way, as urgent as a class; what is as urgent already stays as it is.
 type Prioritize struct {
 	Priority Priority `json:"priority"`
 	// Namespace is whose share of the backlog it counts in; empty leaves that as it is.
 	Namespace string `json:"namespace,omitempty"`
+}
+
+// ImageView is what an Image answers to QueryStatus.
+type ImageView struct {
+	Digest model.Digest `json:"digest"`
+	Names  []model.Name `json:"names"`
+	// Status is Complete once there is a verdict, also while a rescan is under way.
+	Status        model.ScanStatus    `json:"status"`
+	OverallStatus model.OverallStatus `json:"overallStatus"`
+	Verdicts      []model.Verdict     `json:"verdicts,omitempty"`
+	// Failure is why the last scan brought no verdict. Its NextTry is the time of the next try, zero while a scan is under way.
+	Failure *model.Failure `json:"failure,omitempty"`
+	// Scanning is set while a scan is under way; ScanImageID has its progress.
+	Scanning bool `json:"scanning"`
+	// References are the first 100 references, Referrers counts all.
+	References []Reference `json:"references"`
+	Referrers  int         `json:"referrers"`
+	// LastStarted is when the newest reported scan began; zero before the first report.
+	LastStarted time.Time `json:"lastStarted"`
 }

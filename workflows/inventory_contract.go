@@ -3,7 +3,7 @@ package workflows
 import (
 	"time"
 
-	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/inventory"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -53,41 +53,48 @@ type JoinPage struct {
 	Refused int `json:"refused,omitempty"`
 }
 
-// NamespaceSeen are the counts of one namespace.
-type NamespaceSeen = activities.NamespaceSeen
-
-// SnapshotEnd names what a snapshot holds: the number of pods in each namespace.
-type SnapshotEnd struct {
-	Cluster    string         `json:"cluster"`
-	Version    model.Version  `json:"version"`
-	Namespaces map[string]int `json:"namespaces"`
-	// Covers narrows it: namespaces of the other kind are left as they are.
-	Scope     model.SnapshotScope `json:"scope,omitempty"`
-	WriteBack bool                `json:"writeBack,omitempty"`
-	Domain    string              `json:"domain,omitempty"`
+// InventoryInput starts an Inventory, or carries it into its next run.
+type InventoryInput struct {
+	Cluster   string          `json:"cluster"`
+	Namespace string          `json:"namespace"`
+	State     *InventoryState `json:"state,omitempty"`
 }
 
-// ForgetCluster is said by an operator.
-type ForgetCluster struct {
-	Version model.Version `json:"version"`
+// InventoryState is all an Inventory knows; it goes with it into its next run.
+type InventoryState struct {
+	Book inventory.Packed[inventory.Book] `json:"book"`
+	// Idle is when the namespace became empty; zero while it is not.
+	Idle time.Time `json:"idle,omitzero"`
+	// Forgotten is set when an operator has forgotten the cluster.
+	Forgotten bool `json:"forgotten,omitempty"`
+	// Told is what the cluster was last told, at ToldAt.
+	LastReported   NamespaceSeen `json:"lastReported,omitzero"`
+	LastReportedAt time.Time     `json:"lastReportedAt,omitzero"`
+	// Checked is when the images were last looked after, and Glanced when at least those without a verdict were; EnsureAfter is when telling them is tried again after a failure.
+	Checked     time.Time `json:"checked,omitzero"`
+	Glanced     time.Time `json:"glanced,omitzero"`
+	EnsureAfter time.Time `json:"ensureAfter,omitzero"`
+	// WriteAfter is when anything is written again after a step that failed, and RewriteAt when what could not be written is
+	// tried again; WriteFailures counts failures in a row, and WriteFailure is the last.
+	WriteAfter    time.Time      `json:"writeAfter,omitzero"`
+	RewriteAt     time.Time      `json:"rewriteAt,omitzero"`
+	WriteFailures int            `json:"writeFailures,omitempty"`
+	WriteFailure  *model.Failure `json:"writeFailure,omitempty"`
 }
 
-// ClusterQuery asks for the namespaces after one, in the order of their names; empty asks from the first.
-type ClusterQuery struct {
-	After string `json:"after,omitempty"`
+// InventoryView is what an Inventory answers to QueryStatus.
+type InventoryView struct {
+	NamespaceSeen
+	// Images is how many images the namespace runs.
+	Images int `json:"images"`
+	// WriteBack says that verdicts are written onto the pods; Unwritten is how many pods wait for that.
+	WriteBack bool `json:"writeBack,omitempty"`
+	Unwritten int  `json:"unwritten,omitempty"`
+	// WriteFailure is why the last write did not succeed, and when it is tried again.
+	WriteFailure *model.Failure `json:"writeFailure,omitempty"`
+	// Domain is the set of scanners that reach the registries.
+	Domain string `json:"domain"`
 }
 
-// ClusterView is what a Cluster answers to QueryStatus.
-type ClusterView struct {
-	Cluster    string          `json:"cluster"`
-	Namespaces []NamespaceSeen `json:"namespaces"`
-	// Next is the After of the next page; empty when this is the last.
-	Next string `json:"next,omitempty"`
-	// Snapshot is the version of the last complete snapshot.
-	Snapshot model.Version `json:"snapshot,omitzero"`
-	// SnapshotAt and Seen are when the last snapshot was complete, and when anything was heard of the cluster.
-	SnapshotAt time.Time `json:"snapshotAt,omitzero"`
-	Seen       time.Time `json:"seen,omitzero"`
-	WriteBack  bool      `json:"writeBack,omitempty"`
-	Domain     string    `json:"domain,omitempty"`
-}
+// AfterRow is the After of a page that goes on behind a row.
+func AfterRow(row model.PodVerdict) string { return inventory.AfterRow(row) }

@@ -6,8 +6,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/workflows"
+	"github.com/perceptor/perceptor/workflows/cluster"
+	"github.com/perceptor/perceptor/workflows/image"
+	"github.com/perceptor/perceptor/workflows/inventory"
+	"github.com/perceptor/perceptor/workflows/pool"
+	"github.com/perceptor/perceptor/workflows/refresh"
+	"github.com/perceptor/perceptor/workflows/scan"
 )
 
 // TestRecordedHistoriesReplay replays what earlier builds did on a real server. A change that fails here would break
@@ -19,12 +26,12 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 	for _, history := range histories {
 		t.Run(filepath.Base(history), func(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()
-			replayer.RegisterWorkflow(workflows.ScanImage)
-			replayer.RegisterWorkflow(workflows.Image)
-			replayer.RegisterWorkflow(workflows.HubPool)
-			replayer.RegisterWorkflow(workflows.Inventory)
-			replayer.RegisterWorkflow(workflows.Cluster)
-			replayer.RegisterWorkflow(workflows.RefreshHub)
+			replayer.RegisterWorkflowWithOptions(scan.ScanImage, workflow.RegisterOptions{Name: workflows.TypeScanImage})
+			replayer.RegisterWorkflowWithOptions(image.Image, workflow.RegisterOptions{Name: workflows.TypeImage})
+			replayer.RegisterWorkflowWithOptions(pool.HubPool, workflow.RegisterOptions{Name: workflows.TypeHubPool})
+			replayer.RegisterWorkflowWithOptions(inventory.Inventory, workflow.RegisterOptions{Name: workflows.TypeInventory})
+			replayer.RegisterWorkflowWithOptions(cluster.Cluster, workflow.RegisterOptions{Name: workflows.TypeCluster})
+			replayer.RegisterWorkflowWithOptions(refresh.RefreshHub, workflow.RegisterOptions{Name: workflows.TypeRefreshHub})
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, history))
 		})
 	}

@@ -14,7 +14,8 @@ import (
 const Histories = "workflows/testdata/replay"
 
 // Registered gives the workflows registered with a worker by the files under workers, and what of these registrations
-// cannot be read. It needs the plain form RegisterWorkflow(story.Name), with a package at or below workflows.
+// cannot be read. It needs the plain form
+// RegisterWorkflowWithOptions(story.Name, workflow.RegisterOptions{Name: workflows.TypeName}).
 func Registered(t *Tree) (names, wrong []string) {
 	for _, file := range t.code {
 		if file.test || !within(file.path, "workers") {
@@ -26,13 +27,13 @@ func Registered(t *Tree) (names, wrong []string) {
 				return true
 			}
 			method, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || len(call.Args) == 0 || !strings.HasPrefix(method.Sel.Name, "RegisterWorkflow") {
+			if !ok || !strings.HasPrefix(method.Sel.Name, "RegisterWorkflow") {
 				return true
 			}
-			name, ok := file.workflowName(call.Args[0])
+			name, ok := workflowName(call.Args)
 			if !ok {
-				wrong = append(wrong, fmt.Sprintf("%s: write the registration as %s(story.Name), with a package of workflows, so that its history can be looked for",
-					t.fset.Position(call.Pos()), method.Sel.Name))
+				wrong = append(wrong, fmt.Sprintf("%s: write the registration as RegisterWorkflowWithOptions(story.Name, workflow.RegisterOptions{Name: workflows.TypeName}), so that its history can be looked for",
+					t.fset.Position(call.Pos())))
 				return true
 			}
 			names = append(names, name)
@@ -43,21 +44,30 @@ func Registered(t *Tree) (names, wrong []string) {
 	return slices.Compact(names), wrong
 }
 
-// workflowName is the function that an argument names, if it is one of a package at or below workflows.
-func (s source) workflowName(argument ast.Expr) (string, bool) {
-	function, ok := argument.(*ast.SelectorExpr)
+// workflowName is the type in the options of a registration, where that is one of the constants of package workflows.
+func workflowName(arguments []ast.Expr) (string, bool) {
+	if len(arguments) != 2 {
+		return "", false
+	}
+	options, ok := arguments[1].(*ast.CompositeLit)
 	if !ok {
 		return "", false
 	}
-	from, ok := function.X.(*ast.Ident)
-	return function.Sel.Name, ok && slices.ContainsFunc(s.syntax.Imports, func(spec *ast.ImportSpec) bool {
-		imported := strings.Trim(spec.Path.Value, `"`)
-		name := path.Base(imported)
-		if spec.Name != nil {
-			name = spec.Name.Name
+	for _, element := range options.Elts {
+		field, ok := element.(*ast.KeyValueExpr)
+		if !ok {
+			continue
 		}
-		return name == from.Name && within(imported, Module+"/workflows")
-	})
+		key, isKey := field.Key.(*ast.Ident)
+		value, isSelector := field.Value.(*ast.SelectorExpr)
+		if !isKey || !isSelector || key.Name != "Name" {
+			continue
+		}
+		from, isIdent := value.X.(*ast.Ident)
+		name, isType := strings.CutPrefix(value.Sel.Name, "Type")
+		return name, isIdent && isType && from.Name == "workflows"
+	}
+	return "", false
 }
 
 // CheckHistories wants a recorded history of every registered workflow, and of nothing else.

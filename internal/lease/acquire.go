@@ -20,9 +20,6 @@ type Request struct {
 	Priority int
 	// Held is set by a holder that announces its lease.
 	Held *Announced
-	// Renew asks for a newer attempt id of the lease held. With Held, only if Held is the newest attempt, so that a
-	// repeated request does not renew twice.
-	Renew bool
 }
 
 // Announced is the lease a holder knows that it has.
@@ -46,22 +43,10 @@ func (b *Book) Acquire(r Request, now time.Time) {
 		b.queueWaiter(r, now)
 	case !l.draining():
 		l.LastHeard, l.Holder = now, r.Holder
-		b.answerHolder(l, r, now)
+		l.Due = now
 	case !l.Drain.Gone:
 		b.queueWaiter(r, now)
 	}
-}
-
-// answerHolder repeats the grant, or renews it.
-func (b *Book) answerHolder(l *Lease, r Request, now time.Time) {
-	newest := l.State == Held
-	if r.Held != nil {
-		newest = r.Held.Attempt == l.Attempt
-	}
-	if r.Renew && newest {
-		l.Attempt, l.State, l.Sent = b.nextAttempt(now), Granted, 0
-	}
-	l.Due = now
 }
 
 // announce believes a holder, over any limit: what it holds is in use whether the book knew of it or not.
@@ -77,9 +62,6 @@ func (b *Book) announce(r Request, now time.Time) {
 		return
 	default:
 		b.compareLease(l, r, now)
-	}
-	if l = b.Lease(r.Chain); r.Renew && l != nil {
-		b.answerHolder(l, r, now)
 	}
 }
 

@@ -140,8 +140,8 @@ func (c *chain) act(w *world) {
 		c.grant, c.unknown = nil, true
 	case w.chance(40):
 		r := c.request()
-		r.Renew, r.Held = true, &Announced{Hub: c.grant.Hub, Attempt: c.grant.Attempt}
-		w.send("renew "+c.id, func(b *Book, now time.Time) { b.Acquire(r, now) })
+		r.Held = &Announced{Hub: c.grant.Hub, Attempt: c.grant.Attempt}
+		w.send("announce "+c.id, func(b *Book, now time.Time) { b.Acquire(r, now) })
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // WorkspacesDirectory is the folder of a scanner's directory that holds its workspaces.
-const WorkspacesDirectory = "berths"
+const WorkspacesDirectory = "workspaces"
 
 // Needs skips the test where a program of the operating system is missing, and says which Debian package has it. CI fails when
 // a test was skipped.

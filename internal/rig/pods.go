@@ -57,7 +57,7 @@ func (d *Dev) StartPerceiver(t testing.TB, cluster string) *Labels {
 	t.Helper()
 	written := &Labels{pods: map[string]model.PodVerdict{}}
 	w := worker.New(d.Client, workflows.PerceiverQueue(cluster), worker.Options{DisableWorkflowWorker: true})
-	w.RegisterActivity(activities.NewPerceiverSteps(d.Starter, written))
+	w.RegisterActivity(activities.NewPerceiverSteps(d.Starter.Pods, written))
 	require.NoError(t, w.Start())
 	t.Cleanup(w.Stop)
 	return written

@@ -43,7 +43,9 @@ func (d *dev) setRate(t *testing.T, hub string, limit *taskqueuepb.RateLimit, re
 func TestHubRateSetByHandOutlivesTheConfiguration(t *testing.T) {
 	d := startDev(t)
 	perSecond := func() float64 { return float64(d.rate(t, "main").GetRateLimit().GetRequestsPerSecond()) }
-	configure := func(each float64) { require.NoError(t, d.Starter.Queues.SetHubRate(t.Context(), "default", "main", each)) }
+	configure := func(each float64) {
+		require.NoError(t, d.Starter.Queues.SetHubRate(t.Context(), "default", "main", each))
+	}
 	stop := func() { require.NoError(t, d.Starter.Queues.StopHubQueue(t.Context(), "default", "main")) }
 	open := func() { require.NoError(t, d.Starter.Queues.OpenHubQueue(t.Context(), "default", "main")) }
 	for _, each := range []float64{20, 5} {

@@ -47,7 +47,7 @@ func TestVerdictsFollowTheHub(t *testing.T) {
 	rig.Eventually(t, time.Minute, "the hub to judge by the new records", func() bool { return d.judged(t) })
 	second, _ := d.refresh(t)
 	require.Equal(t, 1, second.Read, "the other image did not change: %+v", second)
-	require.Equal(t, 1, second.Told)
+	require.Equal(t, 1, second.Notified)
 	rig.Eventually(t, 30*time.Second, "the list to show the new verdict", func() bool {
 		return d.listed(t, reference).OverallStatus == model.InViolation
 	})

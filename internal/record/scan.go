@@ -1,0 +1,212 @@
+package record
+
+import (
+	"encoding/hex"
+	"slices"
+	"time"
+
+	"github.com/perceptor/perceptor/internal/backoff"
+	"github.com/perceptor/perceptor/model"
+)
+
+// CheckScanEvery is how often the server is asked whether a scan is still open whose end is not watched.
+const CheckScanEvery = 5 * time.Minute
+
+var (
+	// Retry is the delay before a failed scan is tried again.
+	Retry = backoff.Delay{First: time.Minute, Most: 6 * time.Hour}
+	// retryLost is the delay after a scan that closed without a report, so that a scan that cannot start does not spin.
+	retryLost = backoff.Delay{First: 2 * time.Second, Most: 1024 * time.Second}
+)
+
+// Scan is what the record knows of the scan under way.
+type Scan struct {
+	// Chain is the first run id; empty when the scan was running before the record knew of it.
+	Chain   string    `json:"chain,omitempty"`
+	Started time.Time `json:"started"`
+	Rescan  bool      `json:"rescan,omitempty"`
+	// Checked is when the server was last asked whether the scan is open, or when the scan began.
+	Checked time.Time `json:"checked"`
+	// Priority is the priority that the scan knows of; empty when the scan was running before the record knew of it.
+	Priority model.Priority `json:"priority,omitempty"`
+	// Unwanted is set once the scan was asked to stop because nothing refers to the image.
+	Unwanted bool `json:"unwanted,omitempty"`
+}
+
+// Report is how a scan ended: with a verdict, with a failure, or with neither when it was cancelled.
+type Report struct {
+	Chain   string
+	Started time.Time
+	Verdict *model.Verdict
+	Failure *model.Failure
+	// LeftWork says that a failed scan may have left something at a hub.
+	LeftWork bool
+}
+
+// CurrentPriority is the highest priority that the next verdict is wanted with.
+func (i *Image) CurrentPriority() model.Priority {
+	if r := i.Rescan; r != nil && r.Priority.Rank() < i.Priority.Rank() {
+		return r.Priority
+	}
+	return i.Priority
+}
+
+// Prioritize takes a higher priority and the namespace that it counts for, which may be empty. The delay after a failure ends.
+func (i *Image) Prioritize(p model.Priority, namespace string) {
+	i.NotBefore = time.Time{}
+	if p.Rank() >= i.Priority.Rank() {
+		return
+	}
+	if i.Priority = p; namespace != "" {
+		i.Namespace = namespace
+	}
+}
+
+// RequestRescan asks for a new scan. The delay after a failure ends.
+func (i *Image) RequestRescan(r Rescan) { i.Rescan, i.NotBefore = &r, time.Time{} }
+
+// WantsScan reports whether a scan is needed at all: the image has a reference and a name to be pulled by, none is under way,
+// and there is no verdict or a new one was asked for.
+func (i *Image) WantsScan() bool {
+	return len(i.References) > 0 && len(i.Names) > 0 && i.Scan == nil && (len(i.Verdicts) == 0 || i.Rescan != nil)
+}
+
+// IsScanDue reports whether a scan is to start now.
+func (i *Image) IsScanDue(now time.Time) bool { return i.WantsScan() && !now.Before(i.NotBefore) }
+
+// IsRescan reports whether the next scan must not take over what a hub has. Without a verdict there is nothing to scan again:
+// what a failed scan left at a hub is used.
+func (i *Image) IsRescan() bool { return i.Rescan != nil && len(i.Verdicts) > 0 }
+
+// NextTry is when the next scan starts after a failure; zero while a scan is under way, and when no delay is set.
+func (i *Image) NextTry() time.Time {
+	if i.Scan != nil {
+		return time.Time{}
+	}
+	return i.NotBefore
+}
+
+// StartScan notes that a scan is being started.
+func (i *Image) StartScan(now time.Time) {
+	i.Scan = &Scan{Started: now, Checked: now, Rescan: i.Rescan != nil, Priority: i.CurrentPriority()}
+}
+
+// ScanStarted notes the chain of the scan that has been started.
+func (i *Image) ScanStarted(chain string) {
+	if i.Scan != nil {
+		i.Scan.Chain = chain
+	}
+}
+
+// ScanWasRunning notes that the scan was running already: it is no rescan, and its priority is not known.
+func (i *Image) ScanWasRunning() {
+	if i.Scan != nil {
+		i.Scan.Rescan, i.Scan.Priority = false, ""
+	}
+}
+
+// ScanLost notes that the scan under way closed without a report, and answers its chain. A scan that could not even be started
+// has left nothing at a hub.
+func (i *Image) ScanLost(now time.Time, started bool) (chain string) {
+	chain = i.Scan.Chain
+	i.Scan = nil
+	i.Unsure = i.Unsure || started
+	i.Lost++
+	i.NotBefore = now.Add(retryLost.After(i.Lost))
+	return chain
+}
+
+// ShouldCheckScan reports whether the server is to be asked whether the scan under way, whose end is not watched, is open.
+func (i *Image) ShouldCheckScan(now time.Time) bool {
+	return i.Scan != nil && now.Sub(i.Scan.Checked) >= CheckScanEvery
+}
+
+// IsScanUnwanted reports whether the scan under way is to be asked to stop.
+func (i *Image) IsScanUnwanted(now time.Time) bool {
+	return i.Scan != nil && !i.Scan.Unwanted && i.idleFor(now, UnwantedAfter)
+}
+
+// HasMoreUrgentScan reports whether the scan under way is to learn that its priority is higher now.
+func (i *Image) HasMoreUrgentScan() bool {
+	return i.Scan != nil && i.CurrentPriority().Rank() < i.Scan.Priority.Rank()
+}
+
+// ScanEnded takes the report of a scan and reports whether it was the scan under way. A report of an older scan than the
+// newest reported one is stale.
+func (i *Image) ScanEnded(now time.Time, r Report) bool {
+	current := i.Scan == nil || i.Scan.Chain == "" || i.Scan.Chain == r.Chain
+	if current {
+		// A rescan that was asked for while the scan ran stays wanted, and so does one whose scan was cancelled.
+		if i.Scan != nil && i.Scan.Rescan && (r.Verdict != nil || r.Failure != nil) {
+			i.Rescan = nil
+		}
+		i.Scan = nil
+	}
+	if r.Started.Before(i.LastStarted) {
+		return current
+	}
+	i.LastStarted = r.Started
+	switch {
+	case r.Verdict != nil:
+		i.takeVerdict(*r.Verdict)
+	case r.Failure != nil:
+		i.takeFailure(now, *r.Failure, r.LeftWork)
+	default:
+		i.Unsure = true
+		i.NotBefore = now.Add(i.retryDelay(1))
+	}
+	return current
+}
+
+func (i *Image) takeVerdict(v model.Verdict) {
+	i.Failure, i.Failures, i.Lost, i.Unsure, i.NotBefore = nil, 0, 0, false, time.Time{}
+	at := slices.IndexFunc(i.Verdicts, func(old model.Verdict) bool { return old.Hub == v.Hub })
+	switch {
+	case at < 0:
+		i.Verdicts = append(i.Verdicts, v)
+	case v.Newer(i.Verdicts[at]):
+		i.Verdicts[at] = v
+	}
+}
+
+// takeFailure notes why, and when the next try is.
+func (i *Image) takeFailure(now time.Time, f model.Failure, leftWork bool) {
+	i.Failures++
+	i.Unsure = i.Unsure || leftWork
+	i.NotBefore = now.Add(i.retryDelay(i.Failures))
+	f.Attempt, f.NextTry = i.Failures, time.Time{}
+	i.Failure = &f
+	if len(i.Verdicts) > 0 && i.Rescan == nil {
+		// A rescan that failed is tried again too; the old verdict stays until the new one is there.
+		i.Rescan = &Rescan{Reason: "the rescan failed", Priority: i.Priority}
+	}
+}
+
+// Judge replaces a verdict of the same hub by a newer one. It says nothing of any scan: not of one under way, nor of one
+// that failed.
+func (i *Image) Judge(verdict model.Verdict) {
+	for at, old := range i.Verdicts {
+		v := verdict
+		if v.ScanStarted.IsZero() {
+			v.ScanStarted, v.SkippedHubs = old.ScanStarted, old.SkippedHubs
+		}
+		if old.Hub == v.Hub && v.Newer(old) {
+			i.Verdicts[at] = v
+		}
+	}
+}
+
+// retryDelay adds up to a fifth, drawn from the digest, so that images that failed together do not come back together.
+func (i *Image) retryDelay(failures int) time.Duration {
+	delay := Retry.After(failures)
+	return delay + delay/5*time.Duration(jitter(i.Digest))/256
+}
+
+// jitter is a number from 0 to 255 that differs between images and is the same at every replay.
+func jitter(d model.Digest) int {
+	sum, err := hex.DecodeString(d.Hex())
+	if err != nil || len(sum) == 0 {
+		return 0
+	}
+	return int(sum[0])
+}

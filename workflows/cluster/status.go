@@ -1,0 +1,56 @@
+package cluster
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// clusterPage is how many namespaces one answer has.
+const clusterPage = 2000
+
+func (c *clusterRun) answerQueries(ctx workflow.Context) error {
+	err := workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryStatus, func(q workflows.ClusterQuery) (workflows.ClusterView, error) { return c.view(q), nil },
+		workflow.QueryHandlerOptions{Description: "The namespaces of the cluster with their counts, and its last snapshot."})
+	if err != nil {
+		return fmt.Errorf("query %s: %w", workflows.QueryStatus, err)
+	}
+	return nil
+}
+
+func (c *clusterRun) view(q workflows.ClusterQuery) workflows.ClusterView {
+	s := c.state
+	view := workflows.ClusterView{
+		Cluster: c.cluster, Snapshot: s.Pods, SnapshotAt: s.SnapshotAt, Seen: s.Seen, WriteBack: s.Settings.WriteBack, Domain: s.Settings.Domain,
+	}
+	if s.Pods.Before(s.Images) {
+		view.Snapshot = s.Images
+	}
+	for _, name := range workflow.DeterministicKeys(s.Namespaces) {
+		switch {
+		case name <= q.After:
+		case len(view.Namespaces) == clusterPage:
+			view.Next = view.Namespaces[clusterPage-1].Namespace
+			return view
+		default:
+			view.Namespaces = append(view.Namespaces, s.Namespaces[name].Seen)
+		}
+	}
+	return view
+}
+
+// show writes the counts to the workflow's page in Web UI.
+func (c *clusterRun) updateDetails(ctx workflow.Context) {
+	var pods, unscanned, violations, refused int
+	for _, name := range workflow.DeterministicKeys(c.state.Namespaces) {
+		seen := c.state.Namespaces[name].Seen
+		pods, unscanned, violations, refused = pods+seen.Pods, unscanned+seen.Unscanned, violations+seen.Violations, refused+seen.Refused
+	}
+	details := fmt.Sprintf("%d namespaces with %d pods, %d of them unscanned, %d in violation", len(c.state.Namespaces), pods, unscanned, violations)
+	if refused > 0 {
+		details += fmt.Sprintf("\n\n**No room for %d more pods**: they are in no row.", refused)
+	}
+	workflow.SetCurrentDetails(ctx, details)
+}

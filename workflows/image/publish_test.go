@@ -1,0 +1,138 @@
+package image_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/model"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// publications listens to what inventories are told; closed are those that are gone.
+func (s *ImageSuite) publications(closed ...string) *[]activities.PublishSummaryInput {
+	var told []activities.PublishSummaryInput
+	s.env.RegisterActivity(activities.NewInventorySteps(nil))
+	s.env.OnActivity(inventorySteps.PublishSummary, mock.Anything, mock.Anything).Return(
+		func(_ context.Context, in activities.PublishSummaryInput) (activities.PublishSummaryResult, error) {
+			told = append(told, in)
+			var result activities.PublishSummaryResult
+			for _, id := range in.To {
+				if slices.Contains(closed, id) {
+					result.Closed = append(result.Closed, id)
+				}
+			}
+			return result, nil
+		})
+	return &told
+}
+
+func (s *ImageSuite) runBy(after time.Duration, id string, counter int64, known model.Version) {
+	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalObserve.Name, s.observed(id, counter, known)) }, after)
+}
+
+func (s *ImageSuite) observed(id string, counter int64, known model.Version) workflows.Observe {
+	return workflows.Observe{
+		Names: []model.Name{{Repository: "registry.example/app", Tag: "1"}}, Priority: workflows.PriorityPod, Known: known,
+		Reference: workflows.Reference{
+			Kind: workflows.ReferenceInventory, ID: id, Version: model.Version{Epoch: 1, Counter: counter}, Until: s.env.Now().Add(time.Hour),
+		},
+	}
+}
+
+func (s *ImageSuite) TestInventoriesAreToldWhatChangesAndNothingElse() {
+	told := s.publications()
+	s.runBy(0, "c/a", 1, model.Version{})
+	s.runBy(0, "c/b", 1, model.Version{})
+	s.observe(0, "ann", 1, time.Hour)
+	s.env.RegisterDelayedCallback(func() {
+		s.Require().Len(*told, 1)
+		first := (*told)[0]
+		s.Equal([]string{"c/a", "c/b"}, first.To)
+		s.Equal(model.StatusComplete, first.Summary.Status)
+		s.Equal(model.InViolation, first.Summary.OverallStatus)
+		s.Equal([]string{someHub}, first.Summary.Hubs)
+		s.env.SignalWorkflow(workflows.SignalJudged.Name, workflows.Judged{Verdict: model.Verdict{
+			Hub: someHub, OverallStatus: model.NotInViolation, JudgedAt: s.env.Now(), Vulnerabilities: model.Counts{High: 2},
+		}})
+	}, time.Minute)
+	s.env.RegisterDelayedCallback(func() {
+		s.Require().Len(*told, 2)
+		s.Equal(2, (*told)[1].Summary.Vulnerabilities.High)
+		s.True((*told)[0].Summary.Version.Before((*told)[1].Summary.Version))
+	}, 2*time.Minute)
+	s.Require().NoError(s.run())
+	s.Len(*told, 2)
+}
+
+func (s *ImageSuite) TestInventoryThatComesLaterIsToldWhatItLacks() {
+	told := s.publications()
+	s.observe(0, "ann", 1, 2*time.Hour)
+	s.runBy(time.Minute, "c/a", 1, model.Version{})
+	s.env.RegisterDelayedCallback(func() {
+		s.Require().Len(*told, 1)
+		s.Equal([]string{"c/a"}, (*told)[0].To)
+		known := (*told)[0].Summary.Version
+		s.runBy(0, "c/a", 2, known)
+		s.runBy(time.Minute, "c/a", 3, model.Version{Epoch: known.Epoch, Counter: 1})
+	}, 2*time.Minute)
+	s.Require().NoError(s.run())
+	s.Len(*told, 2, "not told what it knows, told again what it does not")
+}
+
+func (s *ImageSuite) TestFailureIsToldWithItsNextTry() {
+	told := s.publications()
+	tries := 0
+	s.outcome = func(in workflows.ScanImageInput, chain string, started time.Time) *activities.ScanReport {
+		if tries++; tries < 3 {
+			return failed(in, chain, started)
+		}
+		return completed(in, chain, started)
+	}
+	s.runBy(0, "c/a", 1, model.Version{})
+	s.Require().NoError(s.run())
+	s.Require().Len(*told, 3)
+	for i, each := range (*told)[:2] {
+		s.Equal(model.StatusFailed, each.Summary.Status)
+		s.Equal(i+1, each.Summary.Failure.Attempt)
+		s.True(each.Summary.Failure.NextTry.After(each.Summary.Failure.At))
+	}
+	s.Nil((*told)[2].Summary.Failure)
+}
+
+func (s *ImageSuite) TestInventoryThatIsGoneRefersToNothing() {
+	told := s.publications("c/gone")
+	s.runBy(0, "c/gone", 1, model.Version{})
+	s.runBy(0, "c/a", 1, model.Version{})
+	s.view(time.Minute, func(v workflows.ImageView) {
+		s.Require().Len(v.References, 1)
+		s.Equal("c/a", v.References[0].ID)
+	})
+	s.Require().NoError(s.run())
+	s.Len(*told, 1)
+}
+
+func (s *ImageSuite) TestManyInventoriesAreToldInSeveralSteps() {
+	told := s.publications()
+	s.hold = func(ctx workflow.Context) { s.NoError(workflow.Sleep(ctx, time.Minute)) }
+	s.env.RegisterDelayedCallback(func() {
+		for i := range 700 {
+			s.env.SignalWorkflow(workflows.SignalObserve.Name, s.observed(fmt.Sprint("c/", i), 1, model.Version{}))
+		}
+	}, time.Second)
+	s.Require().NoError(s.run())
+	everybody := map[string]bool{}
+	for _, each := range *told {
+		s.LessOrEqual(len(each.To), 500)
+		for _, id := range each.To {
+			s.False(everybody[id], "told twice")
+			everybody[id] = true
+		}
+	}
+	s.Len(everybody, 700)
+}

@@ -1,0 +1,53 @@
+package inventory
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// openInbox says what is done with each signal.
+func (n *inventoryRun) openInbox() {
+	workflows.Receive(&n.inbox, workflows.SignalPods, n.change)
+	workflows.Receive(&n.inbox, workflows.SignalSnapshot, n.snapshot)
+	workflows.Receive(&n.inbox, workflows.SignalSummary, func(_ workflow.Context, s model.Summary) { n.book.Learn(s) })
+}
+
+func (n *inventoryRun) applySettings(p workflows.PodsChanged) {
+	n.state.Forgotten = false
+	n.book.Set(inventory.Settings{Version: p.Version, WriteBack: p.WriteBack, Domain: p.Domain})
+	if !n.book.Settings.WriteBack {
+		n.state.WriteFailure, n.state.WriteFailures = nil, 0
+	}
+}
+
+func (n *inventoryRun) change(ctx workflow.Context, p workflows.PodsChanged) {
+	n.applySettings(p)
+	n.book.Change(workflow.Now(ctx), p.Version, p.Pods, p.Gone)
+}
+
+func (n *inventoryRun) snapshot(ctx workflow.Context, p workflows.SnapshotPart) {
+	if p.Forget {
+		n.book.Forget()
+		n.state.Forgotten = true
+		return
+	}
+	if p.Parts > 0 {
+		n.applySettings(p.PodsChanged)
+	}
+	if p.WriteBack && p.Part == p.Parts {
+		n.retryWrites()
+	}
+	if n.book.Part(workflow.Now(ctx), p.Version, p.Part, p.Parts, p.Pods) {
+		n.checkUnscanned(ctx)
+	}
+}
+
+// retryWrites lets failed writes be tried again at once: the perceiver has just shown that it is there.
+func (n *inventoryRun) retryWrites() {
+	n.state.WriteAfter, n.state.RewriteAt = time.Time{}, time.Time{}
+}

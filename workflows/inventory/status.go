@@ -1,0 +1,68 @@
+package inventory
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+func (n *inventoryRun) answerQueries(ctx workflow.Context) error {
+	err := workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryStatus, func() (workflows.InventoryView, error) { return n.view(), nil },
+		workflow.QueryHandlerOptions{Description: "How many pods there are, how many of them are unscanned or in violation, what waits to be written."})
+	if err != nil {
+		return fmt.Errorf("query %s: %w", workflows.QueryStatus, err)
+	}
+	err = workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryJoin, func(q workflows.JoinQuery) (workflows.JoinPage, error) { return n.join(q), nil },
+		workflow.QueryHandlerOptions{Description: "The rows of the join: pods, their containers, and what is known of their images. Takes a filter."})
+	if err != nil {
+		return fmt.Errorf("query %s: %w", workflows.QueryJoin, err)
+	}
+	return nil
+}
+
+func (n *inventoryRun) join(q workflows.JoinQuery) workflows.JoinPage {
+	rows, next := n.book.Page(n.cluster, n.namespace, inventory.Filter{
+		Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, UIDs: q.UIDs, After: q.After, Limit: q.Limit,
+	})
+	return workflows.JoinPage{Rows: rows, Next: next, Refused: len(n.book.Refused)}
+}
+
+func (n *inventoryRun) view() workflows.InventoryView {
+	return workflows.InventoryView{
+		NamespaceSeen: n.seen(n.book.Counts()), Images: len(n.book.Images), Domain: n.domain(),
+		WriteBack: n.book.Settings.WriteBack, Unwritten: len(n.book.Dirty) + len(n.book.Unwritten),
+		WriteFailure: n.state.WriteFailure,
+	}
+}
+
+func (n *inventoryRun) seen(c inventory.Counts) workflows.NamespaceSeen {
+	return workflows.NamespaceSeen{
+		Cluster: n.cluster, Namespace: n.namespace, Pods: c.Pods, Unscanned: c.Unscanned, Violations: c.Violations, Refused: c.Refused,
+		Version: model.Version{Epoch: n.book.Epoch, Counter: n.book.Counter}, Snapshot: n.book.Snapshot,
+	}
+}
+
+func (n *inventoryRun) domain() string {
+	if n.book.Settings.Domain == "" {
+		return workflows.DefaultDomain
+	}
+	return n.book.Settings.Domain
+}
+
+// show writes the counts to the workflow's page in Web UI.
+func (n *inventoryRun) updateDetails(ctx workflow.Context) {
+	c := n.book.Counts()
+	details := fmt.Sprintf("%d pods, %d of them unscanned, %d in violation; %d images", c.Pods, c.Unscanned, c.Violations, len(n.book.Images))
+	if c.Refused > 0 {
+		details += fmt.Sprintf("\n\n**No room for %d more pods**: they are in no row. Split the namespace.", c.Refused)
+	}
+	if f := n.state.WriteFailure; f != nil {
+		details += fmt.Sprintf("\n\n**Verdicts are not written onto the pods**: %s: %s; next try %s", f.Class, f.Reason, f.NextTry.Format(time.RFC3339))
+	}
+	workflow.SetCurrentDetails(ctx, details)
+}

@@ -1,0 +1,100 @@
+package pool_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/model"
+	"github.com/perceptor/perceptor/workflows"
+	"github.com/perceptor/perceptor/workflows/pool"
+)
+
+func TestUpdatesRefuseWhatCannotBeMeant(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, update string
+		in           any
+		says         string
+	}{
+		{"limit 0", workflows.UpdateLimit, workflows.HubLimit{Hub: "hub-a"}, "the limit 0 is too small: it must be at least 1; to keep scans away from hub-a, pause it"},
+		{"limit below 0", workflows.UpdateLimit, workflows.HubLimit{Hub: "hub-a", Limit: -1}, "must be at least 1"},
+		{"the same limit", workflows.UpdateLimit, workflows.HubLimit{Hub: "hub-a", Limit: 2}, "the limit of hub-a is 2 already"},
+		{"limit of an unknown hub", workflows.UpdateLimit, workflows.HubLimit{Hub: "x", Limit: 2}, `no hub is named "x"; there are: hub-a`},
+		{"pause of an unknown hub", workflows.UpdatePause, "x", `no hub is named "x"`},
+		{"resume of a hub that is not paused", workflows.UpdateResume, "hub-a", "is not paused"},
+		{"reset of nothing", workflows.UpdateReset, workflows.LeaseReset{}, "name one image by its digest"},
+		{"reset of both", workflows.UpdateReset, workflows.LeaseReset{Digest: poolDigest(1), Stuck: true}, "not both"},
+		{"reset without a stuck lease", workflows.UpdateReset, workflows.LeaseReset{Stuck: true}, "no lease is stuck"},
+		{"reset of an image without a lease", workflows.UpdateReset, workflows.LeaseReset{Digest: poolDigest(7)}, "no lease of " + string(poolDigest(7)) + " is out"},
+		{"reset of a lease in use", workflows.UpdateReset, workflows.LeaseReset{Digest: poolDigest(1)}, "is held by " + holderOf(1) + ", which is still open"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			e := newPoolEnv(t)
+			var answer *updateAnswer
+			e.at(time.Second, func() { e.acquire(1, workflows.PriorityPod) })
+			e.at(2*time.Second, func() { answer = e.update(c.update, c.in) })
+			e.run(fresh(2), 3*time.Second)
+			require.ErrorContains(t, answer.err, c.says)
+		})
+	}
+}
+
+func TestAnOperatorChangesTheLimitAndResetsALease(t *testing.T) {
+	t.Parallel()
+	e := newPoolEnv(t)
+	e.scans["hub-a "+poolDigest(1).Hex()] = model.HubScan{State: model.HubScanInProgress, StartedAt: poolStart.Add(time.Minute)}
+	var lowered, reset *updateAnswer
+	e.at(time.Second, func() {
+		for n := 1; n <= 4; n++ {
+			e.acquire(n, workflows.PriorityPod)
+		}
+	})
+	e.at(2*time.Second, func() {
+		e.confirm(1)
+		e.confirm(2)
+		lowered = e.update(workflows.UpdateLimit, workflows.HubLimit{Hub: "hub-a", Limit: 1})
+	})
+	e.at(3*time.Second, func() { e.release(2) })
+	e.at(4*time.Second, func() {
+		require.Empty(t, e.grants(3), "one is out, and one is the limit")
+		e.kill(1)
+	})
+	e.at(70*time.Second, func() { reset = e.update(workflows.UpdateReset, workflows.LeaseReset{Digest: poolDigest(1)}) })
+	e.run(fresh(2), 75*time.Second)
+	require.NoError(t, lowered.err)
+	status, ok := lowered.value.(workflows.HubStatus)
+	require.True(t, ok)
+	require.Equal(t, 1, status.Limit)
+	require.Equal(t, 2, status.InUse)
+	require.NoError(t, reset.err)
+	require.Equal(t, workflows.LeaseResetAnswer{Freed: []model.Digest{poolDigest(1)}}, reset.value)
+	require.NotEmpty(t, e.grants(3))
+}
+
+func TestAWrongListOfHubsIsRefusedAndShown(t *testing.T) {
+	t.Parallel()
+	e := newPoolEnv(t)
+	e.at(time.Second, func() {
+		e.SignalWorkflow(workflows.SignalConfigure.Name, workflows.Configure{Hubs: []workflows.HubConfig{{Name: "hub-b", Limit: 1}, {Name: "hub-b", Limit: 1}}})
+	})
+	e.at(2*time.Second, func() {
+		s := e.status()
+		require.Contains(t, s.Problem, `two hubs are named "hub-b"`)
+		require.Equal(t, "hub-a", s.Hubs[0].Name)
+		e.SignalWorkflow(workflows.SignalConfigure.Name, workflows.Configure{Hubs: []workflows.HubConfig{{Name: "hub-b", Limit: 1}}})
+	})
+	next := e.run(fresh(2), 3*time.Second)
+	require.Empty(t, next.State.Problem)
+	require.Len(t, next.State.Book.Hubs, 1)
+	require.Equal(t, "hub-b", next.State.Book.Hubs[0].Name)
+}
+
+func TestAPoolThatStartsWithAWrongListFails(t *testing.T) {
+	t.Parallel()
+	e := newPoolEnv(t)
+	e.ExecuteWorkflow(pool.HubPool, fresh(0))
+	require.ErrorContains(t, e.GetWorkflowError(), "must be at least 1")
+}

@@ -1,0 +1,169 @@
+package scan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/model"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// hubScanDeadline is how long a hub may answer "in progress" for one scan; time without an answer does not count.
+const hubScanDeadline = 2 * time.Hour
+
+// lease waits until the pool names a hub. A hub that is already at this image, for a scan that was lost, is looked at
+// instead: what it has is taken.
+func (s *scanImage) lease(ctx workflow.Context) (workflows.Step, error) {
+	if s.state.Lease != nil {
+		// It came while the run before this one ended.
+		return workflows.StepUpload, nil
+	}
+	grant, err := s.pool.acquire(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !grant.WaitFor {
+		s.state.Lease = &grant
+		return workflows.StepUpload, nil
+	}
+	scan, err := s.find(ctx, grant.Hub)
+	if err != nil {
+		return "", err
+	}
+	if activities.HubHasScan(scan, s.state.Previous[grant.Hub]) {
+		s.state.Scan = &scan
+		s.pool.release(ctx)
+		return s.afterLookUp(ctx), nil
+	}
+	return workflows.StepLease, nil
+}
+
+// upload sends the listing to the hub of the lease. What became of an upload nobody heard the end of is found out
+// before anything else is done.
+func (s *scanImage) upload(ctx workflow.Context) (workflows.Step, error) {
+	s.state.Uploads++
+	hub := s.state.Lease.Hub
+	var done activities.UploadScanResult
+	err := s.onHost(ctx, "upload to "+hub, workflows.LongestUpload, scannerSteps.UploadScan, activities.UploadScanInput{
+		Workspace: *s.state.Workspace, Hub: hub, Names: s.in.HubNames, Attempt: s.state.Lease.Attempt, Previous: s.state.Previous[hub],
+	}, &done)
+	switch {
+	case lost(err):
+		return s.afterLostUpload(ctx, workflows.StepPull)
+	case err != nil:
+		return "", err
+	case done.Trouble == nil:
+		s.pool.succeeded(ctx, hub)
+		s.state.Bound = ""
+		s.state.Scan = &done.Scan
+		return s.afterLookUp(ctx), nil
+	case done.Refused:
+		return s.refused(ctx, hub, done.Trouble)
+	default:
+		s.pool.failed(ctx, hub, done.Trouble, false)
+		return s.afterLostUpload(ctx, workflows.StepLease)
+	}
+}
+
+// refused gives the lease back after an upload the hub surely did not take, and asks for another when waiting can help.
+func (s *scanImage) refused(ctx workflow.Context, hub string, trouble *activities.HubTrouble) (workflows.Step, error) {
+	s.pool.failed(ctx, hub, trouble, false)
+	s.pool.release(ctx)
+	if !helpedByWaiting(trouble.Class) {
+		return "", temporal.NewNonRetryableApplicationError(trouble.Reason, string(trouble.Class), nil)
+	}
+	return workflows.StepLease, nil
+}
+
+// afterLostUpload finds out what became of an upload whose outcome is unknown: it waits until the upload can no longer
+// be going on, then asks the hub, twice when it knows nothing. Until then the lease stays out.
+func (s *scanImage) afterLostUpload(ctx workflow.Context, again workflows.Step) (workflows.Step, error) {
+	hub := s.state.Lease.Hub
+	s.state.Bound = hub
+	for _, wait := range []workflow.TimerOptions{{Summary: "until the lost upload must have ended"}, {Summary: "until the hub must show it"}} {
+		if err := workflow.NewTimerWithOptions(ctx, workflows.UploadFence, wait).Get(ctx, nil); err != nil {
+			return "", err
+		}
+		scan, err := s.find(ctx, hub)
+		if err != nil {
+			return "", err
+		}
+		if activities.HubHasScan(scan, s.state.Previous[hub]) {
+			s.state.Bound = ""
+			s.state.Scan = &scan
+			return s.afterLookUp(ctx), nil
+		}
+	}
+	s.pool.release(ctx)
+	return again, nil
+}
+
+// await waits until the hub is done, and gives the lease back the moment it is.
+func (s *scanImage) await(ctx workflow.Context) (workflows.Step, error) {
+	hub := s.state.Scan.Hub
+	for {
+		var waited activities.AwaitHubScanResult
+		step := workflows.HubAwaitStep(ctx, hub, "until "+hub+" is done")
+		err := workflow.ExecuteActivity(step, hubSteps.AwaitHubScan, activities.AwaitHubScanInput{
+			Scan: *s.state.Scan, Since: s.state.Awaiting, Answered: s.state.Answered, Longest: hubScanDeadline,
+		}).Get(ctx, &waited)
+		if err != nil {
+			return "", err
+		}
+		s.state.Answered = waited.Answered
+		if waited.Trouble == nil {
+			s.pool.succeeded(ctx, hub)
+			return s.awaited(ctx, waited)
+		}
+		if err := s.pool.waitOut(ctx, hub, waited.Trouble); err != nil {
+			return "", err
+		}
+	}
+}
+
+func (s *scanImage) awaited(ctx workflow.Context, waited activities.AwaitHubScanResult) (workflows.Step, error) {
+	hub := s.state.Scan.Hub
+	if waited.Stuck {
+		reason := fmt.Sprintf("hub %s has answered %q for %s", hub, waited.Scan.Detail, waited.Answered)
+		return "", temporal.NewApplicationError(reason, string(model.Transient))
+	}
+	s.pool.release(ctx)
+	switch waited.Scan.State {
+	case model.HubScanComplete:
+		waited.Scan.Hub = hub
+		s.state.Scan = &waited.Scan
+		return workflows.StepVerdict, nil
+	case model.HubScanFailed:
+		return "", temporal.NewApplicationError(fmt.Sprintf("hub %s could not scan it: %s", hub, waited.Scan.Detail), string(model.Transient))
+	default:
+		s.logger.Warn("hub lost the scan; it is pulled again", "hub", hub)
+		s.state.Scan, s.state.Answered = nil, 0
+		return workflows.StepPull, nil
+	}
+}
+
+// fetchVerdict reads what the hub says of the image.
+func (s *scanImage) fetchVerdict(ctx workflow.Context) (workflows.Step, error) {
+	for {
+		var read activities.FetchVerdictResult
+		step := workflows.HubStep(ctx, s.state.Scan.Hub, "read the verdict", workflows.LevelFirst)
+		if err := workflow.ExecuteActivity(step, hubSteps.FetchVerdict, activities.FetchVerdictInput{Scan: *s.state.Scan}).Get(ctx, &read); err != nil {
+			return "", err
+		}
+		if read.Trouble == nil {
+			s.pool.succeeded(ctx, s.state.Scan.Hub)
+			read.Verdict.ScanStarted = s.state.Started
+			read.Verdict.SkippedHubs = slices.DeleteFunc(slices.Clone(s.state.Skipped), func(hub string) bool { return hub == s.state.Scan.Hub })
+			s.state.Verdict = &read.Verdict
+			return workflows.StepReport, nil
+		}
+		if err := s.pool.waitOut(ctx, s.state.Scan.Hub, read.Trouble); err != nil {
+			return "", err
+		}
+	}
+}

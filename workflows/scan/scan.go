@@ -1,0 +1,160 @@
+package scan
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/model"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// Nil pointers by which the workflow names its steps.
+var (
+	hubSteps        *activities.HubSteps
+	prioritizeSteps *activities.PrioritizeSteps
+	reportSteps     *activities.ReportSteps
+	scanSteps       *activities.ScanSteps
+	scannerSteps    *activities.ScannerSteps
+)
+
+// scanImage is one run of ScanImage.
+type scanImage struct {
+	in     workflows.ScanImageInput
+	state  *workflows.ScanState
+	pool   *poolLink
+	logger log.Logger
+	// stop ends the scan early; it is called when nobody wants it any more.
+	stop workflow.CancelFunc
+}
+
+// ScanImage scans one image once: it asks the hubs whether one has it, pulls it, lists what is in it, gets a lease,
+// uploads, waits for the hub, reads the verdict and reports it to the image's workflow. It closes Completed with a
+// verdict, Failed with a reason, or Cancelled.
+func ScanImage(ctx workflow.Context, in workflows.ScanImageInput) (model.Verdict, error) {
+	ctx, stop := workflow.WithCancel(ctx)
+	defer stop()
+	s := &scanImage{in: in, logger: workflow.GetLogger(ctx), stop: stop}
+	if err := s.setUp(ctx); err != nil {
+		return model.Verdict{}, err
+	}
+	return s.run(ctx)
+}
+
+func (s *scanImage) setUp(ctx workflow.Context) error {
+	s.state = s.in.State
+	if s.state == nil {
+		info := workflow.GetInfo(ctx)
+		s.state = &workflows.ScanState{Chain: info.FirstRunID, Started: workflow.Now(ctx), Step: workflows.StepLookUp}
+	}
+	s.pool = newPoolLink(ctx, s)
+	return s.answerQueries(ctx)
+}
+
+// run goes from step to step until the scan is done, failed or cancelled. Each step is one method and names the next.
+func (s *scanImage) run(ctx workflow.Context) (model.Verdict, error) {
+	steps := map[workflows.Step]func(workflow.Context) (workflows.Step, error){
+		workflows.StepLookUp:  s.lookUp,
+		workflows.StepPull:    s.pull,
+		workflows.StepSBOM:    s.generateSBOM,
+		workflows.StepLease:   s.lease,
+		workflows.StepUpload:  s.upload,
+		workflows.StepAwait:   s.await,
+		workflows.StepVerdict: s.fetchVerdict,
+		workflows.StepReport:  s.report,
+	}
+	for s.state.Step != workflows.StepDone {
+		s.updateDetails(ctx)
+		next, err := steps[s.state.Step](ctx)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return model.Verdict{}, s.cancelled(ctx)
+		case err != nil:
+			s.fail(ctx, err)
+		default:
+			s.state.Step = next
+		}
+		if s.state.Step != workflows.StepDone && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			return model.Verdict{}, s.continueAsNew(ctx)
+		}
+	}
+	return s.end(ctx)
+}
+
+// unwanted stops the scan if it has not got further than the backlog; otherwise it finishes.
+func (s *scanImage) unwanted() {
+	if s.state.Step == workflows.StepLookUp || s.state.Step == workflows.StepPull {
+		s.stop()
+	}
+}
+
+// fail turns an error of a step into the failure that is reported, and gives back what the scan holds.
+func (s *scanImage) fail(ctx workflow.Context, err error) {
+	class, reason := activities.FailureOf(err)
+	s.logger.Info("scan failed", "step", s.state.Step, "class", class, "reason", reason)
+	s.state.Failure = &model.Failure{
+		Class: class, Reason: reason, Step: string(s.state.Step), At: workflow.Now(ctx), Attempt: s.in.Attempt,
+	}
+	s.pool.giveUp(ctx)
+	s.state.Step = workflows.StepReport
+}
+
+// report tells the image's workflow the outcome.
+func (s *scanImage) report(ctx workflow.Context) (workflows.Step, error) {
+	report := activities.ScanReport{
+		Digest: s.in.Digest, Chain: s.state.Chain, Started: s.state.Started,
+		Outcome: activities.ScanCompleted, Verdict: s.state.Verdict,
+	}
+	if s.state.Failure != nil {
+		report.Outcome, report.Verdict, report.Failure = activities.ScanFailed, nil, s.state.Failure
+	}
+	return workflows.StepDone, s.send(ctx, report)
+}
+
+func (s *scanImage) send(ctx workflow.Context, report activities.ScanReport) error {
+	ctx = workflows.LightStep(ctx, "report to the image: "+string(report.Outcome))
+	return workflow.ExecuteActivity(ctx, reportSteps.ReportScan, report).Get(ctx, nil)
+}
+
+// cancelled gives back what the scan holds and reports, in a context that still works.
+func (s *scanImage) cancelled(ctx workflow.Context) error {
+	ctx, stop := workflow.NewDisconnectedContext(ctx)
+	defer stop()
+	s.pool.giveUp(ctx)
+	err := s.send(ctx, activities.ScanReport{
+		Digest: s.in.Digest, Chain: s.state.Chain, Started: s.state.Started, Outcome: activities.ScanCancelled,
+	})
+	if err != nil {
+		return fmt.Errorf("report the cancelled scan: %w", err)
+	}
+	if err := s.pool.settle(ctx); err != nil {
+		return err
+	}
+	return temporal.NewCanceledError()
+}
+
+// end waits for the last signals to be sent, since the server drops those of a closed workflow.
+func (s *scanImage) end(ctx workflow.Context) (model.Verdict, error) {
+	s.updateDetails(ctx)
+	if err := s.pool.settle(ctx); err != nil {
+		return model.Verdict{}, err
+	}
+	if f := s.state.Failure; f != nil {
+		return model.Verdict{}, temporal.NewNonRetryableApplicationError(f.Reason, string(f.Class), nil)
+	}
+	return *s.state.Verdict, nil
+}
+
+// continueAsNew goes on in a new run with all that is known, when every signal has been sent and taken.
+func (s *scanImage) continueAsNew(ctx workflow.Context) error {
+	if err := s.pool.settle(ctx); err != nil {
+		return err
+	}
+	s.pool.receivePending(ctx)
+	next := s.in
+	next.State = s.state
+	return workflow.NewContinueAsNewError(ctx, workflows.TypeScanImage, next)
+}

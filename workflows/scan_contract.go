@@ -1,0 +1,104 @@
+package workflows
+
+import (
+	"time"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/model"
+)
+
+// ScanImageInput is what Image tells a scan.
+type ScanImageInput struct {
+	Digest model.Digest `json:"digest"`
+	// Names are tried in order.
+	Names    []model.Name   `json:"names"`
+	HubNames model.HubNames `json:"hubNames"`
+	Domain   string         `json:"domain"`
+	Priority Priority       `json:"priority"`
+	// Namespace shares out the backlog fairly among those of one class.
+	Namespace string `json:"namespace,omitempty"`
+	// Rescan asks for a new scan even where a hub has a complete one.
+	Rescan bool `json:"rescan,omitempty"`
+	// AskAll is set when an earlier scan may have left something at a hub of which nobody was told: a hub that cannot be
+	// asked now is then waited for, since an upload to another would be the second.
+	AskAll bool `json:"askAll,omitempty"`
+	// Attempt counts the scans of this image since its last success, from 1.
+	Attempt int `json:"attempt"`
+	// State is set when the scan goes on in a new run.
+	State *ScanState `json:"state,omitempty"`
+}
+
+// Step is where in its story a scan is.
+type Step string
+
+// The steps, in the order of the story.
+const (
+	StepLookUp  Step = "look-up"
+	StepPull    Step = "pull"
+	StepSBOM    Step = "sbom"
+	StepLease   Step = "lease"
+	StepUpload  Step = "upload"
+	StepAwait   Step = "await"
+	StepVerdict Step = "verdict"
+	StepReport  Step = "report"
+	StepDone    Step = "done"
+)
+
+// ScanState is all a scan knows; it goes with it into its next run.
+type ScanState struct {
+	// Chain is the first run id: the key of the scan's lease and of its workspaces.
+	Chain   string    `json:"chain"`
+	Started time.Time `json:"started"`
+	Step    Step      `json:"step"`
+	// Hubs are the hubs that were there at the look-up; Skipped those that could not be asked.
+	Hubs    []string `json:"hubs,omitempty"`
+	Skipped []string `json:"skipped,omitempty"`
+	// Previous is, per hub, the complete scan that a rescan replaces.
+	Previous map[string]string `json:"previous,omitempty"`
+	// Place is set from the pull until the upload, Listed when its contents are listed.
+	Workspace *activities.Workspace `json:"workspace,omitempty"`
+	HasSBOM   bool                  `json:"hasSBOM,omitempty"`
+	Pulls     int                   `json:"pulls,omitempty"`
+	// Components is how many the scan client found.
+	Components int `json:"components,omitempty"`
+	// Lease is set while a lease is held; Bound is the hub an upload of unknown outcome went to.
+	Lease *Grant `json:"lease,omitempty"`
+	Bound string `json:"bound,omitempty"`
+	// Newest is the newest attempt granted so far, also when it was given back.
+	Newest model.AttemptID `json:"newest,omitzero"`
+	// Uploads counts uploads begun.
+	Uploads int `json:"uploads,omitempty"`
+	// Scan is the scan at the hub once there is one; Answered how long the hub has said "in progress".
+	Scan     *model.HubScan `json:"scan,omitempty"`
+	Awaiting time.Time      `json:"awaiting"`
+	Answered time.Duration  `json:"answered,omitempty"`
+	// Troubled are the hubs whose last answer was a failure.
+	Troubled map[string]bool `json:"troubled,omitempty"`
+	Verdict  *model.Verdict  `json:"verdict,omitempty"`
+	Failure  *model.Failure  `json:"failure,omitempty"`
+	// Waiting says in words what the scan waits for.
+	Waiting string `json:"waiting,omitempty"`
+}
+
+// ScanView is what a ScanImage answers to QueryStatus.
+type ScanView struct {
+	Digest   model.Digest     `json:"digest"`
+	Name     string           `json:"name"`
+	Status   model.ScanStatus `json:"status"`
+	Priority Priority         `json:"priority"`
+	Attempt  int              `json:"attempt"`
+	// WaitingFor says in words what the scan waits for.
+	WaitingFor string    `json:"waitingFor"`
+	State      ScanState `json:"state"`
+}
+
+// PlaceView is what a ScanImage answers to QueryPlace.
+type WorkspaceView struct {
+	// Chain is the first run id of the scan that answers.
+	Chain string `json:"chain"`
+	// Undecided is set while a pull is under way: its workspace may be on any host.
+	Undecided bool `json:"undecided,omitempty"`
+	// Host and Workspace are where the image lies; both are empty when the scan needs no workspace any more.
+	Host      string `json:"host,omitempty"`
+	Workspace string `json:"workspace,omitempty"`
+}
