@@ -96,8 +96,21 @@ func (b *bench) run(t testing.TB, log string, environment []string, args ...stri
 	return p
 }
 
+// runDev starts perceptor-dev, whose hub can misbehave.
+func (b *bench) runDev(t testing.TB, log string, args ...string) *process {
+	t.Helper()
+	p, err := b.launchProgram("perceptor-dev", log, nil, args...)
+	require.NoError(t, err)
+	t.Cleanup(func() { b.end(p) })
+	return p
+}
+
 func (b *bench) launch(log string, environment []string, args ...string) (*process, error) {
-	path, err := filepath.Abs(filepath.Join(bin, "perceptor"))
+	return b.launchProgram("perceptor", log, environment, args...)
+}
+
+func (b *bench) launchProgram(program, log string, environment []string, args ...string) (*process, error) {
+	path, err := filepath.Abs(filepath.Join(bin, program))
 	if err != nil {
 		return nil, err
 	}

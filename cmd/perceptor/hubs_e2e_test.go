@@ -21,7 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/hub/builtin"
+	"github.com/perceptor/perceptor/internal/hub/builtin/fault"
 )
 
 // hubProcess is a built-in hub in a process of its own, and what reads it from outside.
@@ -38,12 +38,12 @@ type hubProcess struct {
 }
 
 // startHub starts a hub on a free port and waits until it answers.
-func startHub(t testing.TB, b *bench, name string, limit int, faults builtin.Faults) *hubProcess {
+func startHub(t testing.TB, b *bench, name string, limit int, faults fault.Faults) *hubProcess {
 	t.Helper()
 	h := &hubProcess{name: name, limit: limit, directory: filepath.Join(b.directory, "hub-"+name), address: freeAddress(t)}
 	text, err := json.Marshal(faults)
 	require.NoError(t, err)
-	h.process = b.run(t, "hub-"+name, nil, "hub", "serve", "--directory", h.directory, "--address", h.address, "--faults", string(text))
+	h.process = b.runDev(t, "hub-"+name, "hub", "--directory", h.directory, "--address", h.address, "--faults", string(text))
 	eventually(t, 20*time.Second, "hub "+name+" to serve", func() bool { return h.connect() == nil })
 	return h
 }
@@ -96,8 +96,8 @@ func (h *hubProcess) control(ctx context.Context, method, path string, body []by
 }
 
 // stats is what the hub itself counted.
-func (h *hubProcess) stats(ctx context.Context) (builtin.Stats, error) {
-	var s builtin.Stats
+func (h *hubProcess) stats(ctx context.Context) (fault.Stats, error) {
+	var s fault.Stats
 	answer, err := h.control(ctx, http.MethodGet, "/internal/stats", nil)
 	if err != nil {
 		return s, err
@@ -106,7 +106,7 @@ func (h *hubProcess) stats(ctx context.Context) (builtin.Stats, error) {
 }
 
 // misbehave sets the hub's fault switches; those left out are off afterwards.
-func (h *hubProcess) misbehave(ctx context.Context, f builtin.Faults) error {
+func (h *hubProcess) misbehave(ctx context.Context, f fault.Faults) error {
 	text, err := json.Marshal(f)
 	if err != nil {
 		return err
@@ -116,15 +116,15 @@ func (h *hubProcess) misbehave(ctx context.Context, f builtin.Faults) error {
 }
 
 // slow lets every scan take between two times.
-func slow(seed uint64, least, most time.Duration) builtin.Faults {
-	return builtin.Faults{Seed: seed, Switches: map[builtin.FaultName]builtin.Fault{
-		builtin.FaultSlow: {Min: builtin.Duration(least), Max: builtin.Duration(most)},
+func slow(seed uint64, least, most time.Duration) fault.Faults {
+	return fault.Faults{Seed: seed, Switches: map[fault.Name]fault.Switch{
+		fault.Slow: {Min: fault.Duration(least), Max: fault.Duration(most)},
 	}}
 }
 
 // with adds a switch.
-func with(f builtin.Faults, name builtin.FaultName, fault builtin.Fault) builtin.Faults {
-	more := builtin.Faults{Seed: f.Seed, Switches: map[builtin.FaultName]builtin.Fault{name: fault}}
+func with(f fault.Faults, name fault.Name, one fault.Switch) fault.Faults {
+	more := fault.Faults{Seed: f.Seed, Switches: map[fault.Name]fault.Switch{name: one}}
 	maps.Copy(more.Switches, f.Switches)
 	return more
 }

@@ -76,7 +76,7 @@ var logins = map[string]func(*blackduck.Options){
 	},
 }
 
-// TestAgainstBuiltinHub goes the whole way of one image: unknown, uploaded, complete, judged, judged anew, deleted.
+// TestAgainstBuiltinHub goes the whole way of one image: unknown, uploaded, complete, judged, judged again, deleted.
 func TestAgainstBuiltinHub(t *testing.T) {
 	for name, change := range logins {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +158,7 @@ func (h *realHub) requireRejudged(t *testing.T, scan model.HubScan) {
 	require.Contains(t, kinds, model.HubChangePolicy)
 	require.NotContains(t, kinds, model.HubChangeRemoved)
 	for kind, at := range kinds {
-		require.False(t, at.After(after.JudgedAt), "whoever has read this verdict has missed no change: %s at %v", kind, at)
+		require.False(t, at.After(after.JudgedAt), "a reader who has read this verdict has missed no change: %s at %v", kind, at)
 	}
 	digests, err := h.client.DigestsOf(t.Context(), scan.VersionURL)
 	require.NoError(t, err)

@@ -56,7 +56,7 @@ func (p *policyStatus) check() error {
 	return nil
 }
 
-// overall is the status in our words. A word nobody knows is Unknown: only what is known to be clean is called so.
+// overall is the status in our words. An unknown word is Unknown: only what is known to be clean is called so.
 func (p *policyStatus) overall() model.OverallStatus {
 	switch s := model.OverallStatus(p.OverallStatus); s {
 	case model.NotInViolation, model.InViolation, model.InViolationOverridden:
@@ -79,7 +79,7 @@ func (p *policyStatus) violations() int {
 // Verdict reads what the hub says of a complete scan, in three calls. It needs only the scan's VersionURL.
 //
 // A hub without the policy module (402 or 404 where the risk profile answers) gives OverallStatus UNKNOWN, with the
-// counts beside it, even where it counts no vulnerability: no rule was applied, so nobody said "not in violation", and
+// counts beside it, even where it counts no vulnerability: no rule was applied, so no one said "not in violation", and
 // this driver does not say it in the hub's place. Never silently green weighs more than a green label here.
 func (c *Client) Verdict(ctx context.Context, scan model.HubScan) (model.Verdict, error) {
 	verdict := model.Verdict{Hub: c.name, OverallStatus: model.OverallUnknown, ScanStarted: scan.StartedAt}
@@ -115,7 +115,7 @@ func (c *Client) Verdict(ctx context.Context, scan model.HubScan) (model.Verdict
 	return verdict, nil
 }
 
-// count puts the risk profile into a verdict. A level nobody knows counts as unrated: bad, but nobody knows how bad.
+// count puts the risk profile into a verdict. An unknown level counts as unrated: bad, but it is not known how bad.
 func (r *riskProfile) count(verdict *model.Verdict) {
 	verdict.JudgedAt = r.BomLastUpdatedAt.Time
 	for level, n := range r.Categories[categoryVulnerability] {

@@ -99,7 +99,7 @@ func TestVerdictCountsAndTimes(t *testing.T) {
 	hub := newFakeHub(t, versionParts(answer(200, jsonType, risk), answer(200, jsonType, cleanPolicy), answer(200, jsonType, emptyList)))
 	verdict, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), model.HubScan{VersionURL: hub.URL + sampleVersion})
 	require.NoError(t, err)
-	require.Equal(t, model.Counts{High: 1, Unrated: 2}, verdict.Vulnerabilities, "a level nobody knows is bad, not clean")
+	require.Equal(t, model.Counts{High: 1, Unrated: 2}, verdict.Vulnerabilities, "an unknown level is bad, not clean")
 	require.Equal(t, 15, verdict.Components)
 	require.Equal(t, 4, verdict.NotAssessed)
 	require.Equal(t, time.Date(2025, 11, 3, 11, 0, 0, 0, time.UTC), verdict.JudgedAt, "the policy's time stands in")

@@ -14,7 +14,7 @@ import (
 	"github.com/perceptor/perceptor/internal/hub/builtin"
 )
 
-// TestNewDataChangeOldVerdicts: no rescan, and the client is told exactly which versions to read again.
+// TestNewDataChangeOldVerdicts: no rescan, and the client learns exactly which versions to read again.
 func TestNewDataChangeOldVerdicts(t *testing.T) {
 	h := open(t, t.TempDir())
 	h.load("replace", record("TEST-1", "npm", "rotten", "1.2.0", mediumVector))
