@@ -93,7 +93,7 @@ func loadSample(ctx context.Context, dir *datadir.Dir, inner *fault.Hub) error {
 	if _, err := os.Stat(dir.File(sampleLoaded)); err == nil {
 		return nil
 	}
-	if _, err := inner.Load(ctx, osv.SampleLines(), builtin.Merge); err != nil {
+	if _, err := inner.Load(ctx, osv.SampleLines(), builtin.LoadOptions{Source: "sample", Sample: true}); err != nil {
 		return fmt.Errorf("load the hub's first records: %w", err)
 	}
 	return dir.Write(sampleLoaded, nil)

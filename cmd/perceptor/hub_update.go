@@ -12,7 +12,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,8 +28,9 @@ import (
 
 // updateFlags are the words of perceptor hub update.
 type updateFlags struct {
-	from, hub, mode string
-	ecosystems      []string
+	from, hub, mode, asOf string
+	complete              bool
+	ecosystems            []string
 }
 
 func newHubUpdate(s *shared) *cobra.Command {
@@ -37,8 +41,9 @@ func newHubUpdate(s *shared) *cobra.Command {
 		Long: `Load records in OSV's format into a running built-in hub: an archive, a directory of JSON files, or a web address
 of either an archive or of a folder with one <ecosystem>/all.zip each, as OSV publishes them.
 
-The new records take the place of the old ones all at once when the last has arrived; an update that breaks off changes
-nothing. Images judged before are judged again without being scanned again.`,
+The new records take the place of the old ones of the same ecosystems all at once when the last has arrived; other
+ecosystems stay as they are, and an update that breaks off changes nothing. Only <ecosystem>/all.zip, or --complete, counts
+as all there is of an ecosystem: packages compared with less are not assessed. Images judged before are judged again without being scanned again.`,
 		Example: `  perceptor hub update --from https://osv-vulnerabilities.storage.googleapis.com
   perceptor hub update --from ./Debian.zip --mode merge`,
 		Args: cobra.NoArgs,
@@ -58,6 +63,8 @@ nothing. Images judged before are judged again without being scanned again.`,
 	flags.StringVar(&f.from, "from", "", "where the records are")
 	flags.StringVar(&f.hub, "hub", "", "which of the configured hubs (default: the only one)")
 	flags.StringVar(&f.mode, "mode", string(builtin.Replace), "replace the old records, or merge: keep those the new ones do not name")
+	flags.BoolVar(&f.complete, "complete", false, "the records are all there are of every ecosystem in them (<ecosystem>/all.zip always is)")
+	flags.StringVar(&f.asOf, "as-of", "", "when the records were last checked against their source, RFC 3339 or a date (default: the newest record)")
 	flags.StringSliceVar(&f.ecosystems, "ecosystem", nil, "which ecosystems of a folder of archives (default: all that are judged)")
 	_ = cmd.MarkFlagRequired("from")
 	return cmd
@@ -87,6 +94,7 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 		Progress: say.show, Ecosystems: f.ecosystems,
 		Malformed: func(err error) { say.note(err.Error()) },
 		Text:      func(record []byte) error { return writeLine(packed, record) },
+		Archive:   func(ecosystem string) error { return writeLine(packed, builtin.ArchiveLine(ecosystem)) },
 	})
 	if err != nil {
 		return err
@@ -100,7 +108,7 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 		}
 		_ = write.CloseWithError(err)
 	}()
-	report, err := putRecords(cmd.Context(), h, f.mode, read)
+	report, err := putRecords(cmd.Context(), h, f.query(), read)
 	_ = read.CloseWithError(errors.New("the hub took no more"))
 	say.end()
 	if err != nil {
@@ -109,6 +117,21 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records loaded, %d malformed left out, %d old ones kept\n",
 		report.Records, report.Malformed+(<-summary).Malformed, report.Kept)
 	return err
+}
+
+// query says how the hub takes the records.
+func (f updateFlags) query() url.Values {
+	source := f.from
+	if !strings.Contains(source, "://") {
+		if absolute, err := filepath.Abs(source); err == nil {
+			source = absolute
+		}
+	}
+	values := url.Values{"mode": {f.mode}, "source": {source}, "complete": {strconv.FormatBool(f.complete)}}
+	if f.asOf != "" {
+		values.Set("asOf", f.asOf)
+	}
+	return values
 }
 
 // writeLine writes one JSON text on one line.
@@ -123,7 +146,7 @@ func writeLine(out io.Writer, record []byte) error {
 }
 
 // putRecords sends the stream to the hub and reads its report.
-func putRecords(ctx context.Context, h config.Hub, mode string, body io.Reader) (builtin.LoadReport, error) {
+func putRecords(ctx context.Context, h config.Hub, query url.Values, body io.Reader) (builtin.LoadReport, error) {
 	var report builtin.LoadReport
 	client, err := hubClient(h)
 	if err != nil {
@@ -133,7 +156,7 @@ func putRecords(ctx context.Context, h config.Hub, mode string, body io.Reader) 
 	if err != nil {
 		return report, fmt.Errorf("token of hub %s: %w", h.Name, err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, h.URL+"/internal/vulnerability-data?mode="+mode, body)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, h.URL+"/internal/vulnerability-data?"+query.Encode(), body)
 	if err != nil {
 		return report, fmt.Errorf("hub %s: %w", h.Name, err)
 	}

@@ -19,12 +19,17 @@ const categoryVulnerability = "VULNERABILITY"
 type riskProfile struct {
 	Categories       map[string]map[string]int `json:"categories"`
 	BomLastUpdatedAt instant                   `json:"bomLastUpdatedAt"`
+	// Coverage is the built-in hub's addition; Black Duck has no such field.
+	Coverage *model.Coverage `json:"coverage"`
 }
 
 func (r *riskProfile) check() error {
 	levels, found := r.Categories[categoryVulnerability]
 	if !found || levels == nil {
 		return errors.New("no category " + categoryVulnerability)
+	}
+	if r.Coverage != nil && (r.Coverage.Components < 0 || r.Coverage.Assessed < 0) {
+		return errors.New("a coverage of less than no components")
 	}
 	for level, n := range levels {
 		if n < 0 {
@@ -106,6 +111,9 @@ func (c *Client) Verdict(ctx context.Context, scan model.HubScan) (model.Verdict
 			verdict.JudgedAt = policy.UpdatedAt.Time
 		}
 	}
+	if verdict.OverallStatus != model.InViolation && !verdict.Coverage.Satisfied {
+		verdict.OverallStatus = model.OverallUnknown // what is accepted is as good as green, and green needs coverage
+	}
 	k := call{op: opVerdict, at: below(version, suffixVulnerable), accept: accept}
 	findings, _, err := getPage[vulnerableComponent](ctx, c, k, 0, 1)
 	if err != nil {
@@ -136,6 +144,23 @@ func (r *riskProfile) count(verdict *model.Verdict) {
 			verdict.Vulnerabilities.Unrated += n
 		}
 	}
+	verdict.Coverage = r.coverage(verdict.Components)
+	if r.Coverage != nil {
+		verdict.NotAssessed = verdict.Coverage.Unassessed()
+	}
+}
+
+// coverage is what the verdict rests on. A hub that does not say so vouches for itself: its verdict counts when the scan
+// completed there, which the caller knows, and the hub found a component.
+func (r *riskProfile) coverage(components int) model.Coverage {
+	if r.Coverage != nil {
+		return *r.Coverage
+	}
+	c := model.Coverage{Components: components, Assessed: components, ManagedByHub: true, Satisfied: components > 0}
+	if !c.Satisfied {
+		c.Reason = string(model.NothingRecognized)
+	}
+	return c
 }
 
 // policy is the policy status, nil where the hub has no policy module.

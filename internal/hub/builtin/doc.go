@@ -19,8 +19,14 @@
 //     version without a finished scan has the overall status UNKNOWN.
 //   - Shapes, names and media types are those of the Black Duck REST API. What is ours is marked as an addition:
 //     the upload's field codeLocationName and its header X-Perceptor-Attempt; fixedVersion, aliases and url in
-//     vulnerabilityWithRemediation; assessed on components; notAssessedCount and findingCount on risk-profile; the
-//     status UNKNOWN; the source OSV; the severity UNRATED; everything below /internal.
+//     vulnerabilityWithRemediation; assessed, notAssessedReason, notAssessedDetail and ownSoftware on components;
+//     notAssessedCount, findingCount and coverage on risk-profile; overallStatusReason on policy-status; the resource
+//     coverage of a version; the status UNKNOWN; the source OSV; the severity UNRATED; everything below /internal.
+//   - A verdict says what it rests on (model.Coverage): components, assessed, why not, and the data with their age. Where that
+//     does not satisfy the policy, and where the data have expired since, overallStatus is UNKNOWN. The API has no such word;
+//     a client that does not know it takes it for neither of its own, so never for NOT_IN_VIOLATION.
+//   - An update replaces the ecosystems that it carries, each whole, and leaves the others. Only <ecosystem>/all.zip and an
+//     update with complete=true count as all there is of an ecosystem.
 //   - GET /internal/stats answers what was counted (the type Stats): uploads, scans, the highest number in progress,
 //     requests by class with their highest rates, refusals by reason. It is for checkers that must not trust a log.
 //   - A vulnerability that no source rated has the severity UNRATED, for which the API has no word. A component with only

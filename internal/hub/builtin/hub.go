@@ -56,7 +56,7 @@ func Open(options Options) (*Hub, error) {
 	}
 	h := &Hub{options: options, store: file, certificate: certificate}
 	h.jobs = jobs.New(jobs.Options{
-		Store: file, Judge: jobs.NewJudge(rules), Clock: options.Clock, Log: options.Logger, ScanTime: options.ScanTime, Rehearsal: options.Rehearsal,
+		Store: file, Policy: rules, Clock: options.Clock, Log: options.Logger, ScanTime: options.ScanTime, Rehearsal: options.Rehearsal,
 	})
 	h.rest, err = rest.New(rest.Options{
 		Store: file, Jobs: h.jobs, Policy: rules, Token: token, Password: password, Version: options.Version,
@@ -132,8 +132,8 @@ func (h *Hub) Serve(ctx context.Context, listener net.Listener) error {
 }
 
 // Load reads OSV records; see jobs.Updates.Load.
-func (h *Hub) Load(ctx context.Context, records iter.Seq2[[]byte, error], mode LoadMode) (LoadReport, error) {
-	return h.jobs.Updates.Load(ctx, records, mode)
+func (h *Hub) Load(ctx context.Context, records iter.Seq2[[]byte, error], o LoadOptions) (LoadReport, error) {
+	return h.jobs.Updates.Load(ctx, records, o)
 }
 
 // Stats reads the counters.

@@ -17,6 +17,8 @@ type (
 	Clock = jobs.Clock
 	// LoadMode says what becomes of the records that are there already.
 	LoadMode = jobs.LoadMode
+	// LoadOptions describe a load of vulnerability data.
+	LoadOptions = jobs.LoadOptions
 	// LoadReport is what a load of vulnerability data did.
 	LoadReport = jobs.LoadReport
 	// Stats is what the hub counted since its file was made.
@@ -32,6 +34,9 @@ const (
 	Replace = jobs.Replace
 	Merge   = jobs.Merge
 )
+
+// ArchiveLine is a line between records; see jobs.ArchiveLine.
+func ArchiveLine(ecosystem string) []byte { return jobs.ArchiveLine(ecosystem) }
 
 // SystemClock is the machine's own.
 type SystemClock struct{}

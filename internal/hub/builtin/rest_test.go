@@ -98,6 +98,7 @@ func TestShapes(t *testing.T) {
 		"bom-status-scan":           version + "/bom-status/" + latest.Meta.Href[strings.LastIndexByte(latest.Meta.Href, '/')+1:],
 		"risk-profile":              version + "/risk-profile",
 		"policy-status":             version + "/policy-status",
+		"coverage":                  version + "/coverage",
 		"components":                version + "/components",
 		"vulnerable-bom-components": version + "/vulnerable-bom-components",
 		"policy-rules":              "/api/policy-rules",

@@ -4,27 +4,29 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/perceptor/perceptor/internal/hub/builtin/store"
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/model"
 )
 
 // change is what is different between two verdicts of one version.
 type change struct {
 	any bool
+	// coverage says that the status as a whole or what it rests on changed.
+	coverage bool
 	// vulnerabilities are of components that were there before.
 	vulnerabilities []vulnerabilityChange
 	// violated, cleared and overridden are components whose policy status changed to or away from these.
-	violated, cleared, overridden []store.Judged
+	violated, cleared, overridden []judge.Judged
 }
 
 type vulnerabilityChange struct {
-	component             store.Judged
-	added, updated, ended []store.Match
+	component             judge.Judged
+	added, updated, ended []judge.Finding
 }
 
 // policy sorts a component by what its policy status changed to. One whose violation was overridden counts as that, and not
 // as cleared.
-func (c *change) policy(before, after store.Judged) {
+func (c *change) policy(before, after judge.Judged) {
 	was, is := before.Status, after.Status
 	switch {
 	case is == was:
@@ -40,8 +42,8 @@ func (c *change) policy(before, after store.Judged) {
 }
 
 // compare finds what a client must learn.
-func compare(before, after []store.Judged) change {
-	old := make(map[string]store.Judged, len(before))
+func compare(before, after []judge.Judged) change {
+	old := make(map[string]judge.Judged, len(before))
 	for _, one := range before {
 		old[one.Key()] = one
 	}
@@ -54,43 +56,54 @@ func compare(before, after []store.Judged) change {
 			c.any = true
 			continue
 		}
-		if v := compareMatches(was, one); len(v.added)+len(v.updated)+len(v.ended) > 0 {
+		if v := compareFindings(was, one); len(v.added)+len(v.updated)+len(v.ended) > 0 {
 			c.any = true
 			c.vulnerabilities = append(c.vulnerabilities, v)
 		}
-		if was.Assessed != one.Assessed || was.Status != one.Status ||
-			!reflect.DeepEqual(was.Violations, one.Violations) || !reflect.DeepEqual(was.Overridden, one.Overridden) {
+		if was.Assessed != one.Assessed || was.Reason != one.Reason || was.Status != one.Status ||
+			!reflect.DeepEqual(was.Violations, one.Violations) || !reflect.DeepEqual(accepted(was), accepted(one)) {
 			c.any = true
 		}
 	}
 	for _, gone := range before {
 		if _, isGone := old[gone.Key()]; isGone {
 			c.any = true
-			c.policy(gone, store.Judged{Component: gone.Component, ID: gone.ID})
+			c.policy(gone, judge.Judged{Component: gone.Component})
 		}
 	}
 	return c
 }
 
-func compareMatches(before, after store.Judged) vulnerabilityChange {
+func compareFindings(before, after judge.Judged) vulnerabilityChange {
 	v := vulnerabilityChange{component: after}
-	find := func(list []store.Match, id string) int {
-		return slices.IndexFunc(list, func(m store.Match) bool { return m.ID == id })
+	find := func(list []judge.Finding, id string) int {
+		return slices.IndexFunc(list, func(m judge.Finding) bool { return m.ID == id })
 	}
-	for _, m := range after.Matches {
-		at := find(before.Matches, m.ID)
+	for _, m := range after.Findings {
+		at := find(before.Findings, m.ID)
 		if at < 0 {
 			v.added = append(v.added, m)
 			continue
 		}
-		if was := before.Matches[at]; was.Severity != m.Severity || was.Score != m.Score || was.Fixed != m.Fixed {
+		if was := before.Findings[at]; was.Severity != m.Severity || was.Score != m.Score || was.Fixed != m.Fixed {
 			v.updated = append(v.updated, m)
 		}
 	}
-	for _, m := range before.Matches {
-		if find(after.Matches, m.ID) < 0 {
+	for _, m := range before.Findings {
+		if find(after.Findings, m.ID) < 0 {
 			v.ended = append(v.ended, m)
 		}
 	}
 	return v
+}
+
+// accepted are the findings of a component that break no rule because they were accepted, with the reason.
+func accepted(one judge.Judged) map[string]judge.Acceptance {
+	found := map[string]judge.Acceptance{}
+	for _, f := range one.Findings {
+		if f.Accepted != nil {
+			found[f.ID] = *f.Accepted
+		}
+	}
+	return found
 }

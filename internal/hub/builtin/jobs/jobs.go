@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 )
 
@@ -20,9 +21,10 @@ type Clock interface {
 // Options are what the work needs.
 type Options struct {
 	Store *store.Store
-	Judge Judge
-	Clock Clock
-	Log   *slog.Logger
+	// Policy says what is a violation, and which coverage a green verdict needs.
+	Policy *judge.Policy
+	Clock  Clock
+	Log    *slog.Logger
 	// ScanTime is how long a scan works after its acceptance; 0 means as fast as the hub can.
 	ScanTime time.Duration
 	// Rehearsal lets a test decide how scans go; nil in production.
@@ -41,7 +43,7 @@ type Jobs struct {
 
 // New prepares the work; nothing runs before Resume.
 func New(o Options) *Jobs {
-	c := &core{Options: o}
+	c := &core{Options: o, verdicts: newVerdicts(o.Policy)}
 	c.context, c.stop = context.WithCancel(context.Background())
 	if c.Rehearsal == nil {
 		c.Rehearsal = steady{o.ScanTime}
@@ -97,6 +99,7 @@ func (j *Jobs) Stopping() <-chan struct{} { return j.context.Done() }
 // core is what every kind of work shares.
 type core struct {
 	Options
+	verdicts *verdicts
 
 	context context.Context // the hub's own life, not a caller's
 	stop    context.CancelFunc

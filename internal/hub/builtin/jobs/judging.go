@@ -2,10 +2,12 @@ package jobs
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 )
 
@@ -70,16 +72,23 @@ func (j *Judging) judgeVersion(tx *store.Tx, v *store.Version, moved bool) (chan
 		return change{}, err
 	}
 	now, judgedAt := j.Now(), v.Summary.JudgedAt
-	after, sum := []store.Judged(nil), store.Summary{}
+	after, sum := []judge.Judged(nil), store.Summary{}
 	if scanned {
-		if after, sum, err = j.Judge.Judge(tx, found, now); err != nil {
+		p, err := tx.Projects().Find(v.Project)
+		if err != nil {
 			return change{}, err
 		}
-		if sum.Basis, err = j.Judge.Basis(tx, now); err != nil {
+		if after, sum, err = j.verdicts.judge(tx, p.Name, found, now); err != nil {
+			return change{}, err
+		}
+		if sum.Basis, err = j.verdicts.basis(tx, now); err != nil {
 			return change{}, err
 		}
 	}
 	c := compare(before, after)
+	// A verdict can change without any component: its coverage tells, such as a later as-of time or a file that was not read.
+	c.coverage = sum.Status != v.Summary.Status || !reflect.DeepEqual(sum.Coverage, v.Summary.Coverage)
+	c.any = c.any || c.coverage
 	if sum.JudgedAt = judgedAt; c.any || moved {
 		// Clients order verdicts by this time, so a second one within a millisecond must still be later.
 		if sum.JudgedAt = now; !sum.JudgedAt.After(judgedAt) {
@@ -98,7 +107,7 @@ func (j *Judging) keepJudged() {
 	for {
 		var ends <-chan time.Time
 		now := j.Clock.Now()
-		if next := j.Judge.NextChange(now); !next.IsZero() {
+		if next := j.verdicts.nextChange(now); !next.IsZero() {
 			ends = j.Clock.After(next.Sub(now))
 		}
 		select {
@@ -154,7 +163,7 @@ func (j *Judging) judgeStale() error {
 func (j *Judging) staleVersions(from string) ([]string, error) {
 	var ids []string
 	err := j.Store.View(func(tx *store.Tx) error {
-		basis, err := j.Judge.Basis(tx, j.Now())
+		basis, err := j.verdicts.basis(tx, j.Now())
 		if err != nil {
 			return err
 		}
@@ -175,7 +184,7 @@ func (j *Judging) warmVersions(ids []string) error {
 			if err != nil {
 				return err
 			}
-			if err := j.Judge.Warm(tx, found); err != nil {
+			if err := j.verdicts.warm(tx, found); err != nil {
 				return err
 			}
 		}
@@ -199,6 +208,9 @@ func (j *Judging) judgeBatch(tx *store.Tx, ids []string) error {
 			return err
 		}
 		if err := j.notifyPolicy(tx, v, c); err != nil {
+			return err
+		}
+		if err := j.notifyCoverage(tx, v, c); err != nil {
 			return err
 		}
 		if err := news.add(tx, v, c); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 )
 
@@ -37,6 +38,20 @@ func (c *core) notifyComputed(tx *store.Tx, s store.Scan, l store.CodeLocation) 
 	return c.notify(tx, n)
 }
 
+// notifyCoverage notifies of a verdict that changed although no component did: its status or what it rests on is another.
+func (c *core) notifyCoverage(tx *store.Tx, v store.Version, news change) error {
+	if !news.coverage || len(news.violated)+len(news.cleared)+len(news.overridden)+len(news.vulnerabilities) > 0 {
+		return nil
+	}
+	p, err := tx.Projects().Find(v.Project)
+	if err != nil {
+		return err
+	}
+	n := versionNotification(store.TypeEdited, p, v, "")
+	n.At = v.Summary.JudgedAt
+	return c.notify(tx, n)
+}
+
 // notifyPolicy notifies which components of a version came into violation, left it, or are overridden now.
 func (c *core) notifyPolicy(tx *store.Tx, v store.Version, news change) error {
 	if len(news.violated)+len(news.cleared)+len(news.overridden) == 0 {
@@ -46,11 +61,11 @@ func (c *core) notifyPolicy(tx *store.Tx, v store.Version, news change) error {
 	if err != nil {
 		return err
 	}
-	report := func(kind store.NotificationType, components ...store.Judged) error {
+	report := func(kind store.NotificationType, components ...judge.Judged) error {
 		n := versionNotification(kind, p, v, "")
 		n.At = v.Summary.JudgedAt
 		for _, one := range components {
-			n.Components = append(n.Components, store.NotedComponent{Component: one.Component, ID: one.ID, Status: one.Status, Violations: one.Violations})
+			n.Components = append(n.Components, store.NotedComponent{Component: one.Component, ID: ComponentID(one.Component), Status: one.Status, Violations: one.Violations})
 		}
 		return c.notify(tx, n)
 	}
@@ -92,7 +107,7 @@ func (n *vulnerabilityNews) add(tx *store.Tx, v store.Version, c change) error {
 	}
 	for _, each := range c.vulnerabilities {
 		one := store.Notification{
-			Type: store.TypeVulnerability, Components: []store.NotedComponent{{Component: each.component.Component, ID: each.component.ID}},
+			Type: store.TypeVulnerability, Components: []store.NotedComponent{{Component: each.component.Component, ID: ComponentID(each.component.Component)}},
 			Added: noted(each.added), Updated: noted(each.updated), Ended: noted(each.ended),
 		}
 		raw, err := json.Marshal(one)
@@ -121,7 +136,7 @@ func (n *vulnerabilityNews) publish(tx *store.Tx, c *core) error {
 	return nil
 }
 
-func noted(matches []store.Match) []store.NotedVulnerability {
+func noted(matches []judge.Finding) []store.NotedVulnerability {
 	var list []store.NotedVulnerability
 	for _, m := range matches {
 		list = append(list, store.NotedVulnerability{ID: m.ID, Severity: m.Severity, URL: m.URL})

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 )
 
 func TestBadPolicies(t *testing.T) {
@@ -26,7 +26,7 @@ func TestBadPolicies(t *testing.T) {
 		"override until when": {"overrides: [{component: a, vulnerability: CVE-1, reason: because, until: soon}]", "soon"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := jobs.ParsePolicy([]byte(row.text))
+			_, err := judge.ParsePolicy([]byte(row.text))
 			require.ErrorContains(t, err, row.message)
 		})
 	}
@@ -41,7 +41,7 @@ func FuzzPolicy(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if _, err := jobs.ParsePolicy(raw); err != nil {
+		if _, err := judge.ParsePolicy(raw); err != nil {
 			require.NotEmpty(t, err.Error())
 		}
 	})

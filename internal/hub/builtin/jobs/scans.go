@@ -2,12 +2,12 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 	"github.com/perceptor/perceptor/model"
 )
@@ -37,7 +37,7 @@ type Upload struct {
 	ScanName string
 	Named    bool
 	Attempt  model.AttemptID
-	Contents []store.Component
+	Contents judge.Contents
 	// Size is that of the document in bytes.
 	Size int64
 }
@@ -116,7 +116,7 @@ func (s *Scans) newScan(tx *store.Tx, u Upload) (store.Scan, error) {
 	now, plan := s.Now(), s.Rehearsal.Plan(l.Name)
 	made := store.Scan{
 		ID: uuid.NewString(), Seq: seq, Name: l.Name, CodeLocation: l.ID, Version: l.Version, Attempt: u.Attempt, State: store.ScanStarted,
-		AcceptedAt: now, UpdatedAt: now, DueAt: now.Add(plan.Work), Size: u.Size, Components: len(u.Contents), Left: left,
+		AcceptedAt: now, UpdatedAt: now, DueAt: now.Add(plan.Work), Size: u.Size, Components: len(u.Contents.Components), Left: left,
 		Lost: plan.Lost, Stuck: plan.Stuck,
 	}
 	if err := tx.Scans().Add(made, u.Contents); err != nil {
@@ -203,25 +203,25 @@ func (s *Scans) finish(scan store.Scan) error {
 		return s.Store.Update(func(tx *store.Tx) error { return s.lose(tx, scan.ID) })
 	}
 	err := s.Store.View(func(tx *store.Tx) error {
-		found, err := tx.Scans().Components(scan.ID)
+		found, err := tx.Scans().Contents(scan.ID)
 		if err != nil {
 			return err
 		}
-		return s.Judge.Warm(tx, found)
+		return s.verdicts.warm(tx, found)
 	})
 	if err == nil {
 		err = s.Store.Update(func(tx *store.Tx) error { return s.succeed(tx, scan.ID) })
 	}
-	unusable, is := errors.AsType[*DataError](err)
-	if !is {
+	if !unusable(err) {
 		return err
 	}
+	why := err.Error()
 	return s.Store.Update(func(tx *store.Tx) error {
 		running, still, err := tx.Scans().Running(scan.ID)
 		if err != nil || !still {
 			return err
 		}
-		return s.endScan(tx, running, store.ScanFailure, "ERROR_MATCHING", unusable.Error())
+		return s.endScan(tx, running, store.ScanFailure, "ERROR_MATCHING", why)
 	})
 }
 

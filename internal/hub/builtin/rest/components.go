@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 	"github.com/perceptor/perceptor/model"
 )
@@ -56,9 +57,13 @@ type componentView struct {
 	VersionRisk          riskCounts          `json:"versionRiskProfile"`
 	ActivityRisk         riskCounts          `json:"activityRiskProfile"`
 	OperationalRisk      riskCounts          `json:"operationalRiskProfile"`
-	// Assessed is an addition: false when there are no vulnerability data for the component.
-	Assessed bool `json:"assessed"`
-	Meta     meta `json:"_meta"`
+	// Assessed, NotAssessedReason and OwnSoftware are additions: whether the component was compared with all there is, why
+	// not, and whether the image's owner wrote it.
+	Assessed          bool                    `json:"assessed"`
+	NotAssessedReason model.NotAssessedReason `json:"notAssessedReason,omitempty"`
+	NotAssessedDetail string                  `json:"notAssessedDetail,omitempty"`
+	OwnSoftware       bool                    `json:"ownSoftware,omitempty"`
+	Meta              meta                    `json:"_meta"`
 }
 
 type originView struct {
@@ -68,14 +73,15 @@ type originView struct {
 	PackageURL        string `json:"packageUrl"`
 }
 
-func (c *call) viewComponent(v store.Version, one store.Judged) componentView {
-	path := bomComponentPath(v, one.ID)
+func (c *call) viewComponent(v store.Version, one judge.Judged) componentView {
+	path := bomComponentPath(v, jobs.ComponentID(one.Component))
 	view := componentView{
 		ComponentName: one.Name, ComponentVersionName: one.Version, Component: c.base + path, ComponentVersion: c.base + path,
 		Licenses: []any{}, Origins: []originView{}, Usages: []string{"DYNAMICALLY_LINKED"}, MatchTypes: []string{"FILE_DEPENDENCY_DIRECT"},
 		ReviewStatus: "NOT_REVIEWED", PolicyStatus: one.Status, ApprovalStatus: one.Status,
 		SecurityRisk: countsOf(jobs.Level(&one)), LicenseRisk: countsOf(jobs.LevelUnknown), VersionRisk: countsOf(jobs.LevelUnknown),
 		ActivityRisk: countsOf(jobs.LevelUnknown), OperationalRisk: countsOf(jobs.LevelUnknown), Assessed: one.Assessed,
+		NotAssessedReason: one.Reason, NotAssessedDetail: one.Detail, OwnSoftware: one.Own,
 		Meta: c.metaOf(path, allowGet, "version", versionURL(v)),
 	}
 	if one.PURL != "" {
@@ -126,12 +132,10 @@ func vulnerabilitySource(id string) string {
 	return "OSV"
 }
 
-func (c *call) viewVulnerable(v store.Version, one store.Judged, m store.Match) vulnerableView {
-	path, status := bomComponentPath(v, one.ID), "NEW"
-	for _, o := range one.Overridden {
-		if o.Vulnerability == m.ID {
-			status = "IGNORED"
-		}
+func (c *call) viewVulnerable(v store.Version, one judge.Judged, m judge.Finding) vulnerableView {
+	path, status := bomComponentPath(v, jobs.ComponentID(one.Component)), "NEW"
+	if m.Accepted != nil {
+		status = "IGNORED"
 	}
 	aliases := m.Aliases
 	if aliases == nil {
@@ -151,7 +155,7 @@ func (c *call) viewVulnerable(v store.Version, one store.Judged, m store.Match) 
 }
 
 // pageOf answers a page of what a version's components are turned into.
-func (s components) pageOf(c *call, suffix, field string, visit func(store.Version, store.Judged, func(name string, item func() any))) (reply, error) {
+func (s components) pageOf(c *call, suffix, field string, visit func(store.Version, judge.Judged, func(name string, item func() any))) (reply, error) {
 	p, err := parsePaging(c.URL.Query(), field)
 	if err != nil {
 		return reply{}, err
@@ -175,33 +179,33 @@ func (s components) pageOf(c *call, suffix, field string, visit func(store.Versi
 }
 
 func (s components) list(c *call) (reply, error) {
-	return s.pageOf(c, "/components", "componentName", func(v store.Version, one store.Judged, add func(string, func() any)) {
+	return s.pageOf(c, "/components", "componentName", func(v store.Version, one judge.Judged, add func(string, func() any)) {
 		add(one.Name, func() any { return c.viewComponent(v, one) })
 	})
 }
 
 // listVulnerable has one item for each pair of a component and a vulnerability of it.
 func (s components) listVulnerable(c *call) (reply, error) {
-	return s.pageOf(c, "/vulnerable-bom-components", "componentName", func(v store.Version, one store.Judged, add func(string, func() any)) {
-		for _, m := range one.Matches {
+	return s.pageOf(c, "/vulnerable-bom-components", "componentName", func(v store.Version, one judge.Judged, add func(string, func() any)) {
+		for _, m := range one.Findings {
 			add(one.Name, func() any { return c.viewVulnerable(v, one, m) })
 		}
 	})
 }
 
 // judgedIn finds a component of a version by the id in the path.
-func judgedIn(tx *store.Tx, v store.Version, c *call) (store.Judged, error) {
+func judgedIn(tx *store.Tx, v store.Version, c *call) (judge.Judged, error) {
 	id := c.PathValue("component")
 	result, err := tx.Versions().Result(v.ID)
 	for _, one := range result {
-		if one.ID == id && id == c.PathValue("componentVersion") {
+		if jobs.ComponentID(one.Component) == id && id == c.PathValue("componentVersion") {
 			return one, err
 		}
 	}
 	if err == nil {
 		err = &store.NotFoundError{What: "component", ID: id}
 	}
-	return store.Judged{}, err
+	return judge.Judged{}, err
 }
 
 func (s components) get(c *call) (reply, error) {
@@ -214,7 +218,7 @@ func (s components) get(c *call) (reply, error) {
 func (s components) getPolicy(c *call) (reply, error) {
 	return s.viewOf(c, func(tx *store.Tx, v store.Version) (any, error) {
 		one, err := judgedIn(tx, v, c)
-		path := bomComponentPath(v, one.ID)
+		path := bomComponentPath(v, jobs.ComponentID(one.Component))
 		return map[string]any{
 			"approvalStatus": one.Status, "_meta": c.metaOf(path+"/policy-status", allowGet, "component", path, "version", versionURL(v)),
 		}, err
@@ -227,7 +231,7 @@ func (s components) getVulnerable(c *call) (reply, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range one.Matches {
+		for _, m := range one.Findings {
 			if m.ID == c.PathValue("vulnerability") {
 				return c.viewVulnerable(v, one, m), nil
 			}

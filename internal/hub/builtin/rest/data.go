@@ -8,11 +8,17 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"unicode/utf8"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
+	"github.com/perceptor/perceptor/model"
 )
 
 // data answers /internal/vulnerability-data.
@@ -21,14 +27,24 @@ type data struct{ *Server }
 // dataView is what the hub has of vulnerability data.
 type dataView struct {
 	Generation uint64 `json:"generation"`
-	Records    int    `json:"records"`
-	// Ecosystems counts records by ecosystem; a record may be about several.
+	// Records counts each record once in every ecosystem that it is about.
+	Records int `json:"records"`
+	// Ecosystems counts records by ecosystem and release; a record may be about several.
 	Ecosystems map[string]int `json:"ecosystems"`
-	LoadedAt   stamp          `json:"loadedAt"`
+	// Data says where the data of each ecosystem come from and how far they go.
+	Data     []ecosystemView `json:"data"`
+	LoadedAt stamp           `json:"loadedAt"`
 	// Loading is how far a load is that runs now.
 	Loading *jobs.LoadReport `json:"loading,omitempty"`
 	// Rejudging says that some versions are still shown as the data before judged them.
 	Rejudging bool `json:"rejudging"`
+}
+
+// ecosystemView is the data of one ecosystem.
+type ecosystemView struct {
+	model.DataSource
+	Records  int   `json:"records"`
+	LoadedAt stamp `json:"loadedAt"`
 }
 
 func (s data) get(*call) (reply, error) {
@@ -37,29 +53,37 @@ func (s data) get(*call) (reply, error) {
 		g, err = tx.Data().Current()
 		return err
 	})
-	if g.Ecosystems == nil {
-		g.Ecosystems = map[string]int{}
-	}
-	return reply{status: http.StatusOK, body: dataView{
-		Generation: g.Number, Records: g.Records, Ecosystems: g.Ecosystems, LoadedAt: stamp(g.LoadedAt),
+	view := dataView{
+		Generation: g.Number, Ecosystems: map[string]int{}, Data: []ecosystemView{}, LoadedAt: stamp(g.LoadedAt),
 		Loading: s.jobs.Updates.Progress(), Rejudging: s.jobs.Judging.Stale(),
-	}}, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(g.Ecosystems)) {
+		held := g.Ecosystems[name]
+		view.Records += held.Records
+		if name == "" {
+			continue // about nothing that is judged
+		}
+		maps.Copy(view.Ecosystems, held.Releases)
+		view.Data = append(view.Data, ecosystemView{
+			DataSource: model.DataSource{Ecosystem: name, Source: held.Source, AsOf: held.AsOf, Complete: held.Complete, Sample: held.Sample},
+			Records:    held.Records, LoadedAt: stamp(held.LoadedAt),
+		})
+	}
+	return reply{status: http.StatusOK, body: view}, err
 }
 
-// putData loads the body: one OSV record a line, or the same in gzip.
+// put loads the body: one OSV record a line, or the same in gzip. Queries: mode (replace or merge), source, asOf, complete and
+// sample (true or false); see jobs.LoadOptions.
 func (s data) put(c *call) (reply, error) {
-	mode := jobs.LoadMode(c.URL.Query().Get("mode"))
-	if mode == "" {
-		mode = jobs.Replace
-	}
-	if mode != jobs.Replace && mode != jobs.Merge {
-		return reply{}, refuse(http.StatusBadRequest, "mode", "mode=%.20q is neither %s nor %s", mode, jobs.Replace, jobs.Merge)
+	options, err := loadOptions(c.URL.Query())
+	if err != nil {
+		return reply{}, err
 	}
 	body, err := unpacked(c.Body)
 	if err != nil {
 		return reply{}, refuse(http.StatusBadRequest, "body", "the body begins like gzip and is not: %v", err)
 	}
-	report, err := s.jobs.Updates.Load(c.Context(), lines(body), mode)
+	report, err := s.jobs.Updates.Load(c.Context(), lines(body), options)
 	switch {
 	case errors.Is(err, jobs.ErrLoading):
 		return reply{}, refuse(http.StatusConflict, "loading", "%v", err)
@@ -72,6 +96,36 @@ func (s data) put(c *call) (reply, error) {
 		return reply{}, refuse(http.StatusBadRequest, "body", "%v: the old data stay", err)
 	}
 	return reply{status: http.StatusOK, body: report}, err
+}
+
+// maxSource bounds the text that says where records come from.
+const maxSource = 512
+
+func loadOptions(values url.Values) (jobs.LoadOptions, error) {
+	o := jobs.LoadOptions{Mode: jobs.LoadMode(values.Get("mode")), Source: values.Get("source")}
+	if o.Mode != "" && o.Mode != jobs.Replace && o.Mode != jobs.Merge {
+		return o, refuse(http.StatusBadRequest, "mode", "mode=%.20q is neither %s nor %s", o.Mode, jobs.Replace, jobs.Merge)
+	}
+	if len(o.Source) > maxSource || !utf8.ValidString(o.Source) {
+		return o, refuse(http.StatusBadRequest, "source", "source must be UTF-8 text of at most %d bytes", maxSource)
+	}
+	for name, into := range map[string]*bool{"complete": &o.Complete, "sample": &o.Sample} {
+		if text := values.Get(name); text != "" {
+			is, err := strconv.ParseBool(text)
+			if err != nil {
+				return o, refuse(http.StatusBadRequest, name, "%s=%.20q is neither true nor false", name, text)
+			}
+			*into = is
+		}
+	}
+	if text := values.Get("asOf"); text != "" {
+		at, err := parseStamp(text)
+		if err != nil {
+			return o, refuse(http.StatusBadRequest, "asOf", "asOf: %v", err)
+		}
+		o.AsOf = at
+	}
+	return o, nil
 }
 
 // unpacked reads gzip and plain text alike, recognised by gzip's first two bytes, which begin no JSON.

@@ -14,7 +14,7 @@ func ParseDocument(raw []byte) ([]string, error) {
 		return nil, err
 	}
 	var keys []string
-	for _, c := range found.components {
+	for _, c := range found.Components {
 		keys = append(keys, c.Key())
 	}
 	return keys, nil

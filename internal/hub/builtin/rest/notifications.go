@@ -18,8 +18,8 @@ type notifications struct{ *Server }
 
 // notificationTypes are all that can be filtered for, also those this hub never makes.
 var notificationTypes = []store.NotificationType{
-	store.TypeVulnerability, store.TypeViolation, store.TypeCleared, store.TypeOverride, store.TypeComputed, store.TypeProject, store.TypeVersion,
-	"BOM_EDIT", "LICENSE_LIMIT", "COMPONENT_UNKNOWN_VERSION",
+	store.TypeVulnerability, store.TypeViolation, store.TypeCleared, store.TypeOverride, store.TypeComputed, store.TypeEdited, store.TypeProject, store.TypeVersion,
+	"LICENSE_LIMIT", "COMPONENT_UNKNOWN_VERSION",
 }
 
 // notificationQuery is what a client asks for.
@@ -145,6 +145,10 @@ func (c *call) contentOf(n store.Notification) any {
 		return map[string]any{
 			"projectVersion": c.versionLink(n.Project, n.Version), "codeLocation": c.base + locationURL(n.CodeLocation),
 			"scanSummary": c.base + scanURL(n.Scan),
+		}
+	case store.TypeEdited:
+		return map[string]any{
+			"projectVersion": c.versionLink(n.Project, n.Version), "projectName": n.ProjectName, "projectVersionName": n.VersionName,
 		}
 	case store.TypeProject:
 		return map[string]any{"operationType": n.Operation, "project": c.base + projectURL(n.Project), "projectName": n.ProjectName}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 	"github.com/perceptor/perceptor/model"
 )
@@ -19,7 +20,7 @@ func (s results) getRiskProfile(c *call) (reply, error) {
 			for _, level := range jobs.Levels {
 				categories[name][level] = 0
 			}
-			categories[name][jobs.LevelUnknown] = v.Summary.Components
+			categories[name][jobs.LevelUnknown] = v.Summary.Coverage.Components
 		}
 		for _, level := range jobs.Levels {
 			categories["VULNERABILITY"][level] = v.Summary.Levels[level]
@@ -27,9 +28,10 @@ func (s results) getRiskProfile(c *call) (reply, error) {
 		if n := v.Summary.Levels[string(model.SeverityUnrated)]; n > 0 {
 			categories["VULNERABILITY"][string(model.SeverityUnrated)] = n
 		}
+		coverage := coverageOf(v)
 		return map[string]any{
-			"categories": categories, "bomLastUpdatedAt": stamp(v.Summary.JudgedAt), "notAssessedCount": v.Summary.NotAssessed,
-			"findingCount": v.Summary.Findings, "_meta": c.metaOf(versionURL(v)+"/risk-profile", allowGet, "version", versionURL(v)),
+			"categories": categories, "bomLastUpdatedAt": stamp(v.Summary.JudgedAt), "notAssessedCount": coverage.Unassessed(),
+			"findingCount": v.Summary.Findings, "coverage": coverage, "_meta": c.metaOf(versionURL(v)+"/risk-profile", allowGet, "version", versionURL(v)),
 		}, nil
 	})
 }
@@ -39,22 +41,53 @@ type nameValue struct {
 	Value int    `json:"value"`
 }
 
-// getPolicyStatus answers UNKNOWN while nothing was scanned: no hub may call that clean.
+// coverageOf is what a version's verdict rests on.
+func coverageOf(v store.Version) model.Coverage {
+	if !v.Summary.Judged() {
+		return model.Coverage{Reason: "no scan has finished"}
+	}
+	return v.Summary.Coverage
+}
+
+// getCoverage answers what the verdict rests on, as it holds now. It is an addition, and plain JSON.
+func (s results) getCoverage(c *call) (reply, error) {
+	return s.viewOf(c, func(_ *store.Tx, v store.Version) (any, error) {
+		coverage := coverageOf(v)
+		return struct {
+			model.Coverage
+			OverallStatus model.OverallStatus `json:"overallStatus"`
+			JudgedAt      stamp               `json:"judgedAt"`
+			Meta          meta                `json:"_meta"`
+		}{coverage, s.statusOf(v), stamp(v.Summary.JudgedAt), c.metaOf(versionURL(v)+"/coverage", allowGet, "version", versionURL(v))}, nil
+	})
+}
+
+// statusOf is the overall status as it holds now: UNKNOWN while nothing was scanned, where the coverage does not satisfy the
+// policy, and where the data expired. No hub may call any of these clean.
+func (s results) statusOf(v store.Version) model.OverallStatus {
+	if !v.Summary.Judged() {
+		return model.OverallUnknown
+	}
+	return model.Verdict{OverallStatus: v.Summary.Status, Coverage: v.Summary.Coverage}.EffectiveStatus(s.jobs.Now())
+}
+
+// getPolicyStatus answers the overall status. UNKNOWN is an addition for which the API has no word; a client that does not
+// know it takes it for neither of its own words, so never for NOT_IN_VIOLATION. The reason stands beside it.
 func (s results) getPolicyStatus(c *call) (reply, error) {
 	return s.viewOf(c, func(_ *store.Tx, v store.Version) (any, error) {
-		overall := v.Summary.Status
-		if !v.Summary.Judged() {
-			overall = model.OverallUnknown
-		}
 		statuses, severities := []nameValue{}, []nameValue{}
 		for _, status := range []model.OverallStatus{model.InViolation, model.InViolationOverridden, model.NotInViolation} {
 			statuses = append(statuses, nameValue{string(status), v.Summary.Policies[status]})
 		}
-		for _, severity := range jobs.RuleSeverities {
+		for _, severity := range judge.RuleSeverities {
 			severities = append(severities, nameValue{severity, v.Summary.PolicySeverities[severity]})
 		}
+		// A component that is neither assessed nor in violation has the status UNKNOWN, an addition as above.
+		if n := v.Summary.Policies[model.OverallUnknown]; n > 0 {
+			statuses = append(statuses, nameValue{string(model.OverallUnknown), n})
+		}
 		return map[string]any{
-			"overallStatus": overall, "updatedAt": stamp(v.Summary.JudgedAt), "componentVersionStatusCounts": statuses,
+			"overallStatus": s.statusOf(v), "overallStatusReason": coverageOf(v).Summary().ReasonAt(s.jobs.Now()), "updatedAt": stamp(v.Summary.JudgedAt), "componentVersionStatusCounts": statuses,
 			"componentVersionPolicyViolationDetails": map[string]any{"name": model.InViolation, "severityLevels": severities},
 			"_meta":                                  c.metaOf(versionURL(v)+"/policy-status", allowGet, "version", versionURL(v)),
 		}, nil

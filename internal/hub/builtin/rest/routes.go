@@ -73,6 +73,7 @@ func (s *Server) projectRoutes() []route {
 		{"GET " + versionPath + "/bom-status/{scan}", bomMedia, withBearer, results{s}.getScanBOMStatus},
 		{"GET " + versionPath + "/risk-profile", bomMedia, withBearer, results{s}.getRiskProfile},
 		{"GET " + versionPath + "/policy-status", bomMedia, withBearer, results{s}.getPolicyStatus},
+		{"GET " + versionPath + "/coverage", "", withBearer, results{s}.getCoverage},
 		{"GET " + versionPath + "/components", bomMedia, withBearer, components{s}.list},
 		{"GET " + componentPath, bomMedia, withBearer, components{s}.get},
 		{"GET " + componentPath + "/policy-status", bomMedia, withBearer, components{s}.getPolicy},

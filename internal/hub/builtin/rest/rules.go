@@ -2,10 +2,11 @@ package rest
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/google/uuid"
 
-	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 )
 
@@ -40,14 +41,21 @@ func ruleID(name string) string {
 
 func ruleURL(name string) string { return "/api/policy-rules/" + ruleID(name) }
 
-func (c *call) viewRule(r jobs.PolicyRule) ruleView {
+func (c *call) viewRule(r judge.Rule) ruleView {
 	condition := func(name, operation string, values ...string) ruleCondition {
 		return ruleCondition{Name: name, Operation: operation, Parameters: map[string]any{"values": values}}
 	}
+	operation := "GE"
+	if r.Only {
+		operation = "EQ"
+	}
 	view := ruleView{
 		Name: r.Name, Description: "from the policy file of the built-in hub", Enabled: true, Overridable: true, Severity: r.Severity,
-		Expression: ruleExpression{Operator: "AND", Expressions: []ruleCondition{condition("VULN_LEVEL", "GE", string(r.Vulnerability))}},
+		Expression: ruleExpression{Operator: "AND", Expressions: []ruleCondition{condition("VULN_LEVEL", operation, string(r.Vulnerability))}},
 		Meta:       c.metaOf(ruleURL(r.Name), allowGet),
+	}
+	if r.Fixable != nil {
+		view.Expression.Expressions = append(view.Expression.Expressions, condition("SOLUTION_AVAILABLE", "EQ", strconv.FormatBool(*r.Fixable)))
 	}
 	if len(r.Components) > 0 {
 		view.Expression.Expressions = append(view.Expression.Expressions, condition("COMPONENT", "IN", r.Components...))

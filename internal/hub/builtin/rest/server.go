@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 )
 
@@ -18,7 +19,7 @@ const User = "sysadmin"
 type Options struct {
 	Store  *store.Store
 	Jobs   *jobs.Jobs
-	Policy *jobs.Policy
+	Policy *judge.Policy
 	// Token and Password are the secrets of the two logins.
 	Token, Password string
 	// Version is what /api/current-version answers.
@@ -35,7 +36,7 @@ type Options struct {
 type Server struct {
 	store       *store.Store
 	jobs        *jobs.Jobs
-	policy      *jobs.Policy
+	policy      *judge.Policy
 	version     string
 	maxDocument int64
 	acceptDelay time.Duration

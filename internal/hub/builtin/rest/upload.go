@@ -51,7 +51,7 @@ func (s uploads) receive(c *call) (scanID string, err error) {
 	size := int64(len(form.document))
 	form.document = nil // the wait below may be long
 	if !form.named {    // else it was announced when the field came
-		form.scanName = contents.scanName(form.project, form.version)
+		form.scanName = scanNameOf(contents, form.project, form.version)
 		if form.repeated, err = s.jobs.Scans.Announce(form.scanName, form.attempt); err != nil || form.repeated != "" {
 			return form.repeated, err
 		}
@@ -65,7 +65,7 @@ func (s uploads) receive(c *call) (scanID string, err error) {
 	}
 	return s.jobs.Scans.Accept(c.Context(), jobs.Upload{
 		Project: form.project, Version: form.version, ScanName: form.scanName, Named: form.named, Attempt: form.attempt,
-		Contents: contents.components, Size: size,
+		Contents: contents, Size: size,
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -23,8 +24,10 @@ const (
 	TypeCleared       NotificationType = "RULE_VIOLATION_CLEARED"
 	TypeOverride      NotificationType = "POLICY_OVERRIDE"
 	TypeComputed      NotificationType = "VERSION_BOM_CODE_LOCATION_BOM_COMPUTED"
-	TypeProject       NotificationType = "PROJECT"
-	TypeVersion       NotificationType = "PROJECT_VERSION"
+	// TypeEdited: the verdict changed although no component did, because what it rests on is another.
+	TypeEdited  NotificationType = "BOM_EDIT"
+	TypeProject NotificationType = "PROJECT"
+	TypeVersion NotificationType = "PROJECT_VERSION"
 )
 
 // Notification is what happened, as it is stored: with ids, since URLs depend on who asks.
@@ -62,10 +65,10 @@ type NotedVersion struct {
 
 // NotedComponent is a component that a notification names.
 type NotedComponent struct {
-	Component
+	judge.Component
 	ID         string              `json:"id"`
 	Status     model.OverallStatus `json:"status"`
-	Violations []Violation         `json:"violations,omitempty"`
+	Violations []judge.Violation   `json:"violations,omitempty"`
 }
 
 // NotedVulnerability is a vulnerability that a notification names.

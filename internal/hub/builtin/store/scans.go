@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -40,8 +41,8 @@ func (s Scans) NextSequence() (uint64, error) {
 	return seq, nil
 }
 
-// Add stores a new running scan with its components, and counts it.
-func (s Scans) Add(scan Scan, contents []Component) error {
+// Add stores a new running scan with its contents, and counts it.
+func (s Scans) Add(scan Scan, contents judge.Contents) error {
 	if err := write(s.tx, scanBucket, scan.ID, scan); err != nil {
 		return err
 	}
@@ -79,9 +80,9 @@ func (s Scans) Delete(scan Scan) error {
 	return remove(s.tx, scanBucket, scan.ID)
 }
 
-// Components reads what a running scan found.
-func (s Scans) Components(id string) ([]Component, error) {
-	found, _, err := read[[]Component](s.tx, scanContentsBucket, id)
+// Contents reads what a running scan found.
+func (s Scans) Contents(id string) (judge.Contents, error) {
+	found, _, err := read[judge.Contents](s.tx, scanContentsBucket, id)
 	return found, err
 }
 

@@ -26,8 +26,8 @@ const (
 	versionLocations    = "version-code-locations"
 	scanBucket          = "scans"
 	scanIndexBucket     = "code-location-scans" // code location id, sequence -> scan id
-	scanContentsBucket  = "scan-contents"       // scan id -> components, while the scan runs
-	contentsBucket      = "contents"            // code location id -> components
+	scanContentsBucket  = "scan-contents"       // scan id -> contents, while the scan runs
+	contentsBucket      = "contents"            // code location id -> contents
 	resultBucket        = "results"             // version id -> judged components
 	activeBucket        = "active-scans"        // scan id, while the scan runs
 	attemptBucket       = "attempts"            // lower-case scan name -> newest attempt
@@ -36,7 +36,7 @@ const (
 	uploadsByNameBucket = "uploads-by-name"
 	scansByNameBucket   = "scans-by-name"
 	refusedByBucket     = "uploads-refused-by"  // reason -> number
-	dataPrefix          = "vulnerability-data-" // followed by the generation
+	dataPrefix          = "vulnerability-data-" // followed by the number of the update and the ecosystem
 )
 
 var allBuckets = []string{
@@ -47,7 +47,7 @@ var allBuckets = []string{
 }
 
 // schema is the version of the file's layout.
-const schema = "1"
+const schema = "2"
 
 // lockWait is how long an open waits for another process to let the file go, as a stopping hub is about to.
 const lockWait = 2 * time.Second

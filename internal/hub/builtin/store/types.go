@@ -28,7 +28,7 @@ type Version struct {
 	Summary      Summary   `json:"summary"`
 }
 
-// Summary is a version's verdict without its details.
+// Summary is a version's verdict without its components.
 type Summary struct {
 	// Basis names the data and rules the verdict rests on; empty when nothing was judged yet.
 	Basis string `json:"basis,omitempty"`
@@ -40,9 +40,9 @@ type Summary struct {
 	// Policies counts components by policy status, PolicySeverities the violating ones by their worst rule.
 	Policies         map[model.OverallStatus]int `json:"policies,omitempty"`
 	PolicySeverities map[string]int              `json:"policySeverities,omitempty"`
-	Components       int                         `json:"components"`
-	NotAssessed      int                         `json:"notAssessed"`
 	Findings         int                         `json:"findings"`
+	// Coverage is what the verdict rests on.
+	Coverage model.Coverage `json:"coverage"`
 }
 
 // Judged reports whether the version was judged at all.
@@ -91,57 +91,4 @@ type Scan struct {
 	// Lost and Stuck are what a rehearsal decided when it was accepted.
 	Lost  bool `json:"lost,omitempty"`
 	Stuck bool `json:"stuck,omitempty"`
-}
-
-// Component is one package of a document.
-type Component struct {
-	Name    string `json:"name"`
-	Version string `json:"version,omitempty"`
-	PURL    string `json:"purl,omitempty"`
-}
-
-// Key tells components apart: the package URL, or name and version where there is none.
-func (c Component) Key() string {
-	if c.PURL != "" {
-		return c.PURL
-	}
-	return c.Name + "\x00" + c.Version
-}
-
-// Judged is one component with what the hub says of it.
-type Judged struct {
-	Component
-	ID         string              `json:"id"`
-	Ecosystem  string              `json:"ecosystem,omitempty"`
-	Assessed   bool                `json:"assessed"`
-	Matches    []Match             `json:"matches,omitempty"`
-	Status     model.OverallStatus `json:"status"`
-	Violations []Violation         `json:"violations,omitempty"`
-	Overridden []Overridden        `json:"overridden,omitempty"`
-}
-
-// Violation is a rule that a component breaks.
-type Violation struct {
-	Rule     string `json:"rule"`
-	Severity string `json:"severity"`
-}
-
-// Overridden is a vulnerability of a component that breaks no rule because an override says so.
-type Overridden struct {
-	Vulnerability string `json:"vulnerability"`
-	Reason        string `json:"reason"`
-}
-
-// Match is one vulnerability that a package has.
-type Match struct {
-	ID       string         `json:"id"`
-	Aliases  []string       `json:"aliases,omitempty"`
-	Severity model.Severity `json:"severity"`
-	// Score is the CVSS base score from 0 to 10; 0 when unrated.
-	Score float64 `json:"score,omitempty"`
-	// Fixed is the lowest version that is not affected; empty when none is known.
-	Fixed     string    `json:"fixed,omitempty"`
-	URL       string    `json:"url,omitempty"`
-	Published time.Time `json:"published"`
-	Modified  time.Time `json:"modified"`
 }

@@ -1,6 +1,10 @@
 package store
 
-import "go.etcd.io/bbolt"
+import (
+	"go.etcd.io/bbolt"
+
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
+)
 
 // Versions reaches the project versions and their verdicts within one transaction.
 type Versions struct{ tx *bbolt.Tx }
@@ -78,30 +82,30 @@ func (v Versions) EachCodeLocation(id string, visit func(location string) error)
 }
 
 // Result reads the judged components of a version; none when it was never judged.
-func (v Versions) Result(id string) ([]Judged, error) {
-	result, _, err := read[[]Judged](v.tx, resultBucket, id)
+func (v Versions) Result(id string) ([]judge.Judged, error) {
+	result, _, err := read[[]judge.Judged](v.tx, resultBucket, id)
 	return result, err
 }
 
 // PutResult stores the judged components of a version.
-func (v Versions) PutResult(id string, result []Judged) error {
+func (v Versions) PutResult(id string, result []judge.Judged) error {
 	return write(v.tx, resultBucket, id, result)
 }
 
-// Contents puts the components of a version's code locations together. Scanned is false when none of them has been
-// scanned to the end: then nothing can be said of the version.
-func (v Versions) Contents(id string) (all []Component, scanned bool, err error) {
-	seen := map[string]bool{}
+// Contents puts the contents of a version's code locations together. Scanned is false when none of them has been scanned
+// to the end: then nothing can be said of the version.
+func (v Versions) Contents(id string) (all judge.Contents, scanned bool, err error) {
 	err = v.EachCodeLocation(id, func(location string) error {
-		found, ok, err := read[[]Component](v.tx, contentsBucket, location)
-		scanned = scanned || ok
-		for _, c := range found {
-			if !seen[c.Key()] {
-				seen[c.Key()] = true
-				all = append(all, c)
-			}
+		found, ok, err := read[judge.Contents](v.tx, contentsBucket, location)
+		switch {
+		case err != nil || !ok:
+			return err
+		case scanned:
+			all = judge.Combine(all, found)
+		default:
+			all, scanned = found, true
 		}
-		return err
+		return nil
 	})
 	return all, scanned, err
 }
