@@ -14,7 +14,9 @@ type Summary struct {
 	Vulnerabilities  Counts `json:"vulnerabilities"`
 	Findings         int    `json:"findings"`
 	NotAssessed      int    `json:"notAssessed"`
-	ComponentsURL    string `json:"componentsURL,omitempty"`
+	// Coverage says how much was assessed and until when a green status holds.
+	Coverage      CoverageSummary `json:"coverage,omitzero"`
+	ComponentsURL string          `json:"componentsURL,omitempty"`
 	// Hubs are those with a verdict, in the order in which they first gave one.
 	Hubs []string `json:"hubs,omitempty"`
 	// JudgedAt is when the newest verdict was given, by its hub's clock; zero without a verdict.

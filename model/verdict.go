@@ -117,6 +117,8 @@ type Verdict struct {
 	Components int `json:"components"`
 	// NotAssessed counts components for which the hub has no vulnerability data. They are not clean, only not judged.
 	NotAssessed int `json:"notAssessed"`
+	// Coverage says what was assessed, and against which data.
+	Coverage Coverage `json:"coverage,omitzero"`
 	// VersionURL is the hub's project version: the key for refreshing this verdict.
 	VersionURL string `json:"versionURL,omitempty"`
 	// ComponentsURL is where a person reads the components.

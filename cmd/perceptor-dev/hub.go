@@ -12,6 +12,7 @@ import (
 
 	"github.com/perceptor/perceptor/cmd/perceptor-dev/datadir"
 	"github.com/perceptor/perceptor/internal/hub/builtin"
+	"github.com/perceptor/perceptor/internal/hub/builtin/fault"
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
 )
 
@@ -27,7 +28,7 @@ const hubWait = 10 * time.Second
 
 // hub is the built-in hub while it serves.
 type hub struct {
-	inner *builtin.Hub
+	inner *fault.Hub
 	end   context.CancelFunc
 	ended chan error
 }
@@ -35,7 +36,7 @@ type hub struct {
 // openHub opens the hub, gives it the sample of vulnerability records at its
 // first start, and serves it on listener.
 func openHub(ctx context.Context, dir *datadir.Dir, listener net.Listener, options builtin.Options) (*hub, error) {
-	inner, err := builtin.Open(options)
+	inner, err := fault.Open(options, fault.Faults{})
 	if err != nil {
 		return nil, fmt.Errorf("open hub: %w", err)
 	}
@@ -88,11 +89,11 @@ func greetHub(ctx context.Context, address, authority string) error {
 	return connection.Close()
 }
 
-func loadSample(ctx context.Context, dir *datadir.Dir, inner *builtin.Hub) error {
+func loadSample(ctx context.Context, dir *datadir.Dir, inner *fault.Hub) error {
 	if _, err := os.Stat(dir.File(sampleLoaded)); err == nil {
 		return nil
 	}
-	if _, err := inner.Load(ctx, osv.SampleLines(), builtin.Merge); err != nil {
+	if _, err := inner.Load(ctx, osv.SampleLines(), builtin.LoadOptions{Source: "sample", Sample: true}); err != nil {
 		return fmt.Errorf("load the hub's first records: %w", err)
 	}
 	return dir.Write(sampleLoaded, nil)

@@ -39,6 +39,7 @@ func newCommand() *cobra.Command {
 		},
 	}
 	options.register(command.Flags())
+	command.AddCommand(newFaultyHub())
 	return command
 }
 

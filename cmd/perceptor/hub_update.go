@@ -12,7 +12,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,8 +28,9 @@ import (
 
 // updateFlags are the flags of perceptor hub update.
 type updateFlags struct {
-	from, hub, mode string
-	ecosystems      []string
+	from, hub, mode, asOf string
+	complete              bool
+	ecosystems            []string
 }
 
 func newHubUpdate(s *shared) *cobra.Command {
@@ -39,8 +43,11 @@ func newHubUpdate(s *shared) *cobra.Command {
 --from is a ZIP archive, a directory of JSON files, or a web address. The web address is that of one archive, or of a folder
 with one <ecosystem>/all.zip for each ecosystem, as OSV publishes them.
 
-The new records replace the old records when the last record has arrived. An update that breaks off changes nothing. The hub
-then judges all images again, without a new scan.`,
+The new records replace the old records of the same ecosystems when the last record has arrived. Other ecosystems stay as
+they are. An update that breaks off changes nothing. The hub then judges all images again, without a new scan.
+
+Only a folder's <ecosystem>/all.zip, or --complete, counts as all records of an ecosystem. A package that was compared with
+less is not assessed.`,
 		Example: `  perceptor hub update --from https://osv-vulnerabilities.storage.googleapis.com
   perceptor hub update --from ./Debian.zip --mode merge`,
 		Args: cobra.NoArgs,
@@ -59,7 +66,9 @@ then judges all images again, without a new scan.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "source of the records: URL, directory or ZIP file")
 	flags.StringVar(&f.hub, "hub", "", "name of the hub to update (default: the only configured hub)")
-	flags.StringVar(&f.mode, "mode", string(builtin.Replace), "replace: delete all old records; merge: keep old records that the new ones do not replace")
+	flags.StringVar(&f.mode, "mode", string(builtin.Replace), "replace: delete the old records of the same ecosystems; merge: keep old records that the new ones do not replace")
+	flags.BoolVar(&f.complete, "complete", false, "the records are all records of every ecosystem in them (<ecosystem>/all.zip always is)")
+	flags.StringVar(&f.asOf, "as-of", "", "time of the last check against the source, RFC 3339 or a date (default: the newest record of each ecosystem)")
 	flags.StringSliceVar(&f.ecosystems, "ecosystem", nil, "ecosystems to load from a folder of archives (default: all that the hub can judge)")
 	_ = cmd.MarkFlagRequired("from")
 	return cmd
@@ -89,6 +98,7 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 		Progress: say.show, Ecosystems: f.ecosystems,
 		Malformed: func(err error) { say.note(err.Error()) },
 		Text:      func(record []byte) error { return writeLine(packed, record) },
+		Archive:   func(ecosystem string) error { return writeLine(packed, builtin.ArchiveLine(ecosystem)) },
 	})
 	if err != nil {
 		return err
@@ -102,7 +112,7 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 		}
 		_ = write.CloseWithError(err)
 	}()
-	report, err := putRecords(cmd.Context(), h, f.mode, read)
+	report, err := putRecords(cmd.Context(), h, f.query(), read)
 	_ = read.CloseWithError(errors.New("the hub ended the transfer"))
 	say.end()
 	if err != nil {
@@ -111,6 +121,21 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records loaded, %d malformed records skipped, %d old records kept\n",
 		report.Records, report.Malformed+(<-summary).Malformed, report.Kept)
 	return err
+}
+
+// query says how the hub takes the records.
+func (f updateFlags) query() url.Values {
+	source := f.from
+	if !strings.Contains(source, "://") {
+		if absolute, err := filepath.Abs(source); err == nil {
+			source = absolute
+		}
+	}
+	values := url.Values{"mode": {f.mode}, "source": {source}, "complete": {strconv.FormatBool(f.complete)}}
+	if f.asOf != "" {
+		values.Set("asOf", f.asOf)
+	}
+	return values
 }
 
 // writeLine writes one JSON text on one line.
@@ -125,7 +150,7 @@ func writeLine(out io.Writer, record []byte) error {
 }
 
 // putRecords sends the stream to the hub and reads its report.
-func putRecords(ctx context.Context, h config.Hub, mode string, body io.Reader) (builtin.LoadReport, error) {
+func putRecords(ctx context.Context, h config.Hub, query url.Values, body io.Reader) (builtin.LoadReport, error) {
 	var report builtin.LoadReport
 	client, err := hubClient(h)
 	if err != nil {
@@ -135,7 +160,7 @@ func putRecords(ctx context.Context, h config.Hub, mode string, body io.Reader) 
 	if err != nil {
 		return report, fmt.Errorf("token of hub %s: %w", h.Name, err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, h.URL+"/internal/vulnerability-data?mode="+mode, body)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, h.URL+"/internal/vulnerability-data?"+query.Encode(), body)
 	if err != nil {
 		return report, fmt.Errorf("hub %s: %w", h.Name, err)
 	}

@@ -32,14 +32,21 @@ var table = []row{
 	{"internal/registry", []string{"model", "internal/backoff"}},
 	{"internal/scanclient", []string{"model"}},
 	{"internal/hub/blackduck", []string{"model", "internal/backoff"}},
-	{"internal/hub/builtin", []string{"model", "internal/backoff", "internal/hub/builtin/osv", "internal/hub/builtin/judge"}},
-	{"internal/hub/builtin/osv", []string{"model", "internal/backoff"}},
+	{"internal/hub/builtin", []string{
+		"model", "internal/hub/builtin/osv", "internal/hub/builtin/judge", "internal/hub/builtin/store", "internal/hub/builtin/jobs", "internal/hub/builtin/rest",
+	}},
+	{"internal/hub/builtin/store", []string{"model", "internal/hub/builtin/judge", "internal/hub/builtin/osv"}},
 	{"internal/hub/builtin/judge", []string{"model", "internal/hub/builtin/osv"}},
+	{"internal/hub/builtin/jobs", []string{"model", "internal/hub/builtin/store", "internal/hub/builtin/judge", "internal/hub/builtin/osv"}},
+	{"internal/hub/builtin/rest", []string{"model", "internal/hub/builtin/jobs", "internal/hub/builtin/store", "internal/hub/builtin/judge", "internal/hub/builtin/osv"}},
+	{"internal/hub/builtin/fault", []string{"internal/hub/builtin"}},
+	{"internal/hub/builtin/osv", []string{"model"}},
 	{"internal/perceiver", []string{"model", "internal/backoff"}},
 	// The API of 2018 can be deleted alone: the API of today does not know it, nor does what both share.
 	{"internal/api", []string{"model", "internal/reload"}},
 	{"internal/api/v1", []string{"model", "internal/reload", "internal/api"}},
 	{"internal/api/compat", []string{"model", "internal/reload", "internal/api"}},
+	{"internal/api/server", []string{"model", "internal/reload", "internal/api", "internal/api/access", "internal/api/v1", "internal/api/compat"}},
 	{"internal/config", nil},
 	{"internal/reload", nil},
 	// For tests alone.

@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/hub/builtin"
+	"github.com/perceptor/perceptor/internal/hub/builtin/fault"
 )
 
 // HubProcess is a built-in hub in a process of its own, and what reads it from outside.
@@ -36,12 +36,12 @@ type HubProcess struct {
 }
 
 // StartHub starts a hub on a free port and waits until it answers.
-func StartHub(t testing.TB, b *System, name string, limit int, faults builtin.Faults) *HubProcess {
+func StartHub(t testing.TB, b *System, name string, limit int, faults fault.Faults) *HubProcess {
 	t.Helper()
 	h := &HubProcess{Name: name, Limit: limit, Directory: filepath.Join(b.Root, "hub-"+name), Address: FreeAddress(t)}
 	text, err := json.Marshal(faults)
 	require.NoError(t, err)
-	h.Program = b.StartProgram(t, "hub-"+name, nil, "hub", "serve", "--directory", h.Directory, "--address", h.Address, "--faults", string(text))
+	h.Program = b.StartDev(t, "hub-"+name, "hub", "--directory", h.Directory, "--address", h.Address, "--faults", string(text))
 	Eventually(t, 20*time.Second, "hub "+name+" to serve", func() bool { return h.connect() == nil })
 	return h
 }
@@ -94,8 +94,8 @@ func (h *HubProcess) control(ctx context.Context, method, path string, body []by
 }
 
 // Stats is what the hub itself counted.
-func (h *HubProcess) Stats(ctx context.Context) (builtin.Stats, error) {
-	var s builtin.Stats
+func (h *HubProcess) Stats(ctx context.Context) (fault.Stats, error) {
+	var s fault.Stats
 	answer, err := h.control(ctx, http.MethodGet, "/internal/stats", nil)
 	if err != nil {
 		return s, err
@@ -104,7 +104,7 @@ func (h *HubProcess) Stats(ctx context.Context) (builtin.Stats, error) {
 }
 
 // SetFaults sets the hub's fault switches. Those left out are off afterwards.
-func (h *HubProcess) SetFaults(ctx context.Context, f builtin.Faults) error {
+func (h *HubProcess) SetFaults(ctx context.Context, f fault.Faults) error {
 	text, err := json.Marshal(f)
 	if err != nil {
 		return err
@@ -114,15 +114,15 @@ func (h *HubProcess) SetFaults(ctx context.Context, f builtin.Faults) error {
 }
 
 // SlowFaults lets every scan take a time between these two.
-func SlowFaults(seed uint64, least, most time.Duration) builtin.Faults {
-	return builtin.Faults{Seed: seed, Switches: map[builtin.FaultName]builtin.Fault{
-		builtin.FaultSlow: {Min: builtin.Duration(least), Max: builtin.Duration(most)},
+func SlowFaults(seed uint64, least, most time.Duration) fault.Faults {
+	return fault.Faults{Seed: seed, Switches: map[fault.Name]fault.Switch{
+		fault.Slow: {Min: fault.Duration(least), Max: fault.Duration(most)},
 	}}
 }
 
 // WithFault adds a switch.
-func WithFault(f builtin.Faults, name builtin.FaultName, fault builtin.Fault) builtin.Faults {
-	more := builtin.Faults{Seed: f.Seed, Switches: map[builtin.FaultName]builtin.Fault{name: fault}}
+func WithFault(f fault.Faults, name fault.Name, one fault.Switch) fault.Faults {
+	more := fault.Faults{Seed: f.Seed, Switches: map[fault.Name]fault.Switch{name: one}}
 	maps.Copy(more.Switches, f.Switches)
 	return more
 }

@@ -99,6 +99,15 @@ func (b *System) StartProgram(t testing.TB, log string, environment []string, ar
 	return p
 }
 
+// StartDev starts perceptor-dev, whose hub can misbehave, with its output in a log file, until the test ends.
+func (b *System) StartDev(t testing.TB, log string, args ...string) *Program {
+	t.Helper()
+	p, err := b.launch("perceptor-dev", log, nil, args...)
+	require.NoError(t, err)
+	t.Cleanup(func() { b.end(p) })
+	return p
+}
+
 // launch starts a program of bin/ with its output in a log file.
 func (b *System) launch(program, log string, environment []string, args ...string) (*Program, error) {
 	output, err := os.OpenFile(filepath.Join(b.Root, log+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/hub/builtin"
+	"github.com/perceptor/perceptor/internal/hub/builtin/fault"
 	"github.com/perceptor/perceptor/internal/rig"
 )
 
@@ -76,7 +76,7 @@ type stormControl struct {
 	died   bool
 }
 
-func (b *system) startStorm(ctx context.Context, t *testing.T, base builtin.Faults) *stormControl {
+func (b *system) startStorm(ctx context.Context, t *testing.T, base fault.Faults) *stormControl {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &storm{system: b, t: t, ctx: ctx, done: map[string]int{}, dead: make(chan struct{})}
 	c := &stormControl{storm: s, cancel: cancel, parts: &sync.WaitGroup{}}
@@ -162,13 +162,13 @@ func (s *storm) terminateScans() {
 }
 
 // troubleHub lets a hub refuse and fail in bursts, and be dead once.
-func (s *storm) troubleHub(h *rig.HubProcess, base builtin.Faults) {
+func (s *storm) troubleHub(h *rig.HubProcess, base fault.Faults) {
 	random, dead := s.Random(3), s.dead
 	for {
 		select {
 		case <-dead:
 			dead = nil
-			s.set(h, rig.WithFault(base, builtin.FaultDead, builtin.Fault{For: builtin.Duration(deadFor)}), "dead")
+			s.set(h, rig.WithFault(base, fault.Dead, fault.Switch{For: fault.Duration(deadFor)}), "dead")
 			if !s.pause(deadFor) {
 				return
 			}
@@ -183,7 +183,7 @@ func (s *storm) troubleHub(h *rig.HubProcess, base builtin.Faults) {
 	}
 }
 
-func (s *storm) set(h *rig.HubProcess, f builtin.Faults, what string) {
+func (s *storm) set(h *rig.HubProcess, f fault.Faults, what string) {
 	if err := h.SetFaults(s.ctx, f); err != nil && s.ctx.Err() == nil {
 		s.t.Errorf("set hub %s: %v", h.Name, err)
 	}
@@ -191,18 +191,18 @@ func (s *storm) set(h *rig.HubProcess, f builtin.Faults, what string) {
 }
 
 // burst is a few seconds of 429, with and without Retry-After, or of 5xx.
-func burst(base builtin.Faults, random *rand.Rand) builtin.Faults {
+func burst(base fault.Faults, random *rand.Rand) fault.Faults {
 	share := 0.3 + 0.7*random.Float64()
-	f := builtin.Fault{Share: &share, For: builtin.Duration(time.Second * time.Duration(2+random.IntN(4)))}
+	f := fault.Switch{Share: &share, For: fault.Duration(time.Second * time.Duration(2+random.IntN(4)))}
 	switch random.IntN(4) {
 	case 0:
-		return rig.WithFault(base, builtin.FaultThrottle, f)
+		return rig.WithFault(base, fault.Throttle, f)
 	case 1:
-		f.RetryAfter, f.AsDate = builtin.Duration(time.Second*time.Duration(1+random.IntN(3))), random.IntN(2) == 0
-		return rig.WithFault(base, builtin.FaultThrottle, f)
+		f.RetryAfter, f.AsDate = fault.Duration(time.Second*time.Duration(1+random.IntN(3))), random.IntN(2) == 0
+		return rig.WithFault(base, fault.Throttle, f)
 	default:
 		f.Status = []int{500, 502, 503, 504}[random.IntN(4)]
-		return rig.WithFault(base, builtin.FaultFail, f)
+		return rig.WithFault(base, fault.Fail, f)
 	}
 }
 

@@ -76,7 +76,7 @@ var logins = map[string]func(*blackduck.Options){
 	},
 }
 
-// TestAgainstBuiltinHub goes the whole way of one image: unknown, uploaded, complete, judged, judged anew, deleted.
+// TestAgainstBuiltinHub goes the whole way of one image: unknown, uploaded, complete, judged, judged again, deleted.
 func TestAgainstBuiltinHub(t *testing.T) {
 	for name, change := range logins {
 		t.Run(name, func(t *testing.T) {
@@ -120,6 +120,10 @@ func (h *realHub) requireVerdict(t *testing.T, scan model.HubScan) {
 	require.Equal(t, model.Counts{Critical: 1}, verdict.Vulnerabilities)
 	require.Equal(t, 3, verdict.Components)
 	require.Equal(t, 1, verdict.NotAssessed)
+	require.Equal(t, []model.NotAssessed{{Reason: model.NoData, Count: 1}}, verdict.Coverage.NotAssessed)
+	require.False(t, verdict.Coverage.Satisfied)
+	require.Equal(t, "npm", verdict.Coverage.Data[0].Ecosystem)
+	require.True(t, verdict.Coverage.Data[0].Complete)
 	require.Equal(t, 1, verdict.Findings)
 	require.Equal(t, scan.VersionURL, verdict.VersionURL)
 	require.False(t, verdict.JudgedAt.IsZero())
@@ -145,7 +149,14 @@ func (h *realHub) requireRejudged(t *testing.T, scan model.HubScan) {
 	t.Helper()
 	before, err := h.client.Verdict(t.Context(), scan)
 	require.NoError(t, err)
-	h.load(t, affected("TEST-1", "0.9.0", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"))
+	fixed := affected("TEST-1", "0.9.0", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H")
+	h.load(t, fixed)
+	require.Eventually(t, func() bool {
+		partly, err := h.client.Verdict(t.Context(), scan)
+		return err == nil && partly.OverallStatus == model.OverallUnknown && partly.Findings == 0 && partly.Coverage.Reason != ""
+	}, patience, 5*time.Millisecond, "one of its packages has no data yet")
+	other := strings.Replace(strings.Replace(fixed, `"npm", "name": "rotten"`, `"crates.io", "name": "other"`, 1), "TEST-1", "TEST-2", 1)
+	h.load(t, fixed, other)
 	var after model.Verdict
 	// A reading that was overtaken by the hub between two of its calls has the older time, and is read again.
 	require.Eventually(t, func() bool {
@@ -158,7 +169,7 @@ func (h *realHub) requireRejudged(t *testing.T, scan model.HubScan) {
 	require.Contains(t, kinds, model.HubChangePolicy)
 	require.NotContains(t, kinds, model.HubChangeRemoved)
 	for kind, at := range kinds {
-		require.False(t, at.After(after.JudgedAt), "whoever has read this verdict has missed no change: %s at %v", kind, at)
+		require.False(t, at.After(after.JudgedAt), "a reader who has read this verdict has missed no change: %s at %v", kind, at)
 	}
 	digests, err := h.client.DigestsOf(t.Context(), scan.VersionURL)
 	require.NoError(t, err)
@@ -244,7 +255,7 @@ func (h *realHub) send(t *testing.T, method, path, contentType string, body io.R
 
 func (h *realHub) load(t *testing.T, records ...string) {
 	t.Helper()
-	response := h.send(t, http.MethodPut, "/internal/vulnerability-data?mode=replace", "application/x-ndjson", strings.NewReader(strings.Join(records, "\n")))
+	response := h.send(t, http.MethodPut, "/internal/vulnerability-data?mode=replace&complete=true&asOf="+time.Now().UTC().Format(time.RFC3339), "application/x-ndjson", strings.NewReader(strings.Join(records, "\n")))
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 

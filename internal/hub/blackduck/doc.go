@@ -11,7 +11,7 @@
 //   - Credentials go to the configured host over TLS and to no other. A link that names another host is read as a path
 //     on the configured one, because a hub behind a proxy writes its own name into its links.
 //   - Secrets are read from their files at each login and are in no error, log or URL.
-//   - A reply is bounded in size and checked for its shape before use; fields nobody knows are passed over.
+//   - A reply is bounded in size and checked for its shape before use; unknown fields are passed over.
 //
 // Two generations are spoken. "Old" (4.x, to 2019) logs in with a password, keeps the session in a cookie and tells a
 // scan's state by the status of its scan summary, which includes the bill of materials. "Current" (2020 and later) can

@@ -100,7 +100,7 @@ func (c *Client) wrap(op, method string, at *url.URL, err error) error {
 // fromTransport names the symptom of a request that got no whole answer. outer is the caller's own context.
 func fromTransport(outer context.Context, err error) *problem {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err // the URL is told already, without its query
+		err = wrapped.Err // the URL is there already, without its query
 	}
 	var timeout net.Error
 	switch {

@@ -78,14 +78,14 @@ func (f *fakeHub) knows(r *http.Request) bool {
 func (f *fakeHub) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.valid = "nobody"
+	f.valid = "no user"
 }
 
 // change sets the secret that the hub accepts.
 func (f *fakeHub) change(secret string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.secret, f.valid = secret, "nobody"
+	f.secret, f.valid = secret, "no user"
 }
 
 func (f *fakeHub) loginCount() int {

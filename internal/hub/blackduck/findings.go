@@ -66,7 +66,7 @@ func (v *vulnerableComponent) score() float64 {
 	}
 }
 
-// severity is the hub's word, Unrated for none and for one nobody knows.
+// severity is the hub's word, Unrated for none and for an unknown one.
 func (v *vulnerableComponent) severity() model.Severity {
 	for _, known := range model.Severities {
 		if string(known) == v.Vulnerability.Severity {

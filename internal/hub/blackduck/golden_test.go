@@ -138,7 +138,7 @@ func TestConversations(t *testing.T) {
 	}
 }
 
-// TestConversationsAreComplete keeps files and operations together: a file nobody plays proves nothing.
+// TestConversationsAreComplete keeps files and operations together: a file that is not played proves nothing.
 func TestConversationsAreComplete(t *testing.T) {
 	entries, err := os.ReadDir(exchangeFolder)
 	require.NoError(t, err)

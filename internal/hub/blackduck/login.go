@@ -112,7 +112,7 @@ func (c *Client) usable(stale *session) *session {
 
 const opLogin = "log in"
 
-// login reads the secrets anew, logs in, and asks the hub's version to know how to speak.
+// login reads the secrets again, logs in, and asks the hub's version to know how to speak.
 func (c *Client) login(ctx context.Context) (*session, error) {
 	target, err := c.credentials()
 	if err != nil {

@@ -39,7 +39,7 @@ func TestOneLoginForAll(t *testing.T) {
 	require.Equal(t, 2, hub.loginCount(), "a lost session is renewed once for all")
 }
 
-// TestOneRefusalForAll holds the login back until all callers wait, and then refuses it: one attempt, every caller told.
+// TestOneRefusalForAll holds the login back until all callers wait, and then refuses it: one attempt, every caller gets it.
 func TestOneRefusalForAll(t *testing.T) {
 	const callers = 20
 	hub := newFakeHub(t, answer(200, jsonType, emptyList))
@@ -100,7 +100,7 @@ func TestSecretRotation(t *testing.T) {
 	require.NoError(t, err, "the file is read again at the next login")
 }
 
-// TestLoginOnce: a hub that refuses every session is asked for one new login per call and no more.
+// TestLoginOnce: a hub that refuses every session is asked for one new login per call at most.
 func TestLoginOnce(t *testing.T) {
 	for name, c := range map[string]failureCase{
 		"401":        {serve: answer(401, jsonType, sorryText), status: 401, class: model.Unauthorized},
@@ -131,7 +131,7 @@ func TestRenewal(t *testing.T) {
 	}{
 		{"two hours", 2 * time.Hour, 2*time.Hour - 5*time.Minute - time.Second, 2*time.Hour - 5*time.Minute},
 		{"one minute", time.Minute, 29 * time.Second, 30 * time.Second},
-		{"not told", 0, 2*time.Hour - 5*time.Minute - time.Second, 2*time.Hour - 5*time.Minute},
+		{"not given", 0, 2*time.Hour - 5*time.Minute - time.Second, 2*time.Hour - 5*time.Minute},
 		{"a year", 365 * 24 * time.Hour, 24*time.Hour - 6*time.Minute, 24*time.Hour - 5*time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {

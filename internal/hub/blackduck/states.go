@@ -38,7 +38,7 @@ func (s *scanSummary) id() string {
 // doneStatuses are the old statuses of a scan that ended well. CLONED is one: the content came from another version.
 var doneStatuses = map[string]bool{"COMPLETE": true, "CLONED": true}
 
-// state is how far the scan itself is; the bill of materials may need longer. A word nobody knows is in progress: to
+// state is how far the scan itself is; the bill of materials may need longer. An unknown word is in progress: to
 // call it failed would start a second scan beside a running one. The caller's deadline ends what never ends.
 func (s *scanSummary) state() model.HubScanState {
 	word := s.ScanState
@@ -109,7 +109,7 @@ func (b *bomStatus) state(s *scanSummary) model.HubScanState {
 		return model.HubScanFailed
 	case "FAILURE", "UP_TO_DATE_WITH_ERRORS":
 		return model.HubScanFailed
-	default: // BUILDING, PROCESSING, PROCESSING_WITH_ERRORS, and words nobody knows
+	default: // BUILDING, PROCESSING, PROCESSING_WITH_ERRORS, and unknown words
 		return model.HubScanInProgress
 	}
 }

@@ -36,7 +36,7 @@ const (
 // checkGeneration is what to do about a hub that speaks another form of the API.
 const checkGeneration = "; check the hub's version and its generation setting"
 
-// failure is one row: what is seen, what class that is, and what a person is told.
+// failure is one row: what is seen, what class that is, and what a person reads.
 type failure struct {
 	symptom symptom
 	// low and high bound the HTTP statuses of a row that has no symptom; both zero otherwise.
@@ -100,7 +100,7 @@ var failures = []failure{
 	{low: 502, high: 504, class: model.Transient, says: "the hub is restarting, overloaded or unreachable for its proxy"},
 	{low: 507, high: 507, class: model.OutOfSpace, says: "the hub has no space left"},
 	{low: 500, high: 599, class: model.Transient, says: "the hub failed inside"},
-	{low: 0, high: 999, class: model.Invalid, says: "an HTTP status nobody knows"},
+	{low: 0, high: 999, class: model.Invalid, says: "an unknown HTTP status"},
 }
 
 // forSymptom finds the row of a symptom.

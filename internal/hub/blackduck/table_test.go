@@ -151,7 +151,7 @@ func contentCases() []failureCase {
 		{name: "404 of a proxy in html", serve: answer(404, htmlType, "<html>nginx</html>"), symptom: "foreign 404", status: 404, class: model.Transient},
 		{name: "404 of a proxy in text", serve: answer(404, "text/plain", "default backend - 404"), symptom: "foreign 404", status: 404, class: model.Transient},
 		{name: "404 of a proxy in json", serve: answer(404, jsonType, `{"message": "no route"}`), symptom: "foreign 404", status: 404, class: model.Transient},
-		{name: "404 of nobody", serve: answer(404, "", ""), symptom: "foreign 404", status: 404, class: model.Transient, says: "a proxy answers in its place"},
+		{name: "404 of no hub", serve: answer(404, "", ""), symptom: "foreign 404", status: 404, class: model.Transient, says: "a proxy answers in its place"},
 		{name: "list that stops", serve: answer(200, jsonType, `{"totalCount": 5, "items": []}`), symptom: "pages", class: model.Invalid, says: "0 of 5 rows"},
 	}
 }

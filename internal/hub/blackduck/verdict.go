@@ -19,12 +19,17 @@ const categoryVulnerability = "VULNERABILITY"
 type riskProfile struct {
 	Categories       map[string]map[string]int `json:"categories"`
 	BomLastUpdatedAt instant                   `json:"bomLastUpdatedAt"`
+	// Coverage is the built-in hub's addition; Black Duck has no such field.
+	Coverage *model.Coverage `json:"coverage"`
 }
 
 func (r *riskProfile) check() error {
 	levels, found := r.Categories[categoryVulnerability]
 	if !found || levels == nil {
 		return errors.New("no category " + categoryVulnerability)
+	}
+	if r.Coverage != nil && (r.Coverage.Components < 0 || r.Coverage.Assessed < 0) {
+		return errors.New("a coverage of less than no components")
 	}
 	for level, n := range levels {
 		if n < 0 {
@@ -56,7 +61,7 @@ func (p *policyStatus) check() error {
 	return nil
 }
 
-// overall is the status in our words. A word nobody knows is Unknown: only what is known to be clean is called so.
+// overall is the status in our words. An unknown word is Unknown: only what is known to be clean is called so.
 func (p *policyStatus) overall() model.OverallStatus {
 	switch s := model.OverallStatus(p.OverallStatus); s {
 	case model.NotInViolation, model.InViolation, model.InViolationOverridden:
@@ -79,7 +84,7 @@ func (p *policyStatus) violations() int {
 // Verdict reads what the hub says of a complete scan, in three calls. It needs only the scan's VersionURL.
 //
 // A hub without the policy module (402 or 404 where the risk profile answers) gives OverallStatus UNKNOWN, with the
-// counts beside it, even where it counts no vulnerability: no rule was applied, so nobody said "not in violation", and
+// counts beside it, even where it counts no vulnerability: no rule was applied, so no one said "not in violation", and
 // this driver does not say it in the hub's place. Never silently green weighs more than a green label here.
 func (c *Client) Verdict(ctx context.Context, scan model.HubScan) (model.Verdict, error) {
 	verdict := model.Verdict{Hub: c.name, OverallStatus: model.OverallUnknown, ScanStarted: scan.StartedAt}
@@ -106,6 +111,9 @@ func (c *Client) Verdict(ctx context.Context, scan model.HubScan) (model.Verdict
 			verdict.JudgedAt = policy.UpdatedAt.Time
 		}
 	}
+	if verdict.OverallStatus != model.InViolation && !verdict.Coverage.Satisfied {
+		verdict.OverallStatus = model.OverallUnknown // what is accepted is as good as green, and green needs coverage
+	}
 	k := call{op: opVerdict, at: below(version, suffixVulnerable), accept: accept}
 	findings, _, err := getPage[vulnerableComponent](ctx, c, k, 0, 1)
 	if err != nil {
@@ -115,7 +123,7 @@ func (c *Client) Verdict(ctx context.Context, scan model.HubScan) (model.Verdict
 	return verdict, nil
 }
 
-// count puts the risk profile into a verdict. A level nobody knows counts as unrated: bad, but nobody knows how bad.
+// count puts the risk profile into a verdict. An unknown level counts as unrated: bad, but it is not known how bad.
 func (r *riskProfile) count(verdict *model.Verdict) {
 	verdict.JudgedAt = r.BomLastUpdatedAt.Time
 	for level, n := range r.Categories[categoryVulnerability] {
@@ -136,6 +144,23 @@ func (r *riskProfile) count(verdict *model.Verdict) {
 			verdict.Vulnerabilities.Unrated += n
 		}
 	}
+	verdict.Coverage = r.coverage(verdict.Components)
+	if r.Coverage != nil {
+		verdict.NotAssessed = verdict.Coverage.Unassessed()
+	}
+}
+
+// coverage is what the verdict rests on. A hub that does not say so vouches for itself: its verdict counts when the scan
+// completed there, which the caller knows, and the hub found a component.
+func (r *riskProfile) coverage(components int) model.Coverage {
+	if r.Coverage != nil {
+		return *r.Coverage
+	}
+	c := model.Coverage{Components: components, Assessed: components, ManagedByHub: true, Satisfied: components > 0}
+	if !c.Satisfied {
+		c.Reason = string(model.NothingRecognized)
+	}
+	return c
 }
 
 // policy is the policy status, nil where the hub has no policy module.

@@ -31,6 +31,32 @@ const (
 	cleanPolicy = `{"overallStatus": "NOT_IN_VIOLATION", "updatedAt": "2025-11-03T11:00:00.000+0000", "componentVersionStatusCounts": []}`
 )
 
+// withCoverage is a clean risk profile with the built-in hub's addition.
+func withCoverage(coverage string) string {
+	return strings.Replace(cleanRisk, `{"categories"`, `{"coverage": `+coverage+`, "categories"`, 1)
+}
+
+// TestCoverage: the built-in hub says what its verdict rests on; a hub that does not vouches for itself.
+func TestCoverage(t *testing.T) {
+	read := func(risk string) model.Coverage {
+		hub := newFakeHub(t, versionParts(answer(200, jsonType, risk), answer(200, jsonType, cleanPolicy), answer(200, jsonType, emptyList)))
+		verdict, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), model.HubScan{VersionURL: hub.URL + sampleVersion})
+		require.NoError(t, err)
+		require.Equal(t, verdict.Coverage.Unassessed(), verdict.NotAssessed)
+		return verdict.Coverage
+	}
+	require.Equal(t, model.Coverage{Components: 3, Assessed: 3, ManagedByHub: true, Satisfied: true}, read(cleanRisk))
+	empty := read(`{"categories": {"VULNERABILITY": {"OK": 0}}}`)
+	require.True(t, empty.ManagedByHub)
+	require.False(t, empty.Satisfied)
+	require.NotEmpty(t, empty.Reason)
+	said := read(withCoverage(`{"components": 3, "assessed": 2, "notAssessed": [{"reason": "only sample data", "count": 1}], "validUntil": "2026-01-02T03:04:05Z", "reason": "x"}`))
+	require.Equal(t, model.Coverage{
+		Components: 3, Assessed: 2, NotAssessed: []model.NotAssessed{{Reason: model.OnlySample, Count: 1}}, Reason: "x",
+		ValidUntil: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	}, said)
+}
+
 func TestVerdictNeverGreenByMistake(t *testing.T) {
 	for _, c := range []struct {
 		name         string
@@ -42,6 +68,11 @@ func TestVerdictNeverGreenByMistake(t *testing.T) {
 		{"not licensed", answer(200, jsonType, cleanRisk), answer(402, jsonType, "{}"), model.OverallUnknown},
 		{"a word of tomorrow", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "MOSTLY_HARMLESS"}`), model.OverallUnknown},
 		{"not scanned yet", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "UNKNOWN"}`), model.OverallUnknown},
+		{"nothing found in it", answer(200, jsonType, `{"categories": {"VULNERABILITY": {"OK": 0}}}`), answer(200, jsonType, cleanPolicy), model.OverallUnknown},
+		{"not all assessed", answer(200, jsonType, withCoverage(`{"components": 3, "assessed": 2, "satisfied": false, "reason": "1 of 3 not assessed"}`)), answer(200, jsonType, cleanPolicy), model.OverallUnknown},
+		{"all assessed", answer(200, jsonType, withCoverage(`{"components": 3, "assessed": 3, "satisfied": true}`)), answer(200, jsonType, cleanPolicy), model.NotInViolation},
+		{"in violation, not all assessed", answer(200, jsonType, withCoverage(`{"components": 3, "assessed": 2}`)), answer(200, jsonType, `{"overallStatus": "IN_VIOLATION"}`), model.InViolation},
+		{"overridden, not all assessed", answer(200, jsonType, withCoverage(`{"components": 3, "assessed": 2}`)), answer(200, jsonType, `{"overallStatus": "IN_VIOLATION_OVERRIDDEN"}`), model.OverallUnknown},
 		{"overridden", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "IN_VIOLATION_OVERRIDDEN"}`), model.InViolationOverridden},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -99,7 +130,7 @@ func TestVerdictCountsAndTimes(t *testing.T) {
 	hub := newFakeHub(t, versionParts(answer(200, jsonType, risk), answer(200, jsonType, cleanPolicy), answer(200, jsonType, emptyList)))
 	verdict, err := newClient(t, tokenOptions(t, hub.Server)).Verdict(t.Context(), model.HubScan{VersionURL: hub.URL + sampleVersion})
 	require.NoError(t, err)
-	require.Equal(t, model.Counts{High: 1, Unrated: 2}, verdict.Vulnerabilities, "a level nobody knows is bad, not clean")
+	require.Equal(t, model.Counts{High: 1, Unrated: 2}, verdict.Vulnerabilities, "an unknown level is bad, not clean")
 	require.Equal(t, 15, verdict.Components)
 	require.Equal(t, 4, verdict.NotAssessed)
 	require.Equal(t, time.Date(2025, 11, 3, 11, 0, 0, 0, time.UTC), verdict.JudgedAt, "the policy's time stands in")

@@ -34,7 +34,7 @@ const (
 // localHosts are in every server certificate.
 var localHosts = []string{"127.0.0.1", "::1", "localhost"}
 
-// serverCertificate loads the hub's certificate from dir, and makes it anew when it is missing, about to expire, not
+// serverCertificate loads the hub's certificate from dir, and makes it again when it is missing, about to expire, not
 // valid for one of the hosts, or not of this authority. The authority is made once and kept, so clients go on trusting it.
 func serverCertificate(dir string, hosts []string, now time.Time) (*tls.Certificate, error) {
 	if dir == "" {

@@ -14,7 +14,7 @@ import (
 	"github.com/perceptor/perceptor/internal/hub/builtin"
 )
 
-// TestNewDataChangeOldVerdicts: no rescan, and the client is told exactly which versions to read again.
+// TestNewDataChangeOldVerdicts: no rescan, and the client learns exactly which versions to read again.
 func TestNewDataChangeOldVerdicts(t *testing.T) {
 	h := open(t, t.TempDir())
 	h.load("replace", record("TEST-1", "npm", "rotten", "1.2.0", mediumVector))
@@ -86,11 +86,11 @@ func TestLoadReports(t *testing.T) {
 	a := h.load("replace", good, "", "nonsense", bad, record("TEST-2", "npm", "b", "1.0.0", ""))
 	var report builtin.LoadReport
 	decodeInto(t, a.body, &report)
-	require.Equal(t, 2, report.Records)
-	require.Equal(t, 2, report.Malformed)
+	require.Equal(t, 3, report.Records, "an odd part drops no record")
+	require.Equal(t, []int{1, 1}, []int{report.Malformed, report.Odd})
 	require.Equal(t, 3, report.MalformedRecords[0].Line)
-	require.Equal(t, "TEST-BAD", report.MalformedRecords[1].ID)
-	require.Contains(t, report.MalformedRecords[1].Reason, "package.name")
+	require.Equal(t, "TEST-BAD", report.OddRecords[0].ID)
+	require.NotEmpty(t, report.OddRecords[0].Reason)
 
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
@@ -114,7 +114,7 @@ func TestLoadReports(t *testing.T) {
 			a := h.call(http.MethodPut, "/internal/vulnerability-data"+row.query, row.body)
 			require.Equal(t, row.status, a.status)
 			require.Contains(t, a.text("errorMessage"), row.message)
-			require.Equal(t, "2", h.get("/internal/vulnerability-data").text("records"), "the old data stay")
+			require.Equal(t, "3", h.get("/internal/vulnerability-data").text("records"), "the old data stay")
 		})
 	}
 	h.clock.Advance(5 * time.Second)
@@ -157,7 +157,7 @@ func TestOneLoadAtATime(t *testing.T) {
 			close(inFirst)
 			<-release
 			yield([]byte(record("TEST-1", "npm", "a", "1.0.0", "")), nil)
-		}, builtin.Replace)
+		}, builtin.LoadOptions{Mode: builtin.Replace})
 		done <- err
 	}()
 	<-inFirst
@@ -176,10 +176,10 @@ func TestLoadGivesUp(t *testing.T) {
 		if yield([]byte(record("TEST-2", "npm", "b", "1.0.0", "")), nil) {
 			yield(nil, broken)
 		}
-	}, builtin.Replace)
+	}, builtin.LoadOptions{Mode: builtin.Replace})
 	require.ErrorIs(t, err, broken)
 	require.Equal(t, "map[npm:1]", h.get("/internal/vulnerability-data").text("ecosystems"))
-	_, err = h.Load(t.Context(), nil, "sideways")
+	_, err = h.Load(t.Context(), nil, builtin.LoadOptions{Mode: "sideways"})
 	require.ErrorContains(t, err, "neither replace nor merge")
 	h.clock.Advance(5 * time.Second)
 	h.requireNoLeftovers()

@@ -8,7 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/hub/builtin"
+	"github.com/perceptor/perceptor/internal/hub/builtin/fault"
+	"github.com/perceptor/perceptor/internal/hub/builtin/rest"
 )
 
 // control sends to the hub's own part with the API token alone.
@@ -102,7 +103,7 @@ func TestDeadHub(t *testing.T) {
 	require.Error(t, h.login())
 	stats, err := h.Stats()
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, stats.FaultHits[builtin.FaultDead], uint64(4))
+	require.GreaterOrEqual(t, stats.FaultHits[fault.Dead], uint64(4))
 	require.Equal(t, http.StatusOK, h.control(http.MethodGet, "/internal/stats", "").status, "what is below /internal goes on")
 	h.clock.Advance(time.Minute)
 	require.Equal(t, map[int]int{200: 3}, h.statuses(3, lookup))
@@ -209,35 +210,15 @@ func TestBadFaults(t *testing.T) {
 }
 
 func TestFaultsToBeginWith(t *testing.T) {
-	fail := builtin.Faults{Switches: map[builtin.FaultName]builtin.Fault{builtin.FaultFail: {On: []builtin.PathClass{"lookup"}, For: builtin.Duration(time.Minute)}}}
-	h := open(t, t.TempDir(), func(o *builtin.Options) { o.Faults = fail })
+	fail := fault.Faults{Switches: map[fault.Name]fault.Switch{fault.Fail: {On: []rest.PathClass{"lookup"}, For: fault.Duration(time.Minute)}}}
+	h := openFaulty(t, t.TempDir(), fail)
 	require.Equal(t, map[int]int{503: 2}, h.statuses(2, lookup))
-	var shown builtin.Faults
+	var shown fault.Faults
 	require.NoError(t, json.Unmarshal(h.control(http.MethodGet, "/internal/faults", "").body, &shown))
 	fail.Seed = 1
 	require.Equal(t, fail, shown)
 
-	fail.Switches[builtin.FaultFail] = builtin.Fault{Status: 200}
-	bad := optionsIn(t.TempDir())
-	bad.Faults = fail
-	_, err := builtin.Open(bad)
-	require.ErrorContains(t, err, "option Faults: switch fail: status is 200")
-}
-
-func FuzzParseFaults(f *testing.F) {
-	f.Add([]byte(`{"seed":7,"switches":{"slow":{"min":"2s","max":"15s","share":0.5},"throttle":{"retryAfter":"1s","asDate":true}}}`))
-	f.Add([]byte(`{"switches":{"generation":{"is":"old"},"capacity":{"scans":3},"dead":{"for":"1m","on":["upload"]}}}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		read, err := builtin.ParseFaults(text)
-		if err != nil {
-			return
-		}
-		raw, err := json.Marshal(read)
-		require.NoError(t, err)
-		again, err := builtin.ParseFaults(raw)
-		require.NoError(t, err, "what is accepted is accepted again: %s", raw)
-		second, err := json.Marshal(again)
-		require.NoError(t, err)
-		require.Equal(t, string(raw), string(second))
-	})
+	fail.Switches[fault.Fail] = fault.Switch{Status: 200}
+	_, err := fault.Open(optionsIn(t.TempDir()), fail)
+	require.ErrorContains(t, err, "fault switches: switch fail: status is 200")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin"
+	"github.com/perceptor/perceptor/internal/hub/builtin/fault"
 )
 
 func uploadOf(scan string) upload {
@@ -28,7 +29,7 @@ func TestDropAfterAccept(t *testing.T) {
 	require.Equal(t, again.header.Get("Location"), h.base+"/api/scans/"+lastPart(h.get(location+"/latest-scan-summary").text("_meta", "href")))
 	stats, err := h.Stats()
 	require.NoError(t, err)
-	require.Equal(t, []uint64{2, 1, 0, 1}, []uint64{stats.UploadsStarted, stats.UploadsAccepted, stats.UploadsRefused, stats.FaultHits[builtin.FaultDrop]})
+	require.Equal(t, []uint64{2, 1, 0, 1}, []uint64{stats.UploadsStarted, stats.UploadsAccepted, stats.UploadsRefused, stats.FaultHits[fault.Drop]})
 }
 
 func lastPart(at string) string {

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin"
+	"github.com/perceptor/perceptor/internal/hub/builtin/fault"
 )
 
 // patience is how long a test waits for what must happen; nothing is expected to take that long.
@@ -106,7 +107,7 @@ func (l *logLines) String() string {
 
 // testHub is a hub behind TLS with a client that is logged in.
 type testHub struct {
-	*builtin.Hub
+	*fault.Hub
 	t       *testing.T
 	dir     string
 	clock   *manualClock
@@ -129,13 +130,19 @@ func optionsIn(dir string) builtin.Options {
 // open starts a hub in a folder; change may set more options.
 func open(t *testing.T, dir string, change ...func(*builtin.Options)) *testHub {
 	t.Helper()
+	return openFaulty(t, dir, fault.Faults{}, change...)
+}
+
+// openFaulty starts a hub with fault switches to begin with.
+func openFaulty(t *testing.T, dir string, faults fault.Faults, change ...func(*builtin.Options)) *testHub {
+	t.Helper()
 	h := &testHub{t: t, dir: dir, clock: newClock(), log: &logLines{}, options: optionsIn(dir)}
 	h.options.Clock, h.options.Logger = h.clock, slog.New(slog.NewTextHandler(h.log, nil))
 	for _, each := range change {
 		each(&h.options)
 	}
 	var err error
-	h.Hub, err = builtin.Open(h.options)
+	h.Hub, err = fault.Open(h.options, faults)
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

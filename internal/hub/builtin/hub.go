@@ -5,61 +5,36 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"go.etcd.io/bbolt"
+	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
+	"github.com/perceptor/perceptor/internal/hub/builtin/rest"
+	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 )
 
-// Hub is one running hub. Its file is open from Open to Close.
+// Hub is one running hub: its file, its work and its API. The file is open from Open to Close.
 type Hub struct {
 	options Options
-	log     *slog.Logger
-	db      *bbolt.DB
-	logins  *logins
-	rules   *policy
-	cache   *assessmentCache
+	store   *store.Store
+	jobs    *jobs.Jobs
+	rest    *rest.Server
 	// certificate is what Serve shows; nil without a folder for it.
 	certificate *tls.Certificate
-
-	// faults are the switches that disturb; traffic counts what was asked.
-	faults  *faultSet
-	traffic *traffic
-	// requests are those not yet written to the file.
-	requests atomic.Uint64
-	// loading serializes loads of vulnerability data; progress tells of the one that runs.
-	loading  sync.Mutex
-	progress atomic.Pointer[LoadReport]
-	// loadingNumber is the generation being written: set before others can see it, cleared after it came into use.
-	loadingNumber atomic.Uint64
-	// judgers bounds how many scans are matched at once: matching is work for the processor.
-	judgers chan struct{}
-	// stale is set from a change of the data until every version is judged by it; wake tells the background of it.
-	stale atomic.Bool
-	wake  chan struct{}
-
-	context context.Context // it is the hub's own life, not a caller's
-	stop    context.CancelFunc
-	lock    sync.Mutex // guards closed and additions to work
-	closed  bool
-	work    sync.WaitGroup
 }
 
-// parallelJudging is how many scans are matched at the same time.
-const parallelJudging = 2
-
-// Open opens the hub's file and goes on with what it was at: scans that were accepted, and versions not yet judged by the
-// newest data. Secrets and certificates that are missing are made. It serves nothing until Handler or Serve is used.
+// Open opens the hub's file and goes on with what the hub had in progress: scans that were accepted, and versions not yet
+// judged by the newest data. Secrets and certificates that are missing are made. It serves nothing until Handler or Serve
+// is used.
 func Open(options Options) (*Hub, error) {
 	options, err := options.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	rules, err := loadPolicy(options.PolicyFile)
+	rules, err := jobs.LoadPolicy(options.PolicyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -75,21 +50,20 @@ func Open(options Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := openStore(options.File)
+	file, err := store.Open(options.File)
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{
-		options: options, log: options.Logger, db: db, rules: rules, cache: newAssessmentCache(), certificate: certificate,
-		judgers: make(chan struct{}, parallelJudging), wake: make(chan struct{}, 1),
-		faults: newFaultSet(options.Faults, options.Clock),
-	}
-	h.context, h.stop = context.WithCancel(context.Background())
-	if h.logins, err = newLogins(db, token, password); err == nil {
-		h.traffic, err = loadTraffic(db)
-	}
+	h := &Hub{options: options, store: file, certificate: certificate}
+	h.jobs = jobs.New(jobs.Options{
+		Store: file, Policy: rules, Clock: options.Clock, Log: options.Logger, ScanTime: options.ScanTime, Rehearsal: options.Rehearsal,
+	})
+	h.rest, err = rest.New(rest.Options{
+		Store: file, Jobs: h.jobs, Policy: rules, Token: token, Password: password, Version: options.Version,
+		MaxDocument: options.MaxDocument, AcceptDelay: options.AcceptDelay, Log: options.Logger, Clock: options.Clock,
+	})
 	if err == nil {
-		err = h.resume()
+		err = h.jobs.Resume(h.rest.Flush)
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -97,63 +71,33 @@ func Open(options Options) (*Hub, error) {
 	return h, nil
 }
 
-// resume starts everything that goes on in the background.
-func (h *Hub) resume() error {
-	var running []scan
-	err := h.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(activeBucket)).ForEach(func(id, _ []byte) error {
-			s, err := findScan(tx, string(id))
-			running = append(running, s)
-			return err
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("find the scans to go on with: %w", err)
-	}
-	for _, s := range running {
-		h.start(s)
-	}
-	h.rejudgeAll()
-	h.goOn(h.keepJudged)
-	h.goOn(h.keepHouse)
-	return nil
-}
-
-// goOn runs a part of the hub until Close, unless that has begun.
-func (h *Hub) goOn(part func()) {
-	h.lock.Lock()
-	defer h.lock.Unlock()
-	if !h.closed {
-		h.work.Go(part)
-	}
-}
-
 // Close stops the hub's work and closes its file. Running scans go on at the next Open.
 func (h *Hub) Close() error {
-	h.lock.Lock()
-	already := h.closed
-	h.closed = true
-	h.lock.Unlock()
-	if already {
+	if already := h.jobs.Wait(); already {
 		return nil
 	}
-	h.stop()
-	h.work.Wait()
-	if err := errors.Join(h.flushRequests(), h.db.Close()); err != nil {
+	var flushed error
+	if h.rest != nil {
+		flushed = h.rest.Flush()
+	}
+	if err := errors.Join(flushed, h.store.Close()); err != nil {
 		return fmt.Errorf("close the hub: %w", err)
 	}
 	return nil
 }
 
+// Handler serves the REST API. It works behind any listener; Serve adds TLS.
+func (h *Hub) Handler() http.Handler { return h.rest.Handler(h.options.Around) }
+
 const (
-	// headerTimeout and idleTimeout protect the hub from callers that say nothing; bodies may take as long as they need.
+	// headerTimeout and idleTimeout protect the hub from callers that send nothing; bodies may take as long as they need.
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 	// stopGrace is how long running requests may finish after a stop.
 	stopGrace = 5 * time.Second
 )
 
-// Serve answers over TLS until ctx ends, then takes no more uploads, lets running requests finish for five seconds and
+// Serve answers over TLS until ctx ends, then refuses uploads, lets running requests finish for five seconds and
 // returns nil. It closes the listener. Close is still to be called.
 func (h *Hub) Serve(ctx context.Context, listener net.Listener) error {
 	if h.certificate == nil {
@@ -162,7 +106,7 @@ func (h *Hub) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler: h.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*h.certificate}},
-		ErrorLog:  slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
+		ErrorLog:  slog.NewLogLogger(h.Log().Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.ServeTLS(listener, "", "") }()
@@ -171,11 +115,11 @@ func (h *Hub) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve the hub: %w", err)
 	case <-ctx.Done():
 	}
-	h.stop() // uploads that wait for their acceptance are told to come back
+	h.jobs.Stop() // uploads that wait for their acceptance are asked to come again
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
-		h.log.Warn("requests were cut off", "error", err)
+		h.Log().Warn("requests were cut off", "error", err)
 		err = server.Close()
 		if err != nil {
 			return fmt.Errorf("stop the hub's server: %w", err)
@@ -185,4 +129,28 @@ func (h *Hub) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve the hub: %w", err)
 	}
 	return nil
+}
+
+// Load reads OSV records; see jobs.Updates.Load.
+func (h *Hub) Load(ctx context.Context, records iter.Seq2[[]byte, error], o LoadOptions) (LoadReport, error) {
+	return h.jobs.Updates.Load(ctx, records, o)
+}
+
+// Stats reads the counters.
+func (h *Hub) Stats() (Stats, error) { return h.rest.Stats() }
+
+// Stopping is closed when the hub stops.
+func (h *Hub) Stopping() <-chan struct{} { return h.jobs.Stopping() }
+
+// Log is where the hub logs.
+func (h *Hub) Log() *slog.Logger { return h.options.Logger }
+
+// Refuse answers a request with an error in the hub's form, for a handler around the hub.
+func (h *Hub) Refuse(w http.ResponseWriter, r *http.Request, refusal *rest.Error) {
+	h.rest.Refuse(w, r, refusal)
+}
+
+// Control serves an endpoint below /internal to callers with the API token, for a handler around the hub.
+func (h *Hub) Control(w http.ResponseWriter, r *http.Request, serve func() (any, error)) {
+	h.rest.Control(w, r, serve)
 }

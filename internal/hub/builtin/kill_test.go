@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin"
+	"github.com/perceptor/perceptor/internal/hub/builtin/fault"
 )
 
 // childEnv makes this test program a hub: its value is the folder and the scan time.
@@ -45,7 +46,7 @@ func beHub(spec string) error {
 	}
 	options := optionsIn(child.Dir)
 	options.ScanTime = child.ScanTime
-	h, err := builtin.Open(options)
+	h, err := fault.Open(options, fault.Faults{})
 	if err != nil {
 		return err
 	}
@@ -231,7 +232,7 @@ func TestStatsSurviveRestart(t *testing.T) {
 	before, err := h.Stats()
 	require.NoError(t, err)
 	h.stop()
-	h, again := open(t, dir), builtin.Stats{}
+	h, again := open(t, dir), fault.Stats{}
 	decodeInto(t, h.get("/internal/stats").body, &again)
 	require.GreaterOrEqual(t, again.RequestsTotal, before.RequestsTotal)
 	require.Equal(t, uint64(1), again.UploadsRefusedBy["document"])

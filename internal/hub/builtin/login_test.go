@@ -159,10 +159,10 @@ func TestCertificates(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "hub-server-key.pem"), []byte("broken"), 0o600))
 	h = open(t, dir)
-	require.NoError(t, leaf(h, "localhost").PeerCertificates[0].VerifyHostname("localhost"), "a broken pair is made anew")
+	require.NoError(t, leaf(h, "localhost").PeerCertificates[0].VerifyHostname("localhost"), "a broken pair is made again")
 }
 
-// TestHandlerNeedsNoCertificate: behind a listener of somebody else, the hub answers with that one's address in its links.
+// TestHandlerNeedsNoCertificate: behind a foreign listener, the hub answers with that listener's address in its links.
 func TestHandlerNeedsNoCertificate(t *testing.T) {
 	options := optionsIn(t.TempDir())
 	options.CertDir = ""

@@ -79,5 +79,6 @@ func TestScanWithoutComponentsTellsNothing(t *testing.T) {
 	h.scan(upload{project: "p", version: "v", scan: "empty", document: document()})
 	require.Equal(t, 0, h.list("/api/notifications?filter=notificationType:VERSION_BOM_CODE_LOCATION_BOM_COMPUTED").Total)
 	_, version := h.location("empty")
-	require.Equal(t, "NOT_IN_VIOLATION", h.get(version+"/policy-status").text("overallStatus"), "scanned, and nothing is in it")
+	require.Equal(t, "UNKNOWN", h.get(version+"/policy-status").text("overallStatus"), "nothing that is recognised says nothing")
+	require.Equal(t, "nothing recognised in the image", h.get(version+"/policy-status").text("overallStatusReason"))
 }

@@ -4,13 +4,50 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
+
+	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
+	"github.com/perceptor/perceptor/internal/hub/builtin/rest"
 )
 
-// User is the only user name of the password login.
-const User = "sysadmin"
+// The names that a user of the hub needs from the rooms.
+type (
+	// Clock gives the time and waits for it.
+	Clock = jobs.Clock
+	// LoadMode says what becomes of the records that are there already.
+	LoadMode = jobs.LoadMode
+	// LoadOptions describe a load of vulnerability data.
+	LoadOptions = jobs.LoadOptions
+	// LoadReport is what a load of vulnerability data did.
+	LoadReport = jobs.LoadReport
+	// Stats is what the hub counted since its file was made.
+	Stats = rest.Stats
+)
 
-// defaultMaxDocument bounds an uploaded document. A listing of a 2 GB image is about 10 MB, so this is far above need.
+const (
+	// User is the only user name of the password login.
+	User = rest.User
+	// AttemptHeader carries the attempt id of an upload.
+	AttemptHeader = rest.AttemptHeader
+	// Replace drops the records that are there already, Merge keeps those whose id is not among the new ones.
+	Replace = jobs.Replace
+	Merge   = jobs.Merge
+)
+
+// ArchiveLine is a line between records; see jobs.ArchiveLine.
+func ArchiveLine(ecosystem string) []byte { return jobs.ArchiveLine(ecosystem) }
+
+// SystemClock is the machine's own.
+type SystemClock struct{}
+
+// Now is the time.
+func (SystemClock) Now() time.Time { return time.Now() }
+
+// After sends once d has passed.
+func (SystemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+
+// defaultMaxDocument bounds an uploaded document. An SBOM of a 2 GB image is about 10 MB, so this is far above need.
 const defaultMaxDocument = 128 << 20
 
 // Options says where a hub keeps its things and how fast it pretends to be.
@@ -32,8 +69,6 @@ type Options struct {
 	ScanTime time.Duration
 	// AcceptDelay is how long an upload waits before it is accepted.
 	AcceptDelay time.Duration
-	// Faults are the switches to begin with; a start knows nothing of those set live before.
-	Faults Faults
 	// MaxDocument is the largest accepted document in bytes; 0 means 128 MiB.
 	MaxDocument int64
 	// Version is what /api/current-version answers; empty means "0.0.0".
@@ -42,6 +77,10 @@ type Options struct {
 	Logger *slog.Logger
 	// Clock is the time; nil means the system's.
 	Clock Clock
+	// Around puts a handler around the hub's own, and Rehearsal decides how scans go. Both are for rehearsals (package
+	// fault) and nil in production.
+	Around    func(http.Handler) http.Handler
+	Rehearsal jobs.Rehearsal
 }
 
 // withDefaults fills what was left out and refuses what cannot work.
@@ -54,9 +93,6 @@ func (o Options) withDefaults() (Options, error) {
 	if o.ScanTime < 0 || o.AcceptDelay < 0 || o.MaxDocument < 0 {
 		return o, errors.New("built-in hub: ScanTime, AcceptDelay and MaxDocument cannot be negative")
 	}
-	if err := o.Faults.check(); err != nil {
-		return o, fmt.Errorf("built-in hub: option Faults: %w", err)
-	}
 	if o.MaxDocument == 0 {
 		o.MaxDocument = defaultMaxDocument
 	}
@@ -67,7 +103,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Clock == nil {
-		o.Clock = systemClock{}
+		o.Clock = SystemClock{}
 	}
 	return o, nil
 }

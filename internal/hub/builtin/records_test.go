@@ -46,10 +46,13 @@ func record(id, ecosystem, name, fixed, vector string) string {
 	return string(raw)
 }
 
-// load replaces the data and waits until every version is judged by them.
+// dataAsOf is when the records of tests were last checked, shortly before the time at which newClock begins.
+const dataAsOf = "2026-01-02T00:00:00Z"
+
+// load loads complete data and waits until every version is judged by them.
 func (h *testHub) load(mode string, records ...string) answer {
 	h.t.Helper()
-	a := h.call(http.MethodPut, "/internal/vulnerability-data?mode="+mode, strings.Join(records, "\n"))
+	a := h.call(http.MethodPut, "/internal/vulnerability-data?complete=true&asOf="+dataAsOf+"&mode="+mode, strings.Join(records, "\n"))
 	require.Equal(h.t, http.StatusOK, a.status, "%s", a.body)
 	h.awaitJudged()
 	return a

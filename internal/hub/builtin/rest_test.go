@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 var uuids = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 
@@ -54,7 +54,7 @@ func golden(t *testing.T, h *testHub, name string, a answer) {
 	require.Equal(t, string(want), string(got))
 }
 
-// scanned is a hub with one finished scan: a critical, a medium, an unrated, a clean and two packages nobody can judge.
+// scanned is a hub with one finished scan: a critical, a medium, an unrated, a clean and two packages that cannot be judged.
 func scanned(t *testing.T) *testHub {
 	t.Helper()
 	h := open(t, t.TempDir())
@@ -98,6 +98,7 @@ func TestShapes(t *testing.T) {
 		"bom-status-scan":           version + "/bom-status/" + latest.Meta.Href[strings.LastIndexByte(latest.Meta.Href, '/')+1:],
 		"risk-profile":              version + "/risk-profile",
 		"policy-status":             version + "/policy-status",
+		"coverage":                  version + "/coverage",
 		"components":                version + "/components",
 		"vulnerable-bom-components": version + "/vulnerable-bom-components",
 		"policy-rules":              "/api/policy-rules",

@@ -42,8 +42,11 @@ func TestStatesOfARunningScan(t *testing.T) {
 	h.clock.Advance(time.Second)
 	h.awaitScan(a.header.Get("Location"))
 	require.Equal(t, "SUCCESS", h.get(version+"/bom-status/"+id).text("status"))
-	require.Equal(t, "NOT_IN_VIOLATION", h.get(version+"/policy-status").text("overallStatus"))
-	require.Equal(t, "1", h.get(version+"/risk-profile").text("notAssessedCount"), "there are no data at all")
+	require.Equal(t, "UNKNOWN", h.get(version+"/policy-status").text("overallStatus"), "there are no data at all")
+	require.Equal(t, "1", h.get(version+"/risk-profile").text("notAssessedCount"))
+	h.load("replace", record("TEST-1", "npm", "another", "1.2.0", ""))
+	require.Equal(t, "NOT_IN_VIOLATION", h.get(version+"/policy-status").text("overallStatus"), "with complete data it is clean")
+	require.Equal(t, "0", h.get(version+"/risk-profile").text("notAssessedCount"))
 }
 
 func TestDeletionCancelsRunningScans(t *testing.T) {

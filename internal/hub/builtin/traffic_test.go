@@ -7,7 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/perceptor/perceptor/internal/hub/builtin"
+	"github.com/perceptor/perceptor/internal/hub/builtin/fault"
+	"github.com/perceptor/perceptor/internal/hub/builtin/rest"
 )
 
 // TestHighestRates counts the most requests within any second and any ten seconds, of a class and of all.
@@ -32,9 +33,9 @@ func TestHighestRates(t *testing.T) {
 	h.get("/internal/stats")
 	stats, err := h.Stats()
 	require.NoError(t, err)
-	require.Equal(t, builtin.Peak{In1s: 4, In10s: 5}, stats.Highest["lookup"])
-	require.Equal(t, builtin.Peak{In1s: 4, In10s: 6}, stats.Highest["verdict"])
-	require.Equal(t, builtin.Peak{In1s: 6, In10s: 11}, stats.Highest["all"])
+	require.Equal(t, rest.Peak{In1s: 4, In10s: 5}, stats.Highest["lookup"])
+	require.Equal(t, rest.Peak{In1s: 4, In10s: 6}, stats.Highest["verdict"])
+	require.Equal(t, rest.Peak{In1s: 6, In10s: 11}, stats.Highest["all"])
 	require.Equal(t, uint64(7), stats.Requests["lookup"])
 }
 
@@ -43,7 +44,7 @@ func TestClassesOfRequests(t *testing.T) {
 	location, version := h.location("0123456789abcdef")
 	for name, row := range map[string]struct {
 		method, at string
-		class      builtin.PathClass
+		class      rest.PathClass
 	}{
 		"upload":          {"POST", "/api/scan/data", "upload"},
 		"search":          {"GET", "/api/codelocations?q=name:x", "lookup"},
@@ -103,5 +104,5 @@ func TestRefusedUploadsByReason(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]uint64{"attempt": 1, "document": 1, "throttle": 2, "fail": 1}, stats.UploadsRefusedBy)
 	require.Equal(t, []uint64{5, 3}, []uint64{stats.UploadsRefused, stats.UploadsStarted}, "a switch refuses before the login is checked")
-	require.Equal(t, map[builtin.FaultName]uint64{"throttle": 2, "fail": 1}, stats.FaultHits)
+	require.Equal(t, map[fault.Name]uint64{"throttle": 2, "fail": 1}, stats.FaultHits)
 }

@@ -202,7 +202,7 @@ func (h *testHub) requireNothingAccepted() {
 	require.Equal(h.t, []uint64{1, 0, 0, 0}, []uint64{stats.UploadsStarted, stats.UploadsAccepted, stats.UploadsRefused, stats.InProgress})
 }
 
-// TestStoppingHubAcceptsNothing: an upload that waits is told to come back, and a stop does not wait for it.
+// TestStoppingHubAcceptsNothing: an upload that waits is asked to come back, and a stop does not wait for it.
 func TestStoppingHubAcceptsNothing(t *testing.T) {
 	h := open(t, t.TempDir(), func(o *builtin.Options) { o.AcceptDelay = time.Hour })
 	request := upload{project: "p", version: "v", scan: "name", document: document("pkg:npm/a@1.0.0")}.request(h)

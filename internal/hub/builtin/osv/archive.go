@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/perceptor/perceptor/model"
@@ -93,7 +96,35 @@ func (s *Source) readFile(ctx context.Context, file *os.File, name string, yield
 	if len(archive.File) > maxEntries {
 		return &Error{Class: model.Invalid, Where: name, Problem: fmt.Sprintf("%d files are more than %d", len(archive.File), maxEntries)}
 	}
-	return wrapped(name, s.readEntries(ctx, archive, name, yield))
+	ecosystem := wholeEcosystem(name)
+	if ecosystem == "" || s.opts.Archive == nil {
+		return wrapped(name, s.readEntries(ctx, archive, name, yield))
+	}
+	if err := s.opts.Archive(ecosystem); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	err = s.readEntries(ctx, archive, name, yield)
+	if err == nil {
+		err = s.opts.Archive("")
+	}
+	return wrapped(name, err)
+}
+
+// wholeEcosystem is the ecosystem that an archive holds all of, by its name "<ecosystem>/all.zip" on disk or on the web;
+// empty for any other archive, also for one of a single release.
+func wholeEcosystem(name string) string {
+	name = filepath.ToSlash(name)
+	if path.Base(name) != "all.zip" {
+		return ""
+	}
+	folder := path.Base(path.Dir(name))
+	if plain, err := url.PathUnescape(folder); err == nil {
+		folder = plain
+	}
+	if !slices.Contains(Ecosystems(), folder) {
+		return ""
+	}
+	return folder
 }
 
 func (s *Source) readEntries(ctx context.Context, archive *zip.Reader, name string, yield func(Record) error) error {

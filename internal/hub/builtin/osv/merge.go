@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// debianCVE begins the ids of Debian's own records of a CVE: the same vulnerability under another name.
-const debianCVE = "DEBIAN-CVE-"
-
 // names groups ids that mean one vulnerability: each id points at another of its group, the last one at itself.
 type names map[string]string
 
@@ -28,21 +25,29 @@ func (n names) root(id string) string {
 
 func (n names) join(a, b string) { n[n.root(a)] = n.root(b) }
 
+// ownNames begin the ids that databases give to a CVE of which they keep a record of their own.
+var ownNames = []string{"DEBIAN-", "UBUNTU-", "ALPINE-", "MINI-"}
+
 // learn takes over what a record says of its ids, and answers the ids of the vulnerabilities it is about.
 func (n names) learn(r *Record) []string {
 	for _, id := range slices.Concat([]string{r.ID}, r.Aliases, r.Upstream) {
-		if cve, found := strings.CutPrefix(id, "DEBIAN-"); found && strings.HasPrefix(id, debianCVE) {
-			n.join(id, cve)
+		for _, prefix := range ownNames {
+			if cve, found := strings.CutPrefix(id, prefix); found && isCVE(cve) {
+				n.join(id, cve)
+			}
 		}
 	}
 	for _, alias := range r.Aliases {
 		n.join(r.ID, alias)
 	}
-	switch len(r.Upstream) {
-	case 0:
+	switch {
+	case len(r.Upstream) == 0:
 		return []string{r.ID}
-	case 1:
-		n.join(r.ID, r.Upstream[0])
+	case len(r.Upstream) == 1 || !isAdvisory(r.ID):
+		// A record that is no advisory is one vulnerability, whatever number of upstream ids that has.
+		for _, id := range r.Upstream {
+			n.join(r.ID, id)
+		}
 	}
 	return r.Upstream
 }
@@ -55,7 +60,7 @@ type group struct {
 }
 
 // merge makes one finding of all records about one vulnerability.
-func merge(p installed, hits []hit, records []Record) []Finding {
+func merge(p Package, hits []hit, records []Record) []Finding {
 	known := names{}
 	subjects := make(map[*Record][]string, len(records))
 	for i := range records {
@@ -123,9 +128,9 @@ func (g *group) add(h hit) {
 	}
 }
 
-func (g *group) finding(p installed) Finding {
+func (g *group) finding(p Package) Finding {
 	ids := slices.Sorted(maps.Keys(g.ids))
-	f := Finding{ID: preferred(p.Ecosystem, ids), Severity: g.rating.severity, Score: g.rating.score, Fixed: bestFix(p, g.hits)}
+	f := Finding{ID: preferred(p.Ecosystem, ids), Severity: g.rating.severity, Score: g.rating.score, Fixed: bestFix(g.hits)}
 	f.Aliases = slices.DeleteFunc(ids, func(id string) bool { return id == f.ID })
 	// The first record is that of the ecosystem's own database, if it has one.
 	first := g.first(p.Ecosystem)
@@ -165,8 +170,7 @@ func preferred(ecosystem string, ids []string) string {
 
 // own is the first id of the ecosystem's own database, or the first of all.
 func own(ecosystem string, ids []string) string {
-	ecosystem, _, _ = strings.Cut(ecosystem, ":")
-	for _, prefix := range ownPrefixes[ecosystem] {
+	for _, prefix := range ownPrefixes[Base(ecosystem)] {
 		if i := slices.IndexFunc(ids, func(id string) bool { return strings.HasPrefix(id, prefix) }); i >= 0 {
 			return ids[i]
 		}
@@ -176,8 +180,21 @@ func own(ecosystem string, ids []string) string {
 
 // ownPrefixes begin the ids of each ecosystem's own database, the more specific first.
 var ownPrefixes = map[string][]string{
-	ecosystemDebian: {"DSA-", "DLA-", debianCVE},
-	ecosystemGo:     {"GO-"},
-	ecosystemNPM:    {"GHSA-"},
-	ecosystemPyPI:   {"PYSEC-", "GHSA-"},
+	ecosystemAlma:      {"ALSA-"},
+	ecosystemAlpine:    {"ALPINE-"},
+	ecosystemBitnami:   {"BIT-"},
+	ecosystemCRAN:      {"RSEC-"},
+	ecosystemCrates:    {"RUSTSEC-", "GHSA-"},
+	ecosystemDebian:    {"DSA-", "DLA-", "DEBIAN-"},
+	ecosystemGo:        {"GO-", "GHSA-"},
+	ecosystemHackage:   {"HSEC-"},
+	ecosystemMageia:    {"MGASA-"},
+	ecosystemNPM:       {"GHSA-", "MAL-"},
+	ecosystemOpenEuler: {"OESA-"},
+	ecosystemOpenSUSE:  {"openSUSE-", "SUSE-"},
+	ecosystemPyPI:      {"PYSEC-", "GHSA-", "MAL-"},
+	ecosystemRedHat:    {"RHSA-"},
+	ecosystemRocky:     {"RLSA-", "RXSA-"},
+	ecosystemSUSE:      {"SUSE-"},
+	ecosystemUbuntu:    {"USN-", "UBUNTU-"},
 }

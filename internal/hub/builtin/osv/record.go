@@ -31,6 +31,8 @@ type Record struct {
 	Withdrawn bool `json:"wd,omitempty"`
 	// Affected has only packages of ecosystems that are judged.
 	Affected []Affected `json:"af,omitempty"`
+	// Problems name what was odd in the published form. They are for the report of a load, and are not stored.
+	Problems []string `json:"-"`
 }
 
 // Affected says which versions of one package a record is about.
@@ -42,6 +44,11 @@ type Affected struct {
 	// Severity and Score are this package's own; empty when the record's hold.
 	Severity model.Severity `json:"sv,omitempty"`
 	Score    float64        `json:"sc,omitempty"`
+	// Module is the RPM module whose packages are meant, such as "nodejs:20"; "*" when the record does not say which.
+	Module string `json:"m,omitempty"`
+	// Unclear says what of the published form could not be understood. The package then is not assessed, also where the
+	// rest of the record does not touch it.
+	Unclear string `json:"x,omitempty"`
 }
 
 // Range is one line of versions, its events in the order of their versions.
@@ -66,6 +73,8 @@ type Event struct {
 	Version string
 	// order is Version parsed; nil for "introduced 0" and "limit *", which need no comparison.
 	order semantic.Version
+	// bare says that the version has no epoch in an ecosystem whose records may leave it out.
+	bare bool
 }
 
 // MarshalText is the kind's letter, a colon and the version, such as "f:0.3.7".
@@ -125,33 +134,42 @@ func KeysOf(r Record) []Key {
 // prepare parses the versions of every event once and brings the events into the order of their versions.
 func (a *Affected) prepare() error {
 	for i := range a.Ranges {
-		if err := a.Ranges[i].prepare(a.Ecosystem); err != nil {
-			return fmt.Errorf("ranges[%d]: %w", i, err)
+		for j := range a.Ranges[i].Events {
+			if problem := a.Ranges[i].Events[j].prepare(a.Ecosystem); problem != "" {
+				return fmt.Errorf("ranges[%d]: events[%d]: %s", i, j, problem)
+			}
 		}
+		a.Ranges[i].sort()
 	}
 	return nil
 }
 
-func (r *Range) prepare(ecosystem string) error {
-	for i := range r.Events {
-		e := &r.Events[i]
-		if e.always() {
-			continue
-		}
-		order, err := parseVersion(ecosystem, e.Version)
-		if err != nil {
-			return fmt.Errorf("events[%d]: %w", i, err)
-		}
-		e.order = order
+// prepare parses the version, and says what is wrong with it; empty when nothing is.
+func (e *Event) prepare(ecosystem string) string {
+	if e.always() {
+		return ""
 	}
-	// Events at the same version keep the order they were published in: "fixed 2, introduced 2" stays affected from 2 on.
+	order, err := parseVersion(ecosystem, e.Version)
+	if err != nil {
+		return problemOf(err)
+	}
+	e.order = order
+	if ecosystems[Base(ecosystem)].lenientEpoch {
+		_, has := withoutEpoch(e.Version)
+		e.bare = !has
+	}
+	return ""
+}
+
+// sort orders the events by version. Those at the same version keep the order they were published in: "fixed 2, introduced
+// 2" stays affected from 2 on.
+func (r *Range) sort() {
 	slices.SortStableFunc(r.Events, func(a, b Event) int { return a.compare(b) })
-	return nil
 }
 
 // always reports whether the event stands before or after every version.
 func (e Event) always() bool {
-	return e.Kind == Introduced && e.Version == "0" || e.Kind == Limit && e.Version == "*"
+	return e.Kind == Introduced && (e.Version == "0" || e.Version == "0:0" || e.Version == "0:0-0") || e.Kind == Limit && e.Version == "*"
 }
 
 // compare orders events by version: "introduced 0" before all, limits after all, since they only bound the range.

@@ -1,6 +1,7 @@
 package osv
 
 import (
+	"slices"
 	"strings"
 
 	cvss20 "github.com/pandatix/go-cvss/20"
@@ -114,4 +115,28 @@ func (r rating) worse(other rating) bool {
 		return r.score > other.score
 	}
 	return r.severity.AtLeast(other.severity)
+}
+
+// RatingOf is how bad the one vulnerability is that a record is about, with every id of that vulnerability, so that it can
+// lend its severity to records that have none. Ids is empty when the record has no severity, or is about several.
+func RatingOf(r Record) (severity model.Severity, score float64, ids []string) {
+	if r.Withdrawn || isAdvisory(r.ID) && len(r.Upstream) != 1 {
+		return "", 0, nil
+	}
+	best := rating{severity: r.Severity, score: r.Score}
+	for _, a := range r.Affected {
+		if own := (rating{severity: a.Severity, score: a.Score}); own.severity != "" && (best.severity == "" || own.worse(best)) {
+			best = own
+		}
+	}
+	if best.severity == "" || best.severity == model.SeverityUnrated {
+		return "", 0, nil
+	}
+	ids = append(ids, r.ID)
+	for _, id := range slices.Concat(r.Aliases, r.Upstream) {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return best.severity, best.score, ids
 }

@@ -20,6 +20,9 @@ type Options struct {
 	Malformed func(error)
 	// Text is given the JSON of each readable record before the record itself, for passing it on; it must not keep it.
 	Text func(json []byte) error
+	// Archive is called with the ecosystem before the records of an archive that holds all of it, as "<ecosystem>/all.zip"
+	// does, and with an empty text after them.
+	Archive func(ecosystem string) error
 	// Ecosystems are the folders to read below a web address that is no archive itself; empty means Ecosystems().
 	Ecosystems []string
 	// Client fetches; nil means one of our own. Its redirects are checked as the address itself is.

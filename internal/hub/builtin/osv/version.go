@@ -2,78 +2,73 @@ package osv
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/google/osv-scalibr/semantic"
-)
-
-// The ecosystems that are judged, in OSV's words. Debian's carry their release: "Debian:12".
-const (
-	ecosystemDebian = "Debian"
-	ecosystemGo     = "Go"
-	ecosystemNPM    = "npm"
-	ecosystemPyPI   = "PyPI"
 )
 
 // maxVersionLength bounds what is compared: the longest versions published are Go pseudo-versions of some 60 bytes and
 // Debian snapshots of some 80.
 const maxVersionLength = 256
 
-// Ecosystems are the ecosystems that are judged, as OSV names the folders of their archives.
-func Ecosystems() []string {
-	return []string{ecosystemDebian, ecosystemGo, ecosystemNPM, ecosystemPyPI}
-}
-
-// judged reports whether records of this ecosystem can match. Debian's do so only with a release.
-func judged(ecosystem string) bool {
-	switch ecosystem {
-	case ecosystemGo, ecosystemNPM, ecosystemPyPI:
-		return true
-	}
-	release, found := strings.CutPrefix(ecosystem, ecosystemDebian+":")
-	return found && release != ""
-}
-
 // parseVersion reads a version in the order of its ecosystem. It refuses what is no version there: the order of something
 // like "(devel)" would be arbitrary.
-func parseVersion(ecosystem, text string) (semantic.Version, error) {
+func parseVersion(name, text string) (semantic.Version, error) {
 	if len(text) > maxVersionLength {
 		return nil, invalid("version", fmt.Sprintf("%.40q and so on is longer than %d bytes", text, maxVersionLength))
 	}
-	name, _, _ := strings.Cut(ecosystem, ":")
-	if name == ecosystemGo {
+	base := Base(name)
+	if base == ecosystemGo {
 		text = goVersion(text)
 	}
-	if !looksLikeVersion(name, text) {
-		return nil, invalid("version", fmt.Sprintf("%q is not a version of %s", text, name))
+	if !looksLikeVersion(ecosystems[base].scheme, text) {
+		return nil, invalid("version", fmt.Sprintf("%q is not a version of %s", text, base))
 	}
-	version, err := semantic.Parse(text, name)
+	version, err := semantic.Parse(text, base)
+	if err == nil {
+		// Some orders find out only while comparing that something is no version.
+		_, err = version.Compare(version)
+	}
 	if err != nil {
-		return nil, invalid("version", fmt.Sprintf("%q is not a version of %s (%v)", text, name, err))
+		return nil, invalid("version", fmt.Sprintf("%q is not a version of %s (%v)", text, base, err))
 	}
 	return version, nil
 }
 
-// looksLikeVersion asks for the digit that every version of these ecosystems begins with. Python's legacy versions, which
-// may begin with anything, have an order of their own.
-func looksLikeVersion(name, text string) bool {
-	switch name {
-	case ecosystemGo, ecosystemNPM:
-		text = strings.TrimPrefix(text, "v")
-	case ecosystemPyPI:
+// apkForm is the grammar of apk-tools, as doc/apk-package.5.scd there has it; the hash was added later.
+var apkForm = regexp.MustCompile(`^\d+(\.\d+)*[a-z]?(_(alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*(~[0-9a-f]+)?(-r\d+)?$`)
+
+// looksLikeVersion asks for the digit that versions begin with. Python's legacy versions, Maven's and those of RPMs may
+// begin with anything, and have an order all the same; what has no digit at all is a word.
+func looksLikeVersion(s scheme, text string) bool {
+	if strings.ContainsAny(text, "${}") {
+		return false // a variable of a build that was not filled in
+	}
+	switch s {
+	case schemePyPI, schemeMaven, schemeRPM:
 		return strings.ContainsAny(text, "0123456789")
+	case schemeApk:
+		return apkForm.MatchString(text)
+	case schemeDeb:
+		if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
+			return false
+		}
+	default:
+		text = strings.TrimPrefix(strings.TrimPrefix(text, "v"), "V")
 	}
 	return text != "" && text[0] >= '0' && text[0] <= '9'
 }
 
-// goVersion turns the go command's own versions into the semantic ones of the records: go1.22rc1 is 1.22.0-rc.1.
+// goVersion turns the go command's own versions into the semantic ones of the records: go1.22rc1 is 1.22.0-rc.1. The
+// experiments that a toolchain was built with ("1.26.8-X:boringcrypto") are no part of its version.
 func goVersion(text string) string {
+	text, _, _ = strings.Cut(text, " ")
+	text, _, _ = strings.Cut(text, "-X:")
 	release, found := strings.CutPrefix(text, "go")
 	if !found {
 		return text
 	}
-	// What follows a space is the list of experiments the toolchain was built with.
-	release, _, _ = strings.Cut(release, " ")
 	for _, stage := range []string{"rc", "beta"} {
 		number, pre, isPre := strings.Cut(release, stage)
 		if !isPre || pre == "" || strings.HasSuffix(number, "-") {
@@ -87,6 +82,17 @@ func goVersion(text string) string {
 	return release
 }
 
+// plainVersion is the form in which listed and installed versions are compared as text.
+func plainVersion(name, text string) string {
+	switch Base(name) {
+	case ecosystemGo:
+		text, _, _ = strings.Cut(strings.TrimPrefix(goVersion(text), "v"), "+")
+	case ecosystemNPM:
+		text = strings.TrimPrefix(text, "v")
+	}
+	return text
+}
+
 // compareVersions orders two versions of one ecosystem. Both were parsed by parseVersion, so the only error the library
 // has left, two different ecosystems, cannot happen; equal is the harmless answer should it.
 func compareVersions(a, b semantic.Version) int {
@@ -95,4 +101,13 @@ func compareVersions(a, b semantic.Version) int {
 		return 0
 	}
 	return order
+}
+
+// withoutEpoch cuts "1:" off, and reports whether there was one.
+func withoutEpoch(text string) (string, bool) {
+	epoch, rest, found := strings.Cut(text, ":")
+	if !found || epoch == "" || strings.Trim(epoch, "0123456789") != "" {
+		return text, false
+	}
+	return rest, true
 }

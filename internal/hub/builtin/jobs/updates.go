@@ -1,0 +1,456 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
+	"github.com/perceptor/perceptor/internal/hub/builtin/store"
+)
+
+// Updates loads vulnerability data, one load at a time.
+type Updates struct {
+	*core
+	judging *Judging
+	// loading serializes loads; progress is how far the running one is.
+	loading  sync.Mutex
+	progress atomic.Pointer[LoadReport]
+	// writing is the number being written: set before others can see it, cleared after it came into use.
+	writing atomic.Uint64
+}
+
+// Progress is how far the running load is; nil when none runs.
+func (u *Updates) Progress() *LoadReport { return u.progress.Load() }
+
+// LoadMode says what becomes of the records that are there already of the ecosystems that a load carries. Those of other
+// ecosystems stay in both modes.
+type LoadMode string
+
+const (
+	// Replace drops them.
+	Replace LoadMode = "replace"
+	// Merge keeps those whose id is not among the new ones. Sample records are dropped also then.
+	Merge LoadMode = "merge"
+)
+
+// LoadOptions describe a load.
+type LoadOptions struct {
+	// Mode is Replace when empty.
+	Mode LoadMode
+	// Source is where the records come from, for people; without a login.
+	Source string
+	// AsOf is when the records were last checked against their source; zero means the newest time in each ecosystem.
+	AsOf time.Time
+	// Complete says that the load carries all records there are of every ecosystem that it carries. Without it, only
+	// archives that say so themselves are complete: see ArchiveLine.
+	Complete bool
+	// Sample says that the records are the demonstration records. They are passed over where an ecosystem has others.
+	Sample bool
+}
+
+const (
+	// loadBatch and loadBatchBytes bound one transaction of a load: its memory, and how long an upload may wait for it.
+	loadBatch      = 4000
+	loadBatchBytes = 16 << 20
+	// namedMalformed is how many malformed or odd records a report names; all are counted.
+	namedMalformed = 20
+)
+
+// ErrLoading answers a load that began while another one runs.
+var ErrLoading = errors.New("another load of vulnerability data is running: wait for its end")
+
+// ErrNoRecords answers a load without a single record that can be read; the old data stay.
+var ErrNoRecords = errors.New("no readable record among the vulnerability data: the old ones stay")
+
+// LoadReport is what a load of vulnerability data did.
+type LoadReport struct {
+	// Records is how many records were read, Malformed how many of the input were none.
+	Records   int `json:"records"`
+	Malformed int `json:"malformed"`
+	// MalformedRecords names the first of those.
+	MalformedRecords []MalformedRecord `json:"malformedRecords"`
+	// Odd is how many records have parts that were not understood; OddRecords names the first of those. The packages that
+	// such a part is about are not assessed.
+	Odd        int               `json:"odd"`
+	OddRecords []MalformedRecord `json:"oddRecords,omitempty"`
+	// Kept is how many of the old records stay, in mode merge.
+	Kept int `json:"kept"`
+	// Ecosystems are those that the load carried, Complete those of them that are complete now.
+	Ecosystems []string `json:"ecosystems"`
+	Complete   []string `json:"complete"`
+}
+
+// MalformedRecord is one input that is no record: which one, counted from 1 with empty ones, its id if that could be read,
+// and why.
+type MalformedRecord struct {
+	Line   int    `json:"line"`
+	ID     string `json:"id,omitempty"`
+	Reason string `json:"reason"`
+}
+
+const archiveKey = `{"perceptor:archive":`
+
+// ArchiveLine is a line between records. It says that the records after it are all there are of an ecosystem, without a
+// release in its name. They count for this ecosystem only, whatever else they name. An empty name ends that.
+func ArchiveLine(ecosystem string) []byte {
+	name, _ := json.Marshal(ecosystem) // a text is always written
+	return append(append([]byte(archiveKey), name...), '}')
+}
+
+// archiveOf reads an ArchiveLine and reports whether the line is one.
+func archiveOf(raw []byte) (ecosystem string, is bool) {
+	if !bytes.HasPrefix(raw, []byte(archiveKey)) {
+		return "", false
+	}
+	var line map[string]string
+	if json.Unmarshal(raw, &line) != nil {
+		return "", false
+	}
+	return line["perceptor:archive"], true
+}
+
+// Load reads OSV records, one JSON text each, empty ones passed over, and makes them the data in use of the ecosystems that
+// they are about, all at once; then every version is judged again in the background. A malformed record is reported and
+// passed over. An error of the sequence itself, or of ctx, gives the load up: the old data stay, as they do when the hub is
+// killed in the meantime. One load runs at a time.
+func (u *Updates) Load(ctx context.Context, records iter.Seq2[[]byte, error], o LoadOptions) (LoadReport, error) {
+	if o.Mode == "" {
+		o.Mode = Replace
+	}
+	if o.Mode != Replace && o.Mode != Merge {
+		return LoadReport{}, fmt.Errorf("load vulnerability data: mode %.20q is neither %s nor %s", o.Mode, Replace, Merge)
+	}
+	if !u.loading.TryLock() {
+		return LoadReport{}, ErrLoading
+	}
+	defer u.loading.Unlock()
+	l, err := u.newLoader(o)
+	if err != nil {
+		return LoadReport{}, err
+	}
+	defer u.writing.Store(0)
+	defer u.progress.Store(nil)
+	if err := l.read(ctx, records); err != nil {
+		return l.report, err
+	}
+	if l.report.Records == 0 {
+		return l.report, ErrNoRecords
+	}
+	if err := l.keepOld(ctx); err != nil {
+		return l.report, err
+	}
+	if err := l.flip(); err != nil {
+		return l.report, err
+	}
+	u.Log.Info("vulnerability data loaded", "records", l.report.Records, "malformed", l.report.Malformed, "kept", l.report.Kept,
+		"ecosystems", strings.Join(l.report.Ecosystems, ","), "complete", strings.Join(l.report.Complete, ","))
+	u.judging.All()
+	return l.report, nil
+}
+
+// loader writes the sets of one load.
+type loader struct {
+	*Updates
+	options LoadOptions
+	number  uint64
+	before  store.Generation
+	report  LoadReport
+	batch   []filed
+	bytes   int
+	// archive is the ecosystem whose complete archive is being read; empty outside of one.
+	archive string
+	// carried are the ecosystems that the load is about.
+	carried map[string]*carried
+	// ids are those of the load's records, kept for a merge only.
+	ids map[string]bool
+}
+
+// filed is a record and the ecosystems that it is filed under.
+type filed struct {
+	record     osv.Record
+	ecosystems []string
+}
+
+// carried is what a load brings of one ecosystem.
+type carried struct {
+	complete bool
+	newest   time.Time
+	// copied says that the set was made only to drop old records from it, so what was known of the ecosystem still holds.
+	copied bool
+}
+
+func (u *Updates) newLoader(o LoadOptions) (*loader, error) {
+	l := &loader{
+		Updates: u, options: o, report: LoadReport{MalformedRecords: []MalformedRecord{}, Ecosystems: []string{}, Complete: []string{}},
+		carried: map[string]*carried{}, ids: map[string]bool{},
+	}
+	err := u.Store.Update(func(tx *store.Tx) (err error) {
+		if l.before, err = tx.Data().Current(); err != nil {
+			return err
+		}
+		l.number, err = tx.Data().NextNumber()
+		u.writing.Store(l.number)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load vulnerability data: %w", err)
+	}
+	return l, nil
+}
+
+func (l *loader) read(ctx context.Context, records iter.Seq2[[]byte, error]) error {
+	line := 0
+	for raw, err := range records {
+		line++
+		if err = errors.Join(err, ctx.Err(), l.context.Err()); err != nil {
+			return fmt.Errorf("load vulnerability data: record %d: %w", line, err)
+		}
+		if len(raw) == 0 {
+			continue
+		}
+		if ecosystem, is := archiveOf(raw); is {
+			if l.archive = ecosystem; ecosystem != "" {
+				l.carry(ecosystem).complete = true
+			}
+			continue
+		}
+		record, err := osv.Parse(raw)
+		if err != nil {
+			l.malformed(line, raw, err)
+			continue
+		}
+		l.odd(line, record)
+		l.file(record)
+		if l.bytes += len(raw); len(l.batch) >= loadBatch || l.bytes >= loadBatchBytes {
+			if err := l.write(); err != nil {
+				return err
+			}
+		}
+	}
+	return l.write()
+}
+
+// file decides which ecosystems a record belongs to.
+func (l *loader) file(record osv.Record) {
+	one := filed{record: record}
+	for _, key := range osv.KeysOf(record) {
+		base := osv.Base(key.Ecosystem)
+		if !slices.Contains(one.ecosystems, base) && (l.archive == "" || l.archive == base) {
+			one.ecosystems = append(one.ecosystems, base)
+		}
+	}
+	if len(one.ecosystems) == 0 { // a withdrawn one, or one of an archive under another name
+		one.ecosystems = []string{l.archive}
+	}
+	if l.options.Sample {
+		one.ecosystems = slices.DeleteFunc(one.ecosystems, func(base string) bool {
+			held, there := l.before.Ecosystems[base]
+			return there && !held.Sample
+		})
+	}
+	for _, base := range one.ecosystems {
+		c := l.carry(base)
+		if record.Modified.After(c.newest) {
+			c.newest = record.Modified
+		}
+	}
+	if l.options.Mode == Merge {
+		l.ids[record.ID] = true
+	}
+	l.batch = append(l.batch, one)
+}
+
+func (l *loader) carry(base string) *carried {
+	if l.carried[base] == nil {
+		l.carried[base] = &carried{complete: l.options.Complete && base != ""}
+	}
+	return l.carried[base]
+}
+
+func (l *loader) malformed(line int, raw []byte, err error) {
+	l.report.Malformed++
+	if len(l.report.MalformedRecords) >= namedMalformed {
+		return
+	}
+	var named struct {
+		ID string `json:"id"`
+	}
+	_ = json.Unmarshal(raw, &named) // a record too broken for its id is named by its line
+	l.report.MalformedRecords = append(l.report.MalformedRecords, MalformedRecord{
+		Line: line, ID: named.ID[:min(len(named.ID), MaxName)], Reason: err.Error(),
+	})
+}
+
+// odd reports a record with parts that were not understood.
+func (l *loader) odd(line int, record osv.Record) {
+	if len(record.Problems) == 0 {
+		return
+	}
+	if l.report.Odd++; len(l.report.OddRecords) < namedMalformed {
+		l.report.OddRecords = append(l.report.OddRecords, MalformedRecord{Line: line, ID: record.ID, Reason: fmt.Sprint(record.Problems[0])})
+	}
+}
+
+// set is that of an ecosystem in this load.
+func (l *loader) set(base string) store.Set { return store.Set{Number: l.number, Ecosystem: base} }
+
+// write stores the batch.
+func (l *loader) write() error {
+	err := l.Store.Update(func(tx *store.Tx) error {
+		for base := range l.carried {
+			if err := tx.Data().Make(l.set(base)); err != nil {
+				return err
+			}
+		}
+		for _, one := range l.batch {
+			for _, base := range one.ecosystems {
+				if err := tx.Data().Put(l.set(base), one.record); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("write vulnerability data: %w", err)
+	}
+	l.report.Records += len(l.batch)
+	clear(l.batch)
+	l.batch, l.bytes = l.batch[:0], 0
+	seen := l.report
+	l.progress.Store(&seen)
+	return nil
+}
+
+// keepOld copies old records of the ecosystems that the load carries: in mode merge those whose id did not come again. A
+// new record replaces the old one of its id whole, also in ecosystems that it is no longer about. Records about nothing
+// that is judged stay in both modes.
+func (l *loader) keepOld(ctx context.Context) error {
+	for _, base := range slices.Sorted(maps.Keys(l.before.Ecosystems)) {
+		held := l.before.Ecosystems[base]
+		from := store.Set{Number: held.Number, Ecosystem: base}
+		keep, err := l.keeps(base, held, from)
+		if err != nil || !keep {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		for at := (store.Position{}); !at.Done; {
+			if err := errors.Join(ctx.Err(), l.context.Err()); err != nil {
+				return fmt.Errorf("keep old vulnerability data: %w", err)
+			}
+			kept := 0
+			err := l.Store.Update(func(tx *store.Tx) (err error) {
+				if err := tx.Data().Make(l.set(base)); err != nil {
+					return err
+				}
+				at, kept, err = tx.Data().Copy(from, l.set(base), at, loadBatch, loadBatchBytes, func(id string) bool {
+					return l.ids[id] || tx.Data().Has(l.set(base), id)
+				})
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("keep old vulnerability data: %w", err)
+			}
+			if l.options.Mode == Merge {
+				l.report.Kept += kept
+			}
+		}
+	}
+	return nil
+}
+
+// keeps reports whether old records of an ecosystem are copied into the load's set.
+func (l *loader) keeps(base string, held store.Ecosystem, from store.Set) (bool, error) {
+	_, brought := l.carried[base]
+	switch {
+	case base == "":
+		return brought, nil
+	case l.options.Mode == Replace:
+		return false, nil
+	case brought:
+		return !held.Sample || l.options.Sample, nil
+	}
+	// A record that is about something else now leaves an ecosystem that the load does not carry.
+	touched := false
+	err := l.Store.View(func(tx *store.Tx) error {
+		for id := range l.ids {
+			if touched = tx.Data().Has(from, id); touched {
+				return nil
+			}
+		}
+		return nil
+	})
+	if err == nil && touched {
+		l.carried[base] = &carried{copied: true}
+	}
+	return touched, err
+}
+
+// flip makes the load's sets those in use, beside the sets of all other ecosystems.
+func (l *loader) flip() error {
+	err := l.Store.Update(func(tx *store.Tx) error {
+		now := l.Now()
+		g := store.Generation{Number: l.number, LoadedAt: now, Ecosystems: maps.Clone(l.before.Ecosystems)}
+		if g.Ecosystems == nil {
+			g.Ecosystems = map[string]store.Ecosystem{}
+		}
+		for _, base := range slices.Sorted(maps.Keys(l.carried)) {
+			if err := tx.Data().Make(l.set(base)); err != nil {
+				return err
+			}
+			records, releases, err := tx.Data().Count(l.set(base))
+			if err != nil {
+				return err
+			}
+			if records == 0 && !l.carried[base].complete {
+				delete(g.Ecosystems, base)
+				continue
+			}
+			next := l.described(base, now)
+			next.Number, next.LoadedAt, next.Records, next.Releases = l.number, now, records, releases
+			g.Ecosystems[base] = next
+			if base == "" || l.carried[base].copied {
+				continue
+			}
+			l.report.Ecosystems = append(l.report.Ecosystems, base)
+			if next.Complete {
+				l.report.Complete = append(l.report.Complete, base)
+			}
+		}
+		return tx.Data().Use(g)
+	})
+	if err != nil {
+		return fmt.Errorf("put vulnerability data into use: %w", err)
+	}
+	return nil
+}
+
+// described says where the data of an ecosystem come from and how far they go.
+func (l *loader) described(base string, now time.Time) store.Ecosystem {
+	c, held := l.carried[base], l.before.Ecosystems[base]
+	asOf := l.options.AsOf
+	if asOf.IsZero() {
+		asOf = c.newest
+	}
+	if asOf.After(now) {
+		asOf = now // a record from the future makes no data newer than now
+	}
+	next := store.Ecosystem{Source: l.options.Source, AsOf: asOf.UTC(), Complete: c.complete && !l.options.Sample, Sample: l.options.Sample}
+	// Records merged into complete data leave them as complete, and as old, as they were.
+	if c.copied || l.options.Mode == Merge && held.Complete && !next.Complete {
+		next.Source, next.AsOf, next.Complete, next.Sample = held.Source, held.AsOf, held.Complete, held.Sample
+	}
+	return next
+}

@@ -1,0 +1,209 @@
+package judge
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/CycloneDX/cyclonedx-go"
+
+	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
+)
+
+// PropertyUnread is the property by which a document says that something in the image could not be read, with the reason
+// as its value: on a component of type file, that the file of that name lists packages and was not understood; on any
+// other component, that its version was not.
+const PropertyUnread = "perceptor:unread"
+
+// Read takes out of a CycloneDX document what judging needs. Components that are files or the operating system itself are
+// no packages. The same package found at several places is one component; it is the owner's software only where it is so at
+// every place.
+func Read(bom *cyclonedx.BOM) (Contents, error) {
+	r := reader{found: map[string]Component{}, unread: map[string]string{}}
+	var contents Contents
+	if bom.Metadata != nil && bom.Metadata.Component != nil {
+		contents.Subject = bom.Metadata.Component.Name
+	}
+	if err := r.components(bom.Components); err != nil {
+		return Contents{}, err
+	}
+	contents.Distribution = r.distribution
+	contents.Components, contents.Unread = r.sorted()
+	return contents, nil
+}
+
+// Combine puts two contents of one image together.
+func Combine(a, b Contents) Contents {
+	r := reader{found: map[string]Component{}, unread: map[string]string{}}
+	for _, each := range []Contents{a, b} {
+		for _, c := range each.Components {
+			r.add(c)
+		}
+		for _, u := range each.Unread {
+			r.unread[u.Path] = u.Reason
+		}
+	}
+	if a.Distribution.ID == "" {
+		a.Distribution = b.Distribution
+	}
+	if a.Subject == "" {
+		a.Subject = b.Subject
+	}
+	a.Components, a.Unread = r.sorted()
+	return a
+}
+
+// reader gathers what a document says.
+type reader struct {
+	found        map[string]Component
+	unread       map[string]string
+	distribution osv.Distribution
+}
+
+func (r *reader) sorted() ([]Component, []UnreadFile) {
+	components := slices.SortedFunc(maps.Values(r.found), func(a, b Component) int {
+		return strings.Compare(a.Name+"\x00"+a.Version+"\x00"+a.PURL, b.Name+"\x00"+b.Version+"\x00"+b.PURL)
+	})
+	var unread []UnreadFile
+	for _, path := range slices.Sorted(maps.Keys(r.unread)) {
+		unread = append(unread, UnreadFile{Path: path, Reason: r.unread[path]})
+	}
+	return components, unread
+}
+
+func (r *reader) components(list *[]cyclonedx.Component) error {
+	if list == nil {
+		return nil
+	}
+	for i := range *list {
+		each := &(*list)[i]
+		if err := r.components(each.Components); err != nil {
+			return err
+		}
+		p := propertiesOf(each)
+		switch {
+		case each.Type == cyclonedx.ComponentTypeOS:
+			r.distribution = distributionOf(each, p)
+		case each.Type == cyclonedx.ComponentTypeFile:
+			if reason, is := p[PropertyUnread]; is {
+				r.unread[each.Name] = reason
+			}
+		case each.Name == "":
+			return fmt.Errorf("component %.80q has no name", each.BOMRef)
+		default:
+			r.add(componentOf(each, p))
+		}
+	}
+	return nil
+}
+
+func (r *reader) add(c Component) {
+	if before, known := r.found[c.Key()]; known {
+		c.Own = c.Own && before.Own
+		if before.Vendor != "" {
+			c.Vendor = before.Vendor
+		}
+	}
+	r.found[c.Key()] = c
+}
+
+type properties map[string]string
+
+func propertiesOf(c *cyclonedx.Component) properties {
+	p := properties{}
+	if c.Properties != nil {
+		for _, each := range *c.Properties {
+			if _, twice := p[each.Name]; !twice {
+				p[each.Name] = each.Value
+			}
+		}
+	}
+	return p
+}
+
+// distributionOf reads the operating-system component. Syft writes the fields of os-release as properties; other tools
+// write name and version only.
+func distributionOf(c *cyclonedx.Component, p properties) osv.Distribution {
+	first := func(texts ...string) string {
+		for _, text := range texts {
+			if text != "" {
+				return text
+			}
+		}
+		return ""
+	}
+	return osv.Distribution{
+		ID:        strings.ToLower(first(p["syft:distro:id"], c.Name)),
+		VersionID: first(p["syft:distro:versionID"], c.Version),
+		Codename:  p["syft:distro:versionCodename"],
+		Pretty:    first(p["syft:distro:prettyName"], c.Description),
+		CPE:       c.CPE,
+	}
+}
+
+func componentOf(c *cyclonedx.Component, p properties) Component {
+	one := Component{Name: c.Name, Version: c.Version, PURL: c.PackageURL, Vendor: c.Publisher}
+	if c.Group != "" {
+		one.Name = c.Group + "/" + c.Name
+	}
+	if one.Vendor == "" && c.Supplier != nil {
+		one.Vendor = c.Supplier.Name
+	}
+	first := func(names ...string) string {
+		for _, name := range names {
+			if p[name] != "" {
+				return p[name]
+			}
+		}
+		return ""
+	}
+	one.Source = first("syft:metadata:source", "syft:metadata:originPackage", "aquasecurity:trivy:SrcName")
+	one.SourceVersion = p["syft:metadata:sourceVersion"]
+	one.Modularity = first("syft:metadata:modularityLabel", "aquasecurity:trivy:Modularitylabel")
+	one.Own = isOwn(c, p)
+	if _, is := p[PropertyUnread]; is && one.Version == "" {
+		one.PURL = withoutVersion(one.PURL)
+	}
+	return one
+}
+
+func withoutVersion(purl string) string {
+	path, rest, _ := strings.Cut(purl, "?")
+	if at := strings.LastIndexByte(path, '@'); at > strings.LastIndexByte(path, '/') {
+		path = path[:at]
+	}
+	if rest != "" {
+		path += "?" + rest
+	}
+	return path
+}
+
+// isOwn reports whether a component is the software of the image's owner, by what the cataloger says of it: the main module
+// of a Go program, or the root package of a Node.js application.
+func isOwn(c *cyclonedx.Component, p properties) bool {
+	switch {
+	case strings.HasPrefix(c.PackageURL, "pkg:golang/"):
+		main := p["syft:metadata:mainModule"]
+		return main != "" && main == c.Name && c.Name != "stdlib"
+	case strings.HasPrefix(c.PackageURL, "pkg:npm/"):
+		path := p["syft:location:0:path"]
+		return strings.HasSuffix(path, "/package.json") && !inDependencyFolder(path)
+	}
+	return false
+}
+
+// dependencyFolders hold what others wrote.
+var dependencyFolders = []string{
+	"node_modules", "bower_components", "jspm_packages", "vendor", "third_party", "site-packages", "dist-packages", "gems", ".yarn", ".pnpm",
+	"nodejs", "javascript", "plugins", "extensions", "deps", "externals",
+}
+
+func inDependencyFolder(path string) bool {
+	for part := range strings.SplitSeq(path, "/") {
+		if slices.Contains(dependencyFolders, part) {
+			return true
+		}
+	}
+	return false
+}

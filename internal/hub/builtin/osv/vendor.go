@@ -1,0 +1,115 @@
+package osv
+
+import (
+	"regexp"
+	"strings"
+)
+
+// OwnBuild reports whether a package of a distribution was built by the distribution itself, so that its records cover
+// it. Vendor is the maintainer (deb, apk) or the vendor (rpm) as the package says it. Packages of ecosystems that are no
+// distribution are always covered.
+func OwnBuild(ecosystem, vendor, version string) bool {
+	base := Base(ecosystem)
+	vendor = strings.ToLower(strings.TrimSpace(vendor))
+	switch ecosystems[base].scheme {
+	case schemeRPM:
+		return containsAny(vendor, rpmVendors[base])
+	case schemeApk:
+		return ownApk(base, vendor)
+	case schemeDeb:
+		return !foreignDeb.MatchString(version) && ownDeb(base, vendor)
+	}
+	return true
+}
+
+// rpmVendors are parts of the vendors' names, in lower case.
+var rpmVendors = map[string][]string{
+	ecosystemAlma:      {"almalinux"},
+	ecosystemMageia:    {"mageia"},
+	ecosystemOpenEuler: {"openeuler"},
+	ecosystemOpenSUSE:  {"opensuse", "suse llc", "suse linux"},
+	ecosystemRedHat:    {"red hat, inc", "red hat inc"},
+	ecosystemRocky:     {"rocky enterprise software foundation", "rocky linux", "resf"},
+	ecosystemSUSE:      {"suse llc", "suse linux"},
+}
+
+func containsAny(text string, parts []string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// foreignDeb finds what other archives put into versions so that these do not collide with Debian's and Ubuntu's: Debian's
+// backports, PostgreSQL's and PHP's archives, NodeSource, Docker, nginx.org, Launchpad's PPAs.
+var foreignDeb = regexp.MustCompile(`(?i)~bpo|pgdg|nodesource|~?ppa\d*|\.gbp|deb\.sury|[~+.-](debian|ubuntu)\.?\d+\.?\d*~|~(jessie|stretch|buster|bullseye|bookworm|trixie|xenial|bionic|focal|jammy|noble)\b|-1debian\d|1ubuntu\d\d\.\d\d$`)
+
+// domainOf is the domain of the address in "Name <address@domain>"; empty when there is none.
+func domainOf(maintainer string) string {
+	address := maintainer
+	if _, rest, found := strings.Cut(maintainer, "<"); found {
+		address, _, _ = strings.Cut(rest, ">")
+	}
+	_, domain, found := strings.Cut(strings.TrimSpace(address), "@")
+	if !found {
+		return ""
+	}
+	return strings.TrimSpace(domain)
+}
+
+func addressOf(maintainer string) string {
+	if _, rest, found := strings.Cut(maintainer, "<"); found {
+		maintainer, _, _ = strings.Cut(rest, ">")
+	}
+	return strings.TrimSpace(maintainer)
+}
+
+// below reports whether the domain is one of these or below one.
+func below(domain string, zones []string) bool {
+	for _, zone := range zones {
+		if domain == zone || strings.HasSuffix(domain, "."+zone) {
+			return true
+		}
+	}
+	return false
+}
+
+// debZones are the domains of the distributions' own lists and people.
+var debZones = map[string][]string{
+	ecosystemDebian: {"debian.org", "debian.net", "alioth-lists.debian.net", "debian.or.jp", "debian.community"},
+	ecosystemUbuntu: {"ubuntu.com", "canonical.com"},
+}
+
+// ownDeb goes by the maintainer's address: a list or a member of the distribution. Debian also has maintainers with an
+// address elsewhere; those of its releases are known.
+func ownDeb(base, maintainer string) bool {
+	return below(domainOf(maintainer), debZones[base]) || knownMaintainer(base, addressOf(maintainer))
+}
+
+// apkZones are the domains of the distributions' own people.
+var apkZones = map[string][]string{
+	ecosystemAlpaquita:  {"bell-sw.com", "alpinelinux.org"},
+	ecosystemAlpine:     {"alpinelinux.org"},
+	ecosystemBellSoft:   {"bell-sw.com", "alpinelinux.org"},
+	ecosystemChainguard: {"chainguard.dev", "wolfi.dev"},
+	ecosystemMinimOS:    {"minimus.io"},
+	ecosystemWolfi:      {"chainguard.dev", "wolfi.dev"},
+}
+
+// ownApk goes by the maintainer's address too. Only Alpine and its relatives write one into each package; the others write
+// none, and then it is theirs.
+func ownApk(base, maintainer string) bool {
+	if maintainer == "" {
+		switch base {
+		case ecosystemChainguard, ecosystemMinimOS, ecosystemWolfi:
+			return true
+		}
+		return false
+	}
+	return below(domainOf(maintainer), apkZones[base]) || knownMaintainer(base, addressOf(maintainer))
+}
+
+// knownMaintainer is written with the lists of maintainers.
+func knownMaintainer(base, address string) bool { return false }

@@ -1,0 +1,255 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Coverage says what a verdict rests on: which components of the image were assessed, and against which data. A green
+// verdict without it means nothing.
+//
+// Every component is counted once: Components = Assessed + OwnSoftware + the components under NotAssessed.
+type Coverage struct {
+	// Components is the number of components that were found in the image.
+	Components int `json:"components"`
+	// Assessed components have a readable version and were compared with complete data of their ecosystem and release.
+	Assessed int `json:"assessed"`
+	// OwnSoftware counts components that the image's owner wrote, such as the main module of a Go program. They were looked
+	// up too; no one publishes records about them, so they do not count as not assessed.
+	OwnSoftware int `json:"ownSoftware,omitempty"`
+	// NotAssessed says why the others were not assessed, in the order of NotAssessedReasons. Each reason stands once.
+	NotAssessed []NotAssessed `json:"notAssessed,omitempty"`
+	// Permitted is how many of those under NotAssessed the policy allows to be left out.
+	Permitted int `json:"permitted,omitempty"`
+	// NeedsRating counts findings that have neither a severity nor a fix. A person must rate them.
+	NeedsRating int `json:"needsRating,omitempty"`
+	// Data are the data that were used, one entry for each ecosystem, sorted by ecosystem.
+	Data []DataSource `json:"data,omitempty"`
+	// ManagedByHub says that the hub does not report coverage for each component and vouches for its data itself.
+	ManagedByHub bool `json:"managedByHub,omitempty"`
+	// ValidUntil is when a green verdict ends: the time of the oldest data plus the policy's validity. Zero means that the
+	// hub manages the age of its data.
+	ValidUntil time.Time `json:"validUntil,omitzero"`
+	// Satisfied says that the coverage meets the policy. Only then can a verdict be NOT_IN_VIOLATION.
+	Satisfied bool `json:"satisfied"`
+	// Reason says why the policy is not met, as text for a person; empty when Satisfied.
+	Reason string `json:"reason,omitempty"`
+}
+
+// NotAssessed is one reason with the number of components (of files, for FileUnreadable) that it holds for.
+type NotAssessed struct {
+	Reason NotAssessedReason `json:"reason"`
+	Count  int               `json:"count"`
+}
+
+// NotAssessedReason is why a component was not assessed. The values are what lists and the API show.
+type NotAssessedReason string
+
+// The reasons.
+const (
+	// NoData: there are no data for the component's ecosystem, or none for the release of its distribution.
+	NoData NotAssessedReason = "no data for ecosystem or release"
+	// OnlySample: there are only sample data, and the sample does not name the package.
+	OnlySample NotAssessedReason = "only sample data"
+	// IncompleteData: there are data for the ecosystem, but they are not all of it.
+	IncompleteData NotAssessedReason = "incomplete data"
+	// VersionUnreadable: the component has no version, or one that its ecosystem cannot order.
+	VersionUnreadable NotAssessedReason = "version unreadable"
+	// RecordUnreadable: a published record about this package could not be understood in full.
+	RecordUnreadable NotAssessedReason = "record unreadable"
+	// FileUnreadable: a file that lists packages is in the image and could not be read.
+	FileUnreadable NotAssessedReason = "file unreadable"
+	// NothingRecognized: no package was recognized in the image.
+	NothingRecognized NotAssessedReason = "nothing recognised in the image"
+	// ReleaseUnsupported: the distribution no longer publishes fixes for the release, so missing records prove nothing.
+	ReleaseUnsupported NotAssessedReason = "release past its support"
+	// ForeignVendor: a distribution package that another vendor built; the distribution's records do not cover it.
+	ForeignVendor NotAssessedReason = "package of another vendor"
+)
+
+// NotAssessedReasons lists every reason in the order in which they are shown.
+var NotAssessedReasons = []NotAssessedReason{
+	NothingRecognized, FileUnreadable, NoData, OnlySample, IncompleteData, VersionUnreadable, RecordUnreadable, ReleaseUnsupported, ForeignVendor,
+}
+
+// DataSource is where the vulnerability data of one ecosystem came from and how old they are.
+type DataSource struct {
+	// Ecosystem is OSV's name with the release, such as "Debian:12" or "npm".
+	Ecosystem string `json:"ecosystem"`
+	// Source is the address or directory that the data were read from, without a login.
+	Source string `json:"source"`
+	// AsOf is the last time at which the data were checked against their source.
+	AsOf time.Time `json:"asOf"`
+	// Complete says that the data are everything that is published for the ecosystem.
+	Complete bool `json:"complete"`
+	// Sample says that the data are the demonstration records that are part of the program.
+	Sample bool `json:"sample,omitempty"`
+}
+
+// The default ages of vulnerability data; a policy can set others.
+const (
+	// DataValidFor is how long after DataSource.AsOf a green verdict holds.
+	DataValidFor = 14 * 24 * time.Hour
+	// DataWarnAfter is the age of data from which views warn.
+	DataWarnAfter = 3 * 24 * time.Hour
+)
+
+// Unassessed is the number of components and unreadable files that were not assessed, whatever the policy allows.
+func (c Coverage) Unassessed() int {
+	n := 0
+	for _, each := range c.NotAssessed {
+		n += each.Count
+	}
+	return n
+}
+
+// Leave counts one more that was not assessed.
+func (c *Coverage) Leave(reason NotAssessedReason, count int) {
+	if count <= 0 {
+		return
+	}
+	rank := func(r NotAssessedReason) int { return slices.Index(NotAssessedReasons, r) }
+	at, found := slices.BinarySearchFunc(c.NotAssessed, reason, func(each NotAssessed, r NotAssessedReason) int { return rank(each.Reason) - rank(r) })
+	if !found {
+		c.NotAssessed = slices.Insert(c.NotAssessed, at, NotAssessed{Reason: reason})
+	}
+	c.NotAssessed[at].Count += count
+}
+
+// AsOf is the time of the oldest data that were used; zero when there were none.
+func (c Coverage) AsOf() time.Time {
+	var oldest time.Time
+	for _, each := range c.Data {
+		if oldest.IsZero() || each.AsOf.Before(oldest) {
+			oldest = each.AsOf
+		}
+	}
+	return oldest
+}
+
+// Sample reports whether any of the data were sample data.
+func (c Coverage) Sample() bool {
+	return slices.ContainsFunc(c.Data, func(d DataSource) bool { return d.Sample })
+}
+
+// Summary is the coverage as lists need it.
+func (c Coverage) Summary() CoverageSummary {
+	return CoverageSummary{
+		Components: c.Components, Assessed: c.Assessed, OwnSoftware: c.OwnSoftware, Unassessed: c.Unassessed(), ManagedByHub: c.ManagedByHub, Sample: c.Sample(),
+		Satisfied: c.Satisfied, Reason: c.Reason, AsOf: c.AsOf(), ValidUntil: c.ValidUntil,
+	}
+}
+
+// CoverageSummary is a Coverage without its details, small enough to be kept for everything that runs an image.
+type CoverageSummary struct {
+	Components   int       `json:"components"`
+	Assessed     int       `json:"assessed"`
+	OwnSoftware  int       `json:"ownSoftware,omitempty"`
+	Unassessed   int       `json:"unassessed,omitempty"`
+	ManagedByHub bool      `json:"managedByHub,omitempty"`
+	Sample       bool      `json:"sample,omitempty"`
+	Satisfied    bool      `json:"satisfied"`
+	Reason       string    `json:"reason,omitempty"`
+	AsOf         time.Time `json:"asOf,omitzero"`
+	ValidUntil   time.Time `json:"validUntil,omitzero"`
+}
+
+// Merge is the coverage of one image that two hubs judged: the newer one's counts, the earlier end, and satisfied only
+// when both are.
+func (c CoverageSummary) Merge(newer CoverageSummary) CoverageSummary {
+	merged := newer
+	merged.Sample = c.Sample || newer.Sample
+	if !c.Satisfied {
+		merged.Satisfied = false
+		if newer.Satisfied {
+			merged.Reason = c.Reason
+		}
+	}
+	merged.AsOf, merged.ValidUntil = earlier(c.AsOf, newer.AsOf), earlier(c.ValidUntil, newer.ValidUntil)
+	return merged
+}
+
+// earlier is the earlier of two times, where a zero one stands for none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// ReasonAt is why a verdict with this coverage cannot be green at a time; empty when it can.
+func (c CoverageSummary) ReasonAt(now time.Time) string {
+	switch {
+	case c.Reason != "":
+		return c.Reason
+	case !c.Satisfied:
+		return "no coverage is known"
+	case c.expired(now):
+		return "vulnerability data expired on " + c.ValidUntil.UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
+// Text is the coverage in a few words, such as "118 of 120 assessed", for a column of a list.
+func (c CoverageSummary) Text() string {
+	var words []string
+	switch {
+	case c.ManagedByHub:
+		words = append(words, fmt.Sprintf("%d components, data age managed by hub", c.Components))
+	default:
+		words = append(words, fmt.Sprintf("%d of %d assessed", c.Assessed, c.Components-c.OwnSoftware))
+	}
+	if c.Sample {
+		words = append(words, "demo data")
+	}
+	return strings.Join(words, ", ")
+}
+
+func (c CoverageSummary) expired(now time.Time) bool {
+	return !c.ValidUntil.IsZero() && !now.Before(c.ValidUntil)
+}
+
+// effective is a status as it holds at a time: what is green needs coverage that satisfies the policy and has not expired.
+// An accepted violation is as good as green here.
+func (c CoverageSummary) effective(status OverallStatus, now time.Time) OverallStatus {
+	green := status == NotInViolation || status == InViolationOverridden
+	if green && (!c.Satisfied || c.expired(now)) {
+		return OverallUnknown
+	}
+	return status
+}
+
+// EffectiveStatus is the status as it holds at a time: a green verdict whose data expired is UNKNOWN, without a new scan.
+func (v Verdict) EffectiveStatus(now time.Time) OverallStatus {
+	return v.Coverage.Summary().effective(v.OverallStatus, now)
+}
+
+// EffectiveStatus is the status as it holds at a time: a green one whose data expired is UNKNOWN, without a new scan.
+func (s Summary) EffectiveStatus(now time.Time) OverallStatus {
+	return s.Coverage.effective(s.OverallStatus, now)
+}
+
+// EffectiveStatus is the worst status of the containers as it holds at a time; UNKNOWN without containers.
+func (p PodVerdict) EffectiveStatus(now time.Time) OverallStatus {
+	if len(p.Containers) == 0 {
+		return p.OverallStatus
+	}
+	status := NotInViolation
+	for _, c := range p.Containers {
+		status = status.Worst(c.Image.EffectiveStatus(now))
+	}
+	return status
+}
+
+// ValidUntil is the earliest end of a container's green verdict; zero when none ends. A writer of marks looks again then.
+func (p PodVerdict) ValidUntil() time.Time {
+	var first time.Time
+	for _, c := range p.Containers {
+		if c.Image.OverallStatus == NotInViolation || c.Image.OverallStatus == InViolationOverridden {
+			first = earlier(first, c.Image.Coverage.ValidUntil)
+		}
+	}
+	return first
+}
