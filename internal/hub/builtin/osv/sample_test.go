@@ -26,7 +26,7 @@ func TestSample(t *testing.T) {
 			ecosystems[ecosystem]++
 		}
 	}
-	for _, ecosystem := range osv.Ecosystems() {
+	for _, ecosystem := range []string{"Debian", "Go", "npm", "PyPI"} {
 		require.GreaterOrEqual(t, ecosystems[ecosystem], 8, ecosystem)
 	}
 }

@@ -1,6 +1,7 @@
 package osv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -54,6 +55,8 @@ type Source struct {
 	archives []string // web addresses, in the order they are read
 	folder   bool
 	summary  Summary
+	// buffer holds one record of an archive at a time.
+	buffer bytes.Buffer
 }
 
 // Open looks at a place records can be read from: a web address of a zip, a web address below which each ecosystem has its
