@@ -48,7 +48,8 @@ func containsAny(text string, parts []string) bool {
 
 // foreignDeb finds what other archives put into versions so that these do not collide with Debian's and Ubuntu's: Debian's
 // backports, PostgreSQL's and PHP's archives, NodeSource, Docker, nginx.org, Launchpad's PPAs.
-var foreignDeb = regexp.MustCompile(`(?i)~bpo|pgdg|nodesource|~?ppa\d*|\.gbp|deb\.sury|[~+.-](debian|ubuntu)\.?\d+\.?\d*~|~(jessie|stretch|buster|bullseye|bookworm|trixie|xenial|bionic|focal|jammy|noble)\b|-1debian\d|1ubuntu\d\d\.\d\d$`)
+var foreignDeb = regexp.MustCompile(`(?i)~bpo|\.pgdg\d|nodesource|~ppa\d*|\+0~20\d{6}|deb\.sury|[~+.-](debian|ubuntu)\.?\d+\.?\d*~|` +
+	`~(jessie|stretch|buster|bullseye|bookworm|trixie|xenial|bionic|focal|jammy|noble)\b|-1debian\d\d$|1ubuntu\d\d\.\d\d$`)
 
 // domainOf is the domain of the address in "Name <address@domain>"; empty when there is none.
 func domainOf(maintainer string) string {
