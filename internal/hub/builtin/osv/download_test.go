@@ -74,7 +74,7 @@ func TestReadURLRefuses(t *testing.T) {
 		{"cut off", base + "/cut/all.zip", "not fetched: after", model.Transient, 0},
 		{"cut off unseen", base + "/short/all.zip", "not a whole zip archive", model.Invalid, 0},
 		{"standing still", base + "/stuck/all.zip", "cancelled or standing still for too long", model.Transient, 0},
-		{"nobody there", "http://127.0.0.1:1/all.zip", "not fetched", model.Transient, 0},
+		{"no one there", "http://127.0.0.1:1/all.zip", "not fetched", model.Transient, 0},
 		{"redirected to where anybody may answer", base + "/away/all.zip", "only https is trusted", model.Invalid, 0},
 		{"redirected for ever", base + "/round/all.zip", "more than 10 redirects", model.Invalid, 0},
 		{"plain http", "http://osv.example/all.zip", "only https is trusted", model.Invalid, 0},

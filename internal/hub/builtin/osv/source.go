@@ -13,7 +13,7 @@ import (
 	"github.com/perceptor/perceptor/model"
 )
 
-// Options say how records are read. The zero value reads every judged ecosystem and tells nobody.
+// Options say how records are read. The zero value reads every ecosystem and reports to no one.
 type Options struct {
 	// Progress is called after every record and every part of a download, on the caller's goroutine; it must be quick.
 	Progress func(Progress)

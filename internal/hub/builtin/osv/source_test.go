@@ -199,7 +199,7 @@ func TestTextIsPassedOn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{recordText("A-1"), recordText("A-2")}, texts)
 
-	gone := errors.New("nobody listens")
+	gone := errors.New("no one listens")
 	got, err := read(t, name, osv.Options{Text: func([]byte) error { return gone }})
 	require.ErrorIs(t, err, gone)
 	require.Empty(t, got.ids)
