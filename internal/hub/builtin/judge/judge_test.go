@@ -161,7 +161,10 @@ func TestStatus(t *testing.T) {
 		{"clean", on(full(), npm("lodash", "2.0.0"), npm("left-pad", "1.3.0")), model.NotInViolation, ""},
 		{"vulnerable", on(full(), npm("lodash", "1.0.0")), model.InViolation, ""},
 		{"vulnerable, and something not assessed", on(full(), npm("lodash", "1.0.0"), judge.Component{Name: "x"}), model.InViolation, "1 of 2 not assessed"},
-		{"no data for the ecosystem", on(full(), npm("lodash", "2.0.0"), judge.Component{Name: "g", PURL: "pkg:maven/g/a@1.0"}), model.OverallUnknown, "1 no data for ecosystem or release (Maven)"},
+		{
+			"no data for the ecosystem", on(full(), npm("lodash", "2.0.0"), judge.Component{Name: "g", PURL: "pkg:maven/g/a@1.0"}),
+			model.OverallUnknown, "1 no data for ecosystem or release (Maven)",
+		},
 		{"no data for the release", on(newShelf().add(t, openssl).complete("Debian"), bullseye), model.OverallUnknown, "1 no data for ecosystem or release (Debian:11)"},
 		{"nothing recognised", on(full()), model.OverallUnknown, "nothing recognised in the image"},
 		{"a file was not read", unread, model.OverallUnknown, "1 file unreadable"},
@@ -231,7 +234,8 @@ func TestSeverities(t *testing.T) {
 }
 
 func TestCounts(t *testing.T) {
-	s := newShelf().add(t, record("GHSA-1", "npm", "p", fixedIn2, critical), record("GHSA-2", "npm", "p", fixedIn2, low), record("GHSA-3", "npm", "q", fixedIn2, low)).complete("npm")
+	s := newShelf().add(t, record("GHSA-1", "npm", "p", fixedIn2, critical), record("GHSA-2", "npm", "p", fixedIn2, low),
+		record("GHSA-3", "npm", "q", fixedIn2, low)).complete("npm")
 	result := judged(t, on(s, npm("p", "1.0.0"), npm("q", "1.0.0"), npm("q", "3.0.0")))
 	require.Equal(t, model.Counts{Critical: 1, Low: 2}, result.Findings, "pairs of a component and a vulnerability")
 	require.Equal(t, model.Counts{Critical: 1, Low: 1}, result.Vulnerable, "components by their worst")
@@ -259,7 +263,9 @@ exceptions:
 	require.Equal(t, model.InViolationOverridden, result.Status)
 	require.Equal(t, 1, result.Accepted)
 	require.Equal(t, model.Counts{Critical: 1}, result.Findings, "an accepted finding stays visible")
-	require.Equal(t, &judge.Acceptance{Reason: "not reachable", Author: "ada", Until: exceptions[0].Until, Origin: "exceptions.yaml"}, result.Components[0].Findings[0].Accepted)
+	require.Equal(t,
+		&judge.Acceptance{Reason: "not reachable", Author: "ada", Until: exceptions[0].Until, Origin: "exceptions.yaml"},
+		result.Components[0].Findings[0].Accepted)
 
 	elsewhere := in
 	elsewhere.Repository = "bank/web"
@@ -275,7 +281,8 @@ exceptions:
 	require.Equal(t, exceptions[0].Until, policy.NextChange(exceptions, now))
 	require.NotEqual(t, policy.Basis(exceptions, now), policy.Basis(exceptions, later.Now))
 	require.NotEqual(t, policy.Basis(exceptions, now), policy.Basis(nil, now))
-	for _, wrong := range []string{"exceptions: [{component: p, reason: r}]", "exceptions: [{vulnerability: v, reason: r}]", "exceptions: [{vulnerability: v, component: p}]", "other: 1", "["} {
+	for _, wrong := range []string{"exceptions: [{component: p, reason: r}]", "exceptions: [{vulnerability: v, reason: r}]",
+		"exceptions: [{vulnerability: v, component: p}]", "other: 1", "["} {
 		_, err := judge.ParseExceptions([]byte(wrong), "x")
 		require.Error(t, err, wrong)
 	}
@@ -295,10 +302,19 @@ func TestPolicy(t *testing.T) {
 		{"exactly low", "rules: [{name: r, severity: minor, vulnerability: low, only: true}]", "", []judge.Component{npm("q", "1.0.0")}, model.NotInViolation},
 		{"of another component", "rules: [{name: r, severity: minor, vulnerability: low, components: [q]}]", "", []judge.Component{npm("p", "1.0.0")}, model.NotInViolation},
 		{"of its type", "rules: [{name: r, severity: minor, vulnerability: low, ecosystems: [npm]}]", "", []judge.Component{npm("p", "1.0.0")}, model.InViolation},
-		{"an override", "rules: [{name: r, severity: minor, vulnerability: low}]\noverrides: [{component: p, vulnerability: GHSA-1, reason: r}]", "", []judge.Component{npm("p", "1.0.0")}, model.InViolationOverridden},
-		{"what may be left out", "coverage: {permit: [{components: ['pkg:cpan/*'], reason: r}]}", "", []judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.NotInViolation},
+		{
+			"an override", "rules: [{name: r, severity: minor, vulnerability: low}]\noverrides: [{component: p, vulnerability: GHSA-1, reason: r}]",
+			"", []judge.Component{npm("p", "1.0.0")}, model.InViolationOverridden,
+		},
+		{
+			"what may be left out", "coverage: {permit: [{components: ['pkg:cpan/*'], reason: r}]}", "",
+			[]judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.NotInViolation,
+		},
 		{"what may not", "coverage: {permit: [{ecosystems: [deb]}]}", "", []judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.OverallUnknown},
-		{"what may be left out elsewhere", "coverage: {permit: [{ecosystems: [cpan], repositories: [a/*]}]}", "b/c", []judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.OverallUnknown},
+		{
+			"what may be left out elsewhere", "coverage: {permit: [{ecosystems: [cpan], repositories: [a/*]}]}",
+			"b/c", []judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.OverallUnknown,
+		},
 		{"an empty image that may be", "coverage: {permitEmpty: ['assets/*']}", "assets/logo", nil, model.NotInViolation},
 		{"an empty image that may not", "coverage: {permitEmpty: ['assets/*']}", "shop/web", nil, model.OverallUnknown},
 		{"a shorter validity", "coverage: {validFor: 30m}", "", []judge.Component{npm("p", "3.0.0")}, model.OverallUnknown},

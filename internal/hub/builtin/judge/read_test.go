@@ -32,9 +32,11 @@ const document = `{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"comp
 	{"type":"library","name":"golang.org/x/text","version":"v0.3.6","purl":"pkg:golang/golang.org/x/text@v0.3.6",
 	 "properties":[{"name":"syft:metadata:mainModule","value":"example.org/shop"}]},
 	{"type":"library","name":"shop","version":"1.0.0","purl":"pkg:npm/shop@1.0.0","properties":[{"name":"syft:location:0:path","value":"/app/package.json"}]},
-	{"type":"library","name":"lodash","version":"4.17.4","purl":"pkg:npm/lodash@4.17.4","properties":[{"name":"syft:location:0:path","value":"/app/node_modules/lodash/package.json"}]},
+	{"type":"library","name":"lodash","version":"4.17.4","purl":"pkg:npm/lodash@4.17.4",
+	 "properties":[{"name":"syft:location:0:path","value":"/app/node_modules/lodash/package.json"}]},
 	{"type":"library","name":"both","version":"1.0.0","purl":"pkg:npm/both@1.0.0","properties":[{"name":"syft:location:0:path","value":"/app/package.json"}]},
-	{"type":"library","name":"both","version":"1.0.0","purl":"pkg:npm/both@1.0.0","properties":[{"name":"syft:location:0:path","value":"/app/node_modules/both/package.json"}]},
+	{"type":"library","name":"both","version":"1.0.0","purl":"pkg:npm/both@1.0.0",
+	 "properties":[{"name":"syft:location:0:path","value":"/app/node_modules/both/package.json"}]},
 	{"type":"library","group":"g","name":"a","version":"1","purl":"pkg:maven/g/a@1","components":[{"type":"library","name":"inner","version":"2"}]},
 	{"type":"file","name":"/etc/passwd"},
 	{"type":"file","name":"/srv/package.json","properties":[{"name":"perceptor:unread","value":"not JSON"}]},
@@ -65,7 +67,8 @@ func TestRead(t *testing.T) {
 	require.Equal(t, contents, judge.Combine(judge.Contents{}, contents))
 
 	var bom cyclonedx.BOM
-	require.NoError(t, cyclonedx.NewBOMDecoder(strings.NewReader(`{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"type":"library","name":""}]}`), cyclonedx.BOMFileFormatJSON).Decode(&bom))
+	nameless := strings.NewReader(`{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"type":"library","name":""}]}`)
+	require.NoError(t, cyclonedx.NewBOMDecoder(nameless, cyclonedx.BOMFileFormatJSON).Decode(&bom))
 	_, err := judge.Read(&bom)
 	require.ErrorContains(t, err, "has no name")
 }
@@ -74,7 +77,8 @@ func TestRead(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(document))
 	f.Add([]byte(`{"bomFormat":"CycloneDX","specVersion":"1.4","components":[{"type":"library","name":"x","purl":"pkg:rpm/opensuse/x@1?upstream=-.src.rpm"}]}`))
-	f.Add([]byte(`{"bomFormat":"CycloneDX","specVersion":"1.4","components":[{"type":"operating-system","name":"openEuler"},{"type":"library","name":"x","purl":"pkg:rpm/openeuler/x@1-1"}]}`))
+	f.Add([]byte(`{"bomFormat":"CycloneDX","specVersion":"1.4","components":[{"type":"operating-system","name":"openEuler"},` +
+		`{"type":"library","name":"x","purl":"pkg:rpm/openeuler/x@1-1"}]}`))
 	s := newShelf().add(f, record("GHSA-1", "npm", "lodash", fixedIn2, critical)).complete("npm")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var bom cyclonedx.BOM

@@ -146,17 +146,25 @@ func TestRealMatches(t *testing.T) {
 		{name: "go module, fixed", subject: osv.Subject{PURL: "pkg:golang/golang.org/x/text@v0.39.0"}, not: []string{"CVE-2021-38561", "CVE-2022-32149"}, clean: true},
 		{name: "pypi", subject: osv.Subject{PURL: "pkg:pypi/PyYAML@5.3"}, finds: []string{"CVE-2020-14343", "CVE-2020-1747"}},
 		{name: "pypi, fixed", subject: osv.Subject{PURL: "pkg:pypi/pyyaml@6.0.1"}, clean: true},
-		{name: "alma", subject: osv.Subject{PURL: "pkg:rpm/almalinux/firefox@102.6.0-1.el8_7.alma?distro=almalinux-8.7"}, finds: []string{"CVE-2022-46871"}, severity: model.SeverityHigh},
+		{
+			name: "alma", subject: osv.Subject{PURL: "pkg:rpm/almalinux/firefox@102.6.0-1.el8_7.alma?distro=almalinux-8.7"},
+			finds: []string{"CVE-2022-46871"}, severity: model.SeverityHigh,
+		},
 		{name: "alma, that advisory", subject: osv.Subject{PURL: "pkg:rpm/almalinux/firefox@102.7.0-1.el8_7.alma?distro=almalinux-8.7"}, not: []string{"CVE-2022-46871"}},
 		{
 			name: "alma module of another stream", not: []string{"ALSA-2026:2783"},
-			subject: osv.Subject{PURL: "pkg:rpm/almalinux/nodejs@18.20.8-1.module_el9.5.0+150+ab?distro=almalinux-9.5&epoch=1", Modularity: "nodejs:18:9050020250101000000:rhel9"},
+			subject: osv.Subject{PURL: "pkg:rpm/almalinux/nodejs@18.20.8-1.module_el9.5.0+150+ab?distro=almalinux-9.5&epoch=1",
+				Modularity: "nodejs:18:9050020250101000000:rhel9"},
 		},
 		{
 			name: "alma module of that stream", finds: []string{"ALSA-2026:2783"},
-			subject: osv.Subject{PURL: "pkg:rpm/almalinux/nodejs@20.19.0-1.module_el9.5.0+150+ab?distro=almalinux-9.5&epoch=1", Modularity: "nodejs:20:9050020250101000000:rhel9"},
+			subject: osv.Subject{PURL: "pkg:rpm/almalinux/nodejs@20.19.0-1.module_el9.5.0+150+ab?distro=almalinux-9.5&epoch=1",
+				Modularity: "nodejs:20:9050020250101000000:rhel9"},
 		},
-		{name: "alma outside the module", not: []string{"ALSA-2026:2783"}, subject: osv.Subject{PURL: "pkg:rpm/almalinux/nodejs@16.20.2-4.el9_3?distro=almalinux-9.5&epoch=1"}},
+		{
+			name: "alma outside the module", not: []string{"ALSA-2026:2783"},
+			subject: osv.Subject{PURL: "pkg:rpm/almalinux/nodejs@16.20.2-4.el9_3?distro=almalinux-9.5&epoch=1"},
+		},
 		{name: "bitnami", subject: osv.Subject{PURL: "pkg:bitnami/airflow@2.7.1-0"}, finds: []string{"CVE-2023-47037"}},
 		{name: "upstream binary", subject: osv.Subject{PURL: "pkg:generic/nginx@1.20.0"}, finds: []string{"CVE-2021-23017"}},
 	} {
