@@ -37,6 +37,8 @@ const document = `{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"comp
 	{"type":"library","name":"both","version":"1.0.0","purl":"pkg:npm/both@1.0.0","properties":[{"name":"syft:location:0:path","value":"/app/package.json"}]},
 	{"type":"library","name":"both","version":"1.0.0","purl":"pkg:npm/both@1.0.0",
 	 "properties":[{"name":"syft:location:0:path","value":"/app/node_modules/both/package.json"}]},
+	{"type":"library","name":"twice","version":"1.0.0","purl":"pkg:npm/twice@1.0.0","properties":[{"name":"syft:location:0:path","value":"/app/package.json"},
+	 {"name":"syft:location:1:path","value":"/app/node_modules/twice/package.json"}]},
 	{"type":"library","group":"g","name":"a","version":"1","purl":"pkg:maven/g/a@1","components":[{"type":"library","name":"inner","version":"2"}]},
 	{"type":"file","name":"/etc/passwd"},
 	{"type":"file","name":"/srv/package.json","properties":[{"name":"perceptor:unread","value":"not JSON"}]},
@@ -51,7 +53,7 @@ func TestRead(t *testing.T) {
 	for _, c := range contents.Components {
 		byName[c.Name] = c
 	}
-	require.Len(t, contents.Components, 9, "files and the operating system are no packages, and each is there once")
+	require.Len(t, contents.Components, 10, "files and the operating system are no packages, and each is there once")
 	require.Equal(t, "AlmaLinux", byName["nodejs"].Vendor)
 	require.Equal(t, "nodejs:18:9040020240101000000:rhel9", byName["nodejs"].Modularity)
 	require.True(t, byName["example.org/shop"].Own)
@@ -59,6 +61,7 @@ func TestRead(t *testing.T) {
 	require.True(t, byName["shop"].Own)
 	require.False(t, byName["lodash"].Own)
 	require.False(t, byName["both"].Own, "it is a dependency too")
+	require.False(t, byName["twice"].Own, "it is a dependency too")
 	require.Equal(t, "pkg:npm/blurred?x=y", byName["blurred"].PURL, "its version is not believed")
 	require.Contains(t, byName, "g/a")
 	require.Contains(t, byName, "inner")

@@ -183,7 +183,8 @@ func placeOf(p packageurl.PackageURL, s Subject, on Distribution) (place, string
 	case packageurl.TypeRPM:
 		return placeRPM(p, s, on)
 	case packageurl.TypeGeneric:
-		if name, known := upstreamBinaries[strings.ToLower(p.Name)]; known && p.Namespace == "" {
+		// A Java runtime is named with its maker; the records are the same for all of them.
+		if name, known := upstreamBinaries[strings.ToLower(p.Name)]; known && (p.Namespace == "" || name == "java" || name == "jre") {
 			return place{ecosystem: ecosystemBitnami, names: []nameVersion{{name, p.Version}}}, ""
 		}
 		return place{}, "no data are published for generic packages"
