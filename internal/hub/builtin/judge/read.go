@@ -187,10 +187,23 @@ func isOwn(c *cyclonedx.Component, p properties) bool {
 		main := p["syft:metadata:mainModule"]
 		return main != "" && main == c.Name && c.Name != "stdlib"
 	case strings.HasPrefix(c.PackageURL, "pkg:npm/"):
-		path := p["syft:location:0:path"]
-		return strings.HasSuffix(path, "/package.json") && !inDependencyFolder(path)
+		return p.isRootPackage()
 	}
 	return false
+}
+
+// isRootPackage reports whether each place that the component was found at is a package.json outside all folders of
+// dependencies.
+func (p properties) isRootPackage() bool {
+	for i := 0; ; i++ {
+		path, has := p[fmt.Sprintf("syft:location:%d:path", i)]
+		if !has {
+			return i > 0
+		}
+		if !strings.HasSuffix(path, "/package.json") || inDependencyFolder(path) {
+			return false
+		}
+	}
 }
 
 // dependencyFolders hold what others wrote.

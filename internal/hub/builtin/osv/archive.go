@@ -160,11 +160,12 @@ func (s *Source) readEntry(entry *zip.File, yield func(Record) error) (int64, er
 		return 0, damaged(entry.Name, err)
 	}
 	defer stream.Close() //nolint:errcheck // only read
-	data, err := io.ReadAll(io.LimitReader(stream, MaxRecordSize+1))
+	s.buffer.Reset()
+	n, err := s.buffer.ReadFrom(io.LimitReader(stream, MaxRecordSize+1))
 	if err != nil {
 		return 0, damaged(entry.Name, err)
 	}
-	return int64(len(data)), s.take(entry.Name, data, yield)
+	return n, s.take(entry.Name, s.buffer.Bytes(), yield)
 }
 
 func (s *Source) readOne(file *os.File, name string, yield func(Record) error) error {

@@ -171,7 +171,7 @@ func fetchError(address string, err error) error {
 	return e
 }
 
-// classes says which answers may be different later; what is not in it is a refusal that somebody must look at.
+// classes says which answers may be different later; what is not in it is a refusal that a person must look at.
 var classes = map[int]model.FailureClass{
 	http.StatusUnauthorized:        model.Unauthorized,
 	http.StatusForbidden:           model.Unauthorized,

@@ -183,7 +183,8 @@ func placeOf(p packageurl.PackageURL, s Subject, on Distribution) (place, string
 	case packageurl.TypeRPM:
 		return placeRPM(p, s, on)
 	case packageurl.TypeGeneric:
-		if name, known := upstreamBinaries[strings.ToLower(p.Name)]; known && p.Namespace == "" {
+		// A Java runtime is named with its maker; the records are the same for all of them.
+		if name, known := upstreamBinaries[strings.ToLower(p.Name)]; known && (p.Namespace == "" || name == "java" || name == "jre") {
 			return place{ecosystem: ecosystemBitnami, names: []nameVersion{{name, p.Version}}}, ""
 		}
 		return place{}, "no data are published for generic packages"
@@ -199,11 +200,19 @@ func placeOf(p packageurl.PackageURL, s Subject, on Distribution) (place, string
 	if p.Type == packageurl.TypeMaven && p.Namespace == "" {
 		return place{ecosystem: languages.ecosystem}, "the group of the artifact is not known"
 	}
-	if p.Type == packageurl.TypeGolang && p.Subpath != "" {
-		// Some tools put what follows the third element of a module path there, as in ".../bar#v2".
-		name += "/" + p.Subpath
+	if p.Type == packageurl.TypeGolang {
+		name += majorVersionIn(p.Subpath)
 	}
 	return place{ecosystem: languages.ecosystem, names: []nameVersion{{name, p.Version}}}, ""
+}
+
+// majorVersionIn is what some tools put into the subpath though it is part of the module's name: "/v2" of "#v2".
+func majorVersionIn(subpath string) string {
+	first, _, _ := strings.Cut(subpath, "/")
+	if digits, is := strings.CutPrefix(first, "v"); is && digits != "" && strings.Trim(digits, "0123456789") == "" {
+		return "/" + first
+	}
+	return ""
 }
 
 // languageTypes are the package URL types whose packages have one name and no release.

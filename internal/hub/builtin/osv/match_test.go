@@ -192,25 +192,6 @@ func TestWithdrawnNeverMatches(t *testing.T) {
 	require.Equal(t, model.SeverityUnrated, findings[0].Severity, "nor of the severity")
 }
 
-func TestNotAssessedIsAnError(t *testing.T) {
-	for _, row := range []struct {
-		name, purl string
-		class      model.FailureClass
-	}{
-		{"another ecosystem", "pkg:cargo/p@1.0.0", model.Unsupported},
-		{"no version", "pkg:npm/p", model.Unsupported},
-		{"no package URL", "p 1.0.0", model.Invalid},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			findings, err := osv.Match(row.purl, nil)
-			require.Nil(t, findings)
-			var typed *osv.Error
-			require.ErrorAs(t, err, &typed)
-			require.Equal(t, row.class, typed.FailureClass())
-		})
-	}
-}
-
 func TestStoredFormMatchesAlike(t *testing.T) {
 	records, err := osv.Sample()
 	require.NoError(t, err)

@@ -22,7 +22,7 @@ const whole = `{
 		            {"type": "ECOSYSTEM", "events": [{"fixed": "1.5"}, {"introduced": "0"}], "database_specific": {"x": [1]}}]},
 		{"package": {"ecosystem": "PyPI", "name": "foo.bar"}, "versions": ["9.0"]},
 		{"package": {"ecosystem": "npm", "name": "@s/p"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "1.0.0"}]}]},
-		{"package": {"ecosystem": "crates.io", "name": "c"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "1.0.0"}]}]},
+		{"package": {"ecosystem": "Homespun", "name": "c"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "1.0.0"}]}]},
 		{"ranges": [{"type": "GIT", "repo": "https://example.org/r", "events": [{"introduced": "0"}]}]}],
 	"database_specific": {"severity": "LOW", "cwe_ids": []}, "credits": [{"name": "n"}]}`
 
@@ -37,6 +37,7 @@ func TestParseReduces(t *testing.T) {
 	require.Equal(t, time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC), r.Modified)
 	require.Equal(t, time.Date(2023, 1, 2, 1, 4, 5, 0, time.UTC), r.Published)
 	require.Equal(t, []osv.Key{{Ecosystem: "PyPI", Package: "foo-bar"}, {Ecosystem: "npm", Package: "@s/p"}}, osv.KeysOf(r))
+	require.Empty(t, r.Problems)
 	require.Len(t, r.Affected, 3, "neither the unknown ecosystem nor bare commits are kept")
 	require.Len(t, r.Affected[0].Ranges, 1)
 	require.Equal(t, osv.Introduced, r.Affected[0].Ranges[0].Events[0].Kind, "events are put in order")
@@ -55,10 +56,6 @@ func TestParseCutsLongTitles(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	const head = `{"id":"A-1","modified":"2024-01-02T03:04:05Z",`
-	affected := func(inner string) string {
-		return head + `"affected":[{"package":{"ecosystem":"npm","name":"p"},` + inner + `}]}`
-	}
-	events := func(list string) string { return affected(`"ranges":[{"type":"SEMVER","events":` + list + `}]`) }
 	for _, row := range []struct{ name, text, says string }{
 		{"nothing", ``, `not an OSV record in JSON`},
 		{"cut off", whole[:200], `not an OSV record in JSON`},
@@ -67,27 +64,10 @@ func TestParseRefuses(t *testing.T) {
 		{"null", `null`, `not an OSV record but null`},
 		{"two records", `{"id":"A-1"}{"id":"A-2"}`, `not an OSV record in JSON`},
 		{"no id", `{"modified":"2024-01-02T03:04:05Z"}`, `id: is missing`},
-		{"id of another type", `{"id":7}`, `not an OSV record in JSON`},
+		{"id of another type", `{"id":7}`, `id: is missing`},
 		{"id with a slash", `{"id":"../../etc/passwd","modified":"2024-01-02T03:04:05Z"}`, `id: "../../etc/passwd" has a character no id has`},
 		{"id too long", `{"id":"` + strings.Repeat("A", 200) + `"}`, `is longer than 128 bytes`},
-		{"no modified", `{"id":"A-1"}`, `A-1: modified: is missing`},
-		{"modified no time", `{"id":"A-1","modified":"yesterday"}`, `A-1: modified: "yesterday" is not a time such as 2024-05-31T12:00:00Z`},
-		{"withdrawn no time", head + `"withdrawn":"yes"}`, `A-1: withdrawn: "yes" is not a time`},
 		{"later schema", `{"schema_version":"2.0.0","id":"A-1"}`, `A-1: schema_version: "2.0.0" is not 1.x`},
-		{"alias with a line break", head + `"aliases":["CVE-1","a\nb"]}`, `A-1: aliases[1]: "a\nb" has a character no id has`},
-		{"no ecosystem", head + `"affected":[{"package":{"name":"p"}}]}`, `A-1: affected[0].package.ecosystem: is missing`},
-		{"no package name", head + `"affected":[{"package":{"ecosystem":"Go"}}]}`, `A-1: affected[0].package.name: is missing`},
-		{"unknown type of range", affected(`"ranges":[{"type":"LINEAR","events":[]}]`), `A-1: affected[0].ranges[0].type: "LINEAR" is none of SEMVER, ECOSYSTEM, GIT`},
-		{"commits of no repository", affected(`"ranges":[{"type":"GIT","events":[{"introduced":"0"}]}]`), `A-1: affected[0].ranges[0].repo: is missing`},
-		{"no events", events(`[]`), `A-1: affected[0].ranges[0].events: none of them is introduced`},
-		{"only fixed", events(`[{"fixed":"1.0.0"}]`), `A-1: affected[0].ranges[0].events: none of them is introduced`},
-		{"an event of two kinds", events(`[{"introduced":"0","fixed":"1.0.0"}]`), `A-1: affected[0].ranges[0].events[0]: has 2 of introduced, fixed`},
-		{"an empty event", events(`[{"introduced":"0"},{}]`), `A-1: affected[0].ranges[0].events[1]: has 0 of introduced, fixed`},
-		{"an empty version", events(`[{"introduced":""}]`), `A-1: affected[0].ranges[0].events[0]: has an empty version`},
-		{"no version of the ecosystem", events(`[{"introduced":"0"},{"fixed":"soon"}]`), `A-1: affected[0].ranges[0]: events[1]: "soon" is not a version of npm`},
-		{"fixed before it was introduced", events(`[{"introduced":"2.0.0"},{"fixed":"1.0.0"}]`), `version "1.0.0" ends what no earlier version introduced`},
-		{"version too long", events(`[{"introduced":"1` + strings.Repeat("0", 300) + `"}]`), `is longer than 256 bytes`},
-		{"empty listed version", affected(`"versions":["1.0.0",""]`), `A-1: affected[0].versions[1]: has 0 bytes, want 1 to 256`},
 		{"too big", head + `"details":"` + strings.Repeat("x", osv.MaxRecordSize) + `"}`, `are more than the 16777216 a record may have`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -99,6 +79,99 @@ func TestParseRefuses(t *testing.T) {
 			require.Less(t, len(err.Error()), 300)
 		})
 	}
+}
+
+// TestParseKeepsTheRest has records with one odd part each: what else they say holds, and the package of the odd part is
+// unclear.
+func TestParseKeepsTheRest(t *testing.T) {
+	const (
+		head  = `{"id":"A-1","modified":"2024-01-02T03:04:05Z",`
+		sound = `{"package":{"ecosystem":"npm","name":"q"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"2.0.0"}]}]}`
+	)
+	entry := func(inner string) string {
+		return head + `"affected":[{"package":{"ecosystem":"npm","name":"p"},` + inner + `},` + sound + `]}`
+	}
+	events := func(list string) string { return entry(`"ranges":[{"type":"SEMVER","events":` + list + `}]`) }
+	for _, row := range []struct {
+		name, text, says string
+		// hit and miss are versions of p that are and are not affected; unclear whether p is.
+		hit, miss string
+		unclear   bool
+	}{
+		{"no modified", `{"id":"A-1","affected":[` + sound + `]}`, "", "", "", false},
+		{"modified no time", `{"id":"A-1","modified":"yesterday","affected":[` + sound + `]}`, `modified: "yesterday" is not a time`, "", "", false},
+		{"modified a number", `{"id":"A-1","modified":1717000000,"affected":[` + sound + `]}`, `modified: of an unexpected type`, "", "", false},
+		{"withdrawn no time", head + `"withdrawn":"yes","affected":[` + sound + `]}`, `withdrawn: "yes" is not a time`, "", "", false},
+		{"an alias with a line break", head + `"aliases":["CVE-1","a\nb"],"affected":[` + sound + `]}`, `aliases: "a\nb" has a character no id has`, "", "", false},
+		{"aliases a text", head + `"aliases":"CVE-1","affected":[` + sound + `]}`, `aliases: of an unexpected type`, "", "", false},
+		{"severity a text", head + `"severity":"HIGH","affected":[` + sound + `]}`, `severity: of an unexpected type`, "", "", false},
+		{"a package without an ecosystem", head + `"affected":[{"package":{"name":"p"}},` + sound + `]}`, `affected[0].package: has no ecosystem`, "", "", false},
+		{"a package without a name", head + `"affected":[{"package":{"ecosystem":"Go"}},` + sound + `]}`, `affected[0].package: has no name`, "", "", false},
+		{"an affected that is a number", head + `"affected":[5,` + sound + `]}`, `affected[0]: of an unexpected type`, "", "", false},
+		{
+			"a type of range that is not known", entry(`"ranges":[{"type":"LINEAR","events":[]},{"type":"SEMVER","events":[{"introduced":"1.0.0"}]}]`),
+			`affected[0].ranges[0].type: "LINEAR"`, "1.0.0", "0.9.0", true,
+		},
+		{"ranges a text", entry(`"ranges":"all","versions":["3.0.0"]`), `affected[0]: of an unexpected type`, "3.0.0", "3.0.1", true},
+		{"commits of no repository", entry(`"ranges":[{"type":"GIT","events":[{"introduced":"0"}]}],"versions":["3.0.0"]`), "", "3.0.0", "3.0.1", false},
+		{"no events", events(`[]`), `affected[0].ranges[0].events: none of them is introduced`, "", "1.0.0", true},
+		{"only fixed", events(`[{"fixed":"1.0.0"}]`), `none of them is introduced`, "", "0.1.0", true},
+		{
+			"fixed before introduced", events(`[{"fixed":"1.0.0"},{"introduced":"1.1.0"},{"fixed":"1.2.0"}]`),
+			`version "1.0.0" ends what no earlier version introduced`, "1.1.5", "1.2.0", true,
+		},
+		{"an event of two kinds", events(`[{"introduced":"0","fixed":"1.0.0"},{"introduced":"2.0.0"}]`), `has 2 of introduced, fixed`, "2.0.0", "0.5.0", true},
+		{"an empty event", events(`[{"introduced":"0"},{},{"introduced":"2.0.0"},{"fixed":"2.1.0"}]`), `has 0 of introduced, fixed`, "2.0.5", "1.0.0", true},
+		{"an empty version", events(`[{"introduced":""},{"fixed":"1.0.0"},{"introduced":"2.0.0"},{"fixed":"2.1.0"}]`), `has an empty version`, "2.0.5", "0.5.0", true},
+		{"a version that is a number", events(`[{"introduced":0},{"fixed":"1.0.0"},{"introduced":"2.0.0"}]`), `affected[0]: of an unexpected type`, "2.0.5", "0.5.0", true},
+		{
+			"an end in words", events(`[{"introduced":"0"},{"fixed":"1.0.0"},{"introduced":"2.0.0"},{"fixed":"soon"}]`),
+			`"soon" is not a version of npm`, "0.5.0", "2.0.5", true,
+		},
+		{
+			"a beginning in words", events(`[{"introduced":"early"},{"fixed":"1.0.0"},{"introduced":"2.0.0"},{"fixed":"3.0.0"}]`),
+			`"early" is not a version of npm`, "2.0.5", "0.5.0", true,
+		},
+		{"a version too long", events(`[{"introduced":"1` + strings.Repeat("0", 300) + `"}]`), `is longer than 256 bytes`, "", "1.0.0", true},
+		{"an empty listed version", entry(`"versions":["1.0.0",""]`), `affected[0].versions[1]: has 0 bytes`, "1.0.0", "1.0.1", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r := parsed(t, row.text)
+			if row.says == "" {
+				require.Empty(t, r.Problems)
+			} else {
+				require.Contains(t, strings.Join(r.Problems, "\n"), row.says)
+			}
+			at := func(name, version string) ([]osv.Finding, string) {
+				p, reason, _ := osv.Locate(osv.Subject{PURL: "pkg:npm/" + name + "@" + version}, osv.Distribution{})
+				require.Empty(t, reason)
+				return p.Match([]osv.Record{stored(t, r)})
+			}
+			found, unclear := at("q", "1.0.0")
+			require.Len(t, found, 1, "the sound package matches as ever")
+			require.Empty(t, unclear)
+			if row.hit != "" {
+				found, unclear = at("p", row.hit)
+				require.Len(t, found, 1, row.hit)
+				require.Equal(t, row.unclear, unclear != "", unclear)
+			}
+			if row.miss != "" {
+				found, unclear = at("p", row.miss)
+				require.Empty(t, found, row.miss)
+				require.Equal(t, row.unclear, unclear != "", unclear)
+			}
+		})
+	}
+}
+
+// stored is the record as it comes back from storage.
+func stored(t testing.TB, r osv.Record) osv.Record {
+	t.Helper()
+	data, err := json.Marshal(r)
+	require.NoError(t, err)
+	var back osv.Record
+	require.NoError(t, json.Unmarshal(data, &back))
+	return back
 }
 
 func TestParseSeverity(t *testing.T) {
@@ -158,6 +231,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"id":"A","modified":"0001-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"Go","name":"stdlib"},"versions":["go1.2rc1"],` +
 		`"ranges":[{"type":"SEMVER","events":[{"introduced":"1.0.0-0"},{"last_affected":"2.0.0"},{"limit":"*"}]}]}]}`))
 	f.Add([]byte(`null`))
+	f.Add([]byte(`{"id":"ALSA-1","summary":"Important: nodejs:20 security update","affected":[5,{"package":{"ecosystem":"AlmaLinux:9","name":"p"},` +
+		`"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":0},{"fixed":"1:1.0-1.module_el9.1+1"},{"introduced":"2"}]}],"versions":"x"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := osv.Parse(data)
 		if err != nil {
@@ -175,9 +250,16 @@ func FuzzParse(f *testing.F) {
 		for _, key := range osv.KeysOf(r) {
 			require.NotEmpty(t, r.Only(key).Affected)
 		}
-		for _, purl := range []string{"pkg:npm/p@1.0.0", "pkg:pypi/foo-bar@1.0", "pkg:deb/debian/p@1.0?distro=debian-12", "pkg:golang/stdlib@1.0.0"} {
-			_, err := osv.Match(purl, []osv.Record{r})
-			require.NoError(t, err)
+		for _, purl := range []string{
+			"pkg:npm/p@1.0.0", "pkg:pypi/foo-bar@1.0", "pkg:deb/debian/p@1.0?distro=debian-12", "pkg:golang/stdlib@1.0.0", "pkg:maven/p/p@1.0",
+			"pkg:rpm/almalinux/p@1.0-1.module_el9?distro=almalinux-9", "pkg:apk/alpine/p@1.0-r0?distro=alpine-3.18", "pkg:gem/p@1.0", "pkg:nuget/p@1.0", "pkg:composer/p@1.0",
+		} {
+			p, reason, _ := osv.Locate(osv.Subject{PURL: purl}, osv.Distribution{})
+			require.True(t, reason == "" || strings.HasPrefix(purl, "pkg:composer"), reason)
+			found, unclear := p.Match([]osv.Record{r})
+			again, unclearAgain := p.Match([]osv.Record{back})
+			require.Equal(t, found, again, "what was stored judges alike")
+			require.Equal(t, unclear, unclearAgain)
 		}
 	})
 }

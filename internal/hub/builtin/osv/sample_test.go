@@ -26,7 +26,7 @@ func TestSample(t *testing.T) {
 			ecosystems[ecosystem]++
 		}
 	}
-	for _, ecosystem := range osv.Ecosystems() {
+	for _, ecosystem := range []string{"Debian", "Go", "npm", "PyPI"} {
 		require.GreaterOrEqual(t, ecosystems[ecosystem], 8, ecosystem)
 	}
 }
@@ -43,7 +43,7 @@ func TestSampleFindsWhatIsPublished(t *testing.T) {
 		{"text module at the second fix", "pkg:golang/golang.org/x/text@v0.3.8", nil},
 		{"this program's own toolchain", "pkg:golang/stdlib@1.26.8", nil},
 		{"an old toolchain", "pkg:golang/stdlib@1.22.1", []string{"CVE-2023-45288 MEDIUM 1.22.2", "CVE-2025-22870 UNRATED 1.23.7"}},
-		{"a module nobody mends", "pkg:golang/github.com/dgrijalva/jwt-go@v3.2.0%2Bincompatible", []string{"CVE-2020-26160 HIGH "}},
+		{"a module that is not fixed", "pkg:golang/github.com/dgrijalva/jwt-go@v3.2.0%2Bincompatible", []string{"CVE-2020-26160 HIGH "}},
 		{"scoped npm package", "pkg:npm/%40babel/traverse@7.23.1", []string{"CVE-2023-45133 CRITICAL 7.23.2"}},
 		{"npm pre-release", "pkg:npm/%40babel/traverse@8.0.0-alpha.3", []string{"CVE-2023-45133 CRITICAL 8.0.0-alpha.4"}},
 		{"python, two branches", "pkg:pypi/urllib3@1.26.16", []string{"CVE-2023-43804 HIGH 1.26.17", "CVE-2023-45803 MEDIUM 1.26.18"}},

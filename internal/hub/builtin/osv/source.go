@@ -1,6 +1,7 @@
 package osv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"github.com/perceptor/perceptor/model"
 )
 
-// Options say how records are read. The zero value reads every judged ecosystem and tells nobody.
+// Options say how records are read. The zero value reads every ecosystem and reports to no one.
 type Options struct {
 	// Progress is called after every record and every part of a download, on the caller's goroutine; it must be quick.
 	Progress func(Progress)
@@ -57,6 +58,8 @@ type Source struct {
 	archives []string // web addresses, in the order they are read
 	folder   bool
 	summary  Summary
+	// buffer holds one record of an archive at a time.
+	buffer bytes.Buffer
 }
 
 // Open looks at a place records can be read from: a web address of a zip, a web address below which each ecosystem has its

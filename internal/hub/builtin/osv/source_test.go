@@ -73,12 +73,12 @@ func read(t testing.TB, from string, opts osv.Options) (reading, error) {
 
 func TestReadZip(t *testing.T) {
 	name := write(t, filepath.Join(t.TempDir(), "all.zip"), archive(t,
-		"A-1.json", recordText("A-1"), "broken.json", `{"id":"B-1"}`, "notes.txt", "no record", "../../outside.json", recordText("A-2"),
+		"A-1.json", recordText("A-1"), "broken.json", `{"modified":"2024-01-02T03:04:05Z"}`, "notes.txt", "no record", "../../outside.json", recordText("A-2"),
 		"deep/er/A-3.json", recordText("A-3"), "__MACOSX/._A-1.json", "junk", "folder.json/", ""))
 	got, err := read(t, name, osv.Options{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"A-1", "A-2", "A-3"}, got.ids)
-	require.Equal(t, []string{"broken.json: modified: is missing"}, got.malformed)
+	require.Equal(t, []string{"broken.json: id: is missing"}, got.malformed)
 	require.Equal(t, osv.Summary{Records: 3, Malformed: 1}, got.summary)
 	last := got.progress[len(got.progress)-1]
 	require.Equal(t, last.Total, last.Done)
@@ -199,7 +199,7 @@ func TestTextIsPassedOn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{recordText("A-1"), recordText("A-2")}, texts)
 
-	gone := errors.New("nobody listens")
+	gone := errors.New("no one listens")
 	got, err := read(t, name, osv.Options{Text: func([]byte) error { return gone }})
 	require.ErrorIs(t, err, gone)
 	require.Empty(t, got.ids)

@@ -1,8 +1,12 @@
 package osv
 
 import (
+	"crypto/sha256"
+	_ "embed" // the lists of maintainers
+	"encoding/hex"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // OwnBuild reports whether a package of a distribution was built by the distribution itself, so that its records cover
@@ -44,7 +48,8 @@ func containsAny(text string, parts []string) bool {
 
 // foreignDeb finds what other archives put into versions so that these do not collide with Debian's and Ubuntu's: Debian's
 // backports, PostgreSQL's and PHP's archives, NodeSource, Docker, nginx.org, Launchpad's PPAs.
-var foreignDeb = regexp.MustCompile(`(?i)~bpo|pgdg|nodesource|~?ppa\d*|\.gbp|deb\.sury|[~+.-](debian|ubuntu)\.?\d+\.?\d*~|~(jessie|stretch|buster|bullseye|bookworm|trixie|xenial|bionic|focal|jammy|noble)\b|-1debian\d|1ubuntu\d\d\.\d\d$`)
+var foreignDeb = regexp.MustCompile(`(?i)~bpo|\.pgdg\d|nodesource|~ppa\d*|\+0~20\d{6}|deb\.sury|[~+.-](debian|ubuntu)\.?\d+\.?\d*~|` +
+	`~(jessie|stretch|buster|bullseye|bookworm|trixie|xenial|bionic|focal|jammy|noble)\b|-1debian\d\d$|1ubuntu\d\d\.\d\d$`)
 
 // domainOf is the domain of the address in "Name <address@domain>"; empty when there is none.
 func domainOf(maintainer string) string {
@@ -111,5 +116,30 @@ func ownApk(base, maintainer string) bool {
 	return below(domainOf(maintainer), apkZones[base]) || knownMaintainer(base, addressOf(maintainer))
 }
 
-// knownMaintainer is written with the lists of maintainers.
-func knownMaintainer(base, address string) bool { return false }
+var (
+	//go:embed maintainers/debian.txt
+	debianMaintainers string
+	//go:embed maintainers/alpine.txt
+	alpineMaintainers string
+)
+
+// maintainers are the lists as sets, made at the first use. See maintainers/README.md.
+var maintainers = sync.OnceValue(func() map[string]map[string]bool {
+	sets := map[string]map[string]bool{}
+	for base, list := range map[string]string{ecosystemDebian: debianMaintainers, ecosystemAlpine: alpineMaintainers} {
+		sets[base] = map[string]bool{}
+		for line := range strings.FieldsSeq(list) {
+			sets[base][line] = true
+		}
+	}
+	return sets
+})
+
+// maintainerDigits is how much of an address's hash the lists hold.
+const maintainerDigits = 12
+
+// knownMaintainer reports whether the address is of a maintainer of the distribution.
+func knownMaintainer(base, address string) bool {
+	sum := sha256.Sum256([]byte(address))
+	return maintainers()[base][hex.EncodeToString(sum[:])[:maintainerDigits]]
+}

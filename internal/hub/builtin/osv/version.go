@@ -27,8 +27,11 @@ func parseVersion(name, text string) (semantic.Version, error) {
 	}
 	version, err := semantic.Parse(text, base)
 	if err == nil {
-		// Some orders find out only while comparing that something is no version.
-		_, err = version.Compare(version)
+		switch version.(type) {
+		case semantic.DebianVersion, semantic.MavenVersion:
+			// These orders find out only while comparing that something is no version.
+			_, err = version.Compare(version)
+		}
 	}
 	if err != nil {
 		return nil, invalid("version", fmt.Sprintf("%q is not a version of %s (%v)", text, base, err))
