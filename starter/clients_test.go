@@ -284,7 +284,7 @@ func TestASnapshotEndsAfterItsParts(t *testing.T) {
 	require.True(t, ok, "%v", err)
 	require.Len(t, refused.Pods, 1)
 	require.Equal(t, []string{"part", "end"}, order)
-	require.ErrorContains(t, New(c).Pods.Report(t.Context(), model.PodReport{Cluster: "a/b"}), "a slash is not allowed")
+	require.ErrorContains(t, New(c).Pods.Report(t.Context(), model.PodReport{Cluster: "a/b"}), "there is a slash in it")
 }
 
 func TestNoWorkerAndARefusalAreDifferentErrors(t *testing.T) {
