@@ -85,7 +85,7 @@ func (c *clusterRun) wait(ctx workflow.Context) error {
 // emptyAtOnce is how many namespaces one step empties.
 const emptyAtOnce = 200
 
-// empty tells namespaces that nothing older than the last snapshot is left in them; all of them, while the cluster is being
+// empty notifies namespaces that nothing older than the last snapshot is left in them; all of them, while the cluster is being
 // forgotten.
 func (c *clusterRun) empty(ctx workflow.Context) {
 	if c.emptying != nil {
@@ -100,7 +100,7 @@ func (c *clusterRun) empty(ctx workflow.Context) {
 		}
 	}
 	if len(in.Namespaces) > 0 {
-		c.emptying = workflow.ExecuteActivity(workflows.LightStep(ctx, "namespaces that are gone"), inventorySteps.EmptyNamespaces, in)
+		c.emptying = workflow.ExecuteActivity(workflows.LightStep(ctx, "empty the namespaces that are gone"), inventorySteps.EmptyNamespaces, in)
 	}
 }
 

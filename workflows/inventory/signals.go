@@ -1,8 +1,6 @@
 package inventory
 
 import (
-	"time"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/inventory"
@@ -40,14 +38,9 @@ func (n *inventoryRun) snapshot(ctx workflow.Context, p workflows.SnapshotPart) 
 		n.applySettings(p.PodsChanged)
 	}
 	if p.WriteBack && p.Part == p.Parts {
-		n.retryWrites()
+		n.writer.retryNow()
 	}
 	if n.book.Part(workflow.Now(ctx), p.Version, p.Part, p.Parts, p.Pods) {
 		n.checkUnscanned(ctx)
 	}
-}
-
-// retryWrites lets failed writes be tried again at once: the perceiver has just shown that it is there.
-func (n *inventoryRun) retryWrites() {
-	n.state.WriteAfter, n.state.RewriteAt = time.Time{}, time.Time{}
 }

@@ -115,7 +115,7 @@ func (p *hubPool) probe(hub string) {
 		return
 	}
 	p.probing[hub] = true
-	future := workflow.ExecuteActivity(workflows.ProbeStep(p.steps, hub, "does "+hub+" answer?"), hubSteps.ProbeHub, activities.ProbeHubInput{Hub: hub})
+	future := workflow.ExecuteActivity(workflows.ProbeStep(p.steps, hub, "does "+hub+" answer"), hubSteps.ProbeHub, activities.ProbeHubInput{Hub: hub})
 	p.ask(future, func(ctx workflow.Context, f workflow.Future) { p.takeProbe(ctx, f, hub) })
 }
 
@@ -190,7 +190,7 @@ func (p *hubPool) switchQueues() {
 			continue
 		}
 		p.switching[hub] = true
-		future := workflow.ExecuteActivity(workflows.LightStep(p.steps, "the queue of "+hub+": "+string(wanted)), poolSteps.SwitchQueue,
+		future := workflow.ExecuteActivity(workflows.LightStep(p.steps, "switch the queue of "+hub+": "+string(wanted)), poolSteps.SwitchQueue,
 			activities.SwitchQueueInput{Hub: hub, Open: wanted == workflows.QueueOpen})
 		p.ask(future, func(ctx workflow.Context, f workflow.Future) { p.takeSwitch(ctx, f, hub, wanted) })
 	}

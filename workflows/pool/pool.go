@@ -2,7 +2,6 @@ package pool
 
 import (
 	"fmt"
-
 	"slices"
 	"time"
 
@@ -167,7 +166,7 @@ func (p *hubPool) setAlarm(ctx workflow.Context) {
 	case next.IsZero():
 		p.alarm.Stop()
 	case p.room() > 0:
-		p.alarm.Set(ctx, next, "next thing due in the pool")
+		p.alarm.Set(ctx, next, "next check of leases and hubs")
 	}
 }
 

@@ -70,7 +70,7 @@ func TestPoolLetsTheLeaseOfAnEndedScanDrain(t *testing.T) {
 					require.Len(t, e.grants(2), 1, "the hub is done, so no fence is needed")
 					return
 				}
-				require.Equal(t, lease.Draining, e.status().Leases[0].State)
+				require.Equal(t, workflows.LeaseState(lease.Draining), e.status().Leases[0].State)
 				require.Empty(t, e.grants(2))
 			})
 			next := e.run(fresh(1), 120*time.Second)
@@ -90,7 +90,7 @@ func TestPoolChecksAHolderItCannotReach(t *testing.T) {
 	t.Parallel()
 	e := newPoolEnv(t)
 	e.at(time.Second, func() { e.acquire(1, workflows.PriorityPod); e.kill(1) })
-	e.at(5*time.Second, func() { require.Equal(t, lease.Draining, e.status().Leases[0].State) })
+	e.at(5*time.Second, func() { require.Equal(t, workflows.LeaseState(lease.Draining), e.status().Leases[0].State) })
 	next := e.run(fresh(1), 30*time.Second)
 	require.Empty(t, next.State.Book.Leases)
 }
@@ -110,7 +110,7 @@ func TestPoolSendsASecondScanOfAnImageToTheHubThatHasIt(t *testing.T) {
 		g := e.newest(1)
 		require.Equal(t, workflows.Grant{Chain: "again", Hub: "hub-a", WaitFor: true}, g)
 		s := e.status()
-		require.Equal(t, lease.Draining, s.Leases[0].State, "the older scan was checked at once")
+		require.Equal(t, workflows.LeaseState(lease.Draining), s.Leases[0].State, "the older scan was checked at once")
 		require.Contains(t, s.Waiters[0].WaitsFor, "hub-a, which has this image")
 	})
 	e.run(fresh(2), time.Minute)

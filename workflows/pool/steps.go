@@ -89,7 +89,7 @@ func (p *hubPool) takeClosed(ctx workflow.Context, f workflow.Future) {
 func (p *hubPool) askHubs(now time.Time) {
 	for _, q := range p.Book.ToAsk(now) {
 		in := activities.CheckHubScanInput{Hub: q.Hub, Name: q.Scan}
-		future := workflow.ExecuteActivity(workflows.DrainStep(p.steps, q.Hub, "is the hub done with a scan whose holder is gone?"), hubSteps.CheckHubScan, in)
+		future := workflow.ExecuteActivity(workflows.DrainStep(p.steps, q.Hub, "is the hub done with a scan whose holder is gone"), hubSteps.CheckHubScan, in)
 		p.ask(future, func(ctx workflow.Context, f workflow.Future) { p.takeScan(ctx, f, q) })
 	}
 }

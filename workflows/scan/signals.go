@@ -94,7 +94,7 @@ func (p *poolLink) setAlarm(ctx workflow.Context) {
 	if workflow.Now(ctx).Sub(p.asked) < announceOften {
 		every = announceEvery
 	}
-	p.alarm.Set(ctx, workflow.Now(ctx).Add(every), "repeat to the pool")
+	p.alarm.Set(ctx, workflow.Now(ctx).Add(every), "repeat the request to the pool")
 }
 
 func (p *poolLink) wake() { p.changed.SendAsync(struct{}{}) }
