@@ -111,7 +111,7 @@ var (
 	SignalConfirm = Signal[Confirm]{Name: "confirm", Description: "A scan confirms that its grant has arrived."}
 	// SignalRelease gives a lease back, or leaves the queue of waiters.
 	SignalRelease = Signal[Release]{Name: "release", Description: "A scan gives its lease back because the hub is done with the scan, or because it does not want a lease any longer."}
-	// SignalHubReport tells the pool how a hub behaved: failures, and the first success after one.
+	// SignalHubReport reports how a hub behaved: failures, and the first success after one.
 	SignalHubReport = Signal[HubReport]{Name: "hub-report", Description: "A scan reports a failure of a hub, or its first success after one."}
 	// SignalConfigure replaces the pool's list of hubs.
 	SignalConfigure = Signal[Configure]{Name: "configure", Description: "The configured hubs, sent by perceptor setup and by every worker that serves hubs."}
@@ -124,7 +124,7 @@ var (
 	SignalAnnounce = Signal[Announce]{Name: "announce", Description: "A pool that lost its state asks the scan to announce what it holds or waits for."}
 )
 
-// SignalUnwanted tells a scan that nothing refers to its image any more.
+// SignalUnwanted says to a scan that nothing refers to its image any more.
 var SignalUnwanted = Signal[Unwanted]{Name: "unwanted", Description: "Nothing refers to the image any more: stop if the scan has not begun."}
 
 // SignalPrioritize gives an image, and by it the scan under way, a higher priority.

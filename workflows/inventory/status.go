@@ -17,7 +17,7 @@ func (n *inventoryRun) answerQueries(ctx workflow.Context) error {
 	if err != nil {
 		return fmt.Errorf("query %s: %w", workflows.QueryStatus, err)
 	}
-	err = workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryJoin, func(q workflows.JoinQuery) (workflows.JoinPage, error) { return n.join(q), nil },
+	err = workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryJoin, func(q workflows.JoinQuery) (workflows.JoinPage, error) { return n.readJoin(q), nil },
 		workflow.QueryHandlerOptions{Description: "The rows of the join: pods, their containers, and what is known of their images. Takes a filter."})
 	if err != nil {
 		return fmt.Errorf("query %s: %w", workflows.QueryJoin, err)
@@ -25,7 +25,7 @@ func (n *inventoryRun) answerQueries(ctx workflow.Context) error {
 	return nil
 }
 
-func (n *inventoryRun) join(q workflows.JoinQuery) workflows.JoinPage {
+func (n *inventoryRun) readJoin(q workflows.JoinQuery) workflows.JoinPage {
 	rows, next := n.book.Page(n.cluster, n.namespace, inventory.Filter{
 		Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, UIDs: q.UIDs, After: q.After, Limit: q.Limit,
 	})

@@ -55,7 +55,7 @@ func (l *hubSearch) run(ctx workflow.Context) error {
 func (l *hubSearch) askSkipped(ctx workflow.Context) error {
 	for l.scan.state.Scan == nil && len(l.scan.state.Skipped) > 0 {
 		hub := l.scan.state.Skipped[0]
-		scan, err := l.scan.find(ctx, hub)
+		scan, err := l.scan.askAgain(ctx, hub)
 		if err != nil {
 			return err
 		}
@@ -106,10 +106,10 @@ func (l *hubSearch) takeAnswer(ctx workflow.Context, hub string, answer workflow
 		// The hub's queue was too long, or no worker knows the hub: that says nothing of the hub itself.
 		l.scan.state.Skipped = append(l.scan.state.Skipped, hub)
 	case found.Trouble != nil:
-		l.scan.pool.failed(ctx, hub, found.Trouble, false)
+		l.scan.pool.reportFailure(ctx, hub, found.Trouble, false)
 		l.scan.state.Skipped = append(l.scan.state.Skipped, hub)
 	default:
-		l.scan.pool.succeeded(ctx, hub)
+		l.scan.pool.reportSuccess(ctx, hub)
 		noteFound(l.scan.state, l.scan.in.Rescan, hub, found.Scan)
 	}
 	return nil
@@ -133,8 +133,8 @@ func noteFound(s *workflows.ScanState, rescan bool, hub string, scan model.HubSc
 	}
 }
 
-// find asks one hub for the scan for as long as it takes.
-func (s *scanImage) find(ctx workflow.Context, hub string) (model.HubScan, error) {
+// askAgain asks one hub for the scan of the image, until it answers.
+func (s *scanImage) askAgain(ctx workflow.Context, hub string) (model.HubScan, error) {
 	for {
 		var found activities.LookUpScanResult
 		step := workflows.HubStep(ctx, hub, "does "+hub+" have this image", workflows.LevelFirst)
@@ -143,11 +143,11 @@ func (s *scanImage) find(ctx workflow.Context, hub string) (model.HubScan, error
 			return model.HubScan{}, err
 		}
 		if found.Trouble == nil {
-			s.pool.succeeded(ctx, hub)
+			s.pool.reportSuccess(ctx, hub)
 			found.Scan.Hub = hub
 			return found.Scan, nil
 		}
-		if err := s.pool.waitOut(ctx, hub, found.Trouble); err != nil {
+		if err := s.pool.waitUntilAvailable(ctx, hub, found.Trouble); err != nil {
 			return model.HubScan{}, err
 		}
 	}
