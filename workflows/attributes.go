@@ -30,10 +30,10 @@ func Keyword(value string) string {
 	return clean
 }
 
-// attributes remembers what was last written, so that only changes cost an event.
+// Attributes remembers what was last written, so that only changes cost an event.
 type Attributes map[string]string
 
-// knownAttributes reads what the workflow was started with, or what the run before wrote.
+// KnownAttributes reads what the workflow was started with, or what the run before wrote.
 func KnownAttributes(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword) Attributes {
 	known, a := workflow.GetTypedSearchAttributes(ctx), Attributes{}
 	for _, key := range keys {
@@ -47,13 +47,13 @@ func KnownAttributes(ctx workflow.Context, keys []temporal.SearchAttributeKeyKey
 	return a
 }
 
-// imageAttributes are the attributes of Image, in the order in which it writes them.
+// ImageAttributes are the attributes of Image, in the order in which it writes them.
 var ImageAttributes = []temporal.SearchAttributeKeyKeyword{
 	AttributeDigest, AttributeRepository, AttributeHub, AttributeHubVersion, AttributeScanStatus, AttributeOverallStatus,
 }
 
-// ObservedAttributes are what an Image is started with by whoever observes it: it is about to be in the queue, and need
-// not write so itself. An image whose scan does not begin says otherwise at once.
+// ObservedAttributes are the attributes that an observer starts an Image with. They say that it is in the queue, so the workflow
+// need not write that. An image whose scan does not begin writes another status at once.
 func ObservedAttributes(d model.Digest, n model.Name) temporal.SearchAttributes {
 	return temporal.NewSearchAttributes(
 		AttributeDigest.ValueSet(Keyword(string(d))),
@@ -63,7 +63,7 @@ func ObservedAttributes(d model.Digest, n model.Name) temporal.SearchAttributes 
 	)
 }
 
-// upsert writes the keywords that have changed, in the order given, and the time up to which a verdict holds, if there is one.
+// Upsert writes the keywords that have changed, in the order given, and the time up to which a verdict holds, if there is one.
 func (a Attributes) Upsert(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword, values []string, asOf time.Time) error {
 	var changes []temporal.SearchAttributeUpdate
 	changed := func(key temporal.SearchAttributeKey, value string) bool {
@@ -85,10 +85,10 @@ func (a Attributes) Upsert(ctx workflow.Context, keys []temporal.SearchAttribute
 	return workflow.UpsertTypedSearchAttributes(ctx, changes...)
 }
 
-// countAttributes are the counts of an Inventory as they were last written; -1 before the first time.
+// CountAttributes are the counts of an Inventory as they were last written; -1 before the first time.
 type CountAttributes struct{ pods, unscanned int64 }
 
-// knownCounts reads what the workflow was started with, or what the run before wrote.
+// KnownCounts reads what the workflow was started with, or what the run before wrote.
 func KnownCounts(ctx workflow.Context) CountAttributes {
 	known := workflow.GetTypedSearchAttributes(ctx)
 	read := func(key temporal.SearchAttributeKeyInt64) int64 {
@@ -100,7 +100,7 @@ func KnownCounts(ctx workflow.Context) CountAttributes {
 	return CountAttributes{read(AttributePods), read(AttributeUnscanned)}
 }
 
-// upsert writes the counts if they have changed.
+// Upsert writes the counts if they have changed.
 func (c *CountAttributes) Upsert(ctx workflow.Context, pods, unscanned int64) error {
 	if c.pods == pods && c.unscanned == unscanned {
 		return nil

@@ -22,10 +22,10 @@ const (
 // TaskQueue carries every workflow and the light steps that only speak to Temporal.
 const TaskQueue = "perceptor"
 
-// DefaultDomain is the set of scanners that serves images nobody claimed for a domain of their own.
+// DefaultDomain is the set of scanners that serves images that name no domain.
 const DefaultDomain = "default"
 
-// PullQueue is the backlog of one domain: the images that wait for a place on a scanner host.
+// PullQueue is the backlog of one domain: the images that wait for a workspace on a scanner host.
 func PullQueue(domain string) string { return "scan-" + domain }
 
 // RegistryQueue carries the short questions to registries of one domain.
@@ -105,42 +105,42 @@ var (
 // Signals between ScanImage and HubPool. Both sides repeat themselves and take repetitions for granted:
 // what arrives twice or late changes nothing.
 var (
-	// SignalAcquire asks the pool for a lease, or tells a pool again of a lease held.
+	// SignalAcquire asks the pool for a lease, or announces a lease that the scan holds.
 	SignalAcquire = Signal[Acquire]{Name: "acquire", Description: "A scan asks for a lease, or announces again the one it holds."}
-	// SignalConfirm says that a grant has arrived of which the pool does not know that; until then it sends it again.
+	// SignalConfirm says that a grant has arrived. Until the pool knows that, it sends the grant again.
 	SignalConfirm = Signal[Confirm]{Name: "confirm", Description: "A scan confirms that its grant has arrived."}
 	// SignalRelease gives a lease back, or leaves the queue of waiters.
-	SignalRelease = Signal[Release]{Name: "release", Description: "A scan gives its lease back because the hub is done with it, or no longer wants one."}
-	// SignalHubReport tells the pool how a hub behaved: failures, and the first success after one.
+	SignalRelease = Signal[Release]{Name: "release", Description: "A scan gives its lease back because the hub is done with the scan, or because it does not want a lease any longer."}
+	// SignalHubReport reports how a hub behaved: failures, and the first success after one.
 	SignalHubReport = Signal[HubReport]{Name: "hub-report", Description: "A scan reports a failure of a hub, or its first success after one."}
 	// SignalConfigure replaces the pool's list of hubs.
 	SignalConfigure = Signal[Configure]{Name: "configure", Description: "The configured hubs, sent by perceptor setup and by every worker that serves hubs."}
 
 	// SignalGrant names the hub and the attempt of a lease.
-	SignalGrant = Signal[Grant]{Name: "grant", Description: "The pool grants a lease on a hub, or names the hub that is already at this image."}
-	// SignalHubOpen says that a hub can be asked again after it was closed by the circuit breaker.
+	SignalGrant = Signal[Grant]{Name: "grant", Description: "The pool grants a lease on a hub, or names the hub that scans this image already."}
+	// SignalHubAvailable says that a tripped hub is available again.
 	SignalHubAvailable = Signal[HubAvailable]{Name: "hub-available", Description: "The pool says that a hub answers again."}
 	// SignalAnnounce asks a scan to announce its lease again: the pool has lost its state.
 	SignalAnnounce = Signal[Announce]{Name: "announce", Description: "A pool that lost its state asks the scan to announce what it holds or waits for."}
 )
 
-// SignalUnwanted tells a scan that nothing refers to its image any more.
+// SignalUnwanted says to a scan that nothing refers to its image any more.
 var SignalUnwanted = Signal[Unwanted]{Name: "unwanted", Description: "Nothing refers to the image any more: stop if the scan has not begun."}
 
-// SignalRaise tells an image, and by it the scan under way, that somebody more urgent waits.
-var SignalPrioritize = Signal[Prioritize]{Name: "prioritize", Description: "Somebody more urgent waits for this image: it is scanned before others, also when it waits already."}
+// SignalPrioritize gives an image, and by it the scan under way, a higher priority.
+var SignalPrioritize = Signal[Prioritize]{Name: "prioritize", Description: "This image has a higher priority now: it is scanned before others, also when it waits already."}
 
 // Signals to Image.
 var (
-	// SignalObserve says that somebody refers to the image.
-	SignalObserve = Signal[Observe]{Name: "observe", Description: "Somebody refers to this image: names to pull it by, and a reference with its expiry."}
+	// SignalObserve brings a reference to the image.
+	SignalObserve = Signal[Observe]{Name: "observe", Description: "A reference to this image with its expiry, and names to pull the image by."}
 	// SignalForget takes a reference away.
 	SignalForget = Signal[Forget]{Name: "forget", Description: "A reference to this image is gone."}
 	// SignalRescan asks for a new scan although there is a verdict.
 	SignalRescan = Signal[Rescan]{Name: "rescan", Description: "Scan this image again although it has a verdict."}
 	// SignalJudged brings a hub's newer judgement of what was scanned before.
-	SignalJudged = Signal[Judged]{Name: "judged", Description: "A hub judges the image otherwise than before, without a new scan."}
-	// SignalScanReport is how a ScanImage tells its outcome.
+	SignalJudged = Signal[Judged]{Name: "judged", Description: "A newer verdict of a hub on this image, without a new scan."}
+	// SignalScanReport brings the outcome of a ScanImage.
 	SignalScanReport = Signal[activities.ScanReport]{Name: "scan-report", Description: "The outcome of a scan of this image."}
 )
 
@@ -149,9 +149,9 @@ var (
 	// SignalPods brings changes of pods in one namespace.
 	SignalPods = Signal[PodsChanged]{Name: "pods", Description: "Pods of this namespace that are new, changed or gone."}
 	// SignalSnapshot brings a part of all pods of one namespace.
-	SignalSnapshot = Signal[SnapshotPart]{Name: "snapshot", Description: "A part of all pods of this namespace; with the last part, what is not named is gone."}
+	SignalSnapshot = Signal[SnapshotPart]{Name: "snapshot", Description: "A part of all pods of this namespace. With the last part, pods that no part named are gone."}
 	// SignalSummary brings what is known of an image that the namespace runs.
-	SignalSummary = Signal[model.Summary]{Name: "summary", Description: "What is known of an image that runs here, told by its workflow."}
+	SignalSummary = Signal[model.Summary]{Name: "summary", Description: "What is known of an image that runs here, sent by the workflow of the image."}
 )
 
 // Signals to Cluster.
@@ -159,7 +159,7 @@ var (
 	// SignalNamespace says that a namespace of the cluster has an Inventory, and how much is in it.
 	SignalNamespace = Signal[NamespaceSeen]{Name: "namespace", Description: "A namespace of this cluster has an inventory: its counts."}
 	// SignalSnapshotEnd ends a snapshot of the whole cluster: namespaces not named in it are empty.
-	SignalSnapshotEnd = Signal[SnapshotEnd]{Name: "snapshot-end", Description: "A snapshot of the cluster is complete: the namespaces in it, all others are empty."}
+	SignalSnapshotEnd = Signal[SnapshotEnd]{Name: "snapshot-end", Description: "A snapshot of the cluster is complete. It names the namespaces that have pods; all others are empty."}
 	// SignalForgetCluster empties every namespace and ends the cluster.
 	SignalForgetCluster = Signal[ForgetCluster]{Name: "forget-cluster", Description: "An operator forgets this cluster: everything in it is gone."}
 )

@@ -41,7 +41,7 @@ type Judged struct {
 	Verdict model.Verdict `json:"verdict"`
 }
 
-// Raise makes an image, and its scan under way, as urgent as a class; what is as urgent already stays as it is.
+// Prioritize gives an image, and its scan under way, a higher priority. One that is as high already stays as it is.
 type Prioritize struct {
 	Priority Priority `json:"priority"`
 	// Namespace is whose share of the backlog it counts in; empty leaves that as it is.

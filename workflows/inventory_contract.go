@@ -67,10 +67,11 @@ type InventoryState struct {
 	Idle time.Time `json:"idle,omitzero"`
 	// Forgotten is set when an operator has forgotten the cluster.
 	Forgotten bool `json:"forgotten,omitempty"`
-	// Told is what the cluster was last told, at ToldAt.
+	// LastReported is what the cluster was last sent, at LastReportedAt.
 	LastReported   NamespaceSeen `json:"lastReported,omitzero"`
 	LastReportedAt time.Time     `json:"lastReportedAt,omitzero"`
-	// Checked is when the images were last looked after, and Glanced when at least those without a verdict were; EnsureAfter is when telling them is tried again after a failure.
+	// Checked is when all images were last checked, and Glanced when at least those without a verdict were. EnsureAfter is when
+	// images are notified again after a failure.
 	Checked     time.Time `json:"checked,omitzero"`
 	Glanced     time.Time `json:"glanced,omitzero"`
 	EnsureAfter time.Time `json:"ensureAfter,omitzero"`

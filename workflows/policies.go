@@ -28,8 +28,8 @@ const (
 	PersonReference = 30 * 24 * time.Hour
 )
 
-// The levels of tasks, as the server orders them. Everything that finishes a scan, or that a person asked for, goes before new work. On a hub's queue even
-// the first question for a person comes after what finishes a scan, since that frees a lease.
+// The levels of tasks, as the server orders them. Everything that finishes a scan, or that a person asked for, goes before new
+// work. On a hub's queue even the first question for a person comes after what finishes a scan, since that frees a lease.
 const (
 	LevelFirst  = 1
 	LevelSoon   = 2
@@ -181,7 +181,7 @@ func hubRetry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}
 }
 
-// PullStep is for the backlog: it may wait for days for a place, is shared out fairly, and gives up on a registry after a few tries.
+// PullStep is for the backlog: it may wait for days for a workspace, is shared out fairly, and gives up on a registry after a few tries.
 func PullStep(ctx workflow.Context, domain, id, summary string, priority temporal.Priority) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID:          id,

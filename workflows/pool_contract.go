@@ -65,10 +65,10 @@ type HubHealth struct {
 	// Class and Reason are the newest failure.
 	Class  model.FailureClass `json:"class,omitempty"`
 	Reason string             `json:"reason,omitempty"`
-	// Probes counts the probes since the hub was closed, NextProbe is when the next one is due.
+	// Probes counts the probes since the hub tripped, NextProbe is when the next one is due.
 	Probes    int       `json:"probes,omitempty"`
 	NextProbe time.Time `json:"nextProbe,omitzero"`
-	// Waiting are the scans to be told when the hub answers again.
+	// Waiting are the scans to notify when the hub is available again.
 	Waiting []string `json:"waiting,omitempty"`
 	// Queue is what the hub's queue was last made; empty while that is not known.
 	Queue QueueState `json:"queue,omitempty"`
@@ -208,17 +208,17 @@ type HubReport struct {
 	Reason string `json:"reason,omitempty"`
 	// RetryAfter is what the hub asked for, 0 when it did not.
 	RetryAfter time.Duration `json:"retryAfter,omitempty"`
-	// Waiting says that the holder waits for SignalHubOpen before it asks the hub again.
-	// The answer comes at once when the pool does not think the hub closed.
+	// Waiting says that the holder waits for SignalHubAvailable before it asks the hub again. The answer comes at once when the
+	// hub is not tripped.
 	Waiting bool `json:"waiting,omitempty"`
 }
 
-// HubOpen says that the hub may be asked again.
+// HubAvailable says that the hub may be asked again.
 type HubAvailable struct {
 	Hub string `json:"hub"`
 }
 
-// Unwanted tells a scan that its image is not wanted.
+// Unwanted says to a scan that its image is not wanted.
 type Unwanted struct{}
 
 // Announce asks a scan to send its Acquire again, with Held if it holds a lease; a scan that neither holds nor waits

@@ -32,9 +32,9 @@ type RefreshState struct {
 	Later []model.HubChange `json:"later,omitempty"`
 	// Sweep is set while every image of the hub is looked at.
 	Sweep *RefreshSweep `json:"sweep,omitempty"`
-	// NoList says why the hub tells no changes; its verdicts are then read again by age.
+	// NoList says why the hub has no list of changes; its verdicts are then read again by age.
 	NoList string `json:"noList,omitempty"`
-	// Troubled is set while the pool was told of a failure and of no success after it.
+	// Troubled is set while the pool has the report of a failure, and of no success after it.
 	Troubled bool `json:"troubled,omitempty"`
 	// Trouble is why the pass ended early; what it left is done by the next.
 	Trouble *activities.HubTrouble `json:"trouble,omitempty"`

@@ -7,7 +7,7 @@ import (
 	"github.com/perceptor/perceptor/model"
 )
 
-// ScanImageInput is what Image tells a scan.
+// ScanImageInput starts a ScanImage, or carries it into its next run.
 type ScanImageInput struct {
 	Digest model.Digest `json:"digest"`
 	// Names are tried in order.
@@ -15,12 +15,12 @@ type ScanImageInput struct {
 	HubNames model.HubNames `json:"hubNames"`
 	Domain   string         `json:"domain"`
 	Priority Priority       `json:"priority"`
-	// Namespace shares out the backlog fairly among those of one class.
+	// Namespace shares out the backlog fairly among the images of one priority.
 	Namespace string `json:"namespace,omitempty"`
 	// Rescan asks for a new scan even where a hub has a complete one.
 	Rescan bool `json:"rescan,omitempty"`
-	// AskAll is set when an earlier scan may have left something at a hub of which nobody was told: a hub that cannot be
-	// asked now is then waited for, since an upload to another would be the second.
+	// AskAll is set when an earlier scan may have left something at a hub that was never reported. A hub that cannot be asked now
+	// is then waited for, since an upload to another hub would be the second.
 	AskAll bool `json:"askAll,omitempty"`
 	// Attempt counts the scans of this image since its last success, from 1.
 	Attempt int `json:"attempt"`
@@ -55,7 +55,7 @@ type ScanState struct {
 	Skipped []string `json:"skipped,omitempty"`
 	// Previous is, per hub, the complete scan that a rescan replaces.
 	Previous map[string]string `json:"previous,omitempty"`
-	// Place is set from the pull until the upload, Listed when its contents are listed.
+	// Workspace is set from the pull until the upload, HasSBOM once the SBOM of the image is in it.
 	Workspace *activities.Workspace `json:"workspace,omitempty"`
 	HasSBOM   bool                  `json:"hasSBOM,omitempty"`
 	Pulls     int                   `json:"pulls,omitempty"`
@@ -92,7 +92,7 @@ type ScanView struct {
 	State      ScanState `json:"state"`
 }
 
-// PlaceView is what a ScanImage answers to QueryPlace.
+// WorkspaceView is what a ScanImage answers to QueryWorkspace.
 type WorkspaceView struct {
 	// Chain is the first run id of the scan that answers.
 	Chain string `json:"chain"`

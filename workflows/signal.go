@@ -20,14 +20,14 @@ func (s Signal[T]) SendTo(ctx workflow.Context, workflowID string, value T) work
 }
 
 // ReceivePending receives every such signal that has arrived so far, without waiting.
-func (s Signal[T]) ReceivePending(ctx workflow.Context, take func(T)) {
+func (s Signal[T]) ReceivePending(ctx workflow.Context, handle func(T)) {
 	channel := s.Channel(ctx)
 	for {
 		var value T
 		if !channel.ReceiveAsync(&value) {
 			return
 		}
-		take(value)
+		handle(value)
 	}
 }
 
@@ -40,27 +40,27 @@ type inboxSignal struct {
 }
 
 // Receive adds a signal to an inbox. Signals of different names are received in the order in which they were added.
-func Receive[T any](in *Inbox, s Signal[T], take func(workflow.Context, T)) {
+func Receive[T any](in *Inbox, s Signal[T], handle func(workflow.Context, T)) {
 	in.signals = append(in.signals, inboxSignal{
 		listen: func(ctx workflow.Context, selector workflow.Selector) {
 			selector.AddReceive(s.Channel(ctx), func(c workflow.ReceiveChannel, _ bool) {
 				var value T
 				c.Receive(ctx, &value)
-				take(ctx, value)
+				handle(ctx, value)
 			})
 		},
 		receive: func(ctx workflow.Context) bool {
 			some := false
 			s.ReceivePending(ctx, func(value T) {
 				some = true
-				take(ctx, value)
+				handle(ctx, value)
 			})
 			return some
 		},
 	})
 }
 
-// Listen lets the selector take the next signal. ReceivePending then takes all others.
+// Listen lets the selector handle the next signal. ReceivePending then takes all others.
 func (in *Inbox) Listen(ctx workflow.Context, selector workflow.Selector) {
 	for _, s := range in.signals {
 		s.listen(ctx, selector)

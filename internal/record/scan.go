@@ -1,23 +1,14 @@
 package record
 
 import (
-	"encoding/hex"
 	"slices"
 	"time"
 
-	"github.com/perceptor/perceptor/internal/backoff"
 	"github.com/perceptor/perceptor/model"
 )
 
 // CheckScanEvery is how often the server is asked whether a scan is still open whose end is not watched.
 const CheckScanEvery = 5 * time.Minute
-
-var (
-	// Retry is the delay before a failed scan is tried again.
-	Retry = backoff.Delay{First: time.Minute, Most: 6 * time.Hour}
-	// retryLost is the delay after a scan that closed without a report, so that a scan that cannot start does not spin.
-	retryLost = backoff.Delay{First: 2 * time.Second, Most: 1024 * time.Second}
-)
 
 // Scan is what the record knows of the scan under way.
 type Scan struct {
@@ -53,7 +44,7 @@ func (i *Image) CurrentPriority() model.Priority {
 
 // Prioritize takes a higher priority and the namespace that it counts for, which may be empty. The delay after a failure ends.
 func (i *Image) Prioritize(p model.Priority, namespace string) {
-	i.NotBefore = time.Time{}
+	i.Attempts.tryNow()
 	if p.Rank() >= i.Priority.Rank() {
 		return
 	}
@@ -63,16 +54,21 @@ func (i *Image) Prioritize(p model.Priority, namespace string) {
 }
 
 // RequestRescan asks for a new scan. The delay after a failure ends.
-func (i *Image) RequestRescan(r Rescan) { i.Rescan, i.NotBefore = &r, time.Time{} }
+func (i *Image) RequestRescan(r Rescan) {
+	i.Rescan = &r
+	i.Attempts.tryNow()
+}
 
 // WantsScan reports whether a scan is needed at all: the image has a reference and a name to be pulled by, none is under way,
 // and there is no verdict or a new one was asked for.
 func (i *Image) WantsScan() bool {
-	return len(i.References) > 0 && len(i.Names) > 0 && i.Scan == nil && (len(i.Verdicts) == 0 || i.Rescan != nil)
+	return len(i.References.List) > 0 && len(i.Names) > 0 && i.Scan == nil && (len(i.Verdicts) == 0 || i.Rescan != nil)
 }
 
 // IsScanDue reports whether a scan is to start now.
-func (i *Image) IsScanDue(now time.Time) bool { return i.WantsScan() && !now.Before(i.NotBefore) }
+func (i *Image) IsScanDue(now time.Time) bool {
+	return i.WantsScan() && !now.Before(i.Attempts.NotBefore)
+}
 
 // IsRescan reports whether the next scan must not take over what a hub has. Without a verdict there is nothing to scan again:
 // what a failed scan left at a hub is used.
@@ -83,7 +79,7 @@ func (i *Image) NextTry() time.Time {
 	if i.Scan != nil {
 		return time.Time{}
 	}
-	return i.NotBefore
+	return i.Attempts.NotBefore
 }
 
 // StartScan notes that a scan is being started.
@@ -110,9 +106,7 @@ func (i *Image) ScanWasRunning() {
 func (i *Image) ScanLost(now time.Time, started bool) (chain string) {
 	chain = i.Scan.Chain
 	i.Scan = nil
-	i.Unsure = i.Unsure || started
-	i.Lost++
-	i.NotBefore = now.Add(retryLost.After(i.Lost))
+	i.Attempts.noteLost(now, started)
 	return chain
 }
 
@@ -123,7 +117,7 @@ func (i *Image) ShouldCheckScan(now time.Time) bool {
 
 // IsScanUnwanted reports whether the scan under way is to be asked to stop.
 func (i *Image) IsScanUnwanted(now time.Time) bool {
-	return i.Scan != nil && !i.Scan.Unwanted && i.idleFor(now, UnwantedAfter)
+	return i.Scan != nil && !i.Scan.Unwanted && i.References.idleFor(now, UnwantedAfter)
 }
 
 // HasMoreUrgentScan reports whether the scan under way is to learn that its priority is higher now.
@@ -150,35 +144,25 @@ func (i *Image) ScanEnded(now time.Time, r Report) bool {
 	case r.Verdict != nil:
 		i.takeVerdict(*r.Verdict)
 	case r.Failure != nil:
-		i.takeFailure(now, *r.Failure, r.LeftWork)
+		i.Attempts.noteFailure(now, i.Digest, *r.Failure, r.LeftWork)
+		if len(i.Verdicts) > 0 && i.Rescan == nil {
+			// A rescan that failed is tried again too; the old verdict stays until the new one is there.
+			i.Rescan = &Rescan{Reason: "the rescan failed", Priority: i.Priority}
+		}
 	default:
-		i.Unsure = true
-		i.NotBefore = now.Add(i.retryDelay(1))
+		i.Attempts.noteCancelled(now, i.Digest)
 	}
 	return current
 }
 
 func (i *Image) takeVerdict(v model.Verdict) {
-	i.Failure, i.Failures, i.Lost, i.Unsure, i.NotBefore = nil, 0, 0, false, time.Time{}
+	i.Attempts.noteSuccess()
 	at := slices.IndexFunc(i.Verdicts, func(old model.Verdict) bool { return old.Hub == v.Hub })
 	switch {
 	case at < 0:
 		i.Verdicts = append(i.Verdicts, v)
 	case v.Newer(i.Verdicts[at]):
 		i.Verdicts[at] = v
-	}
-}
-
-// takeFailure notes why, and when the next try is.
-func (i *Image) takeFailure(now time.Time, f model.Failure, leftWork bool) {
-	i.Failures++
-	i.Unsure = i.Unsure || leftWork
-	i.NotBefore = now.Add(i.retryDelay(i.Failures))
-	f.Attempt, f.NextTry = i.Failures, time.Time{}
-	i.Failure = &f
-	if len(i.Verdicts) > 0 && i.Rescan == nil {
-		// A rescan that failed is tried again too; the old verdict stays until the new one is there.
-		i.Rescan = &Rescan{Reason: "the rescan failed", Priority: i.Priority}
 	}
 }
 
@@ -194,19 +178,4 @@ func (i *Image) Judge(verdict model.Verdict) {
 			i.Verdicts[at] = v
 		}
 	}
-}
-
-// retryDelay adds up to a fifth, drawn from the digest, so that images that failed together do not come back together.
-func (i *Image) retryDelay(failures int) time.Duration {
-	delay := Retry.After(failures)
-	return delay + delay/5*time.Duration(jitter(i.Digest))/256
-}
-
-// jitter is a number from 0 to 255 that differs between images and is the same at every replay.
-func jitter(d model.Digest) int {
-	sum, err := hex.DecodeString(d.Hex())
-	if err != nil || len(sum) == 0 {
-		return 0
-	}
-	return int(sum[0])
 }

@@ -59,7 +59,7 @@ func (c *clusterRun) run(ctx workflow.Context) error {
 				return workflow.NewContinueAsNewError(ctx, workflows.TypeCluster, workflows.ClusterInput{Cluster: c.cluster, State: inventory.Packed[workflows.ClusterState]{Value: c.state}})
 			}
 		default:
-			c.empty(ctx)
+			c.emptyNamespaces(ctx)
 			c.updateDetails(ctx)
 			if err := c.wait(ctx); err != nil {
 				return err
@@ -75,7 +75,7 @@ func (c *clusterRun) wait(ctx workflow.Context) error {
 	c.inbox.Listen(ctx, selector)
 	c.alarm.Listen(selector, nil)
 	if c.emptying != nil {
-		selector.AddFuture(c.emptying, func(f workflow.Future) { c.emptied(ctx, f) })
+		selector.AddFuture(c.emptying, func(f workflow.Future) { c.takeEmptied(ctx, f) })
 	}
 	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
 	selector.Select(ctx)
@@ -85,9 +85,9 @@ func (c *clusterRun) wait(ctx workflow.Context) error {
 // emptyAtOnce is how many namespaces one step empties.
 const emptyAtOnce = 200
 
-// empty tells namespaces that nothing older than the last snapshot is left in them; all of them, while the cluster is being
+// emptyNamespaces notifies namespaces that nothing older than the last snapshot is left in them; all of them, while the cluster is being
 // forgotten.
-func (c *clusterRun) empty(ctx workflow.Context) {
+func (c *clusterRun) emptyNamespaces(ctx workflow.Context) {
 	if c.emptying != nil {
 		return
 	}
@@ -100,12 +100,12 @@ func (c *clusterRun) empty(ctx workflow.Context) {
 		}
 	}
 	if len(in.Namespaces) > 0 {
-		c.emptying = workflow.ExecuteActivity(workflows.LightStep(ctx, "namespaces that are gone"), inventorySteps.EmptyNamespaces, in)
+		c.emptying = workflow.ExecuteActivity(workflows.LightStep(ctx, "empty the namespaces that are gone"), inventorySteps.EmptyNamespaces, in)
 	}
 }
 
-// emptied takes which namespaces have no inventory any more.
-func (c *clusterRun) emptied(ctx workflow.Context, f workflow.Future) {
+// takeEmptied takes which namespaces have no inventory any more.
+func (c *clusterRun) takeEmptied(ctx workflow.Context, f workflow.Future) {
 	c.emptying = nil
 	var result activities.EmptyNamespacesResult
 	if err := f.Get(ctx, &result); err != nil {

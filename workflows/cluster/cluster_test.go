@@ -21,7 +21,7 @@ type ClusterSuite struct {
 	testsuite.WorkflowTestSuite
 
 	env *testsuite.TestWorkflowEnvironment
-	// emptied are the namespaces that were told to be empty; closed are those without an inventory.
+	// emptied are the namespaces that were notified that they are empty; closed are those without an inventory.
 	emptied []activities.EmptyNamespace
 	closed  map[string]bool
 	forgot  int

@@ -10,8 +10,8 @@ import (
 
 // openInbox says what is done with each signal.
 func (c *clusterRun) openInbox() {
-	workflows.Receive(&c.inbox, workflows.SignalNamespace, c.namespace)
-	workflows.Receive(&c.inbox, workflows.SignalSnapshotEnd, c.snapshotEnd)
+	workflows.Receive(&c.inbox, workflows.SignalNamespace, c.receiveCounts)
+	workflows.Receive(&c.inbox, workflows.SignalSnapshotEnd, c.receiveSnapshotEnd)
 	workflows.Receive(&c.inbox, workflows.SignalForgetCluster, func(workflow.Context, workflows.ForgetCluster) { c.state.Forget = true })
 }
 
@@ -23,8 +23,8 @@ func (c *clusterRun) snapshotOf(namespace string) model.Version {
 	return c.state.Pods
 }
 
-// namespace takes the counts of a namespace. While everything is being forgotten, what is left of it is not news.
-func (c *clusterRun) namespace(ctx workflow.Context, s workflows.NamespaceSeen) {
+// receiveCounts takes the counts of a namespace. While everything is being forgotten, what is left of it is not news.
+func (c *clusterRun) receiveCounts(ctx workflow.Context, s workflows.NamespaceSeen) {
 	known := c.state.Namespaces[s.Namespace]
 	if c.state.Forget || known != nil && s.Version.Before(known.Seen.Version) {
 		return
@@ -45,10 +45,10 @@ func (c *clusterRun) namespace(ctx workflow.Context, s workflows.NamespaceSeen) 
 	}
 }
 
-// snapshotEnd takes what a complete snapshot named. An older one than the last changes nothing.
-func (c *clusterRun) snapshotEnd(ctx workflow.Context, e workflows.SnapshotEnd) {
+// receiveSnapshotEnd takes what a complete snapshot named. An older one than the last changes nothing.
+func (c *clusterRun) receiveSnapshotEnd(ctx workflow.Context, e workflows.SnapshotEnd) {
 	if c.state.Forget {
-		// Somebody still watches this cluster: it is known from now on, with nothing of before.
+		// A perceiver still watches this cluster: it is known from now on, with nothing of before.
 		c.state.Forget, c.state.Namespaces = false, map[string]*workflows.ClusterNamespace{}
 	}
 	c.state.Seen = workflow.Now(ctx)

@@ -41,7 +41,7 @@ func (c *clusterRun) view(q workflows.ClusterQuery) workflows.ClusterView {
 	return view
 }
 
-// show writes the counts to the workflow's page in Web UI.
+// updateDetails writes the counts to the workflow's page in Web UI.
 func (c *clusterRun) updateDetails(ctx workflow.Context) {
 	var pods, unscanned, violations, refused int
 	for _, name := range workflow.DeterministicKeys(c.state.Namespaces) {
@@ -50,7 +50,7 @@ func (c *clusterRun) updateDetails(ctx workflow.Context) {
 	}
 	details := fmt.Sprintf("%d namespaces with %d pods, %d of them unscanned, %d in violation", len(c.state.Namespaces), pods, unscanned, violations)
 	if refused > 0 {
-		details += fmt.Sprintf("\n\n**No room for %d more pods**: they are in no row.", refused)
+		details += fmt.Sprintf("\n\n**%d pods do not fit into their inventories**: no row shows them.", refused)
 	}
 	workflow.SetCurrentDetails(ctx, details)
 }

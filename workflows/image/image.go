@@ -50,7 +50,7 @@ func (i *imageRun) run(ctx workflow.Context) error {
 	for {
 		i.inbox.ReceivePending(ctx)
 		now := workflow.Now(ctx)
-		i.Expire(now)
+		i.References.Expire(now)
 		idle := i.busy == 0
 		switch {
 		case ctx.Err() != nil:
@@ -111,8 +111,8 @@ func (i *imageRun) wait(ctx workflow.Context) error {
 }
 
 func (i *imageRun) deadlineSummary() string {
-	if i.Failure != nil && i.WantsScan() {
-		return fmt.Sprintf("next try, after %s", i.Failure.Class)
+	if i.Attempts.Failure != nil && i.WantsScan() {
+		return fmt.Sprintf("next try, after %s", i.Attempts.Failure.Class)
 	}
-	return "next look at references and scans"
+	return "next check of references and scans"
 }

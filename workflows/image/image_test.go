@@ -27,7 +27,7 @@ type ImageSuite struct {
 	scans []workflows.ScanImageInput
 	// outcome is what the next scan reports; nil lets it close without a word.
 	outcome func(in workflows.ScanImageInput, chain string, started time.Time) *activities.ScanReport
-	// gone are the scans of which the pool was told that they have closed.
+	// gone are the scans of which the pool was notified that they have closed.
 	gone []workflows.Release
 	// hold is what a scan does before it reports.
 	hold func(ctx workflow.Context)
@@ -183,12 +183,12 @@ func (s *ImageSuite) TestScanThatClosesWithoutAWordIsStartedAgain() {
 	s.Require().NoError(s.run())
 	s.Require().Len(s.scans, 3)
 	s.False(s.scans[0].AskAll)
-	s.True(s.scans[1].AskAll, "nobody knows how far the lost scan came")
-	s.Require().Len(s.gone, 2, "the pool need not find out by itself, and is told of no scan that reported")
-	for _, told := range s.gone {
-		s.NotEmpty(told.Chain)
-		s.True(told.Unfinished, "nobody knows whether the hub is done")
-		s.True(told.Attempt.IsZero(), "whatever the chain has is meant")
+	s.True(s.scans[1].AskAll, "it is not known how far the lost scan came")
+	s.Require().Len(s.gone, 2, "the pool need not find out by itself, and is notified of no scan that reported")
+	for _, release := range s.gone {
+		s.NotEmpty(release.Chain)
+		s.True(release.Unfinished, "it is not known whether the hub is done")
+		s.True(release.Attempt.IsZero(), "whatever the chain has is meant")
 	}
 	s.NotEqual(s.gone[0].Chain, s.gone[1].Chain)
 }
@@ -261,15 +261,15 @@ func (s *ImageSuite) TestScanNobodyWantsIsToldSo() {
 	s.outcome = func(in workflows.ScanImageInput, chain string, started time.Time) *activities.ScanReport {
 		return &activities.ScanReport{Digest: in.Digest, Chain: chain, Outcome: activities.ScanCancelled, Started: started}
 	}
-	told := false
+	signaled := false
 	s.hold = func(ctx workflow.Context) {
 		workflows.SignalUnwanted.Channel(ctx).Receive(ctx, nil)
-		told = true
+		signaled = true
 	}
 	s.observe(0, "ann", 1, time.Minute)
 	s.Require().NoError(s.run())
-	s.True(told)
-	s.Len(s.scans, 1, "nobody refers to it, so it is not started again")
+	s.True(signaled)
+	s.Len(s.scans, 1, "nothing refers to it, so it is not started again")
 }
 
 func (s *ImageSuite) TestQuietImageContinuesAsNewWithAllItKnows() {

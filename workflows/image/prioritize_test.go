@@ -19,8 +19,8 @@ func (s *ImageSuite) observeAs(after time.Duration, priority workflows.Priority,
 	}, after)
 }
 
-// hearRaises lets scans take an hour and gives what they are told meanwhile.
-func (s *ImageSuite) hearRaises() *[]workflows.Prioritize {
+// recordPriorities lets scans take an hour and gives the priorities that they are sent meanwhile.
+func (s *ImageSuite) recordPriorities() *[]workflows.Prioritize {
 	var heard []workflows.Prioritize
 	s.hold = func(ctx workflow.Context) {
 		workflow.Go(ctx, func(ctx workflow.Context) {
@@ -35,8 +35,8 @@ func (s *ImageSuite) hearRaises() *[]workflows.Prioritize {
 	return &heard
 }
 
-func (s *ImageSuite) TestScanUnderWayIsRaisedForWhoeverIsMoreUrgent() {
-	heard := s.hearRaises()
+func (s *ImageSuite) TestScanUnderWayGetsAHigherPriority() {
+	heard := s.recordPriorities()
 	s.observeAs(0, workflows.PriorityImage, "")
 	s.observeAs(time.Minute, workflows.PriorityPod, "shop")
 	s.observeAs(2*time.Minute, workflows.PriorityPod, "other")
@@ -48,8 +48,8 @@ func (s *ImageSuite) TestScanUnderWayIsRaisedForWhoeverIsMoreUrgent() {
 	s.Equal(workflows.PriorityImage, s.scans[0].Priority)
 }
 
-func (s *ImageSuite) TestRaisedByHand() {
-	heard := s.hearRaises()
+func (s *ImageSuite) TestPrioritizedByHand() {
+	heard := s.recordPriorities()
 	s.observeAs(0, workflows.PriorityPod, "shop")
 	for after := range 2 {
 		s.env.RegisterDelayedCallback(func() {
@@ -60,8 +60,8 @@ func (s *ImageSuite) TestRaisedByHand() {
 	s.Equal([]workflows.Prioritize{{Priority: workflows.PriorityInteractive, Namespace: "shop"}}, *heard, "once is enough")
 }
 
-// TestRaisedImageWaitsForNoDelay: who raises an image that has failed has it tried again now.
-func (s *ImageSuite) TestRaisedImageWaitsForNoDelay() {
+// TestPrioritizedImageWaitsForNoDelay: an image that has failed and gets a higher priority is tried again now.
+func (s *ImageSuite) TestPrioritizedImageWaitsForNoDelay() {
 	s.outcome = failed
 	s.observeAs(0, workflows.PriorityPod, "shop")
 	s.env.RegisterDelayedCallback(func() {

@@ -14,13 +14,13 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// publications listens to what inventories are told; closed are those that are gone.
+// publications listens to what inventories are sent; closed are those that are gone.
 func (s *ImageSuite) publications(closed ...string) *[]activities.PublishSummaryInput {
-	var told []activities.PublishSummaryInput
+	var sent []activities.PublishSummaryInput
 	s.env.RegisterActivity(activities.NewInventorySteps(nil))
 	s.env.OnActivity(inventorySteps.PublishSummary, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, in activities.PublishSummaryInput) (activities.PublishSummaryResult, error) {
-			told = append(told, in)
+			sent = append(sent, in)
 			var result activities.PublishSummaryResult
 			for _, id := range in.To {
 				if slices.Contains(closed, id) {
@@ -29,7 +29,7 @@ func (s *ImageSuite) publications(closed ...string) *[]activities.PublishSummary
 			}
 			return result, nil
 		})
-	return &told
+	return &sent
 }
 
 func (s *ImageSuite) runBy(after time.Duration, id string, counter int64, known model.Version) {
@@ -46,13 +46,13 @@ func (s *ImageSuite) observed(id string, counter int64, known model.Version) wor
 }
 
 func (s *ImageSuite) TestInventoriesAreToldWhatChangesAndNothingElse() {
-	told := s.publications()
+	sent := s.publications()
 	s.runBy(0, "c/a", 1, model.Version{})
 	s.runBy(0, "c/b", 1, model.Version{})
 	s.observe(0, "ann", 1, time.Hour)
 	s.env.RegisterDelayedCallback(func() {
-		s.Require().Len(*told, 1)
-		first := (*told)[0]
+		s.Require().Len(*sent, 1)
+		first := (*sent)[0]
 		s.Equal([]string{"c/a", "c/b"}, first.To)
 		s.Equal(model.StatusComplete, first.Summary.Status)
 		s.Equal(model.InViolation, first.Summary.OverallStatus)
@@ -62,31 +62,31 @@ func (s *ImageSuite) TestInventoriesAreToldWhatChangesAndNothingElse() {
 		}})
 	}, time.Minute)
 	s.env.RegisterDelayedCallback(func() {
-		s.Require().Len(*told, 2)
-		s.Equal(2, (*told)[1].Summary.Vulnerabilities.High)
-		s.True((*told)[0].Summary.Version.Before((*told)[1].Summary.Version))
+		s.Require().Len(*sent, 2)
+		s.Equal(2, (*sent)[1].Summary.Vulnerabilities.High)
+		s.True((*sent)[0].Summary.Version.Before((*sent)[1].Summary.Version))
 	}, 2*time.Minute)
 	s.Require().NoError(s.run())
-	s.Len(*told, 2)
+	s.Len(*sent, 2)
 }
 
 func (s *ImageSuite) TestInventoryThatComesLaterIsToldWhatItLacks() {
-	told := s.publications()
+	sent := s.publications()
 	s.observe(0, "ann", 1, 2*time.Hour)
 	s.runBy(time.Minute, "c/a", 1, model.Version{})
 	s.env.RegisterDelayedCallback(func() {
-		s.Require().Len(*told, 1)
-		s.Equal([]string{"c/a"}, (*told)[0].To)
-		known := (*told)[0].Summary.Version
+		s.Require().Len(*sent, 1)
+		s.Equal([]string{"c/a"}, (*sent)[0].To)
+		known := (*sent)[0].Summary.Version
 		s.runBy(0, "c/a", 2, known)
 		s.runBy(time.Minute, "c/a", 3, model.Version{Epoch: known.Epoch, Counter: 1})
 	}, 2*time.Minute)
 	s.Require().NoError(s.run())
-	s.Len(*told, 2, "not told what it knows, told again what it does not")
+	s.Len(*sent, 2, "not sent what it knows, sent again what it does not")
 }
 
 func (s *ImageSuite) TestFailureIsToldWithItsNextTry() {
-	told := s.publications()
+	sent := s.publications()
 	tries := 0
 	s.outcome = func(in workflows.ScanImageInput, chain string, started time.Time) *activities.ScanReport {
 		if tries++; tries < 3 {
@@ -96,17 +96,17 @@ func (s *ImageSuite) TestFailureIsToldWithItsNextTry() {
 	}
 	s.runBy(0, "c/a", 1, model.Version{})
 	s.Require().NoError(s.run())
-	s.Require().Len(*told, 3)
-	for i, each := range (*told)[:2] {
+	s.Require().Len(*sent, 3)
+	for i, each := range (*sent)[:2] {
 		s.Equal(model.StatusFailed, each.Summary.Status)
 		s.Equal(i+1, each.Summary.Failure.Attempt)
 		s.True(each.Summary.Failure.NextTry.After(each.Summary.Failure.At))
 	}
-	s.Nil((*told)[2].Summary.Failure)
+	s.Nil((*sent)[2].Summary.Failure)
 }
 
 func (s *ImageSuite) TestInventoryThatIsGoneRefersToNothing() {
-	told := s.publications("c/gone")
+	sent := s.publications("c/gone")
 	s.runBy(0, "c/gone", 1, model.Version{})
 	s.runBy(0, "c/a", 1, model.Version{})
 	s.view(time.Minute, func(v workflows.ImageView) {
@@ -114,11 +114,11 @@ func (s *ImageSuite) TestInventoryThatIsGoneRefersToNothing() {
 		s.Equal("c/a", v.References[0].ID)
 	})
 	s.Require().NoError(s.run())
-	s.Len(*told, 1)
+	s.Len(*sent, 1)
 }
 
 func (s *ImageSuite) TestManyInventoriesAreToldInSeveralSteps() {
-	told := s.publications()
+	sent := s.publications()
 	s.hold = func(ctx workflow.Context) { s.NoError(workflow.Sleep(ctx, time.Minute)) }
 	s.env.RegisterDelayedCallback(func() {
 		for i := range 700 {
@@ -126,13 +126,13 @@ func (s *ImageSuite) TestManyInventoriesAreToldInSeveralSteps() {
 		}
 	}, time.Second)
 	s.Require().NoError(s.run())
-	everybody := map[string]bool{}
-	for _, each := range *told {
+	reached := map[string]bool{}
+	for _, each := range *sent {
 		s.LessOrEqual(len(each.To), 500)
 		for _, id := range each.To {
-			s.False(everybody[id], "told twice")
-			everybody[id] = true
+			s.False(reached[id], "sent twice")
+			reached[id] = true
 		}
 	}
-	s.Len(everybody, 700)
+	s.Len(reached, 700)
 }

@@ -12,7 +12,7 @@ import (
 // openInbox says what is done with each signal.
 func (i *imageRun) openInbox() {
 	workflows.Receive(&i.inbox, workflows.SignalObserve, func(_ workflow.Context, o workflows.Observe) { i.Observe(o) })
-	workflows.Receive(&i.inbox, workflows.SignalForget, func(_ workflow.Context, f workflows.Forget) { i.Forget(f.Reference) })
+	workflows.Receive(&i.inbox, workflows.SignalForget, func(_ workflow.Context, f workflows.Forget) { i.References.Remove(f.Reference) })
 	workflows.Receive(&i.inbox, workflows.SignalRescan, func(_ workflow.Context, r workflows.Rescan) { i.RequestRescan(r) })
 	workflows.Receive(&i.inbox, workflows.SignalPrioritize, func(_ workflow.Context, p workflows.Prioritize) { i.Prioritize(p.Priority, p.Namespace) })
 	workflows.Receive(&i.inbox, workflows.SignalJudged, func(_ workflow.Context, j workflows.Judged) { i.Judge(j.Verdict) })

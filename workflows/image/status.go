@@ -28,7 +28,7 @@ func viewOf(i *record.Image) workflows.ImageView {
 	return workflows.ImageView{
 		Digest: i.Digest, Names: i.Names, Status: i.Status(), OverallStatus: i.OverallStatus(), Verdicts: i.Verdicts,
 		Failure: i.CurrentFailure(), Scanning: i.Scan != nil, LastStarted: i.LastStarted,
-		References: i.References[:min(len(i.References), referencesShown)], Referrers: len(i.References),
+		References: i.References.List[:min(len(i.References.List), referencesShown)], Referrers: len(i.References.List),
 	}
 }
 
@@ -59,11 +59,11 @@ func detailsOf(i *record.Image) string {
 	}
 	parts := []string{
 		strings.Join(names, ", "),
-		fmt.Sprintf("%s, %s, %d references", i.Status(), i.OverallStatus(), len(i.References)),
+		fmt.Sprintf("%s, %s, %d references", i.Status(), i.OverallStatus(), len(i.References.List)),
 		strings.Join(verdicts, "\n"),
 	}
 	if f := i.CurrentFailure(); f != nil {
-		text := fmt.Sprintf("failed %d times, last at %s: %s: %s", i.Failures, f.Step, f.Class, f.Reason)
+		text := fmt.Sprintf("failed %d times, last at %s: %s: %s", i.Attempts.Failures, f.Step, f.Class, f.Reason)
 		if !f.NextTry.IsZero() {
 			text += "; next try " + f.NextTry.Format(time.RFC3339)
 		}

@@ -53,7 +53,7 @@ func isAlreadyStarted(err error) bool {
 func (i *imageRun) scanInput() workflows.ScanImageInput {
 	in := workflows.ScanImageInput{
 		Digest: i.Digest, Names: i.Names, Domain: i.Domain, Priority: i.CurrentPriority(), Namespace: i.Namespace,
-		Rescan: i.IsRescan(), AskAll: i.Unsure, Attempt: i.Failures + 1, HubNames: model.DefaultHubNames(i.Names[0], i.Digest),
+		Rescan: i.IsRescan(), AskAll: i.Attempts.Unsure, Attempt: i.Attempts.Failures + 1, HubNames: model.DefaultHubNames(i.Names[0], i.Digest),
 	}
 	if in.Domain == "" {
 		in.Domain = workflows.DefaultDomain
@@ -121,7 +121,7 @@ func (i *imageRun) prioritizeScan(ctx workflow.Context) {
 
 // publish sends the summary to the next inventories. Those that come meanwhile are in the next batch.
 func (i *imageRun) publish(ctx workflow.Context) {
-	in := activities.PublishSummaryInput{Summary: *i.Published}
+	in := activities.PublishSummaryInput{Summary: *i.Publication.Summary}
 	in.To, i.publishing = i.TakeBatch()
 	i.publication = workflow.ExecuteActivity(workflows.LightStep(ctx, "send the summary to inventories"), inventorySteps.PublishSummary, in)
 }

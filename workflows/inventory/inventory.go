@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/log"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/inventory"
@@ -35,10 +34,10 @@ type inventoryRun struct {
 	began              time.Time
 	inbox              workflows.Inbox
 	alarm              workflows.Alarm
-	// steps are those under way: what is asked of registries, and at most one of each other kind.
-	resolving []*resolving
+	resolver           resolver
+	writer             podWriter
+	// ensuring and notifying are the steps under way, at most one of each kind.
 	ensuring  *ensuring
-	writing   *writing
 	notifying workflow.Future
 	counts    workflows.CountAttributes
 }
@@ -51,6 +50,8 @@ func Inventory(ctx workflow.Context, in workflows.InventoryInput) error {
 		n.state = &workflows.InventoryState{Book: inventory.Packed[inventory.Book]{Value: inventory.New(n.began, nil)}}
 	}
 	n.book = n.state.Book.Value
+	n.resolver = resolver{book: n.book}
+	n.writer = podWriter{cluster: n.cluster, namespace: n.namespace, state: n.state, book: n.book}
 	n.book.Open(n.measureBook(ctx))
 	n.counts = workflows.KnownCounts(ctx)
 	n.openInbox()
@@ -110,7 +111,7 @@ func (n *inventoryRun) step(ctx workflow.Context) error {
 
 // busy reports whether a step is under way: a run does not end before its steps.
 func (n *inventoryRun) busy() bool {
-	return len(n.resolving) > 0 || n.ensuring != nil || n.writing != nil || n.notifying != nil
+	return len(n.resolver.batches) > 0 || n.ensuring != nil || n.writer.batch != nil || n.notifying != nil
 }
 
 // markIdle notes since when there is nothing in the namespace.
@@ -136,18 +137,18 @@ func (n *inventoryRun) isUnneeded(ctx workflow.Context) bool {
 
 // wait sleeps until a signal, the end of a step, or the next deadline.
 func (n *inventoryRun) wait(ctx workflow.Context) error {
-	n.alarm.Set(ctx, n.deadline(ctx), "next look")
+	n.alarm.Set(ctx, n.deadline(ctx), "next check")
 	selector := workflow.NewSelector(ctx)
 	n.inbox.Listen(ctx, selector)
 	n.alarm.Listen(selector, nil)
-	for _, r := range n.resolving {
-		selector.AddFuture(r.future, func(workflow.Future) { n.resolved(ctx, r) })
+	for _, b := range n.resolver.batches {
+		selector.AddFuture(b.future, func(workflow.Future) { n.resolver.takeAnswers(ctx, b) })
 	}
 	if n.ensuring != nil {
 		selector.AddFuture(n.ensuring.future, func(workflow.Future) { n.ensured(ctx) })
 	}
-	if n.writing != nil {
-		selector.AddFuture(n.writing.future, func(workflow.Future) { n.written(ctx) })
+	if n.writer.batch != nil {
+		selector.AddFuture(n.writer.batch.future, func(workflow.Future) { n.writer.takeResult(ctx) })
 	}
 	if n.notifying != nil {
 		selector.AddFuture(n.notifying, func(workflow.Future) { n.clusterNotified(ctx) })

@@ -40,7 +40,7 @@ type InventorySuite struct {
 	manifests map[string]model.Digest
 	// asked are the references that a registry was asked for, with their platforms.
 	asked []string
-	// observed and forgotten are what images were told.
+	// observed and forgotten are what images were notified of.
 	observed  []activities.EnsureImage
 	forgotten []model.Digest
 	ensures   []activities.EnsureImagesInput
@@ -49,8 +49,8 @@ type InventorySuite struct {
 	// written are the batches of pods that were written to; write says what becomes of one.
 	written [][]string
 	write   func(activities.WriteVerdictsInput) (model.WriteResult, error)
-	// told are the counts that the cluster was told.
-	told []workflows.NamespaceSeen
+	// reported are the counts that the cluster was sent.
+	reported []workflows.NamespaceSeen
 }
 
 func TestInventory(t *testing.T) { suite.Run(t, new(InventorySuite)) }
@@ -59,7 +59,7 @@ func (s *InventorySuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
 	s.env.SetTestTimeout(time.Minute)
 	s.manifests, s.verdicts = map[string]model.Digest{}, map[model.Digest]model.OverallStatus{}
-	s.asked, s.observed, s.forgotten, s.written, s.told, s.ensures = nil, nil, nil, nil, nil, nil
+	s.asked, s.observed, s.forgotten, s.written, s.reported, s.ensures = nil, nil, nil, nil, nil, nil
 	s.write = func(in activities.WriteVerdictsInput) (model.WriteResult, error) {
 		return model.WriteResult{Written: len(in.UIDs)}, nil
 	}
@@ -75,7 +75,7 @@ func (s *InventorySuite) SetupTest() {
 		}).Maybe()
 	s.env.OnActivity(inventorySteps.NotifyCluster, mock.Anything, mock.Anything).Return(
 		func(_ context.Context, seen workflows.NamespaceSeen) error {
-			s.told = append(s.told, seen)
+			s.reported = append(s.reported, seen)
 			return nil
 		}).Maybe()
 	s.env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
@@ -280,7 +280,7 @@ func (s *InventorySuite) TestUnchangedSnapshotStartsNothing() {
 		s.Len(s.asked, 1)
 		s.Len(s.observed, 1)
 		s.Len(s.written, 1)
-		s.LessOrEqual(len(s.told), 2)
+		s.LessOrEqual(len(s.reported), 2)
 	})
 	s.ends(21 * time.Minute)
 	s.Require().NoError(s.run())
@@ -292,7 +292,7 @@ func (s *InventorySuite) TestImagesAreLookedAfterAndToldAgain() {
 	s.ends(13 * time.Hour)
 	s.Require().NoError(s.run())
 	checks := slices.IndexFunc(s.observed[1:], func(e activities.EnsureImage) bool { return !e.Check })
-	s.GreaterOrEqual(checks, 23, "every half hour, until after twelve hours it is told again")
+	s.GreaterOrEqual(checks, 23, "every half hour, until after twelve hours it is notified again")
 	s.Equal("chain", s.observed[2].Chain)
 	s.Equal(model.StatusComplete, s.observed[1].Known.Status)
 }
@@ -364,14 +364,14 @@ func (s *InventorySuite) TestClusterIsToldAtOnceThenNowAndThenAndAtTheEnd() {
 	}
 	s.ends(10 * time.Minute)
 	s.Require().NoError(s.run())
-	s.Equal(1, s.told[0].Pods)
-	s.Equal(21, s.told[1].Pods)
-	s.Equal(21, s.told[1].Violations)
-	last := s.told[len(s.told)-1]
+	s.Equal(1, s.reported[0].Pods)
+	s.Equal(21, s.reported[1].Pods)
+	s.Equal(21, s.reported[1].Violations)
+	last := s.reported[len(s.reported)-1]
 	s.True(last.Ended)
 	s.Equal(0, last.Pods)
-	for i, seen := range s.told[1:] {
-		s.True(s.told[i].Version.Before(seen.Version))
+	for i, seen := range s.reported[1:] {
+		s.True(s.reported[i].Version.Before(seen.Version))
 	}
 }
 
@@ -384,7 +384,7 @@ func (s *InventorySuite) TestForgottenInventoryEndsAtOnceAndTellsItsImages() {
 	s.Require().NoError(s.run())
 	s.Less(s.env.Now().Sub(began), time.Hour)
 	s.Equal([]model.Digest{digestNumber(1)}, s.forgotten)
-	s.False(s.told[len(s.told)-1].Ended, "the cluster is not told, lest it comes back")
+	s.False(s.reported[len(s.reported)-1].Ended, "the cluster is not notified, so that it does not come back")
 }
 
 func (s *InventorySuite) TestQuietInventoryContinuesAsNewWithAllItKnows() {

@@ -1,8 +1,6 @@
 package inventory
 
 import (
-	"time"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/inventory"
@@ -12,8 +10,8 @@ import (
 
 // openInbox says what is done with each signal.
 func (n *inventoryRun) openInbox() {
-	workflows.Receive(&n.inbox, workflows.SignalPods, n.change)
-	workflows.Receive(&n.inbox, workflows.SignalSnapshot, n.snapshot)
+	workflows.Receive(&n.inbox, workflows.SignalPods, n.receivePods)
+	workflows.Receive(&n.inbox, workflows.SignalSnapshot, n.receiveSnapshotPart)
 	workflows.Receive(&n.inbox, workflows.SignalSummary, func(_ workflow.Context, s model.Summary) { n.book.Learn(s) })
 }
 
@@ -25,12 +23,12 @@ func (n *inventoryRun) applySettings(p workflows.PodsChanged) {
 	}
 }
 
-func (n *inventoryRun) change(ctx workflow.Context, p workflows.PodsChanged) {
+func (n *inventoryRun) receivePods(ctx workflow.Context, p workflows.PodsChanged) {
 	n.applySettings(p)
 	n.book.Change(workflow.Now(ctx), p.Version, p.Pods, p.Gone)
 }
 
-func (n *inventoryRun) snapshot(ctx workflow.Context, p workflows.SnapshotPart) {
+func (n *inventoryRun) receiveSnapshotPart(ctx workflow.Context, p workflows.SnapshotPart) {
 	if p.Forget {
 		n.book.Forget()
 		n.state.Forgotten = true
@@ -40,14 +38,9 @@ func (n *inventoryRun) snapshot(ctx workflow.Context, p workflows.SnapshotPart) 
 		n.applySettings(p.PodsChanged)
 	}
 	if p.WriteBack && p.Part == p.Parts {
-		n.retryWrites()
+		n.writer.retryNow()
 	}
 	if n.book.Part(workflow.Now(ctx), p.Version, p.Part, p.Parts, p.Pods) {
 		n.checkUnscanned(ctx)
 	}
-}
-
-// retryWrites lets failed writes be tried again at once: the perceiver has just shown that it is there.
-func (n *inventoryRun) retryWrites() {
-	n.state.WriteAfter, n.state.RewriteAt = time.Time{}, time.Time{}
 }

@@ -17,7 +17,7 @@ func (n *inventoryRun) answerQueries(ctx workflow.Context) error {
 	if err != nil {
 		return fmt.Errorf("query %s: %w", workflows.QueryStatus, err)
 	}
-	err = workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryJoin, func(q workflows.JoinQuery) (workflows.JoinPage, error) { return n.join(q), nil },
+	err = workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryJoin, func(q workflows.JoinQuery) (workflows.JoinPage, error) { return n.readJoin(q), nil },
 		workflow.QueryHandlerOptions{Description: "The rows of the join: pods, their containers, and what is known of their images. Takes a filter."})
 	if err != nil {
 		return fmt.Errorf("query %s: %w", workflows.QueryJoin, err)
@@ -25,7 +25,7 @@ func (n *inventoryRun) answerQueries(ctx workflow.Context) error {
 	return nil
 }
 
-func (n *inventoryRun) join(q workflows.JoinQuery) workflows.JoinPage {
+func (n *inventoryRun) readJoin(q workflows.JoinQuery) workflows.JoinPage {
 	rows, next := n.book.Page(n.cluster, n.namespace, inventory.Filter{
 		Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, UIDs: q.UIDs, After: q.After, Limit: q.Limit,
 	})
@@ -34,7 +34,7 @@ func (n *inventoryRun) join(q workflows.JoinQuery) workflows.JoinPage {
 
 func (n *inventoryRun) view() workflows.InventoryView {
 	return workflows.InventoryView{
-		NamespaceSeen: n.seen(n.book.Counts()), Images: len(n.book.Images), Domain: n.domain(),
+		NamespaceSeen: n.seen(n.book.Counts()), Images: len(n.book.Images), Domain: domainOf(n.book),
 		WriteBack: n.book.Settings.WriteBack, Unwritten: len(n.book.Dirty) + len(n.book.Unwritten),
 		WriteFailure: n.state.WriteFailure,
 	}
@@ -47,19 +47,20 @@ func (n *inventoryRun) seen(c inventory.Counts) workflows.NamespaceSeen {
 	}
 }
 
-func (n *inventoryRun) domain() string {
-	if n.book.Settings.Domain == "" {
+// domainOf is the set of scanners that reach the registries of the namespace.
+func domainOf(b *inventory.Book) string {
+	if b.Settings.Domain == "" {
 		return workflows.DefaultDomain
 	}
-	return n.book.Settings.Domain
+	return b.Settings.Domain
 }
 
-// show writes the counts to the workflow's page in Web UI.
+// updateDetails writes the counts to the workflow's page in Web UI.
 func (n *inventoryRun) updateDetails(ctx workflow.Context) {
 	c := n.book.Counts()
 	details := fmt.Sprintf("%d pods, %d of them unscanned, %d in violation; %d images", c.Pods, c.Unscanned, c.Violations, len(n.book.Images))
 	if c.Refused > 0 {
-		details += fmt.Sprintf("\n\n**No room for %d more pods**: they are in no row. Split the namespace.", c.Refused)
+		details += fmt.Sprintf("\n\n**%d pods do not fit into the inventory**: no row shows them. Split the namespace.", c.Refused)
 	}
 	if f := n.state.WriteFailure; f != nil {
 		details += fmt.Sprintf("\n\n**Verdicts are not written onto the pods**: %s: %s; next try %s", f.Class, f.Reason, f.NextTry.Format(time.RFC3339))

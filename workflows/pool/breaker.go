@@ -33,13 +33,13 @@ func (p *hubPool) health(hub string) *workflows.HubHealth {
 	return nil
 }
 
-// report takes a scan's experience with a hub.
-func (p *hubPool) report(r workflows.HubReport, now time.Time) {
+// receiveReport takes a scan's experience with a hub.
+func (p *hubPool) receiveReport(r workflows.HubReport, now time.Time) {
 	if p.Book.Hub(r.Hub) == nil {
 		p.logger.Warn("report of a hub ignored: the hub is not configured", "hub", r.Hub, "holder", r.Holder)
 		return
 	}
-	p.experience(r.Hub, r.Class, r.Reason, r.RetryAfter, now)
+	p.noteExperience(r.Hub, r.Class, r.Reason, r.RetryAfter, now)
 	if h := p.ensureHealth(r.Hub); r.Waiting && r.Holder != "" && !slices.Contains(h.Waiting, r.Holder) {
 		h.Waiting = append(h.Waiting, r.Holder)
 	}
@@ -53,10 +53,10 @@ func (p *hubPool) ensureHealth(hub string) *workflows.HubHealth {
 	return &p.Health[len(p.Health)-1]
 }
 
-// experience lets one success or failure change the breaker. This is the one place that says which failures trip a hub.
-func (p *hubPool) experience(hub string, class model.FailureClass, reason string, after time.Duration, now time.Time) {
+// noteExperience lets one success or failure change the breaker. This is the one place that says which failures trip a hub.
+func (p *hubPool) noteExperience(hub string, class model.FailureClass, reason string, after time.Duration, now time.Time) {
 	if class == "" {
-		p.success(hub, now)
+		p.noteSuccess(hub, now)
 		return
 	}
 	h := p.ensureHealth(hub)
@@ -74,9 +74,9 @@ func (p *hubPool) experience(hub string, class model.FailureClass, reason string
 	}
 }
 
-// success ends a row of failures. A tripped hub becomes available by its probe alone. The probe comes at once, unless the hub
+// noteSuccess ends a row of failures. A tripped hub becomes available by its probe alone. The probe comes at once, unless the hub
 // itself asked for a pause.
-func (p *hubPool) success(hub string, now time.Time) {
+func (p *hubPool) noteSuccess(hub string, now time.Time) {
 	h := p.health(hub)
 	if h == nil {
 		return
@@ -115,8 +115,8 @@ func (p *hubPool) probe(hub string) {
 		return
 	}
 	p.probing[hub] = true
-	future := workflow.ExecuteActivity(workflows.ProbeStep(p.steps, hub, "does "+hub+" answer?"), hubSteps.ProbeHub, activities.ProbeHubInput{Hub: hub})
-	p.ask(future, func(ctx workflow.Context, f workflow.Future) { p.takeProbe(ctx, f, hub) })
+	future := workflow.ExecuteActivity(workflows.ProbeStep(p.steps, hub, "does "+hub+" answer"), hubSteps.ProbeHub, activities.ProbeHubInput{Hub: hub})
+	p.track(future, func(ctx workflow.Context, f workflow.Future) { p.takeProbe(ctx, f, hub) })
 }
 
 func (p *hubPool) takeProbe(ctx workflow.Context, f workflow.Future, hub string) {
@@ -132,7 +132,7 @@ func (p *hubPool) takeProbe(ctx workflow.Context, f workflow.Future, hub string)
 		p.resetHub(hub)
 		return
 	}
-	p.experience(hub, result.Trouble.Class, result.Trouble.Reason, result.Trouble.RetryAfter, now)
+	p.noteExperience(hub, result.Trouble.Class, result.Trouble.Reason, result.Trouble.RetryAfter, now)
 	if h := p.health(hub); h != nil && h.Tripped() {
 		h.Probes++
 		if next := now.Add(probePause.After(h.Probes + 1)); next.After(h.NextProbe) {
@@ -190,9 +190,9 @@ func (p *hubPool) switchQueues() {
 			continue
 		}
 		p.switching[hub] = true
-		future := workflow.ExecuteActivity(workflows.LightStep(p.steps, "the queue of "+hub+": "+string(wanted)), poolSteps.SwitchQueue,
+		future := workflow.ExecuteActivity(workflows.LightStep(p.steps, "switch the queue of "+hub+": "+string(wanted)), poolSteps.SwitchQueue,
 			activities.SwitchQueueInput{Hub: hub, Open: wanted == workflows.QueueOpen})
-		p.ask(future, func(ctx workflow.Context, f workflow.Future) { p.takeSwitch(ctx, f, hub, wanted) })
+		p.track(future, func(ctx workflow.Context, f workflow.Future) { p.takeSwitch(ctx, f, hub, wanted) })
 	}
 }
 

@@ -24,7 +24,7 @@ func TestBreakerTable(t *testing.T) {
 		name    string
 		reports []model.FailureClass
 		after   time.Duration
-		closed  bool
+		tripped bool
 		probe   time.Duration
 	}{
 		{"four transient failures", []model.FailureClass{"transient", "transient", "transient", "transient"}, 0, false, 0},
@@ -34,7 +34,7 @@ func TestBreakerTable(t *testing.T) {
 		{"throttled, with a wish", []model.FailureClass{model.Throttled}, time.Minute, true, time.Minute},
 		{"throttled, with a huge wish", []model.FailureClass{model.Throttled}, 1000 * time.Hour, true, time.Hour},
 		{"unauthorized", []model.FailureClass{model.Unauthorized}, 0, true, 5 * time.Second},
-		{"a certificate nobody trusts", []model.FailureClass{model.Invalid}, 0, true, 5 * time.Second},
+		{"a certificate that is not trusted", []model.FailureClass{model.Invalid}, 0, true, 5 * time.Second},
 		{"not found", []model.FailureClass{model.NotFound, model.NotFound, model.NotFound, model.NotFound, model.NotFound, model.NotFound}, 0, false, 0},
 		{"unsupported", []model.FailureClass{model.Unsupported}, 0, false, 0},
 	} {
@@ -50,21 +50,21 @@ func TestBreakerTable(t *testing.T) {
 			e.at(2*time.Second, func() {
 				e.acquire(2, workflows.PriorityPod)
 				hub := e.status().Hubs[0]
-				require.Equal(t, c.closed, !hub.TrippedSince.IsZero())
-				if c.closed {
+				require.Equal(t, c.tripped, !hub.TrippedSince.IsZero())
+				if c.tripped {
 					require.Equal(t, poolStart.Add(time.Second+c.probe), hub.NextProbe)
 					require.NotEmpty(t, hub.Reason)
 				}
 			})
 			e.run(fresh(1), 3*time.Second)
-			require.Equal(t, c.closed, len(e.grants(2)) == 0)
-			first := c.closed && len(c.reports) == 1
-			require.Equal(t, first, len(e.told(workflows.SignalHubAvailable.Name)) == 0, "a scan that waits for an open hub is answered at once")
+			require.Equal(t, c.tripped, len(e.grants(2)) == 0)
+			first := c.tripped && len(c.reports) == 1
+			require.Equal(t, first, len(e.signaled(workflows.SignalHubAvailable.Name)) == 0, "a scan that waits for an available hub is answered at once")
 		})
 	}
 }
 
-func TestAClosedHubIsProbedAndOpensForAllWhoWait(t *testing.T) {
+func TestATrippedHubIsProbedAndThenAvailableForAllWhoWait(t *testing.T) {
 	t.Parallel()
 	e := newPoolEnv(t)
 	e.down["hub-a"] = hubError{class: model.Transient}
@@ -83,7 +83,7 @@ func TestAClosedHubIsProbedAndOpensForAllWhoWait(t *testing.T) {
 		e.report(1, "", 0)
 	})
 	e.at(101*time.Second, func() {
-		require.ElementsMatch(t, []string{holderOf(1), holderOf(2), holderOf(3), holderOf(4), holderOf(5)}, e.told(workflows.SignalHubAvailable.Name))
+		require.ElementsMatch(t, []string{holderOf(1), holderOf(2), holderOf(3), holderOf(4), holderOf(5)}, e.signaled(workflows.SignalHubAvailable.Name))
 		require.NotEmpty(t, e.grants(6))
 	})
 	next := e.run(fresh(1), 110*time.Second)

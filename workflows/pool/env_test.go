@@ -106,7 +106,7 @@ func (e *poolEnv) SignalScan(_ context.Context, to, name string, value any) (boo
 	return err == nil, nil
 }
 
-// errMissed is what react says for a scan that cannot be told just now.
+// errMissed is what react says for a scan that cannot be signaled just now.
 var errMissed = errors.New("no answer")
 
 // since is the time since the pool began.
@@ -250,17 +250,17 @@ func (e *poolEnv) newest(n int) workflows.Grant {
 	return grants[len(grants)-1]
 }
 
-// told lists the scans that were sent the named signal, in order.
-func (e *poolEnv) told(name string) []string {
+// signaled lists the scans that were sent the named signal, in order.
+func (e *poolEnv) signaled(name string) []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var told []string
+	var signaled []string
 	for _, o := range e.sent {
 		if o.name == name {
-			told = append(told, o.to)
+			signaled = append(signaled, o.to)
 		}
 	}
-	return told
+	return signaled
 }
 
 // status asks the running pool.
@@ -296,7 +296,7 @@ func (e *poolEnv) run(in workflows.HubPoolInput, until time.Duration) workflows.
 	e.t.Helper()
 	e.at(until, func() {
 		e.SetContinueAsNewSuggested(true)
-		e.SignalWorkflow(workflows.SignalConfirm.Name, workflows.Confirm{Chain: "nobody"})
+		e.SignalWorkflow(workflows.SignalConfirm.Name, workflows.Confirm{Chain: "unknown"})
 	})
 	e.ExecuteWorkflow(pool.HubPool, in)
 	require.True(e.t, e.IsWorkflowCompleted())

@@ -2,7 +2,6 @@ package pool
 
 import (
 	"fmt"
-
 	"slices"
 	"time"
 
@@ -31,7 +30,7 @@ type hubPool struct {
 	// steps is the context of every activity: cancelled before the run ends, since each question can be asked again.
 	steps       workflow.Context
 	cancelSteps workflow.CancelFunc
-	// sent and asked are what is on its way to scans, and the activities under way.
+	// outgoing and asked are what is on its way to scans, and the activities under way.
 	outgoing []underWay
 	asked    []underWay
 	// announce are the open scans a cold pool still has to ask what they hold.
@@ -49,8 +48,8 @@ type hubPool struct {
 
 // underWay is something whose end is not known yet, and what to do once it is.
 type underWay struct {
-	future workflow.Future
-	take   func(ctx workflow.Context)
+	future     workflow.Future
+	takeResult func(ctx workflow.Context)
 }
 
 func (u underWay) ready() bool { return u.future.IsReady() }
@@ -61,7 +60,7 @@ func takeReady(ctx workflow.Context, list *[]underWay) {
 	*list = nil
 	for _, u := range all {
 		if u.ready() {
-			u.take(ctx)
+			u.takeResult(ctx)
 		} else {
 			*list = append(*list, u)
 		}
@@ -167,7 +166,7 @@ func (p *hubPool) setAlarm(ctx workflow.Context) {
 	case next.IsZero():
 		p.alarm.Stop()
 	case p.room() > 0:
-		p.alarm.Set(ctx, next, "next thing due in the pool")
+		p.alarm.Set(ctx, next, "next check of leases and hubs")
 	}
 }
 

@@ -40,7 +40,7 @@ func TestPoolGrantsUpToTheLimitAndQueuesTheRest(t *testing.T) {
 	e.at(3*time.Second, func() { e.release(1) })
 	next := e.run(fresh(2), 5*time.Minute)
 	require.Len(t, e.grants(3), 3, "missed, so sent again after 10 s and 20 s more, and then no longer")
-	require.Len(t, e.grants(2), 1, "told, so sent once")
+	require.Len(t, e.grants(2), 1, "delivered, so sent once")
 	require.Len(t, next.State.Book.Leases, 2)
 	require.Empty(t, next.State.Book.Waiters)
 }
@@ -70,7 +70,7 @@ func TestPoolLetsTheLeaseOfAnEndedScanDrain(t *testing.T) {
 					require.Len(t, e.grants(2), 1, "the hub is done, so no fence is needed")
 					return
 				}
-				require.Equal(t, lease.Draining, e.status().Leases[0].State)
+				require.Equal(t, workflows.LeaseState(lease.Draining), e.status().Leases[0].State)
 				require.Empty(t, e.grants(2))
 			})
 			next := e.run(fresh(1), 120*time.Second)
@@ -90,7 +90,7 @@ func TestPoolChecksAHolderItCannotReach(t *testing.T) {
 	t.Parallel()
 	e := newPoolEnv(t)
 	e.at(time.Second, func() { e.acquire(1, workflows.PriorityPod); e.kill(1) })
-	e.at(5*time.Second, func() { require.Equal(t, lease.Draining, e.status().Leases[0].State) })
+	e.at(5*time.Second, func() { require.Equal(t, workflows.LeaseState(lease.Draining), e.status().Leases[0].State) })
 	next := e.run(fresh(1), 30*time.Second)
 	require.Empty(t, next.State.Book.Leases)
 }
@@ -110,7 +110,7 @@ func TestPoolSendsASecondScanOfAnImageToTheHubThatHasIt(t *testing.T) {
 		g := e.newest(1)
 		require.Equal(t, workflows.Grant{Chain: "again", Hub: "hub-a", WaitFor: true}, g)
 		s := e.status()
-		require.Equal(t, lease.Draining, s.Leases[0].State, "the older scan was checked at once")
+		require.Equal(t, workflows.LeaseState(lease.Draining), s.Leases[0].State, "the older scan was checked at once")
 		require.Contains(t, s.Waiters[0].WaitsFor, "hub-a, which has this image")
 	})
 	e.run(fresh(2), time.Minute)
@@ -135,7 +135,7 @@ func TestAPoolWithoutStateGrantsNothingUntilEverybodyWasHeard(t *testing.T) {
 			held.Held = &workflows.Grant{Chain: chainOf(1), Hub: "hub-a", Attempt: model.AttemptID{Millis: poolStart.UnixMilli() + 3_600_000}}
 			e.open[holderOf(1)], e.open[holderOf(2)] = chainOf(1), chainOf(2)
 			e.at(5*time.Second, func() {
-				require.ElementsMatch(t, []string{holderOf(1), holderOf(2)}, e.told(workflows.SignalAnnounce.Name))
+				require.ElementsMatch(t, []string{holderOf(1), holderOf(2)}, e.signaled(workflows.SignalAnnounce.Name))
 				e.SignalWorkflow(workflows.SignalAcquire.Name, held)
 				e.acquire(3, workflows.PriorityPod)
 			})
@@ -204,7 +204,7 @@ func TestPoolContinuesAsNewWithoutLosingAnything(t *testing.T) {
 	})
 	last := f.run(next, time.Minute)
 	require.Empty(t, f.grants(1), "confirmed in the first run")
-	require.Empty(t, f.grants(2), "told in the first run")
+	require.Empty(t, f.grants(2), "delivered in the first run")
 	require.NotEmpty(t, f.grants(4), "its turn comes in the second run")
 	require.Len(t, last.State.Book.Leases, 3)
 	require.Equal(t, chainOf(5), last.State.Book.Waiters[0].Chain)

@@ -16,7 +16,7 @@ func TestTheQueueOfAClosedHubIsStopped(t *testing.T) {
 	hubs := workflows.HubPoolInput{Fresh: true, Hubs: []workflows.HubConfig{{Name: "hub-a", Limit: 1}, {Name: "hub-b", Limit: 1}}}
 	e.down["hub-a"] = hubError{class: model.Transient}
 	e.at(time.Second, func() {
-		require.ElementsMatch(t, []string{"open hub-a", "open hub-b"}, e.queues, "what the pool before has stopped nobody else opens")
+		require.ElementsMatch(t, []string{"open hub-a", "open hub-b"}, e.queues, "what the pool before has stopped only this pool opens")
 		e.report(1, model.Throttled, 0)
 	})
 	e.at(2*time.Second, func() { require.Equal(t, "stop hub-a", e.queues[2]) })
@@ -32,7 +32,7 @@ func TestTheQueueOfAClosedHubIsStopped(t *testing.T) {
 	require.Empty(t, again.queues, "the next run knows")
 }
 
-func TestAHubThatIsClosedWhenThePoolGoesOnStaysStopped(t *testing.T) {
+func TestAHubThatIsTrippedWhenThePoolGoesOnStaysStopped(t *testing.T) {
 	t.Parallel()
 	e := newPoolEnv(t)
 	e.down["hub-a"] = hubError{class: model.Transient}

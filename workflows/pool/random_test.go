@@ -25,7 +25,7 @@ type crowd struct {
 	works  []*playedWork
 	limits map[string]int
 	broken string
-	// idle is since when nobody has wanted anything any more.
+	// idle is since when no scan has wanted anything.
 	idle time.Time
 }
 
@@ -106,7 +106,7 @@ func (c *crowd) repeat(s *playedScan) {
 	c.later(30*time.Second, func() { c.repeat(s) })
 }
 
-// kill terminates a scan; what it uploads goes on. Somebody starts the image again.
+// kill terminates a scan; what it uploads goes on. The image is started again.
 func (c *crowd) kill(s *playedScan) {
 	if s.closed || !s.waiting && s.grant == nil {
 		return
@@ -116,8 +116,8 @@ func (c *crowd) kill(s *playedScan) {
 	c.later(c.seconds(1, 20), func() { c.start(s.n) })
 }
 
-// take plays the scan that gets a grant.
-func (c *crowd) take(to string, g workflows.Grant) {
+// takeGrant plays the scan that gets a grant.
+func (c *crowd) takeGrant(to string, g workflows.Grant) {
 	var s *playedScan
 	for _, each := range c.scans {
 		if each.chain == g.Chain && holderOf(each.n) == to {
@@ -198,7 +198,7 @@ func (c *crowd) find(hub, name string) model.HubScan {
 	return scan
 }
 
-// settled reports whether everybody has been idle for four minutes: the time in which the last drain must end.
+// settled reports whether all scans have been idle for four minutes: the time in which the last drain must end.
 func (c *crowd) settled() bool {
 	for _, s := range c.scans {
 		if !s.closed {
@@ -213,7 +213,7 @@ func (c *crowd) settled() bool {
 	return c.env.Now().Sub(c.idle) > 4*time.Minute
 }
 
-// play is one run of the pool, until it is told to continue as new.
+// play is one run of the pool, until it is to continue as new.
 func (c *crowd) play(t *testing.T, in workflows.HubPoolInput, from time.Time) (workflows.HubPoolInput, time.Time) {
 	e := newPoolEnv(t)
 	e.SetStartTime(from)
@@ -229,7 +229,7 @@ func (c *crowd) play(t *testing.T, in workflows.HubPoolInput, from time.Time) (w
 			return &temporal.UnknownExternalWorkflowExecutionError{}
 		}
 		if g, ok := o.value.(workflows.Grant); ok && !c.chance(20) {
-			c.later(0, func() { c.take(o.to, g) })
+			c.later(0, func() { c.takeGrant(o.to, g) })
 		}
 		return nil
 	}
@@ -262,7 +262,7 @@ func TestHubPoolHoldsItsLimitsInRandomRuns(t *testing.T) {
 		}
 		now := poolStart
 		for runs := 0; runs == 0 || !c.settled(); runs++ {
-			require.Less(t, now.Sub(poolStart), 3*time.Hour, "seed %d: somebody waits for ever", seed)
+			require.Less(t, now.Sub(poolStart), 3*time.Hour, "seed %d: a scan waits for ever", seed)
 			in, now = c.play(t, in, now)
 			require.Empty(t, c.broken, "seed %d", seed)
 		}

@@ -22,17 +22,17 @@ func (p *hubPool) openInbox(ctx workflow.Context) {
 func (p *hubPool) takeSignals(ctx workflow.Context) {
 	now := workflow.Now(ctx).UTC()
 	workflows.SignalConfigure.ReceivePending(ctx, func(c workflows.Configure) { p.configure(c) })
-	workflows.SignalHubReport.ReceivePending(ctx, func(r workflows.HubReport) { p.report(r, now) })
+	workflows.SignalHubReport.ReceivePending(ctx, func(r workflows.HubReport) { p.receiveReport(r, now) })
 	workflows.SignalRelease.ReceivePending(ctx, func(r workflows.Release) {
 		p.Book.Release(lease.Returned{
 			Chain: r.Chain, Holder: r.Holder, Digest: r.Digest, Scan: r.Scan, Hub: r.Hub, Attempt: r.Attempt, Unfinished: r.Unfinished,
 		}, now)
 	})
-	workflows.SignalAcquire.ReceivePending(ctx, func(a workflows.Acquire) { p.acquire(a, now) })
+	workflows.SignalAcquire.ReceivePending(ctx, func(a workflows.Acquire) { p.receiveRequest(a, now) })
 	workflows.SignalConfirm.ReceivePending(ctx, func(c workflows.Confirm) { p.Book.Confirm(c.Chain, c.Attempt, now) })
 }
 
-func (p *hubPool) acquire(a workflows.Acquire, now time.Time) {
+func (p *hubPool) receiveRequest(a workflows.Acquire, now time.Time) {
 	if a.Chain == "" || a.Holder == "" || a.Digest == "" {
 		p.logger.Warn("request for a lease ignored: it lacks chain, holder or digest", "holder", a.Holder, "chain", a.Chain, "digest", a.Digest)
 		return

@@ -20,7 +20,7 @@ func (p *hubPool) warmUp(ctx workflow.Context) {
 	cold := p.Book.Cold
 	if !cold.Listed && !p.listing {
 		p.listing = true
-		p.ask(workflow.ExecuteActivity(workflows.LightStep(p.steps, "list the open scans"), poolSteps.ListHolders), p.takeHolders)
+		p.track(workflow.ExecuteActivity(workflows.LightStep(p.steps, "list the open scans"), poolSteps.ListHolders), p.takeHolders)
 	}
 	for _, hub := range cold.Unasked {
 		p.probe(hub)
@@ -32,9 +32,9 @@ func (p *hubPool) warmUp(ctx workflow.Context) {
 	}
 }
 
-// ask notes an activity under way.
-func (p *hubPool) ask(future workflow.Future, take func(workflow.Context, workflow.Future)) {
-	p.asked = append(p.asked, underWay{future: future, take: func(ctx workflow.Context) { take(ctx, future) }})
+// track notes an activity under way.
+func (p *hubPool) track(future workflow.Future, takeAnswer func(workflow.Context, workflow.Future)) {
+	p.asked = append(p.asked, underWay{future: future, takeResult: func(ctx workflow.Context) { takeAnswer(ctx, future) }})
 }
 
 func (p *hubPool) takeHolders(ctx workflow.Context, f workflow.Future) {
@@ -68,7 +68,7 @@ func (p *hubPool) checkHolders(now time.Time) {
 		}
 		holders = holders[n:]
 		p.checking = true
-		p.ask(workflow.ExecuteActivity(workflows.LightStep(p.steps, "ask whether silent scans are open"), poolSteps.CheckHolders, in), p.takeClosed)
+		p.track(workflow.ExecuteActivity(workflows.LightStep(p.steps, "ask whether silent scans are open"), poolSteps.CheckHolders, in), p.takeClosed)
 	}
 }
 
@@ -89,8 +89,8 @@ func (p *hubPool) takeClosed(ctx workflow.Context, f workflow.Future) {
 func (p *hubPool) askHubs(now time.Time) {
 	for _, q := range p.Book.ToAsk(now) {
 		in := activities.CheckHubScanInput{Hub: q.Hub, Name: q.Scan}
-		future := workflow.ExecuteActivity(workflows.DrainStep(p.steps, q.Hub, "is the hub done with a scan whose holder is gone?"), hubSteps.CheckHubScan, in)
-		p.ask(future, func(ctx workflow.Context, f workflow.Future) { p.takeScan(ctx, f, q) })
+		future := workflow.ExecuteActivity(workflows.DrainStep(p.steps, q.Hub, "is the hub done with a scan whose holder is gone"), hubSteps.CheckHubScan, in)
+		p.track(future, func(ctx workflow.Context, f workflow.Future) { p.takeScan(ctx, f, q) })
 	}
 }
 
@@ -103,10 +103,10 @@ func (p *hubPool) takeScan(ctx workflow.Context, f workflow.Future, q lease.Ques
 		p.logger.Warn("draining scan could not be looked up", "hub", q.Hub, "scan", q.Scan, "error", err)
 		p.Book.ScanUnknown(q.Chain, now)
 	case result.Trouble != nil:
-		p.experience(q.Hub, result.Trouble.Class, result.Trouble.Reason, result.Trouble.RetryAfter, now)
+		p.noteExperience(q.Hub, result.Trouble.Class, result.Trouble.Reason, result.Trouble.RetryAfter, now)
 		p.Book.ScanUnknown(q.Chain, now)
 	default:
-		p.experience(q.Hub, "", "", 0, now)
+		p.noteExperience(q.Hub, "", "", 0, now)
 		p.Book.ScanSeen(q.Chain, lease.Seen{State: result.Scan.State, Started: result.Scan.StartedAt, Asked: q.Asked}, now)
 	}
 }
@@ -140,7 +140,7 @@ func (p *hubPool) notifyGrants(ctx workflow.Context, grants []lease.Grant) {
 	}
 	step := workflows.NotifyStep(ctx, fmt.Sprintf("send %d grants", len(signals)))
 	future := workflow.ExecuteActivity(step, poolSteps.NotifyScans, activities.NotifyScansInput{Signals: signals})
-	p.outgoing = append(p.outgoing, underWay{future: future, take: func(ctx workflow.Context) { p.grantsNotified(ctx, future, grants) }})
+	p.outgoing = append(p.outgoing, underWay{future: future, takeResult: func(ctx workflow.Context) { p.grantsNotified(ctx, future, grants) }})
 }
 
 func (p *hubPool) grantsNotified(ctx workflow.Context, step workflow.Future, grants []lease.Grant) {
@@ -160,7 +160,7 @@ func (p *hubPool) grantsNotified(ctx workflow.Context, step workflow.Future, gra
 // sendSignal notes a signal from the pool to one scan, whose chain may be unknown. A scan that could not be reached may have
 // ended; the server is asked.
 func (p *hubPool) sendSignal(future workflow.Future, chain string) {
-	p.outgoing = append(p.outgoing, underWay{future: future, take: func(ctx workflow.Context) {
+	p.outgoing = append(p.outgoing, underWay{future: future, takeResult: func(ctx workflow.Context) {
 		if err := future.Get(ctx, nil); err != nil && chain != "" {
 			p.Book.Suspect(chain)
 		}

@@ -33,7 +33,7 @@ func (p *hubPool) register(ctx workflow.Context) error {
 		{workflows.UpdateLimit, "Change how many scans a hub may have at a time, until the configuration names another number.", limit, p.validateLimit},
 		{workflows.UpdatePause, "Stop giving new scans to a hub; scans that run there go on.", pause, p.validatePause},
 		{workflows.UpdateResume, "End an operator's pause of a hub.", resume, p.validateResume},
-		{workflows.UpdateReset, "Free leases whose scans the hub has surely finished: those of one image, or all that are stuck.", p.reset, p.validateReset},
+		{workflows.UpdateReset, "Free leases whose scans the hub has surely finished: those of one image, or all that are stuck.", p.resetLeases, p.validateReset},
 	} {
 		err := workflow.SetUpdateHandlerWithOptions(ctx, u.name, u.handler, workflow.UpdateHandlerOptions{Validator: u.validate, Description: u.description})
 		if err != nil {
@@ -52,13 +52,13 @@ func (p *hubPool) changeHub(hub string, change func()) workflows.HubStatus {
 	return workflows.HubStatus{Name: hub}
 }
 
-func (p *hubPool) reset(_ workflow.Context, r workflows.LeaseReset) (workflows.LeaseResetAnswer, error) {
+func (p *hubPool) resetLeases(_ workflow.Context, r workflows.LeaseReset) (workflows.LeaseResetAnswer, error) {
 	p.changed = true
 	return workflows.LeaseResetAnswer{Freed: p.Book.Reset(r.Digest)}, nil
 }
 
-// known refuses a name that no hub has, and lists the names there are.
-func (p *hubPool) known(hub string) error {
+// checkName refuses a name that no hub has, and lists the names there are.
+func (p *hubPool) checkName(hub string) error {
 	if h := p.Book.Hub(hub); h != nil && !h.Removed {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (p *hubPool) known(hub string) error {
 }
 
 func (p *hubPool) validateLimit(l workflows.HubLimit) error {
-	if err := p.known(l.Hub); err != nil {
+	if err := p.checkName(l.Hub); err != nil {
 		return err
 	}
 	switch {
@@ -88,7 +88,7 @@ func (p *hubPool) validateLimit(l workflows.HubLimit) error {
 }
 
 func (p *hubPool) validatePause(hub string) error {
-	if err := p.known(hub); err != nil {
+	if err := p.checkName(hub); err != nil {
 		return err
 	}
 	if p.Book.Hub(hub).Paused {
@@ -98,7 +98,7 @@ func (p *hubPool) validatePause(hub string) error {
 }
 
 func (p *hubPool) validateResume(hub string) error {
-	if err := p.known(hub); err != nil {
+	if err := p.checkName(hub); err != nil {
 		return err
 	}
 	if !p.Book.Hub(hub).Paused {

@@ -31,7 +31,7 @@ const (
 	// refreshSettle is how young a change of an unknown version may be and still be one of our own scans, whose verdict is
 	// about to be read anyway.
 	refreshSettle = 30 * time.Second
-	// refreshAge is how old a verdict may get at a hub that does not tell what changed.
+	// refreshAge is how old a verdict may get at a hub without a list of changes.
 	refreshAge = 24 * time.Hour
 	// refreshBatch is how many versions are looked for in one step, refreshAtOnce how many verdicts are read at a time.
 	refreshBatch  = 50
@@ -49,7 +49,7 @@ type refreshHub struct {
 	ended bool
 }
 
-// RefreshHub reads the verdicts again that changed at one hub since the pass before, without any scan, and tells the
+// RefreshHub reads the verdicts again that changed at one hub since the pass before, without any scan, and notifies the
 // images. The hub's list of changes names what to read. Whatever cannot be done now is left to the next pass.
 func RefreshHub(ctx workflow.Context, in workflows.RefreshHubInput) (workflows.RefreshState, error) {
 	r := &refreshHub{hub: in.Hub, state: in.State, logger: workflow.GetLogger(ctx)}
@@ -90,9 +90,9 @@ func (r *refreshHub) run(ctx workflow.Context) error {
 		var err error
 		switch {
 		case len(r.state.Waiting) > 0:
-			err = r.deal(ctx)
+			err = r.handleChanges(ctx)
 		case !r.ended:
-			err = r.list(ctx)
+			err = r.readChanges(ctx)
 		case r.sweepDue(ctx):
 			err = r.sweep(ctx)
 		default:
@@ -108,8 +108,8 @@ func (r *refreshHub) run(ctx workflow.Context) error {
 	return nil
 }
 
-// list reads the next window of the hub's changes.
-func (r *refreshHub) list(ctx workflow.Context) error {
+// readChanges reads the next window of the hub's changes.
+func (r *refreshHub) readChanges(ctx workflow.Context) error {
 	s := r.state
 	since := s.Until
 	if r.end.IsZero() {
@@ -120,12 +120,12 @@ func (r *refreshHub) list(ctx workflow.Context) error {
 		activities.ReadChangesInput{Hub: r.hub, Since: since, Until: since.Add(refreshWindow)}).Get(ctx, &read)
 	switch {
 	case err != nil:
-		return r.unanswered(ctx, err)
+		return r.noteUnanswered(ctx, err)
 	case read.Trouble != nil:
-		r.trouble(ctx, read.Trouble)
+		r.noteTrouble(ctx, read.Trouble)
 		return nil
 	}
-	r.succeeded(ctx)
+	r.noteSuccess(ctx)
 	if s.NoList = read.NoList; s.NoList != "" {
 		r.ended = true
 		if s.Sweep == nil || s.Sweep.Due.IsZero() {
@@ -142,11 +142,11 @@ func (r *refreshHub) list(ctx workflow.Context) error {
 	}
 	r.now, s.Waiting = read.Now, r.unseen(read.Changes)
 	s.Until, r.ended = read.Until, !read.Until.Before(r.end)
-	r.forget()
+	r.forgetSeen()
 	return nil
 }
 
-// byAge begins a sweep that takes as long as verdicts may be old, where the hub does not tell what changed.
+// byAge begins a sweep that takes as long as verdicts may be old, where the hub has no list of changes.
 func (r *refreshHub) byAge(now, due time.Time) {
 	if due.IsZero() {
 		due = now
@@ -165,16 +165,16 @@ func (r *refreshHub) unseen(changes []model.HubChange) []model.HubChange {
 	return fresh
 }
 
-// done notes that a change was dealt with.
-func (r *refreshHub) done(c model.HubChange) {
+// noteDone notes that a change was dealt with.
+func (r *refreshHub) noteDone(c model.HubChange) {
 	if r.state.Seen == nil {
 		r.state.Seen = map[string]int64{}
 	}
 	r.state.Seen[versionHash(c.VersionURL)] = c.At.UnixMilli()
 }
 
-// forget drops what no window shows again.
-func (r *refreshHub) forget() {
+// forgetSeen drops what no window shows again.
+func (r *refreshHub) forgetSeen() {
 	oldest := r.state.Until.Add(-2 * refreshOverlap).UnixMilli()
 	//workflowcheck:ignore the order of deletions does not show
 	for version, at := range r.state.Seen {

@@ -44,10 +44,10 @@ type refreshWorld struct {
 	read   []string
 	found  []string
 	// judged are the images.
-	judged  []activities.JudgedImage
-	told    []model.Digest
-	rescans []model.Digest
-	reports []workflows.HubReport
+	judged   []activities.JudgedImage
+	notified []model.Digest
+	rescans  []model.Digest
+	reports  []workflows.HubReport
 }
 
 func newRefreshWorld(t *testing.T) *refreshWorld {
@@ -113,7 +113,7 @@ func (w *refreshWorld) JudgedShare(_ context.Context, _, digits string) ([]activ
 func (w *refreshWorld) Judge(_ context.Context, d model.Digest, v model.Verdict) (bool, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
-	w.told = append(w.told, d)
+	w.notified = append(w.notified, d)
 	for i := range w.judged {
 		if w.judged[i].Digest == d {
 			w.judged[i].AsOf = v.AsOf()
@@ -168,7 +168,7 @@ func (w *refreshWorld) env() *testsuite.TestWorkflowEnvironment {
 // pass runs one pass after another and answers what it leaves.
 func (w *refreshWorld) pass(before *workflows.RefreshState) *workflows.RefreshState {
 	w.t.Helper()
-	w.windows, w.read, w.found, w.told, w.rescans, w.reports = nil, nil, nil, nil, nil, nil
+	w.windows, w.read, w.found, w.notified, w.rescans, w.reports = nil, nil, nil, nil, nil, nil
 	e := w.env()
 	e.SetStartTime(w.now.Add(time.Hour)) // the hub's clock is an hour behind
 	if before != nil {
@@ -201,7 +201,7 @@ func TestOnlyWhatChangedIsReadAgain(t *testing.T) {
 	w.change(1, model.HubChangeVulnerability, 2*time.Minute)
 	state = w.pass(state)
 	require.Equal(t, []string{version(1)}, w.read)
-	require.Equal(t, []model.Digest{poolDigest(1)}, w.told)
+	require.Equal(t, []model.Digest{poolDigest(1)}, w.notified)
 	require.Equal(t, 1, state.Notified)
 	require.Len(t, w.windows, 1, "an idle pass is one question")
 	state = w.pass(state)
@@ -237,8 +237,8 @@ func TestAVersionThatNoVerdictNamesIsFoundAtTheHub(t *testing.T) {
 	w.change(1, model.HubChangePolicy, 5*time.Minute)
 	w.change(2, model.HubChangeRemoved, 5*time.Minute)
 	state = w.pass(state)
-	require.Equal(t, []string{"https://hub.example" + version(1)}, w.found, "nobody is asked for behind a version that is gone")
-	require.Equal(t, []model.Digest{poolDigest(7), poolDigest(8)}, w.told)
+	require.Equal(t, []string{"https://hub.example" + version(1)}, w.found, "the hub is not asked for the image of a version that is gone")
+	require.Equal(t, []model.Digest{poolDigest(7), poolDigest(8)}, w.notified)
 	require.Equal(t, 1, state.Notified, "an image that does not run is passed over")
 }
 
@@ -254,7 +254,7 @@ func TestADeletedVersionLeadsToARescan(t *testing.T) {
 	w.gone[version(1)], w.gone[version(2)] = true, true
 	state = w.pass(state)
 	require.ElementsMatch(t, []model.Digest{poolDigest(1), poolDigest(2)}, w.rescans)
-	require.Equal(t, []model.Digest{poolDigest(3)}, w.told, "what is there after all is read")
+	require.Equal(t, []model.Digest{poolDigest(3)}, w.notified, "what is there after all is read")
 	require.Equal(t, 2, state.Gone)
 	w.pass(state)
 	require.Empty(t, w.rescans)
@@ -271,13 +271,13 @@ func TestAHubInTroubleEndsThePassAndNothingIsLost(t *testing.T) {
 	state = w.pass(state)
 	require.Len(t, state.Waiting, 60)
 	require.Equal(t, model.Throttled, state.Trouble.Class)
-	require.Len(t, w.reports, 1, "the pool is told once")
+	require.Len(t, w.reports, 1, "the pool is notified once")
 	require.Equal(t, model.Throttled, w.reports[0].Class)
 	w.fails = nil
 	w.now = w.now.Add(time.Hour)
 	state = w.pass(state)
 	require.Nil(t, state.Trouble)
-	require.Len(t, w.told, 60)
+	require.Len(t, w.notified, 60)
 	require.Equal(t, []workflows.HubReport{{Hub: "a"}}, w.reports, "and of the first success after it")
 }
 
@@ -289,11 +289,11 @@ func TestALongPauseIsReadInWindows(t *testing.T) {
 	w.change(1, model.HubChangePolicy, 10*time.Hour)
 	state = w.pass(state)
 	require.Len(t, w.windows, 4)
-	require.Equal(t, []model.Digest{poolDigest(1)}, w.told)
+	require.Equal(t, []model.Digest{poolDigest(1)}, w.notified)
 	require.Equal(t, w.now, state.Until)
 }
 
-// TestTheFirstPassLooksAtEveryOldVerdict, since nobody knows what was missed before it; so does one after more changes
+// TestTheFirstPassLooksAtEveryOldVerdict, since it is not known what was missed before it; so does one after more changes
 // than a list can tell apart.
 func TestTheFirstPassLooksAtEveryOldVerdict(t *testing.T) {
 	w := newRefreshWorld(t)
@@ -301,15 +301,15 @@ func TestTheFirstPassLooksAtEveryOldVerdict(t *testing.T) {
 		w.judge(n, 3*time.Hour)
 	}
 	state := w.settled()
-	require.Len(t, w.told, 120, "all of one share, in batches")
+	require.Len(t, w.notified, 120, "all of one share, in batches")
 	w.judge(1000, 0)
 	state = w.pass(state)
-	require.Empty(t, w.told, "and no more")
+	require.Empty(t, w.notified, "and nothing else")
 	for n := range 5001 {
 		w.change(n, model.HubChangeVulnerability, time.Minute)
 	}
 	w.pass(state)
-	require.Len(t, w.told, 120, "one is younger")
+	require.Len(t, w.notified, 120, "one is younger")
 	require.Empty(t, w.found)
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// unanswered is a step that ended without an answer: the hub's queue is stopped, or no worker is there.
-func (r *refreshHub) unanswered(ctx workflow.Context, err error) error {
+// noteUnanswered ends the pass after a step that ended without an answer: the hub's queue is stopped, or no worker is there.
+func (r *refreshHub) noteUnanswered(ctx workflow.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -18,9 +18,9 @@ func (r *refreshHub) unanswered(ctx workflow.Context, err error) error {
 	return nil
 }
 
-// trouble ends the pass, and tells the pool of a failure that passes. Of others it does not: that a login may not read
+// noteTrouble ends the pass, and reports a failure that passes to the pool. Others it does not report: that a login may not read
 // one list says nothing about scans.
-func (r *refreshHub) trouble(ctx workflow.Context, t *activities.HubTrouble) {
+func (r *refreshHub) noteTrouble(ctx workflow.Context, t *activities.HubTrouble) {
 	if r.state.Trouble != nil {
 		return
 	}
@@ -31,7 +31,7 @@ func (r *refreshHub) trouble(ctx workflow.Context, t *activities.HubTrouble) {
 	}
 }
 
-func (r *refreshHub) succeeded(ctx workflow.Context) {
+func (r *refreshHub) noteSuccess(ctx workflow.Context) {
 	if r.state.Troubled {
 		r.state.Troubled = false
 		r.report(ctx, workflows.HubReport{Hub: r.hub})

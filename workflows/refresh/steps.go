@@ -12,8 +12,8 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// deal finds out whose the next changed versions are, and has those read again that the images do not know yet.
-func (r *refreshHub) deal(ctx workflow.Context) error {
+// handleChanges finds out whose the next changed versions are, and has those read again that the images do not know yet.
+func (r *refreshHub) handleChanges(ctx workflow.Context) error {
 	s := r.state
 	batch := s.Waiting[:min(len(s.Waiting), refreshBatch)]
 	in := activities.ListJudgedInput{Hub: r.hub}
@@ -28,7 +28,7 @@ func (r *refreshHub) deal(ctx workflow.Context) error {
 	left := make([]bool, len(batch))
 	err = r.atOnce(ctx, len(batch), func(ctx workflow.Context, i int) error {
 		left[i] = true
-		dealt, err := r.change(ctx, batch[i], known.Images)
+		dealt, err := r.handleChange(ctx, batch[i], known.Images)
 		left[i] = !dealt
 		return err
 	})
@@ -68,8 +68,8 @@ func (r *refreshHub) atOnce(ctx workflow.Context, count int, do func(workflow.Co
 	return failed
 }
 
-// change deals with one changed version and reports whether it could.
-func (r *refreshHub) change(ctx workflow.Context, c model.HubChange, judged []activities.JudgedImage) (bool, error) {
+// handleChange handles one changed version and reports whether it could.
+func (r *refreshHub) handleChange(ctx workflow.Context, c model.HubChange, judged []activities.JudgedImage) (bool, error) {
 	if r.state.Trouble != nil {
 		return false, nil
 	}
@@ -87,7 +87,7 @@ func (r *refreshHub) change(ctx workflow.Context, c model.HubChange, judged []ac
 			r.state.Later = append(r.state.Later, c)
 			return true, nil
 		}
-		found, err := r.find(ctx, c.VersionURL)
+		found, err := r.findImages(ctx, c.VersionURL)
 		if err != nil || r.state.Trouble != nil {
 			return false, err
 		}
@@ -98,31 +98,31 @@ func (r *refreshHub) change(ctx workflow.Context, c model.HubChange, judged []ac
 			return false, err
 		}
 	}
-	r.done(c)
+	r.noteDone(c)
 	return true, nil
 }
 
-// find asks the hub whose a version is that no verdict names.
-func (r *refreshHub) find(ctx workflow.Context, versionURL string) ([]model.Digest, error) {
+// findImages asks the hub whose a version is that no verdict names.
+func (r *refreshHub) findImages(ctx workflow.Context, versionURL string) ([]model.Digest, error) {
 	var found activities.FindImagesResult
 	err := workflow.ExecuteActivity(workflows.RefreshStep(ctx, r.hub, "which image has this version"), hubSteps.FindImages,
 		activities.FindImagesInput{Hub: r.hub, VersionURL: versionURL}).Get(ctx, &found)
 	if err != nil {
-		return nil, r.unanswered(ctx, err)
+		return nil, r.noteUnanswered(ctx, err)
 	}
 	if found.Trouble != nil {
-		r.trouble(ctx, found.Trouble)
+		r.noteTrouble(ctx, found.Trouble)
 	}
 	return found.Digests, nil
 }
 
-// readAgain reads one version's verdict and tells its images; a version that is gone has them scanned again.
+// readAgain reads one version's verdict and notifies its images. When the version is gone, they are scanned again.
 func (r *refreshHub) readAgain(ctx workflow.Context, version string, digests []model.Digest) error {
 	var read activities.FetchVerdictResult
 	err := workflow.ExecuteActivity(workflows.RefreshStep(ctx, r.hub, "read a verdict again"), hubSteps.FetchVerdict,
 		activities.FetchVerdictInput{Scan: model.HubScan{Hub: r.hub, VersionURL: version, State: model.HubScanComplete}}).Get(ctx, &read)
 	if err != nil {
-		return r.unanswered(ctx, err)
+		return r.noteUnanswered(ctx, err)
 	}
 	notify := activities.NotifyJudgedInput{Digests: digests, Hub: r.hub, Version: version}
 	switch {
@@ -132,10 +132,10 @@ func (r *refreshHub) readAgain(ctx workflow.Context, version string, digests []m
 	case read.Trouble.Class == model.NotFound:
 		r.logger.Info("version deleted at the hub: its images are scanned again", "hub", r.hub, "version", version)
 	default:
-		r.trouble(ctx, read.Trouble)
+		r.noteTrouble(ctx, read.Trouble)
 		return nil
 	}
-	r.succeeded(ctx)
+	r.noteSuccess(ctx)
 	var notified activities.NotifyJudgedResult
 	if err := workflow.ExecuteActivity(workflows.LightStep(ctx, "notify the images"), refreshSteps.NotifyJudged, notify).Get(ctx, &notified); err != nil {
 		return fmt.Errorf("notify the images of %s: %w", version, err)

@@ -17,10 +17,10 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// pullsAtMost is how often a scan pulls its image anew because a host was lost, before Image tries again later.
+// pullsAtMost is how often a scan pulls its image because hosts were lost, before Image tries again later.
 const pullsAtMost = 5
 
-// pull waits in the backlog for a place on a scanner host and has the image fetched there.
+// pull waits in the backlog for a workspace on a scanner host, which then has the image.
 func (s *scanImage) pull(ctx workflow.Context) (workflows.Step, error) {
 	if s.state.Pulls >= pullsAtMost {
 		return "", temporal.NewApplicationError(fmt.Sprintf("%d scanner hosts were lost one after the other", s.state.Pulls), string(model.Transient))
@@ -54,7 +54,7 @@ func fairnessKey(c workflows.Priority, namespace string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// list has the contents listed on the host that has the image.
+// generateSBOM has the SBOM generated on the host that has the image.
 func (s *scanImage) generateSBOM(ctx workflow.Context) (workflows.Step, error) {
 	var listed activities.GenerateSBOMResult
 	err := s.onHost(ctx, "generate the SBOM on "+s.state.Workspace.Host, workflows.LongestSBOM, scannerSteps.GenerateSBOM,

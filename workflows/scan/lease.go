@@ -16,8 +16,8 @@ import (
 // hubScanDeadline is how long a hub may answer "in progress" for one scan; time without an answer does not count.
 const hubScanDeadline = 2 * time.Hour
 
-// lease waits until the pool names a hub. A hub that is already at this image, for a scan that was lost, is looked at
-// instead: what it has is taken.
+// lease waits until the pool names a hub. A hub may scan this image already, for a scan that was lost. Then the scan there is
+// used.
 func (s *scanImage) lease(ctx workflow.Context) (workflows.Step, error) {
 	if s.state.Lease != nil {
 		// It came while the run before this one ended.
@@ -31,7 +31,7 @@ func (s *scanImage) lease(ctx workflow.Context) (workflows.Step, error) {
 		s.state.Lease = &grant
 		return workflows.StepUpload, nil
 	}
-	scan, err := s.find(ctx, grant.Hub)
+	scan, err := s.askAgain(ctx, grant.Hub)
 	if err != nil {
 		return "", err
 	}
@@ -43,8 +43,8 @@ func (s *scanImage) lease(ctx workflow.Context) (workflows.Step, error) {
 	return workflows.StepLease, nil
 }
 
-// upload sends the listing to the hub of the lease. What became of an upload nobody heard the end of is found out
-// before anything else is done.
+// upload sends the SBOM to the hub of the lease. When the outcome of an upload is unknown, it is found out before anything else
+// is done.
 func (s *scanImage) upload(ctx workflow.Context) (workflows.Step, error) {
 	s.state.Uploads++
 	hub := s.state.Lease.Hub
@@ -58,21 +58,21 @@ func (s *scanImage) upload(ctx workflow.Context) (workflows.Step, error) {
 	case err != nil:
 		return "", err
 	case done.Trouble == nil:
-		s.pool.succeeded(ctx, hub)
+		s.pool.reportSuccess(ctx, hub)
 		s.state.Bound = ""
 		s.state.Scan = &done.Scan
 		return s.afterLookUp(ctx), nil
 	case done.Refused:
 		return s.refused(ctx, hub, done.Trouble)
 	default:
-		s.pool.failed(ctx, hub, done.Trouble, false)
+		s.pool.reportFailure(ctx, hub, done.Trouble, false)
 		return s.afterLostUpload(ctx, workflows.StepLease)
 	}
 }
 
 // refused gives the lease back after an upload the hub surely did not take, and asks for another when waiting can help.
 func (s *scanImage) refused(ctx workflow.Context, hub string, trouble *activities.HubTrouble) (workflows.Step, error) {
-	s.pool.failed(ctx, hub, trouble, false)
+	s.pool.reportFailure(ctx, hub, trouble, false)
 	s.pool.release(ctx)
 	if !helpedByWaiting(trouble.Class) {
 		return "", temporal.NewNonRetryableApplicationError(trouble.Reason, string(trouble.Class), nil)
@@ -89,7 +89,7 @@ func (s *scanImage) afterLostUpload(ctx workflow.Context, again workflows.Step) 
 		if err := workflow.NewTimerWithOptions(ctx, workflows.UploadFence, wait).Get(ctx, nil); err != nil {
 			return "", err
 		}
-		scan, err := s.find(ctx, hub)
+		scan, err := s.askAgain(ctx, hub)
 		if err != nil {
 			return "", err
 		}
@@ -117,10 +117,10 @@ func (s *scanImage) await(ctx workflow.Context) (workflows.Step, error) {
 		}
 		s.state.Answered = waited.Answered
 		if waited.Trouble == nil {
-			s.pool.succeeded(ctx, hub)
+			s.pool.reportSuccess(ctx, hub)
 			return s.awaited(ctx, waited)
 		}
-		if err := s.pool.waitOut(ctx, hub, waited.Trouble); err != nil {
+		if err := s.pool.waitUntilAvailable(ctx, hub, waited.Trouble); err != nil {
 			return "", err
 		}
 	}
@@ -156,13 +156,13 @@ func (s *scanImage) fetchVerdict(ctx workflow.Context) (workflows.Step, error) {
 			return "", err
 		}
 		if read.Trouble == nil {
-			s.pool.succeeded(ctx, s.state.Scan.Hub)
+			s.pool.reportSuccess(ctx, s.state.Scan.Hub)
 			read.Verdict.ScanStarted = s.state.Started
 			read.Verdict.SkippedHubs = slices.DeleteFunc(slices.Clone(s.state.Skipped), func(hub string) bool { return hub == s.state.Scan.Hub })
 			s.state.Verdict = &read.Verdict
 			return workflows.StepReport, nil
 		}
-		if err := s.pool.waitOut(ctx, s.state.Scan.Hub, read.Trouble); err != nil {
+		if err := s.pool.waitUntilAvailable(ctx, s.state.Scan.Hub, read.Trouble); err != nil {
 			return "", err
 		}
 	}

@@ -8,76 +8,93 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// lookUp asks every hub that can be asked, all at once, whether it has the image or is at it.
+// hubSearch is the look-up of the image at all hubs.
+type hubSearch struct {
+	scan *scanImage
+	// hubs are the hubs that there are; answers has one for each, nil where the hub cannot be asked.
+	hubs    []activities.HubState
+	answers []workflow.Future
+}
+
+// lookUp asks every hub that can be asked, all at once, whether it has a scan of the image, complete or in progress.
 func (s *scanImage) lookUp(ctx workflow.Context) (workflows.Step, error) {
-	hubs, err := s.hubs(ctx)
-	if err != nil {
+	search := hubSearch{scan: s}
+	if err := search.run(ctx); err != nil {
 		return "", err
-	}
-	s.state.Hubs, s.state.Skipped = nil, nil
-	answers := make([]workflow.Future, len(hubs))
-	for i, hub := range hubs {
-		s.state.Hubs = append(s.state.Hubs, hub.Name)
-		if hub.Unavailable == "" {
-			answers[i] = s.askHub(ctx, hub.Name)
-		}
-	}
-	for i, hub := range hubs {
-		if err := s.takeAnswer(ctx, hub.Name, answers[i]); err != nil {
-			return "", err
-		}
-	}
-	if s.in.AskAll {
-		if err := s.askSkipped(ctx); err != nil {
-			return "", err
-		}
 	}
 	return s.afterLookUp(ctx), nil
 }
 
-// askSkipped waits for the hubs that could not be asked, until one has the image or all have said that they have not.
-func (s *scanImage) askSkipped(ctx workflow.Context) error {
-	for s.state.Scan == nil && len(s.state.Skipped) > 0 {
-		hub := s.state.Skipped[0]
-		scan, err := s.find(ctx, hub)
-		if err != nil {
+// run asks the hubs and notes in the state of the scan what they have, and which of them could not be asked.
+func (l *hubSearch) run(ctx workflow.Context) error {
+	if err := l.listHubs(ctx); err != nil {
+		return err
+	}
+	state := l.scan.state
+	state.Hubs, state.Skipped = nil, nil
+	for _, hub := range l.hubs {
+		state.Hubs = append(state.Hubs, hub.Name)
+		var answer workflow.Future
+		if hub.Unavailable == "" {
+			answer = l.askHub(ctx, hub.Name)
+		}
+		l.answers = append(l.answers, answer)
+	}
+	for i, hub := range l.hubs {
+		if err := l.takeAnswer(ctx, hub.Name, l.answers[i]); err != nil {
 			return err
 		}
-		s.state.Skipped = s.state.Skipped[1:]
-		noteFound(s.state, s.in.Rescan, hub, scan)
+	}
+	if l.scan.in.AskAll {
+		return l.askSkipped(ctx)
 	}
 	return nil
 }
 
-// hubs asks the pool for as long as it takes: that it is slow to answer, while its worker is dead or busy, says nothing of
-// the image.
-func (s *scanImage) hubs(ctx workflow.Context) ([]activities.HubState, error) {
+// askSkipped waits for the hubs that could not be asked, until one has the image or all have said that they have not.
+func (l *hubSearch) askSkipped(ctx workflow.Context) error {
+	for l.scan.state.Scan == nil && len(l.scan.state.Skipped) > 0 {
+		hub := l.scan.state.Skipped[0]
+		scan, err := l.scan.askAgain(ctx, hub)
+		if err != nil {
+			return err
+		}
+		l.scan.state.Skipped = l.scan.state.Skipped[1:]
+		noteFound(l.scan.state, l.scan.in.Rescan, hub, scan)
+	}
+	return nil
+}
+
+// listHubs asks the pool which hubs there are, until it answers. A pool whose worker is dead or busy is slow to answer, which says
+// nothing of the image.
+func (l *hubSearch) listHubs(ctx workflow.Context) error {
 	for {
 		var known activities.ListHubsResult
 		err := workflow.ExecuteLocalActivity(workflows.LocalStep(ctx, "which hubs are there"), scanSteps.ListHubs).Get(ctx, &known)
 		if err == nil {
-			s.state.Waiting = ""
-			return known.Hubs, nil
+			l.scan.state.Waiting = ""
+			l.hubs = known.Hubs
+			return nil
 		}
 		_, reason := activities.FailureOf(err)
-		s.logger.Warn("pool of hubs did not answer; asked again soon", "error", err)
-		s.state.Waiting = "the pool of hubs to answer: " + reason
-		s.updateDetails(ctx)
+		l.scan.logger.Warn("pool of hubs did not answer; asked again soon", "error", err)
+		l.scan.state.Waiting = "the pool of hubs to answer: " + reason
+		l.scan.updateDetails(ctx)
 		if err := workflow.Sleep(ctx, announceEvery); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }
 
-func (s *scanImage) askHub(ctx workflow.Context, hub string) workflow.Future {
-	ctx = workflows.HubLookUpStep(ctx, hub, "does "+hub+" have this image", s.in.Priority)
-	return workflow.ExecuteActivity(ctx, hubSteps.LookUpScan, activities.LookUpScanInput{Hub: hub, Name: s.in.HubNames.Scan})
+func (l *hubSearch) askHub(ctx workflow.Context, hub string) workflow.Future {
+	ctx = workflows.HubLookUpStep(ctx, hub, "does "+hub+" have this image", l.scan.in.Priority)
+	return workflow.ExecuteActivity(ctx, hubSteps.LookUpScan, activities.LookUpScanInput{Hub: hub, Name: l.scan.in.HubNames.Scan})
 }
 
 // takeAnswer notes what one hub said. A hub that cannot be asked is skipped, which the verdict will say.
-func (s *scanImage) takeAnswer(ctx workflow.Context, hub string, answer workflow.Future) error {
+func (l *hubSearch) takeAnswer(ctx workflow.Context, hub string, answer workflow.Future) error {
 	if answer == nil {
-		s.state.Skipped = append(s.state.Skipped, hub)
+		l.scan.state.Skipped = append(l.scan.state.Skipped, hub)
 		return nil
 	}
 	var found activities.LookUpScanResult
@@ -87,13 +104,13 @@ func (s *scanImage) takeAnswer(ctx workflow.Context, hub string, answer workflow
 		return ctx.Err()
 	case err != nil:
 		// The hub's queue was too long, or no worker knows the hub: that says nothing of the hub itself.
-		s.state.Skipped = append(s.state.Skipped, hub)
+		l.scan.state.Skipped = append(l.scan.state.Skipped, hub)
 	case found.Trouble != nil:
-		s.pool.failed(ctx, hub, found.Trouble, false)
-		s.state.Skipped = append(s.state.Skipped, hub)
+		l.scan.pool.reportFailure(ctx, hub, found.Trouble, false)
+		l.scan.state.Skipped = append(l.scan.state.Skipped, hub)
 	default:
-		s.pool.succeeded(ctx, hub)
-		noteFound(s.state, s.in.Rescan, hub, found.Scan)
+		l.scan.pool.reportSuccess(ctx, hub)
+		noteFound(l.scan.state, l.scan.in.Rescan, hub, found.Scan)
 	}
 	return nil
 }
@@ -116,26 +133,27 @@ func noteFound(s *workflows.ScanState, rescan bool, hub string, scan model.HubSc
 	}
 }
 
-// find asks one hub for the scan for as long as it takes.
-func (s *scanImage) find(ctx workflow.Context, hub string) (model.HubScan, error) {
+// askAgain asks one hub for the scan of the image, until it answers.
+func (s *scanImage) askAgain(ctx workflow.Context, hub string) (model.HubScan, error) {
 	for {
 		var found activities.LookUpScanResult
-		step := workflows.HubStep(ctx, hub, "what has "+hub+" of this image", workflows.LevelFirst)
+		step := workflows.HubStep(ctx, hub, "does "+hub+" have this image", workflows.LevelFirst)
 		err := workflow.ExecuteActivity(step, hubSteps.LookUpScan, activities.LookUpScanInput{Hub: hub, Name: s.in.HubNames.Scan}).Get(ctx, &found)
 		if err != nil {
 			return model.HubScan{}, err
 		}
 		if found.Trouble == nil {
-			s.pool.succeeded(ctx, hub)
+			s.pool.reportSuccess(ctx, hub)
 			found.Scan.Hub = hub
 			return found.Scan, nil
 		}
-		if err := s.pool.waitOut(ctx, hub, found.Trouble); err != nil {
+		if err := s.pool.waitUntilAvailable(ctx, hub, found.Trouble); err != nil {
 			return model.HubScan{}, err
 		}
 	}
 }
 
+// afterLookUp is the step that follows from what the hubs have.
 func (s *scanImage) afterLookUp(ctx workflow.Context) workflows.Step {
 	switch {
 	case s.state.Scan == nil:

@@ -11,13 +11,13 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-func (s *ScanImageSuite) raise(after time.Duration, priority workflows.Priority) {
+func (s *ScanImageSuite) prioritize(after time.Duration, priority workflows.Priority) {
 	s.env.RegisterDelayedCallback(func() {
 		s.env.SignalWorkflow(workflows.SignalPrioritize.Name, workflows.Prioritize{Priority: priority})
 	}, after)
 }
 
-func (s *ScanImageSuite) TestRaisedWhileItWaitsInTheBacklog() {
+func (s *ScanImageSuite) TestPrioritizedWhileItWaitsInTheBacklog() {
 	s.env.RegisterActivity(activities.NewPrioritizeSteps(nil))
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().After(time.Minute)
@@ -25,24 +25,24 @@ func (s *ScanImageSuite) TestRaisedWhileItWaitsInTheBacklog() {
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()
-	var raised []activities.PrioritizeStepInput
+	var prioritized []activities.PrioritizeStepInput
 	var steps *activities.PrioritizeSteps
 	s.env.OnActivity(steps.PrioritizeStep, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.PrioritizeStepInput) (activities.PrioritizeStepResult, error) {
-		raised = append(raised, in)
+		prioritized = append(prioritized, in)
 		return activities.PrioritizeStepResult{Moved: true}, nil
 	})
-	s.raise(10*time.Second, workflows.PriorityInteractive)
-	s.raise(20*time.Second, workflows.PriorityPod)
+	s.prioritize(10*time.Second, workflows.PriorityInteractive)
+	s.prioritize(20*time.Second, workflows.PriorityPod)
 	s.Require().NoError(s.run())
 	s.completed()
-	s.Require().Len(raised, 1, "less urgent than it is changes nothing")
-	s.Equal("pull-1", raised[0].Step)
-	s.Equal(1, raised[0].Level)
+	s.Require().Len(prioritized, 1, "less urgent than it is changes nothing")
+	s.Equal("pull-1", prioritized[0].Step)
+	s.Equal(1, prioritized[0].Level)
 	s.NotEmpty(s.acquired)
 	s.Equal(workflows.PriorityInteractive, s.acquired[0].Priority, "and it asks for its lease as what it is now")
 }
 
-func (s *ScanImageSuite) TestRaisedWhileItWaitsForALease() {
+func (s *ScanImageSuite) TestPrioritizedWhileItWaitsForALease() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
 	s.lists().Once()
@@ -55,7 +55,7 @@ func (s *ScanImageSuite) TestRaisedWhileItWaitsForALease() {
 		}
 		return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: s.next()}
 	}
-	s.raise(10*time.Second, workflows.PriorityInteractive)
+	s.prioritize(10*time.Second, workflows.PriorityInteractive)
 	s.Require().NoError(s.run())
 	s.completed()
 	s.Require().NotEmpty(s.acquired)

@@ -27,12 +27,12 @@ type scanImage struct {
 	state  *workflows.ScanState
 	pool   *poolLink
 	logger log.Logger
-	// stop ends the scan early; it is called when nobody wants it any more.
+	// stop ends the scan early; it is called when nothing refers to the image any longer.
 	stop workflow.CancelFunc
 }
 
-// ScanImage scans one image once: it asks the hubs whether one has it, pulls it, lists what is in it, gets a lease,
-// uploads, waits for the hub, reads the verdict and reports it to the image's workflow. It closes Completed with a
+// ScanImage scans one image once: it asks the hubs whether one has it, pulls it, generates its SBOM, gets a
+// lease, uploads, waits for the hub, reads the verdict and reports it to the image's workflow. It closes Completed with a
 // verdict, Failed with a reason, or Cancelled.
 func ScanImage(ctx workflow.Context, in workflows.ScanImageInput) (model.Verdict, error) {
 	ctx, stop := workflow.WithCancel(ctx)
@@ -102,7 +102,7 @@ func (s *scanImage) fail(ctx workflow.Context, err error) {
 	s.state.Step = workflows.StepReport
 }
 
-// report tells the image's workflow the outcome.
+// report sends the outcome to the image's workflow.
 func (s *scanImage) report(ctx workflow.Context) (workflows.Step, error) {
 	report := activities.ScanReport{
 		Digest: s.in.Digest, Chain: s.state.Chain, Started: s.state.Started,
@@ -111,10 +111,10 @@ func (s *scanImage) report(ctx workflow.Context) (workflows.Step, error) {
 	if s.state.Failure != nil {
 		report.Outcome, report.Verdict, report.Failure = activities.ScanFailed, nil, s.state.Failure
 	}
-	return workflows.StepDone, s.send(ctx, report)
+	return workflows.StepDone, s.sendReport(ctx, report)
 }
 
-func (s *scanImage) send(ctx workflow.Context, report activities.ScanReport) error {
+func (s *scanImage) sendReport(ctx workflow.Context, report activities.ScanReport) error {
 	ctx = workflows.LightStep(ctx, "report to the image: "+string(report.Outcome))
 	return workflow.ExecuteActivity(ctx, reportSteps.ReportScan, report).Get(ctx, nil)
 }
@@ -124,7 +124,7 @@ func (s *scanImage) cancelled(ctx workflow.Context) error {
 	ctx, stop := workflow.NewDisconnectedContext(ctx)
 	defer stop()
 	s.pool.giveUp(ctx)
-	err := s.send(ctx, activities.ScanReport{
+	err := s.sendReport(ctx, activities.ScanReport{
 		Digest: s.in.Digest, Chain: s.state.Chain, Started: s.state.Started, Outcome: activities.ScanCancelled,
 	})
 	if err != nil {

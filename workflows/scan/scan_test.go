@@ -35,7 +35,7 @@ type ScanImageSuite struct {
 	env *testsuite.TestWorkflowEnvironment
 	// heard is for signals that arrive side by side.
 	heard sync.Mutex
-	// acquired, released and reported are what the scan told the pool; report is what it told its image.
+	// acquired, released and reported are what the scan sent the pool; report is what it sent its image.
 	acquired []workflows.Acquire
 	released []workflows.Release
 	troubles []workflows.HubReport
@@ -274,7 +274,7 @@ func (s *ScanImageSuite) TestRefusedUploadGivesTheLeaseBackAndAsksAgain() {
 	s.Len(s.acquired, 2, "the listing is kept, the lease is asked for again")
 	s.Len(s.released, 2)
 	s.Equal(model.Throttled, s.troubles[0].Class)
-	s.Empty(s.troubles[len(s.troubles)-1].Class, "the first success after a failure is told")
+	s.Empty(s.troubles[len(s.troubles)-1].Class, "the first success after a failure is reported")
 }
 
 func (s *ScanImageSuite) TestUploadOfUnknownOutcomeIsLookedForBeforeAnother() {
@@ -302,7 +302,7 @@ func (s *ScanImageSuite) TestLostHostIsFencedThenPulledAgain() {
 	began := s.env.Now()
 	s.Require().NoError(s.run())
 	s.completed()
-	s.GreaterOrEqual(s.env.Now().Sub(began), workflows.UploadFence, "nothing is uploaded anew before the old upload must have ended")
+	s.GreaterOrEqual(s.env.Now().Sub(began), workflows.UploadFence, "nothing is uploaded again before the old upload must have ended")
 	s.Require().Len(s.acquired, 2)
 	s.Equal([]string{someHub}, s.acquired[1].Hubs, "an upload of unknown outcome stays bound to its hub")
 }
@@ -378,7 +378,7 @@ func (s *ScanImageSuite) TestFailedPollIsRepeatedSoon() {
 	poll := func(err error, times int) {
 		s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).Return(activities.AwaitHubScanResult{}, err).Times(times)
 	}
-	poll(temporal.NewApplicationErrorWithOptions("at it", "in-progress", temporal.ApplicationErrorOptions{NextRetryDelay: time.Second}), 7)
+	poll(temporal.NewApplicationErrorWithOptions("in progress", "in-progress", temporal.ApplicationErrorOptions{NextRetryDelay: time.Second}), 7)
 	poll(temporal.NewApplicationError("cut off", string(model.Transient)), 2)
 	s.awaits().Once()
 	s.judges().Once()
@@ -463,7 +463,7 @@ func (s *ScanImageSuite) TestGrantThatWasGivenBackIsNotTakenAgain() {
 	s.completed()
 }
 
-// TestLeaseThatComesDuringALookAtAnotherHubIsTaken: nobody would ever give it back.
+// TestLeaseThatComesDuringALookAtAnotherHubIsTaken: otherwise it would never be given back.
 func (s *ScanImageSuite) TestLeaseThatComesDuringALookAtAnotherHubIsTaken() {
 	absent := activities.LookUpScanResult{Scan: model.HubScan{Hub: someHub, State: model.HubScanAbsent}}
 	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).Return(absent, nil).Once()

@@ -94,7 +94,7 @@ func (p *poolLink) setAlarm(ctx workflow.Context) {
 	if workflow.Now(ctx).Sub(p.asked) < announceOften {
 		every = announceEvery
 	}
-	p.alarm.Set(ctx, workflow.Now(ctx).Add(every), "repeat to the pool")
+	p.alarm.Set(ctx, workflow.Now(ctx).Add(every), "repeat the request to the pool")
 }
 
 func (p *poolLink) wake() { p.changed.SendAsync(struct{}{}) }
@@ -129,9 +129,9 @@ func (p *poolLink) holds(g workflows.Grant) bool {
 	return false
 }
 
-// acquire asks for a lease and waits for an answer: a lease, or the hub that is at this image already.
+// acquire asks for a lease and waits for an answer: a lease, or the hub that scans this image already.
 func (p *poolLink) acquire(ctx workflow.Context) (workflows.Grant, error) {
-	// The lease may have come while the scan looked at a hub that was at its image already.
+	// The lease may have come while the scan looked at a hub that scanned its image already.
 	if !p.wanted && p.granted == nil {
 		p.wanted, p.granted, p.asked = true, nil, workflow.Now(ctx)
 		p.announce(ctx)
@@ -145,7 +145,7 @@ func (p *poolLink) acquire(ctx workflow.Context) (workflows.Grant, error) {
 	return grant, nil
 }
 
-// announce tells the pool what the scan wants or holds, and that it does neither: a pool that lost its state waits for
+// announce sends the pool what the scan wants or holds, or that it does neither: a pool that lost its state waits for
 // every open scan to say so.
 func (p *poolLink) announce(ctx workflow.Context) {
 	state := p.scan.state
@@ -169,7 +169,7 @@ func (p *poolLink) confirm(ctx workflow.Context, g workflows.Grant) {
 	sendToPool(ctx, p, workflows.SignalConfirm, workflows.Confirm{Chain: g.Chain, Attempt: g.Attempt})
 }
 
-// release gives back the lease of a hub that is surely done, or the place among those who wait for one.
+// release gives back the lease of a hub that is surely done, or leaves the queue of waiters.
 func (p *poolLink) release(ctx workflow.Context) {
 	if p.wanted || p.granted != nil || p.scan.state.Lease != nil {
 		p.sendRelease(ctx, p.held(), false)
@@ -184,8 +184,8 @@ func (p *poolLink) held() *workflows.Grant {
 	return p.granted
 }
 
-// giveUp is release for a scan that ends early: while it uploads or waits nobody knows whether the hub is done, so the
-// pool keeps the lease out until it has found out.
+// giveUp is release for a scan that ends early: while it uploads or waits it is not known whether the hub is done.
+// So the pool keeps the lease out until it has found out.
 func (p *poolLink) giveUp(ctx workflow.Context) {
 	step := p.scan.state.Step
 	if p.scan.state.Lease != nil && (step == workflows.StepUpload || step == workflows.StepAwait) {
@@ -209,8 +209,8 @@ func (p *poolLink) sendRelease(ctx workflow.Context, held *workflows.Grant, unfi
 	p.wake()
 }
 
-// failed tells the pool of a hub's failure.
-func (p *poolLink) failed(ctx workflow.Context, hub string, trouble *activities.HubTrouble, waiting bool) {
+// reportFailure reports a hub's failure to the pool.
+func (p *poolLink) reportFailure(ctx workflow.Context, hub string, trouble *activities.HubTrouble, waiting bool) {
 	state := p.scan.state
 	if state.Troubled == nil {
 		state.Troubled = map[string]bool{}
@@ -222,22 +222,22 @@ func (p *poolLink) failed(ctx workflow.Context, hub string, trouble *activities.
 	})
 }
 
-// succeeded tells the pool of the first success after a failure, and of no other.
-func (p *poolLink) succeeded(ctx workflow.Context, hub string) {
+// reportSuccess reports to the pool the first success after a failure, and no other.
+func (p *poolLink) reportSuccess(ctx workflow.Context, hub string) {
 	if p.scan.state.Troubled[hub] {
 		delete(p.scan.state.Troubled, hub)
 		sendToPool(ctx, p, workflows.SignalHubReport, workflows.HubReport{Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Hub: hub})
 	}
 }
 
-// waitOut reports a failure and waits until the pool says that the hub answers again. A failure that waiting cannot
+// waitUntilAvailable reports a failure and waits until the pool says that the hub answers again. A failure that waiting cannot
 // help is returned. A pool that says nothing is not waited for: the hub is then asked again after a while.
-func (p *poolLink) waitOut(ctx workflow.Context, hub string, trouble *activities.HubTrouble) error {
+func (p *poolLink) waitUntilAvailable(ctx workflow.Context, hub string, trouble *activities.HubTrouble) error {
 	if !helpedByWaiting(trouble.Class) {
 		return temporal.NewNonRetryableApplicationError(trouble.Reason, string(trouble.Class), nil)
 	}
 	before := p.available[hub]
-	p.failed(ctx, hub, trouble, true)
+	p.reportFailure(ctx, hub, trouble, true)
 	p.scan.state.Waiting = "hub " + hub + " to answer again: " + trouble.Reason
 	p.scan.updateDetails(ctx)
 	_, err := workflow.AwaitWithTimeout(ctx, max(announceSlowly, trouble.RetryAfter), func() bool { return p.available[hub] > before })
@@ -246,7 +246,7 @@ func (p *poolLink) waitOut(ctx workflow.Context, hub string, trouble *activities
 }
 
 // helpedByWaiting reports whether a hub may be asked again after a failure: wrong credentials count, because an
-// operator mends them at the hub and every scan would fail until then.
+// operator fixes them at the hub and every scan would fail until then.
 func helpedByWaiting(class model.FailureClass) bool {
 	return class.Temporary() || class == model.Unauthorized
 }
@@ -256,7 +256,7 @@ func (p *poolLink) settle(ctx workflow.Context) error {
 	return workflow.Await(ctx, func() bool { return p.sending == 0 })
 }
 
-// drain takes the signals that have arrived but not been read, before the next run, and the lease that has come since.
+// receivePending takes the signals that have arrived but not been read, before the next run, and the lease that has come since.
 func (p *poolLink) receivePending(ctx workflow.Context) {
 	if p.granted != nil && !p.granted.WaitFor {
 		p.scan.state.Lease, p.granted = p.granted, nil
@@ -272,7 +272,7 @@ func (p *poolLink) receivePending(ctx workflow.Context) {
 	workflows.SignalPrioritize.ReceivePending(ctx, func(r workflows.Prioritize) { p.scan.setPriority(r) })
 }
 
-// sendToPool tells the pool something in the background, until it has arrived.
+// sendToPool sends the pool a signal in the background, and again until it has arrived.
 func sendToPool[T any](ctx workflow.Context, p *poolLink, s workflows.Signal[T], value T) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	p.sending++
@@ -289,7 +289,7 @@ func sendToPool[T any](ctx workflow.Context, p *poolLink, s workflows.Signal[T],
 	})
 }
 
-// become takes over a more urgent class and reports whether it was one.
+// setPriority takes a higher priority and reports whether it was one.
 func (s *scanImage) setPriority(r workflows.Prioritize) bool {
 	if r.Priority.Rank() >= s.in.Priority.Rank() {
 		return false
@@ -300,7 +300,7 @@ func (s *scanImage) setPriority(r workflows.Prioritize) bool {
 	return true
 }
 
-// raise makes the scan more urgent wherever it waits: in the backlog, or for a lease. What comes later is as urgent anyway.
+// prioritize gives the scan a higher priority wherever it waits: in the backlog, or for a lease. Later steps have it anyway.
 func (s *scanImage) prioritize(ctx workflow.Context, r workflows.Prioritize) {
 	if !s.setPriority(r) {
 		return
@@ -314,7 +314,7 @@ func (s *scanImage) prioritize(ctx workflow.Context, r workflows.Prioritize) {
 	}
 }
 
-// raisePull moves the pull forward in the backlog, if it is still in its first attempt there.
+// prioritizePull moves the pull forward in the backlog, if it is still in its first attempt there.
 func (s *scanImage) prioritizePull(ctx workflow.Context) {
 	priority := taskPriority(s.in.Priority, s.in.Namespace)
 	in := activities.PrioritizeStepInput{

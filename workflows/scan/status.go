@@ -85,7 +85,7 @@ func waitingFor(domain string, s *workflows.ScanState) string {
 	}
 }
 
-// show puts the step on the workflow's page in Web UI.
+// updateDetails puts the step on the workflow's page in Web UI.
 func (s *scanImage) updateDetails(ctx workflow.Context) {
 	lines := []string{fmt.Sprintf("**%s** `%s`", s.in.Names[0].Reference(), s.in.Digest)}
 	now := fmt.Sprintf("%s, attempt %d", statusOf(s.state), s.in.Attempt)
