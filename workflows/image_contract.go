@@ -14,22 +14,22 @@ type ImageInput struct {
 }
 
 // Reference is one reason to keep an image.
-type Reference = record.Reference
+type Reference = model.Reference
 
 // ReferenceKind is who refers to an image.
-type ReferenceKind = record.ReferenceKind
+type ReferenceKind = model.ReferenceKind
 
 // The kinds of references.
 const (
-	ReferenceInventory = record.ReferenceInventory
-	ReferencePerson    = record.ReferencePerson
+	ReferenceInventory = model.ReferenceInventory
+	ReferencePerson    = model.ReferencePerson
 )
 
 // Observe says who refers to the image and how it can be pulled.
-type Observe = record.Observation
+type Observe = model.Observation
 
 // Rescan asks for a new scan.
-type Rescan = record.Rescan
+type Rescan = model.Rescan
 
 // Forget takes the reference of that kind and id away, unless a newer version of it has arrived.
 type Forget struct {

@@ -41,36 +41,13 @@ type Image struct {
 	// LastStarted is when the newest reported scan began: reports of older ones are stale.
 	LastStarted time.Time `json:"lastStarted"`
 	// Rescan is set while a new scan is wanted although there is a verdict.
-	Rescan *Rescan `json:"rescan,omitempty"`
+	Rescan *model.Rescan `json:"rescan,omitempty"`
 	// Publication is what inventories are sent.
 	Publication Publication `json:"publication"`
 }
 
-// Observation says who refers to the image and how it can be pulled.
-type Observation struct {
-	Names     []model.Name   `json:"names"`
-	Platform  model.Platform `json:"platform"`
-	Reference Reference      `json:"reference"`
-	Priority  model.Priority `json:"priority"`
-	// Namespace is where the image runs, as "cluster/namespace"; it shares out the backlog fairly.
-	Namespace string `json:"namespace,omitempty"`
-	// Domain is the set of scanners that can reach the registry; empty means the default domain.
-	Domain string `json:"domain,omitempty"`
-	// HubNames overrides what the image is called at the hub.
-	HubNames *model.HubNames `json:"hubNames,omitempty"`
-	// Known is the version of the summary that an inventory has. An inventory with another version is sent the summary.
-	Known model.Version `json:"known,omitzero"`
-}
-
-// Rescan asks for a new scan.
-type Rescan struct {
-	// Reason is shown to everyone who looks at the image.
-	Reason   string         `json:"reason,omitempty"`
-	Priority model.Priority `json:"priority"`
-}
-
 // Observe takes a reference and what it says of the image. An observation as old as what is known changes nothing.
-func (i *Image) Observe(o Observation) {
+func (i *Image) Observe(o model.Observation) {
 	if !i.References.Add(o.Reference) {
 		return
 	}
@@ -91,7 +68,7 @@ func (i *Image) Observe(o Observation) {
 	if o.HubNames != nil {
 		i.HubNames = o.HubNames
 	}
-	if o.Reference.Kind == ReferenceInventory {
+	if o.Reference.Kind == model.ReferenceInventory {
 		i.Publication.noteKnown(o.Reference.ID, o.Known)
 	}
 }

@@ -26,7 +26,7 @@ type Publication struct {
 
 // update takes a summary that differs from the last one, for every inventory that refers to the image. Its version is the time
 // of the change, so that it grows even in a run that was reset. The epoch of all versions is the one of the first.
-func (p *Publication) update(now time.Time, epoch int64, next *model.Summary, to []Reference) {
+func (p *Publication) update(now time.Time, epoch int64, next *model.Summary, to []model.Reference) {
 	if next == nil || sameSummary(next, p.Summary) {
 		return
 	}

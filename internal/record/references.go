@@ -10,36 +10,17 @@ import (
 // References are the reasons to keep an image.
 type References struct {
 	// List has at most one reference for each kind and id.
-	List []Reference `json:"list,omitempty"`
+	List []model.Reference `json:"list,omitempty"`
 	// Removed are the versions of removed references, so that a late observation does not bring one back.
-	Removed []Reference `json:"removed,omitempty"`
+	Removed []model.Reference `json:"removed,omitempty"`
 	// IdleSince is when the last reference went; zero while there is one, and before Expire has found that there is none.
 	IdleSince time.Time `json:"idleSince,omitzero"`
 }
 
-// Reference is one reason to keep an image.
-type Reference struct {
-	Kind ReferenceKind `json:"kind"`
-	ID   string        `json:"id"`
-	// Version orders what one referrer says: older never overwrites newer.
-	Version model.Version `json:"version"`
-	// Until is when the reference ends by itself; zero means never.
-	Until time.Time `json:"until"`
-}
-
-// ReferenceKind is who refers to an image.
-type ReferenceKind string
-
-// The kinds of references.
-const (
-	ReferenceInventory ReferenceKind = "inventory"
-	ReferencePerson    ReferenceKind = "person"
-)
-
 // Add takes a reference in place of an older one of the same kind and id, and reports whether it was news. A reference as old
 // as what is known of its referrer changes nothing.
-func (r *References) Add(reference Reference) bool {
-	newer := func(known Reference) bool {
+func (r *References) Add(reference model.Reference) bool {
+	newer := func(known model.Reference) bool {
 		return sameReferrer(reference)(known) && !known.Version.Before(reference.Version)
 	}
 	if slices.ContainsFunc(r.List, newer) || slices.ContainsFunc(r.Removed, newer) {
@@ -51,8 +32,8 @@ func (r *References) Add(reference Reference) bool {
 }
 
 // Remove removes the reference of that kind and id, unless a newer version of it has arrived.
-func (r *References) Remove(reference Reference) {
-	if slices.ContainsFunc(r.List, func(known Reference) bool {
+func (r *References) Remove(reference model.Reference) {
+	if slices.ContainsFunc(r.List, func(known model.Reference) bool {
 		return sameReferrer(reference)(known) && reference.Version.Before(known.Version)
 	}) {
 		return
@@ -66,15 +47,15 @@ func (r *References) Remove(reference Reference) {
 
 // Expire removes references whose time is over and notes since when there is none.
 func (r *References) Expire(now time.Time) {
-	r.List = slices.DeleteFunc(r.List, func(known Reference) bool { return !known.Until.IsZero() && !known.Until.After(now) })
+	r.List = slices.DeleteFunc(r.List, func(known model.Reference) bool { return !known.Until.IsZero() && !known.Until.After(now) })
 	if len(r.List) == 0 && r.IdleSince.IsZero() {
 		r.IdleSince = now
 	}
 }
 
 // removeClosed removes the references of an inventory that is closed, as far as they are among those given: a newer one stays.
-func (r *References) removeClosed(inventory string, given []Reference) {
-	r.List = slices.DeleteFunc(r.List, func(known Reference) bool { return known.ID == inventory && slices.Contains(given, known) })
+func (r *References) removeClosed(inventory string, given []model.Reference) {
+	r.List = slices.DeleteFunc(r.List, func(known model.Reference) bool { return known.ID == inventory && slices.Contains(given, known) })
 }
 
 // idleFor reports whether there has been no reference for that long.
@@ -83,10 +64,10 @@ func (r *References) idleFor(now time.Time, d time.Duration) bool {
 }
 
 // inventories are the references of inventories.
-func (r *References) inventories() []Reference {
-	var references []Reference
+func (r *References) inventories() []model.Reference {
+	var references []model.Reference
 	for _, known := range r.List {
-		if known.Kind == ReferenceInventory {
+		if known.Kind == model.ReferenceInventory {
 			references = append(references, known)
 		}
 	}
@@ -105,6 +86,6 @@ func (r *References) deadlines() []time.Time {
 	return times
 }
 
-func sameReferrer(r Reference) func(Reference) bool {
-	return func(other Reference) bool { return other.Kind == r.Kind && other.ID == r.ID }
+func sameReferrer(r model.Reference) func(model.Reference) bool {
+	return func(other model.Reference) bool { return other.Kind == r.Kind && other.ID == r.ID }
 }

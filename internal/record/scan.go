@@ -54,7 +54,7 @@ func (i *Image) Prioritize(p model.Priority, namespace string) {
 }
 
 // RequestRescan asks for a new scan. The delay after a failure ends.
-func (i *Image) RequestRescan(r Rescan) {
+func (i *Image) RequestRescan(r model.Rescan) {
 	i.Rescan = &r
 	i.Attempts.tryNow()
 }
@@ -147,7 +147,7 @@ func (i *Image) ScanEnded(now time.Time, r Report) bool {
 		i.Attempts.noteFailure(now, i.Digest, *r.Failure, r.LeftWork)
 		if len(i.Verdicts) > 0 && i.Rescan == nil {
 			// A rescan that failed is tried again too; the old verdict stays until the new one is there.
-			i.Rescan = &Rescan{Reason: "the rescan failed", Priority: i.Priority}
+			i.Rescan = &model.Rescan{Reason: "the rescan failed", Priority: i.Priority}
 		}
 	default:
 		i.Attempts.noteCancelled(now, i.Digest)

@@ -64,7 +64,7 @@ func (i *Image) ShouldPublish(now time.Time, epoch int64) bool {
 }
 
 // TakeBatch takes the next inventories to send the summary to. It answers their ids, and their references as they are now.
-func (i *Image) TakeBatch() (ids []string, references []Reference) {
+func (i *Image) TakeBatch() (ids []string, references []model.Reference) {
 	ids = i.Publication.takeBatch()
 	for _, r := range i.References.inventories() {
 		if slices.Contains(ids, r.ID) {
@@ -76,7 +76,7 @@ func (i *Image) TakeBatch() (ids []string, references []Reference) {
 
 // BatchSent takes what became of a batch, with the references that TakeBatch answered. An inventory that is closed refers to
 // nothing, unless it has sent a newer reference since. One that could not be reached is sent the summary later.
-func (i *Image) BatchSent(now time.Time, references []Reference, closed, failed []string) {
+func (i *Image) BatchSent(now time.Time, references []model.Reference, closed, failed []string) {
 	for _, id := range closed {
 		i.References.removeClosed(id, references)
 	}
