@@ -47,7 +47,7 @@ func TestRecordHistories(t *testing.T) {
 	d.AwaitVerdict(t, second, 3*time.Minute)
 	d.record(t, directory, "scan_image_first.json", workflows.ScanImageID(second))
 	d.record(t, directory, "image_scan_terminated.json", workflows.ImageID(second))
-	d.record(t, directory, "hub_pool_grants_told.json", workflows.HubPoolID)
+	d.record(t, directory, "hub_pool_grants_delivered.json", workflows.HubPoolID)
 }
 
 // TestRecordInventoryHistories records the workflows of the join: pods that come, change and go, snapshots, a pod that cannot be
