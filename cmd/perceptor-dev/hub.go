@@ -23,7 +23,7 @@ const sampleLoaded = "hub-sample-loaded"
 // hubAuthority is the file, made by the hub, that its clients trust.
 const hubAuthority = "hub-ca.pem"
 
-// hubWait bounds how long the hub may take to answer once its file is open.
+// hubWait bounds how long a new hub may take to answer.
 const hubWait = 10 * time.Second
 
 // hub is the built-in hub while it serves.

@@ -39,7 +39,7 @@ var table = []row{
 	{"internal/hub/builtin/judge", []string{"model", "internal/hub/builtin/osv"}},
 	{"internal/hub/builtin/jobs", []string{"model", "internal/hub/builtin/store", "internal/hub/builtin/judge", "internal/hub/builtin/osv"}},
 	{"internal/hub/builtin/rest", []string{"model", "internal/hub/builtin/jobs", "internal/hub/builtin/store", "internal/hub/builtin/judge", "internal/hub/builtin/osv"}},
-	{"internal/hub/builtin/fault", []string{"internal/hub/builtin"}},
+	{"internal/hub/builtin/fault", []string{"internal/hub/builtin", "internal/hub/builtin/jobs", "internal/hub/builtin/rest"}},
 	{"internal/hub/builtin/osv", []string{"model"}},
 	{"internal/perceiver", []string{"model", "internal/backoff"}},
 	// The API of 2018 can be deleted alone: the API of today does not know it, nor does what both share.

@@ -48,7 +48,7 @@ const (
 )
 
 // fetch sends a call as the current session, and once more as a new one when the hub says that the session has ended.
-func (c *Client) fetch(ctx context.Context, k call) (reply, error) {
+func (c *connection) fetch(ctx context.Context, k call) (reply, error) {
 	s, err := c.session(ctx, k.op, nil)
 	if err != nil {
 		return reply{}, err
@@ -65,7 +65,7 @@ func (c *Client) fetch(ctx context.Context, k call) (reply, error) {
 }
 
 // send waits for its turn, sends, follows redirects within the hub, and judges the status. s may be nil.
-func (c *Client) send(ctx context.Context, k call, s *session) (reply, error) {
+func (c *connection) send(ctx context.Context, k call, s *session) (reply, error) {
 	at := *k.at
 	if k.query != nil {
 		at.RawQuery = k.query.Encode()
@@ -94,7 +94,7 @@ func (c *Client) send(ctx context.Context, k call, s *session) (reply, error) {
 }
 
 // exchange is one request and its whole reply.
-func (c *Client) exchange(outer context.Context, k call, s *session, at *url.URL) (reply, error) {
+func (c *connection) exchange(outer context.Context, k call, s *session, at *url.URL) (reply, error) {
 	ctx, cancel := context.WithTimeout(outer, c.timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, k.method, at.String(), bytes.NewReader(k.body))
@@ -130,7 +130,7 @@ func (c *Client) exchange(outer context.Context, k call, s *session, at *url.URL
 
 // redirect decides where a 3xx may lead: on within the hub, keeping method and body, or nowhere. A redirect to a login
 // page is how a hub with single sign-on says that the session has ended.
-func (c *Client) redirect(k call, from *url.URL, answer reply) (*url.URL, error) {
+func (c *connection) redirect(k call, from *url.URL, answer reply) (*url.URL, error) {
 	to, err := from.Parse(answer.header.Get("Location"))
 	if err != nil || answer.header.Get("Location") == "" {
 		return nil, &problem{row: forStatus(answer.status), status: answer.status}
@@ -160,7 +160,7 @@ func isLoginAddress(u *url.URL) bool {
 }
 
 // judge turns a final status that is no success into its row of the table. A login page with status 200 is found here
-// and not by the parsers, because a new login may mend it.
+// and not by the parsers, because a new login may repair it.
 func judge(answer reply, k call, s *session) error {
 	if answer.status >= 200 && answer.status <= 299 {
 		if isHTML(answer) && isLoginPage(answer.body) {

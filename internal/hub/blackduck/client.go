@@ -3,34 +3,17 @@ package blackduck
 import (
 	"errors"
 	"fmt"
-	"math"
-	"net/http"
-	"sync"
 	"sync/atomic"
-	"time"
-
-	"golang.org/x/sync/singleflight"
-	"golang.org/x/time/rate"
 
 	"github.com/perceptor/perceptor/model"
 )
 
 // Client speaks to one hub. It is safe for concurrent use; all calls share one login.
 type Client struct {
-	name    string
-	options Options
-	origin  origin
-	http    *http.Client
-	limiter *rate.Limiter
-	timeout time.Duration
-	now     func() time.Time
+	*connection
 
 	// withoutReadiness remembers that the hub does not offer scan-readiness, so that a probe stays one call.
 	withoutReadiness atomic.Bool
-
-	logins  singleflight.Group
-	mu      sync.Mutex
-	current *session
 }
 
 // New checks the options and makes a Client; nothing is sent before the first call. The error names every mistake.
@@ -46,29 +29,7 @@ func New(o Options) (*Client, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
-	return &Client{
-		name:    o.Name,
-		options: o,
-		origin:  root,
-		http: &http.Client{
-			Transport: transport,
-			// Redirects are judged in send: Go's own following would turn methods and carry headers along.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		limiter: limiter(o.RequestsPerSecond),
-		timeout: o.Timeout,
-		now:     time.Now,
-	}, nil
-}
-
-// burstShare is how much of a second's requests may come at once: a tenth, and always one.
-const burstShare = 10
-
-func limiter(perSecond float64) *rate.Limiter {
-	if perSecond == 0 {
-		return rate.NewLimiter(rate.Inf, 0)
-	}
-	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Min(perSecond, math.MaxInt32))/burstShare))
+	return &Client{connection: newConnection(o, root, transport)}, nil
 }
 
 // Name is the configured name of the hub.

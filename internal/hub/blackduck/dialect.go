@@ -93,7 +93,7 @@ func dialectOf(version string, configured Generation, byToken bool) dialect {
 }
 
 // detect asks the hub's version. The oldest hubs have no such address and are old for that reason.
-func (c *Client) detect(ctx context.Context, s *session) (dialect, error) {
+func (c *connection) detect(ctx context.Context, s *session) (dialect, error) {
 	configured, byToken := c.options.Generation, c.options.TokenFile != ""
 	if configured == GenerationOld {
 		return dialectOf("", configured, byToken), nil

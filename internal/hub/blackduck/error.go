@@ -79,7 +79,7 @@ func (p *problem) Error() string { return p.row.says }
 func trouble(s symptom, cause error) *problem { return &problem{row: forSymptom(s), cause: cause} }
 
 // wrap makes the public error of anything that happened during an operation.
-func (c *Client) wrap(op, method string, at *url.URL, err error) error {
+func (c *connection) wrap(op, method string, at *url.URL, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -69,7 +69,7 @@ func (s *session) secrets() []string {
 // session is the current login, or a new one when there is none, when it is about to end, or when it is the stale one.
 // Callers that need a new login at the same time share one, its failure too: a hundred calls never send a wrong
 // password a hundred times.
-func (c *Client) session(ctx context.Context, op string, stale *session) (*session, error) {
+func (c *connection) session(ctx context.Context, op string, stale *session) (*session, error) {
 	if s := c.usable(stale); s != nil {
 		return s, nil
 	}
@@ -101,7 +101,7 @@ func (c *Client) session(ctx context.Context, op string, stale *session) (*sessi
 }
 
 // usable is the current session unless it is the stale one or due.
-func (c *Client) usable(stale *session) *session {
+func (c *connection) usable(stale *session) *session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current == nil || c.current == stale || !c.now().Before(c.current.renewAt) {
@@ -113,7 +113,7 @@ func (c *Client) usable(stale *session) *session {
 const opLogin = "log in"
 
 // login reads the secrets again, logs in, and asks the hub's version to know how to speak.
-func (c *Client) login(ctx context.Context) (*session, error) {
+func (c *connection) login(ctx context.Context) (*session, error) {
 	target, err := c.credentials()
 	if err != nil {
 		return nil, c.wrap(opLogin, "", nil, err)
@@ -131,7 +131,7 @@ func (c *Client) login(ctx context.Context) (*session, error) {
 	return s, err
 }
 
-func (c *Client) loginByToken(ctx context.Context, token string) (*session, error) {
+func (c *connection) loginByToken(ctx context.Context, token string) (*session, error) {
 	k := call{
 		op: opLogin, method: http.MethodPost, at: c.origin.join("/api/tokens/authenticate"), accept: mediaUser,
 		header: http.Header{"Authorization": {"token " + token}}, secrets: []string{token},
@@ -150,7 +150,7 @@ func (c *Client) loginByToken(ctx context.Context, token string) (*session, erro
 	return &session{bearer: grant.BearerToken, csrf: answer.header.Get(csrfHeader), renewAt: c.now().Add(untilRenewal(grant.life()))}, nil
 }
 
-func (c *Client) loginByPassword(ctx context.Context, username, password string) (*session, error) {
+func (c *connection) loginByPassword(ctx context.Context, username, password string) (*session, error) {
 	form := url.Values{"j_username": {username}, "j_password": {password}}
 	k := call{
 		op: opLogin, method: http.MethodPost, at: c.origin.join("/j_spring_security_check"),
@@ -184,7 +184,7 @@ func (c *Client) UploadTarget(context.Context) (model.UploadTarget, error) {
 }
 
 // credentials reads the login's files.
-func (c *Client) credentials() (model.UploadTarget, error) {
+func (c *connection) credentials() (model.UploadTarget, error) {
 	target := model.UploadTarget{Hub: c.name, URL: c.origin.root(), CAFile: c.options.CAFile, Insecure: c.options.Insecure}
 	var err error
 	if c.options.TokenFile != "" {

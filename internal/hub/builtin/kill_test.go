@@ -221,7 +221,7 @@ func TestKillDuringUploads(t *testing.T) {
 	require.Len(t, stats.ScansByName, all)
 }
 
-// TestStatsSurviveRestart: also the number of requests, once the hub was closed.
+// TestStatsSurviveRestart: also the number of requests, after Close.
 func TestStatsSurviveRestart(t *testing.T) {
 	dir := t.TempDir()
 	h := open(t, dir)

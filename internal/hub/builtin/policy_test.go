@@ -24,7 +24,7 @@ func TestBadPolicyFiles(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// TestRules judges the same packages by different rules. The hub is opened again for each: verdicts follow the rules.
+// TestRules judges the same packages by different rules. A new hub opens the same file for each: verdicts follow the rules.
 func TestRules(t *testing.T) {
 	dir := t.TempDir()
 	h := open(t, dir)

@@ -39,7 +39,7 @@ func Open(o builtin.Options, initial Faults) (*Hub, error) {
 // Stats are the hub's counters and the hits of the switches.
 type Stats struct {
 	builtin.Stats
-	// FaultHits counts how often each switch hit since the hub was opened.
+	// FaultHits counts how often each switch hit since the start of the hub.
 	FaultHits map[Name]uint64 `json:"fault_hits"`
 }
 

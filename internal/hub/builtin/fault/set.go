@@ -22,7 +22,7 @@ type switchSet struct {
 	since   time.Time
 	changed chan struct{}
 	random  *rand.Rand
-	// used counts hits since the switches were set, hits since the hub was opened.
+	// used counts hits since the switches were set, hits since the start of the hub.
 	used map[Name]int
 	hits map[Name]uint64
 }
@@ -131,7 +131,7 @@ func (s *switchSet) stuckFor() (left time.Duration, changed <-chan struct{}) {
 	}
 }
 
-// counts is how often each switch hit since the hub was opened.
+// counts is how often each switch hit since the start of the hub.
 func (s *switchSet) counts() map[Name]uint64 {
 	s.lock.Lock()
 	defer s.lock.Unlock()
