@@ -28,9 +28,13 @@ var (
 // verdict is what a hub says of an image.
 func verdict(overall model.OverallStatus, violations, findings int) string {
 	return fmt.Sprintf(`{"hub":"main","overallStatus":%q,"policyViolations":%d,"vulnerabilities":{"high":%d},"findings":%d,"components":12,
-		"notAssessed":2,"versionURL":"https://hub.example/v/1","componentsURL":"https://hub.example/v/1/components","judgedAt":%q,"readAt":%q,"scanStarted":%q}`,
-		overall, violations, findings, findings, noon.Format(time.RFC3339), noon.Format(time.RFC3339), noon.Format(time.RFC3339))
+		"notAssessed":0,"coverage":%s,"versionURL":"https://hub.example/v/1","componentsURL":"https://hub.example/v/1/components","judgedAt":%q,"readAt":%q,"scanStarted":%q}`,
+		overall, violations, findings, findings, covered, noon.Format(time.RFC3339), noon.Format(time.RFC3339), noon.Format(time.RFC3339))
 }
+
+// covered is the coverage of an image that was assessed in full, against data that never expire here.
+const covered = `{"components":12,"assessed":12,"data":[{"ecosystem":"Go","source":"https://osv.example","asOf":"2026-03-01T11:00:00Z","complete":true}],
+	"validUntil":"2999-03-15T11:00:00Z","satisfied":true}`
 
 // noon is a time for tables.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -42,10 +46,11 @@ func newFake(t *testing.T) *fakeTemporal {
 		return fmt.Sprintf(`{"digest":%q,"names":[{"repository":"registry.example/%s","tag":"1"}],"status":%q,"overallStatus":%q,
 			"references":[{"kind":"person","id":"olga","until":"2026-04-01T12:00:00Z"}],"referrers":3%s}`, d, name, status, overall, more)
 	}
-	row := func(d model.Digest, name string, status model.ScanStatus, overall model.OverallStatus) *workflowpb.WorkflowExecutionInfo {
+	row := func(d model.Digest, name string, status model.ScanStatus, overall model.OverallStatus, assessed string) *workflowpb.WorkflowExecutionInfo {
 		return execution(t, workflows.ImageID(d), noon, map[string]string{
 			workflows.AttributeDigest.GetName(): string(d), workflows.AttributeRepository.GetName(): "registry.example/" + name, workflows.AttributeHub.GetName(): "main",
 			workflows.AttributeScanStatus.GetName(): string(status), workflows.AttributeOverallStatus.GetName(): string(overall),
+			workflows.AttributeCoverage.GetName(): assessed,
 		})
 	}
 	container := func(name string, d model.Digest, status model.ScanStatus, overall model.OverallStatus, more string) string {
@@ -70,13 +75,15 @@ func newFake(t *testing.T) *fakeTemporal {
 				{"cluster":"east","namespace":"shop","name":"web","uid":"1","status":"Complete","overallStatus":"IN_VIOLATION","policyViolations":1,
 					"vulnerabilities":{"critical":1,"high":2},"containers":[%s]},
 				{"cluster":"east","namespace":"shop","name":"job","uid":"2","status":"Failed","overallStatus":"UNKNOWN","containers":[%s]}],"refused":4}`,
-				container("bad", bad, model.StatusComplete, model.InViolation, `,"policyViolations":1,"vulnerabilities":{"critical":1,"high":2}`),
+				container("bad", bad, model.StatusComplete, model.InViolation, `,"policyViolations":1,"vulnerabilities":{"critical":1,"high":2},"findings":5,
+					"coverage":{"components":12,"assessed":11,"unassessed":1,"reason":"1 of 12 not assessed: 1 version unreadable (Go)"}`),
 				container("failed", failed, model.StatusFailed, model.OverallUnknown, failure)),
 		},
 		listed: map[string][]*workflowpb.WorkflowExecutionInfo{
 			"Image": {
-				row(bad, "bad", model.StatusComplete, model.InViolation), row(clean, "clean", model.StatusComplete, model.NotInViolation),
-				row(failed, "failed", model.StatusFailed, model.OverallUnknown),
+				row(bad, "bad", model.StatusComplete, model.InViolation, "11 of 12; 1 of 12 not assessed: 1 version unreadable (Go)"),
+				row(clean, "clean", model.StatusComplete, model.NotInViolation, "12 of 12"),
+				row(failed, "failed", model.StatusFailed, model.OverallUnknown, ""),
 			},
 			"Cluster": {execution(t, workflows.ClusterID("west"), noon, nil), execution(t, workflows.ClusterID("east"), noon, nil)},
 		},

@@ -70,6 +70,7 @@ func (i *Image) summary() *model.Summary {
 	}
 	summary.PolicyViolations, summary.Vulnerabilities, summary.Findings = newest.PolicyViolations, newest.Vulnerabilities, newest.Findings
 	summary.NotAssessed, summary.ComponentsURL, summary.JudgedAt = newest.NotAssessed, newest.ComponentsURL, newest.JudgedAt
+	summary.Coverage = i.Coverage()
 	return &summary
 }
 
@@ -79,8 +80,17 @@ func sameSummary(a, b *model.Summary) bool {
 		return a == b
 	}
 	return sameFailure(a.Failure, b.Failure) && a.Status == b.Status && a.OverallStatus == b.OverallStatus && a.PolicyViolations == b.PolicyViolations &&
-		a.Vulnerabilities == b.Vulnerabilities && a.Findings == b.Findings && a.NotAssessed == b.NotAssessed &&
+		a.Vulnerabilities == b.Vulnerabilities && a.Findings == b.Findings && a.NotAssessed == b.NotAssessed && sameCoverage(a.Coverage, b.Coverage) &&
 		a.ComponentsURL == b.ComponentsURL && a.JudgedAt.Equal(b.JudgedAt) && slices.Equal(a.Hubs, b.Hubs)
+}
+
+// Coverage is what the verdicts rest on; zero without one.
+func (i *Image) Coverage() model.CoverageSummary { return model.CoverageOf(i.Verdicts) }
+
+func sameCoverage(a, b model.CoverageSummary) bool {
+	asOf, validUntil := a.AsOf.Equal(b.AsOf), a.ValidUntil.Equal(b.ValidUntil)
+	a.AsOf, a.ValidUntil = b.AsOf, b.ValidUntil
+	return asOf && validUntil && a == b
 }
 
 func sameFailure(a, b *model.Failure) bool {
