@@ -193,7 +193,7 @@ func TestTroubles(t *testing.T) {
 		"unknown cluster":             {args: []string{"cluster", "forget", "north"}, says: "no such cluster is known"},
 		"no perceptor-dev, no images": {args: []string{"images", "--dev", "/nowhere"}, says: "perceptor-dev is not running with this data directory"},
 		"no configuration":            {args: []string{"worker", "--config", "/nowhere.yaml"}, says: "/nowhere.yaml"},
-		"no file of tokens":           {args: []string{"api"}, says: "no file of tokens; name it by --token-file"},
+		"no file of tokens":           {args: []string{"api"}, says: "no file of tokens; give it with --token-file"},
 		"faults of the hub":           {args: []string{"hub", "serve", "--faults", "{"}, says: "--faults"},
 		"nothing to load":             {args: []string{"hub", "update"}, says: "perceptor:"},
 	} {
@@ -213,7 +213,7 @@ func TestTemporalIsMissing(t *testing.T) {
 	refuse := func(client.Options) (client.Client, error) { return nil, errors.New("connection refused") }
 	done := runWith(t, refuse, "images")
 	require.Equal(t, exitTrouble, done.code)
-	require.Equal(t, "perceptor: connect to Temporal at localhost:7233: connection refused; is it running? make run starts one, TEMPORAL_ADDRESS names another\n", done.problems)
+	require.Equal(t, "perceptor: connect to Temporal at localhost:7233: connection refused; is it running? \"make run\" starts one, and TEMPORAL_ADDRESS names another\n", done.problems)
 }
 
 // TestTemporalIsNamedByTheEnvironment connects where the variables of the temporal command say.
@@ -240,7 +240,7 @@ func TestChanges(t *testing.T) {
 			calls: []string{
 				"signal " + workflows.SignalPrioritize.Name + " to " + workflows.ImageID(bad), "signal " + workflows.SignalPrioritize.Name + " to " + workflows.ImageID(clean),
 			},
-			says: string(bad) + " moves to the front of the queue\n" + string(clean) + " goes first\n",
+			says: string(bad) + " moves to the front of the queue\n" + string(clean) + " moves to the front of the queue\n",
 		},
 		"rescan": {
 			args:  []string{"rescan", string(bad)},
@@ -257,7 +257,7 @@ func TestChanges(t *testing.T) {
 		"forget a cluster": {
 			args:  []string{"cluster", "forget", "east"},
 			calls: []string{"signal " + workflows.SignalForgetCluster.Name + " to " + workflows.ClusterID("east")},
-			says:  "forgetting cluster east: 1 namespaces, 2 pods\n",
+			says:  "Cluster east is being forgotten: 1 namespaces, 2 pods\n",
 		},
 		"limit": {
 			args:  []string{"hub", "limit", "main", "7"},
