@@ -156,6 +156,21 @@ type CoverageSummary struct {
 	ValidUntil   time.Time `json:"validUntil,omitzero"`
 }
 
+// CoverageOf is the coverage of one image by the verdicts of all its hubs; zero without a verdict.
+func CoverageOf(verdicts []Verdict) CoverageSummary {
+	byAge := slices.Clone(verdicts)
+	slices.SortStableFunc(byAge, func(a, b Verdict) int { return a.JudgedAt.Compare(b.JudgedAt) })
+	var all CoverageSummary
+	for at, v := range byAge {
+		if at == 0 {
+			all = v.Coverage.Summary()
+			continue
+		}
+		all = all.Merge(v.Coverage.Summary())
+	}
+	return all
+}
+
 // Merge is the coverage of one image that two hubs judged: the newer one's counts, the earlier end, and satisfied only
 // when both are.
 func (c CoverageSummary) Merge(newer CoverageSummary) CoverageSummary {
@@ -190,6 +205,18 @@ func (c CoverageSummary) ReasonAt(now time.Time) string {
 		return "vulnerability data expired on " + c.ValidUntil.UTC().Format(time.RFC3339)
 	}
 	return ""
+}
+
+// Short is the coverage for a narrow column whose title says "assessed", such as "118 of 120, demo data".
+func (c CoverageSummary) Short() string {
+	text := fmt.Sprintf("%d of %d", c.Assessed, c.Components-c.OwnSoftware)
+	if c.ManagedByHub {
+		text = fmt.Sprintf("%d, by hub", c.Components)
+	}
+	if c.Sample {
+		text += ", demo data"
+	}
+	return text
 }
 
 // Text is the coverage in a few words, such as "118 of 120 assessed", for a column of a list.
@@ -252,4 +279,38 @@ func (p PodVerdict) ValidUntil() time.Time {
 		}
 	}
 	return first
+}
+
+// At is the verdict as it holds at a time: with its EffectiveStatus, and where the data expired with that as the reason.
+func (v Verdict) At(now time.Time) Verdict {
+	summary := v.Coverage.Summary().at(now)
+	v.OverallStatus, v.Coverage.Satisfied, v.Coverage.Reason = v.EffectiveStatus(now), summary.Satisfied, summary.Reason
+	return v
+}
+
+// At is the summary as it holds at a time: with its EffectiveStatus, and where the data expired with that as the reason.
+func (s Summary) At(now time.Time) Summary {
+	s.OverallStatus = s.EffectiveStatus(now)
+	if !s.JudgedAt.IsZero() || s.Coverage != (CoverageSummary{}) {
+		s.Coverage = s.Coverage.at(now)
+	}
+	return s
+}
+
+// At is the row as it holds at a time, with every container's summary. Every view and every writer of marks shows this.
+func (p PodVerdict) At(now time.Time) PodVerdict {
+	p.OverallStatus = p.EffectiveStatus(now)
+	containers := make([]ContainerVerdict, len(p.Containers))
+	for i, c := range p.Containers {
+		c.Image = c.Image.At(now)
+		containers[i] = c
+	}
+	p.Containers = containers
+	return p
+}
+
+func (c CoverageSummary) at(now time.Time) CoverageSummary {
+	c.Reason = c.ReasonAt(now)
+	c.Satisfied = c.Satisfied && c.Reason == ""
+	return c
 }

@@ -1,9 +1,11 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,14 +30,28 @@ var (
 type Images struct{ link }
 
 // View asks an image for everything known about it: names, verdicts, failure, and who refers to it. It gives
-// ErrUnknownImage when no such image is known.
+// ErrUnknownImage when no such image is known. Verdicts are shown as they hold now: see model.Verdict.At.
 func (i Images) View(ctx context.Context, d model.Digest) (workflows.ImageView, error) {
 	var view workflows.ImageView
 	err := i.query(ctx, workflows.ImageID(d), workflows.QueryStatus, &view)
 	if isNotFound(err) {
 		return view, fmt.Errorf("view image %s: %w", d, ErrUnknownImage)
 	}
-	return view, err
+	return shownAt(view, time.Now()), err
+}
+
+// shownAt is a view as it holds at a time: a green verdict that its coverage does not carry is UNKNOWN.
+func shownAt(view workflows.ImageView, now time.Time) workflows.ImageView {
+	verdicts := slices.Clone(view.Verdicts)
+	for n, v := range verdicts {
+		verdicts[n] = v.At(now)
+		if n == 0 {
+			view.OverallStatus = verdicts[n].OverallStatus
+		}
+		view.OverallStatus = view.OverallStatus.Worst(verdicts[n].OverallStatus)
+	}
+	view.Verdicts = verdicts
+	return view
 }
 
 // Observe says that someone refers to an image. Its workflow is started when there is none, and scans the image unless a
@@ -135,16 +151,12 @@ func (i Images) Findings(ctx context.Context, v model.Verdict) (findings []model
 func (i Images) Refresh(ctx context.Context, view workflows.ImageView) (workflows.ImageView, error) {
 	fresh := view
 	fresh.Verdicts = nil
-	for n, old := range view.Verdicts {
+	for _, old := range view.Verdicts {
 		newer, err := i.judgeAgain(ctx, old)
 		if err != nil {
 			return view, fmt.Errorf("ask hub %s again: %w", old.Hub, err)
 		}
 		fresh.Verdicts = append(fresh.Verdicts, newer)
-		if n == 0 {
-			fresh.OverallStatus = newer.OverallStatus
-		}
-		fresh.OverallStatus = fresh.OverallStatus.Worst(newer.OverallStatus)
 		if !newer.JudgedAt.After(old.JudgedAt) {
 			continue
 		}
@@ -153,7 +165,7 @@ func (i Images) Refresh(ctx context.Context, view workflows.ImageView) (workflow
 			return view, fmt.Errorf("send the newer verdict of hub %s to image %s: %w", old.Hub, view.Digest, err)
 		}
 	}
-	return fresh, nil
+	return shownAt(fresh, time.Now()), nil
 }
 
 // judgeAgain reads a verdict again from its hub.
@@ -179,8 +191,25 @@ type ImageRow struct {
 	Hub           string              `json:"hub,omitempty"`
 	Status        model.ScanStatus    `json:"status"`
 	OverallStatus model.OverallStatus `json:"overallStatus"`
+	// Assessed is model.CoverageSummary.Short; empty without a verdict. Reason is why the coverage is not enough, and may be cut.
+	Assessed string `json:"assessed,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	// ValidUntil is when a green status ends; zero when the hub manages the age of its data.
+	ValidUntil time.Time `json:"validUntil,omitzero"`
 	// Since is when the image's workflow started its present run.
 	Since time.Time `json:"since"`
+}
+
+// at is the row as it holds at a time: green needs a coverage, and data that have not expired.
+func (r ImageRow) at(now time.Time) ImageRow {
+	switch green := r.OverallStatus == model.NotInViolation || r.OverallStatus == model.InViolationOverridden; {
+	case !green:
+	case r.Assessed == "" || r.Reason != "":
+		r.OverallStatus, r.Reason = model.OverallUnknown, cmp.Or(r.Reason, model.CoverageSummary{}.ReasonAt(now))
+	case !r.ValidUntil.IsZero() && !now.Before(r.ValidUntil):
+		r.OverallStatus, r.Reason = model.OverallUnknown, model.CoverageSummary{Satisfied: true, ValidUntil: r.ValidUntil}.ReasonAt(now)
+	}
+	return r
 }
 
 // ImageFilter narrows a list; empty fields do not.
@@ -192,7 +221,7 @@ type ImageFilter struct {
 }
 
 // query is the filter in the server's language. Values are quoted, so that none can become a condition of its own.
-func (f ImageFilter) query() string {
+func (f ImageFilter) query(now time.Time) string {
 	conditions := []string{running(workflows.TypeImage)}
 	add := func(key temporal.SearchAttributeKeyKeyword, value string) {
 		if value != "" {
@@ -201,8 +230,27 @@ func (f ImageFilter) query() string {
 	}
 	add(workflows.AttributeRepository, f.Repository)
 	add(workflows.AttributeScanStatus, string(f.Status))
-	add(workflows.AttributeOverallStatus, string(f.OverallStatus))
+	if condition := f.overall(now); condition != "" {
+		conditions = append(conditions, condition)
+	}
 	return strings.Join(conditions, " AND ")
+}
+
+// overall is the condition on the overall status as it holds at a time: what was green is UNKNOWN when its data have expired.
+func (f ImageFilter) overall(now time.Time) string {
+	if f.OverallStatus == "" {
+		return ""
+	}
+	is := fmt.Sprintf("%s = %s", workflows.AttributeOverallStatus.GetName(), quote(string(f.OverallStatus)))
+	until, at := workflows.AttributeValidUntil.GetName(), quote(now.UTC().Format(time.RFC3339))
+	switch f.OverallStatus {
+	case model.NotInViolation, model.InViolationOverridden:
+		return fmt.Sprintf("%s AND (%s IS NULL OR %s > %s)", is, until, until, at)
+	case model.OverallUnknown:
+		return fmt.Sprintf("(%s OR %s != %s AND %s <= %s)", is, workflows.AttributeOverallStatus.GetName(), quote(string(model.InViolation)), until, at)
+	default:
+		return is
+	}
 }
 
 func quote(value string) string {
@@ -228,8 +276,9 @@ func (i Images) List(ctx context.Context, f ImageFilter, limit int) (rows []Imag
 // ListPage lists at most limit images, up to 1,000, newest first. After is the next of the page before; empty begins the
 // list. Next is empty on the last page. An after that no page gave is ErrBadCursor.
 func (i Images) ListPage(ctx context.Context, f ImageFilter, limit int, after []byte) (rows []ImageRow, next []byte, err error) {
+	now := time.Now()
 	page, err := i.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Query: f.query(), PageSize: int32(min(limit, pageSize)), NextPageToken: after, //nolint:gosec // bounded by 1,000
+		Query: f.query(now), PageSize: int32(min(limit, pageSize)), NextPageToken: after, //nolint:gosec // bounded by 1,000
 	})
 	if invalid, is := errors.AsType[*serviceerror.InvalidArgument](err); is && len(after) > 0 {
 		return nil, nil, fmt.Errorf("list images: %w: %s", ErrBadCursor, invalid.Message)
@@ -238,14 +287,14 @@ func (i Images) ListPage(ctx context.Context, f ImageFilter, limit int, after []
 		return nil, nil, fmt.Errorf("list images: %w", err)
 	}
 	for _, each := range page.GetExecutions() {
-		rows = append(rows, imageRow(each.GetSearchAttributes().GetIndexedFields(), each.GetStartTime().AsTime()))
+		rows = append(rows, imageRow(each.GetSearchAttributes().GetIndexedFields(), each.GetStartTime().AsTime()).at(now))
 	}
 	return rows, page.GetNextPageToken(), nil
 }
 
 // Count counts what List would list.
 func (i Images) Count(ctx context.Context, f ImageFilter) (int64, error) {
-	counted, err := i.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: f.query()})
+	counted, err := i.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: f.query(time.Now())})
 	if err != nil {
 		return 0, fmt.Errorf("count images: %w", err)
 	}
@@ -259,6 +308,10 @@ func imageRow(fields map[string]*commonpb.Payload, since time.Time) ImageRow {
 	readField(fields, workflows.AttributeHub, &row.Hub)
 	readField(fields, workflows.AttributeScanStatus, &row.Status)
 	readField(fields, workflows.AttributeOverallStatus, &row.OverallStatus)
+	var coverage string
+	readField(fields, workflows.AttributeCoverage, &coverage)
+	row.Assessed, row.Reason = workflows.ParseCoverageText(coverage)
+	readField(fields, workflows.AttributeValidUntil, &row.ValidUntil)
 	return row
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -208,9 +209,13 @@ func (r joinReader) some(namespaces []workflows.NamespaceSeen) []workflows.Names
 // ask reads one answer of an inventory. One that has ended has no rows.
 func (r joinReader) ask(ctx context.Context, seen workflows.NamespaceSeen, after string) (workflows.JoinPage, error) {
 	var answer workflows.JoinPage
+	now := time.Now()
 	err := r.link.queryOpen(ctx, workflows.InventoryID(seen.Cluster, seen.Namespace), workflows.QueryJoin, &answer, workflows.JoinQuery{
-		Status: r.filter.Status, OverallStatus: r.filter.OverallStatus, Image: r.filter.Image, UIDs: r.filter.UIDs, After: after, Limit: r.limit,
+		Status: r.filter.Status, OverallStatus: r.filter.OverallStatus, Image: r.filter.Image, UIDs: r.filter.UIDs, Now: now, After: after, Limit: r.limit,
 	})
+	for n, row := range answer.Rows {
+		answer.Rows[n] = row.At(now)
+	}
 	if isNotFound(err) {
 		return workflows.JoinPage{}, nil
 	}

@@ -17,10 +17,13 @@ type Setup struct{ link }
 
 // SearchAttributes are the search attributes that the namespace must have, with their types.
 func SearchAttributes() map[string]enumspb.IndexedValueType {
-	all := map[string]enumspb.IndexedValueType{workflows.AttributeAsOf.GetName(): enumspb.INDEXED_VALUE_TYPE_DATETIME}
+	all := map[string]enumspb.IndexedValueType{
+		workflows.AttributeAsOf.GetName(): enumspb.INDEXED_VALUE_TYPE_DATETIME, workflows.AttributeValidUntil.GetName(): enumspb.INDEXED_VALUE_TYPE_DATETIME,
+	}
 	for _, key := range []temporal.SearchAttributeKeyKeyword{
 		workflows.AttributeDigest, workflows.AttributeRepository, workflows.AttributeHub, workflows.AttributeScanStatus,
 		workflows.AttributeOverallStatus, workflows.AttributeHubVersion, workflows.AttributeCluster, workflows.AttributeNamespace,
+		workflows.AttributeCoverage,
 	} {
 		all[key.GetName()] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
 	}

@@ -41,15 +41,17 @@ func KnownAttributes(ctx workflow.Context, keys []temporal.SearchAttributeKeyKey
 			a[key.GetName()] = value
 		}
 	}
-	if asOf, ok := known.GetTime(AttributeAsOf); ok {
-		a[AttributeAsOf.GetName()] = asOf.UTC().Format(time.RFC3339Nano)
+	for _, key := range []temporal.SearchAttributeKeyTime{AttributeAsOf, AttributeValidUntil} {
+		if at, ok := known.GetTime(key); ok {
+			a[key.GetName()] = at.UTC().Format(time.RFC3339Nano)
+		}
 	}
 	return a
 }
 
 // ImageAttributes are the attributes of Image, in the order in which it writes them.
 var ImageAttributes = []temporal.SearchAttributeKeyKeyword{
-	AttributeDigest, AttributeRepository, AttributeHub, AttributeHubVersion, AttributeScanStatus, AttributeOverallStatus,
+	AttributeDigest, AttributeRepository, AttributeHub, AttributeHubVersion, AttributeScanStatus, AttributeOverallStatus, AttributeCoverage,
 }
 
 // ObservedAttributes are the attributes that an observer starts an Image with. They say that it is in the queue, so the workflow
@@ -63,8 +65,30 @@ func ObservedAttributes(d model.Digest, n model.Name) temporal.SearchAttributes 
 	)
 }
 
-// Upsert writes the keywords that have changed, in the order given, and the time up to which a verdict holds, if there is one.
-func (a Attributes) Upsert(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword, values []string, asOf time.Time) error {
+// coverageSeparator stands between the numbers and the reason in CoverageText.
+const coverageSeparator = "; "
+
+// CoverageText is a coverage as a keyword, such as "118 of 120; 2 components: only sample data"; empty without a verdict.
+func CoverageText(c model.CoverageSummary) string {
+	switch {
+	case c == model.CoverageSummary{}:
+		return ""
+	case c.Reason != "":
+		return c.Short() + coverageSeparator + c.Reason
+	default:
+		return c.Short()
+	}
+}
+
+// ParseCoverageText is the inverse of CoverageText: CoverageSummary.Short, and the reason, which may be cut.
+func ParseCoverageText(s string) (assessed, reason string) {
+	assessed, reason, _ = strings.Cut(s, coverageSeparator)
+	return assessed, reason
+}
+
+// Upsert writes the keywords that have changed, in the order given; the time up to which a verdict reflects its hub, if there
+// is one; and the time at which a green one ends, which is removed when there is none any more.
+func (a Attributes) Upsert(ctx workflow.Context, keys []temporal.SearchAttributeKeyKeyword, values []string, asOf, validUntil time.Time) error {
 	var changes []temporal.SearchAttributeUpdate
 	changed := func(key temporal.SearchAttributeKey, value string) bool {
 		was := a[key.GetName()]
@@ -78,6 +102,12 @@ func (a Attributes) Upsert(ctx workflow.Context, keys []temporal.SearchAttribute
 	}
 	if !asOf.IsZero() && changed(AttributeAsOf, asOf.UTC().Format(time.RFC3339Nano)) {
 		changes = append(changes, AttributeAsOf.ValueSet(asOf))
+	}
+	switch {
+	case !validUntil.IsZero() && changed(AttributeValidUntil, validUntil.UTC().Format(time.RFC3339Nano)):
+		changes = append(changes, AttributeValidUntil.ValueSet(validUntil))
+	case validUntil.IsZero() && changed(AttributeValidUntil, ""):
+		changes = append(changes, AttributeValidUntil.ValueUnset())
 	}
 	if len(changes) == 0 {
 		return nil

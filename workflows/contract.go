@@ -96,10 +96,13 @@ var (
 	AttributeAsOf          = temporal.NewSearchAttributeKeyTime("PerceptorAsOf")
 	AttributeScanStatus    = temporal.NewSearchAttributeKeyKeyword("PerceptorScanStatus")
 	AttributeOverallStatus = temporal.NewSearchAttributeKeyKeyword("PerceptorOverallStatus")
-	AttributeCluster       = temporal.NewSearchAttributeKeyKeyword("PerceptorCluster")
-	AttributeNamespace     = temporal.NewSearchAttributeKeyKeyword("PerceptorNamespace")
-	AttributePods          = temporal.NewSearchAttributeKeyInt64("PerceptorPods")
-	AttributeUnscanned     = temporal.NewSearchAttributeKeyInt64("PerceptorUnscanned")
+	// AttributeCoverage is CoverageText of the verdicts, and AttributeValidUntil the end of a green one.
+	AttributeCoverage   = temporal.NewSearchAttributeKeyKeyword("PerceptorCoverage")
+	AttributeValidUntil = temporal.NewSearchAttributeKeyTime("PerceptorValidUntil")
+	AttributeCluster    = temporal.NewSearchAttributeKeyKeyword("PerceptorCluster")
+	AttributeNamespace  = temporal.NewSearchAttributeKeyKeyword("PerceptorNamespace")
+	AttributePods       = temporal.NewSearchAttributeKeyInt64("PerceptorPods")
+	AttributeUnscanned  = temporal.NewSearchAttributeKeyInt64("PerceptorUnscanned")
 )
 
 // Signals between ScanImage and HubPool. Both sides repeat themselves and take repetitions for granted:

@@ -38,6 +38,9 @@ type JoinQuery struct {
 	Image string `json:"image,omitempty"`
 	// UIDs are the pods asked for.
 	UIDs []string `json:"uids,omitempty"`
+	// Now is the time at which the rows are seen: a green status whose data have expired by then is UNKNOWN. Zero shows what
+	// is stored.
+	Now time.Time `json:"now,omitzero"`
 	// After is the last row of the page before, as JoinPage.Next gave it.
 	After string `json:"after,omitempty"`
 	// Limit is how many rows to answer at the most; 0 means as many as fit into an answer.

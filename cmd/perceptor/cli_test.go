@@ -28,9 +28,13 @@ var (
 // verdict is what a hub says of an image.
 func verdict(overall model.OverallStatus, violations, findings int) string {
 	return fmt.Sprintf(`{"hub":"main","overallStatus":%q,"policyViolations":%d,"vulnerabilities":{"high":%d},"findings":%d,"components":12,
-		"notAssessed":2,"versionURL":"https://hub.example/v/1","componentsURL":"https://hub.example/v/1/components","judgedAt":%q,"readAt":%q,"scanStarted":%q}`,
-		overall, violations, findings, findings, noon.Format(time.RFC3339), noon.Format(time.RFC3339), noon.Format(time.RFC3339))
+		"notAssessed":0,"coverage":%s,"versionURL":"https://hub.example/v/1","componentsURL":"https://hub.example/v/1/components","judgedAt":%q,"readAt":%q,"scanStarted":%q}`,
+		overall, violations, findings, findings, covered, noon.Format(time.RFC3339), noon.Format(time.RFC3339), noon.Format(time.RFC3339))
 }
+
+// covered is the coverage of an image that was assessed in full, against data that never expire here.
+const covered = `{"components":12,"assessed":12,"data":[{"ecosystem":"Go","source":"https://osv.example","asOf":"2026-03-01T11:00:00Z","complete":true}],
+	"validUntil":"2999-03-15T11:00:00Z","satisfied":true}`
 
 // noon is a time for tables.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -42,10 +46,11 @@ func newFake(t *testing.T) *fakeTemporal {
 		return fmt.Sprintf(`{"digest":%q,"names":[{"repository":"registry.example/%s","tag":"1"}],"status":%q,"overallStatus":%q,
 			"references":[{"kind":"person","id":"olga","until":"2026-04-01T12:00:00Z"}],"referrers":3%s}`, d, name, status, overall, more)
 	}
-	row := func(d model.Digest, name string, status model.ScanStatus, overall model.OverallStatus) *workflowpb.WorkflowExecutionInfo {
+	row := func(d model.Digest, name string, status model.ScanStatus, overall model.OverallStatus, assessed string) *workflowpb.WorkflowExecutionInfo {
 		return execution(t, workflows.ImageID(d), noon, map[string]string{
 			workflows.AttributeDigest.GetName(): string(d), workflows.AttributeRepository.GetName(): "registry.example/" + name, workflows.AttributeHub.GetName(): "main",
 			workflows.AttributeScanStatus.GetName(): string(status), workflows.AttributeOverallStatus.GetName(): string(overall),
+			workflows.AttributeCoverage.GetName(): assessed,
 		})
 	}
 	container := func(name string, d model.Digest, status model.ScanStatus, overall model.OverallStatus, more string) string {
@@ -70,13 +75,15 @@ func newFake(t *testing.T) *fakeTemporal {
 				{"cluster":"east","namespace":"shop","name":"web","uid":"1","status":"Complete","overallStatus":"IN_VIOLATION","policyViolations":1,
 					"vulnerabilities":{"critical":1,"high":2},"containers":[%s]},
 				{"cluster":"east","namespace":"shop","name":"job","uid":"2","status":"Failed","overallStatus":"UNKNOWN","containers":[%s]}],"refused":4}`,
-				container("bad", bad, model.StatusComplete, model.InViolation, `,"policyViolations":1,"vulnerabilities":{"critical":1,"high":2}`),
+				container("bad", bad, model.StatusComplete, model.InViolation, `,"policyViolations":1,"vulnerabilities":{"critical":1,"high":2},"findings":5,
+					"coverage":{"components":12,"assessed":11,"unassessed":1,"reason":"1 of 12 not assessed: 1 version unreadable (Go)"}`),
 				container("failed", failed, model.StatusFailed, model.OverallUnknown, failure)),
 		},
 		listed: map[string][]*workflowpb.WorkflowExecutionInfo{
 			"Image": {
-				row(bad, "bad", model.StatusComplete, model.InViolation), row(clean, "clean", model.StatusComplete, model.NotInViolation),
-				row(failed, "failed", model.StatusFailed, model.OverallUnknown),
+				row(bad, "bad", model.StatusComplete, model.InViolation, "11 of 12; 1 of 12 not assessed: 1 version unreadable (Go)"),
+				row(clean, "clean", model.StatusComplete, model.NotInViolation, "12 of 12"),
+				row(failed, "failed", model.StatusFailed, model.OverallUnknown, ""),
 			},
 			"Cluster": {execution(t, workflows.ClusterID("west"), noon, nil), execution(t, workflows.ClusterID("east"), noon, nil)},
 		},
@@ -186,7 +193,7 @@ func TestTroubles(t *testing.T) {
 		"unknown cluster":             {args: []string{"cluster", "forget", "north"}, says: "no such cluster is known"},
 		"no perceptor-dev, no images": {args: []string{"images", "--dev", "/nowhere"}, says: "perceptor-dev is not running with this data directory"},
 		"no configuration":            {args: []string{"worker", "--config", "/nowhere.yaml"}, says: "/nowhere.yaml"},
-		"no file of tokens":           {args: []string{"api"}, says: "no file of tokens; name it by --token-file"},
+		"no file of tokens":           {args: []string{"api"}, says: "no file of tokens; give it with --token-file"},
 		"faults of the hub":           {args: []string{"hub", "serve", "--faults", "{"}, says: "--faults"},
 		"nothing to load":             {args: []string{"hub", "update"}, says: "perceptor:"},
 	} {
@@ -206,7 +213,7 @@ func TestTemporalIsMissing(t *testing.T) {
 	refuse := func(client.Options) (client.Client, error) { return nil, errors.New("connection refused") }
 	done := runWith(t, refuse, "images")
 	require.Equal(t, exitTrouble, done.code)
-	require.Equal(t, "perceptor: connect to Temporal at localhost:7233: connection refused; is it running? make run starts one, TEMPORAL_ADDRESS names another\n", done.problems)
+	require.Equal(t, "perceptor: connect to Temporal at localhost:7233: connection refused; is it running? \"make run\" starts one, and TEMPORAL_ADDRESS names another\n", done.problems)
 }
 
 // TestTemporalIsNamedByTheEnvironment connects where the variables of the temporal command say.
@@ -233,7 +240,7 @@ func TestChanges(t *testing.T) {
 			calls: []string{
 				"signal " + workflows.SignalPrioritize.Name + " to " + workflows.ImageID(bad), "signal " + workflows.SignalPrioritize.Name + " to " + workflows.ImageID(clean),
 			},
-			says: string(bad) + " moves to the front of the queue\n" + string(clean) + " goes first\n",
+			says: string(bad) + " moves to the front of the queue\n" + string(clean) + " moves to the front of the queue\n",
 		},
 		"rescan": {
 			args:  []string{"rescan", string(bad)},
@@ -250,7 +257,7 @@ func TestChanges(t *testing.T) {
 		"forget a cluster": {
 			args:  []string{"cluster", "forget", "east"},
 			calls: []string{"signal " + workflows.SignalForgetCluster.Name + " to " + workflows.ClusterID("east")},
-			says:  "forgetting cluster east: 1 namespaces, 2 pods\n",
+			says:  "Cluster east is being forgotten: 1 namespaces, 2 pods\n",
 		},
 		"limit": {
 			args:  []string{"hub", "limit", "main", "7"},

@@ -95,9 +95,10 @@ func (e explanation) write(out io.Writer) error {
 	p.line("  scan       %s", v.Status)
 	p.line("  status     %s", v.OverallStatus)
 	for _, verdict := range v.Verdicts {
-		p.line("  verdict    %s at %s: %s, %d policy violations, %d findings, %d components, %d not assessed", verdict.Hub,
+		p.line("  verdict    %s at %s: %s, %d policy violations, %d findings, %s", verdict.Hub,
 			verdict.JudgedAt.Local().Format(time.DateTime), verdict.OverallStatus, verdict.PolicyViolations, verdict.Findings,
-			verdict.Components, verdict.NotAssessed)
+			verdict.Coverage.Summary().Text())
+		p.coverage(verdict.Coverage)
 		for _, skipped := range verdict.SkippedHubs {
 			p.line("             hub %s was not available, so it was not checked for an existing scan", skipped)
 		}
@@ -127,6 +128,32 @@ func (e explanation) write(out io.Writer) error {
 		p.line("             and %d others", more)
 	}
 	return p.err
+}
+
+// coverage says why a coverage is not enough, what was not assessed, and against which data the rest was.
+func (p *printer) coverage(c model.Coverage) {
+	if c.Reason != "" {
+		p.line("             not enough because %s", c.Reason)
+	}
+	for _, each := range c.NotAssessed {
+		p.line("             %d not assessed: %s", each.Count, each.Reason)
+	}
+	if c.NeedsRating > 0 {
+		p.line("             %d findings need a rating", c.NeedsRating)
+	}
+	for _, data := range c.Data {
+		kind := "incomplete"
+		switch {
+		case data.Sample:
+			kind = "demo data"
+		case data.Complete:
+			kind = "complete"
+		}
+		p.line("             data of %s: %s, as of %s, %s", data.Ecosystem, kind, data.AsOf.Local().Format(time.DateTime), data.Source)
+	}
+	if !c.ValidUntil.IsZero() {
+		p.line("             valid until %s", c.ValidUntil.Local().Format(time.DateTime))
+	}
 }
 
 // printer writes lines and remembers the first error.

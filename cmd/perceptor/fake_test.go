@@ -82,6 +82,15 @@ func (f *fakeTemporal) ListWorkflow(_ context.Context, r *workflowservice.ListWo
 	return &workflowservice.ListWorkflowExecutionsResponse{}, nil
 }
 
+// CountWorkflow counts what is UNKNOWN when it is asked for that, and nothing otherwise.
+func (f *fakeTemporal) CountWorkflow(_ context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+	answer := &workflowservice.CountWorkflowExecutionsResponse{}
+	if strings.Contains(r.GetQuery(), `PerceptorOverallStatus = "UNKNOWN"`) {
+		answer.Count = int64(len(f.listed["Image"]))
+	}
+	return answer, nil
+}
+
 func (f *fakeTemporal) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	return nil, serviceerror.NewNotFound("workflow not found")
 }

@@ -21,7 +21,8 @@ func newImages(s *shared) *cobra.Command {
 		Short: "List the known images and their verdicts",
 		Long: `List the known images and their verdicts, newest first.
 
-The list may be a second or two late. "perceptor explain" shows the present state of one image.`,
+The list may be a second or two late. "perceptor explain" shows the present state of one image.
+The column "assessed" says how many components were compared with complete vulnerability data; "-o json" says why not all.`,
 		Example: `  perceptor images
   perceptor images --status Failed
   perceptor images --overall-status IN_VIOLATION -o json`,
@@ -39,9 +40,9 @@ The list may be a second or two late. "perceptor explain" shows the present stat
 				if output == "json" {
 					return console.WriteJSON(cmd.OutOrStdout(), rows)
 				}
-				t := console.NewTable(cmd.OutOrStdout(), "repository", "digest", "scan", "status", "hub", "since")
+				t := console.NewTable(cmd.OutOrStdout(), "repository", "digest", "scan", "status", "assessed", "hub", "since")
 				for _, r := range rows {
-					t.AppendRow([]any{r.Repository, r.Digest.Short(), r.Status, r.OverallStatus, r.Hub, r.Since.Local().Format(time.DateTime)})
+					t.AppendRow([]any{r.Repository, r.Digest.Short(), r.Status, r.OverallStatus, r.Assessed, r.Hub, r.Since.Local().Format(time.DateTime)})
 				}
 				t.Render()
 				if more {

@@ -109,28 +109,58 @@ func (l podList) write(out io.Writer, form string) error {
 }
 
 func (l podList) table(out io.Writer) {
-	t := console.NewTable(out, "cluster", "namespace", "pod", "scan", "status", "violations", "vulnerabilities")
+	t := console.NewTable(out, "cluster", "namespace", "pod", "scan", "status", "violations", "vulnerable components", "assessed")
 	for _, r := range l.rows {
-		t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), r.Status, r.OverallStatus, r.PolicyViolations, severities(r.Vulnerabilities)})
+		t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), r.Status, r.OverallStatus, r.PolicyViolations, severities(r.Vulnerabilities), assessedOf(r)})
 	}
 	t.Render()
 }
 
 // wide writes one row for each container.
 func (l podList) wide(out io.Writer) {
-	t := console.NewTable(out, "cluster", "namespace", "pod", "container", "image", "digest", "scan", "status", "violations", "vulnerabilities", "hubs", "failure")
+	t := console.NewTable(out, "cluster", "namespace", "pod", "container", "image", "digest", "scan", "status", "violations", "vulnerable components", "findings",
+		"assessed", "not enough because", "hubs", "failure")
 	for _, r := range l.rows {
 		for _, c := range r.Containers {
 			t.AppendRow([]any{
 				r.Cluster, r.Namespace, podName(r), c.Name, c.Reference, c.Image.Digest.Short(), c.Image.Status, c.Image.OverallStatus,
-				c.Image.PolicyViolations, severities(c.Image.Vulnerabilities), strings.Join(c.Image.Hubs, ", "), failureText(c.Image.Failure),
+				c.Image.PolicyViolations, severities(c.Image.Vulnerabilities), c.Image.Findings,
+				assessedImage(c.Image), c.Image.Coverage.Reason, strings.Join(c.Image.Hubs, ", "), failureText(c.Image.Failure),
 			})
 		}
 		if len(r.Containers) == 0 {
-			t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), "", "", "", r.Status, r.OverallStatus, 0, "", "", "the pod has no container"})
+			t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), "", "", "", r.Status, r.OverallStatus, 0, "", "", "", "", "", "the pod has no container"})
 		}
 	}
 	t.Render()
+}
+
+// assessedOf is the coverage of a pod's images together; empty where none has a verdict.
+func assessedOf(r model.PodVerdict) string {
+	var all model.CoverageSummary
+	scanned := false
+	for _, c := range r.Containers {
+		if c.Image.Status != model.StatusComplete {
+			continue
+		}
+		scanned = true
+		all.Components += c.Image.Coverage.Components
+		all.OwnSoftware += c.Image.Coverage.OwnSoftware
+		all.Assessed += c.Image.Coverage.Assessed
+		all.ManagedByHub = all.ManagedByHub || c.Image.Coverage.ManagedByHub
+		all.Sample = all.Sample || c.Image.Coverage.Sample
+	}
+	if !scanned {
+		return ""
+	}
+	return all.Short()
+}
+
+func assessedImage(s model.Summary) string {
+	if s.Status != model.StatusComplete {
+		return ""
+	}
+	return s.Coverage.Short()
 }
 
 func podName(r model.PodVerdict) string {

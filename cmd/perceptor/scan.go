@@ -20,7 +20,7 @@ import (
 // scanFlags are the flags of perceptor scan.
 type scanFlags struct {
 	output, failOn, platform, domain, credential, who string
-	rescan                                            bool
+	rescan, allowUnassessed                           bool
 }
 
 func newScan(s *shared) *cobra.Command {
@@ -33,9 +33,12 @@ func newScan(s *shared) *cobra.Command {
 An image that has a verdict is not scanned again, except with --rescan. You may interrupt the command: the scan goes on.
 
 Exit status:
-  0  every image was scanned, and no finding is as severe as --fail-on
+  0  every image was scanned and assessed, and no finding is as severe as --fail-on
   1  an image has a finding as severe as --fail-on, or worse
-  2  an image could not be scanned, or the command failed; this does not mean that the image is clean`,
+  2  an image could not be scanned, or could not be assessed as the policy demands, or the command failed
+
+Exit status 2 never means that the image is clean. An image that could not be scanned gives 2 whatever the other images have.
+Otherwise 1 goes before 2. With --allow-unassessed an image that was scanned but not assessed in full gives no 2.`,
 		Example: `  perceptor scan localhost:5005/samples/vulnerable:1
   perceptor scan --fail-on high registry.example/team/app:1.2
   perceptor scan -o json --platform linux/arm64 registry.example/team/app@sha256:...`,
@@ -46,11 +49,12 @@ Exit status:
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", "table", "table or json")
-	flags.StringVar(&f.failOn, "fail-on", "", "exit with 1 when a finding has this severity or a worse one: critical, high, medium or low")
+	flags.StringVar(&f.failOn, "fail-on", "", "exit with 1 when a finding has this severity or a worse one: critical, high, medium, low or unrated (any finding)")
 	flags.StringVar(&f.platform, "platform", "", "platform to scan when the reference names several, such as linux/arm64 (default: the platform of the scanner)")
 	flags.StringVar(&f.domain, "domain", workflows.DefaultDomain, "group of scanners (domain) that scans the images")
 	flags.StringVar(&f.credential, "credential", "", "name of the credential to pull with; the scanners' configuration defines it")
 	flags.StringVar(&f.who, "as", defaultWho(), "name of the user who asks; Perceptor keeps the image for this user for 30 days")
+	flags.BoolVar(&f.allowUnassessed, "allow-unassessed", false, "do not exit with 2 because an image was not assessed as the policy demands")
 	flags.BoolVar(&f.rescan, "rescan", false, "scan again, also when there is a verdict")
 	return cmd
 }
@@ -85,7 +89,7 @@ func scan(cmd *cobra.Command, s *starter.Starter, f scanFlags, references []stri
 	if err := write(cmd, f.output, results); err != nil {
 		return err
 	}
-	return outcome(results, bar)
+	return outcome(results, bar, f.allowUnassessed)
 }
 
 func write(cmd *cobra.Command, output string, results []console.Result) error {
@@ -99,8 +103,9 @@ func write(cmd *cobra.Command, output string, results []console.Result) error {
 	return nil
 }
 
-// outcome decides the exit status. An image that could not be scanned weighs more than any finding.
-func outcome(results []console.Result, bar model.Severity) error {
+// outcome decides the exit status. An image that could not be scanned weighs more than any finding, and a finding more than an
+// image that was not assessed in full.
+func outcome(results []console.Result, bar model.Severity, allowUnassessed bool) error {
 	for _, r := range results {
 		if !r.Scanned() {
 			return fmt.Errorf("%s could not be scanned: %s", r.Reference, r.Error)
@@ -108,6 +113,14 @@ func outcome(results []console.Result, bar model.Severity) error {
 	}
 	if bar != "" && slices.ContainsFunc(results, func(r console.Result) bool { return r.Worst(bar) }) {
 		return errFindings
+	}
+	if allowUnassessed {
+		return nil
+	}
+	for _, r := range results {
+		if !r.Coverage.Satisfied {
+			return fmt.Errorf("%s was not assessed as the policy demands: %s; --allow-unassessed accepts that", r.Reference, r.Coverage.Reason)
+		}
 	}
 	return nil
 }

@@ -94,8 +94,8 @@ type Images interface {
 	// Prioritize moves an image that waits to the front of every queue. The error is a Failure of class not-found when
 	// nothing refers to the image.
 	Prioritize(ctx context.Context, d model.Digest) error
-	// CountImages counts the images in a scan status, as Images lists them.
-	CountImages(ctx context.Context, status model.ScanStatus) (int64, error)
+	// CountImages counts the images in a scan status and with an overall status, as Images lists them. Empty means any.
+	CountImages(ctx context.Context, status model.ScanStatus, overall model.OverallStatus) (int64, error)
 }
 
 // ImageQuery selects images. An empty field does not narrow the selection.
@@ -123,7 +123,11 @@ type ImageRow struct {
 	Hub           string              `json:"hub,omitempty"`
 	Status        model.ScanStatus    `json:"status"`
 	OverallStatus model.OverallStatus `json:"overallStatus"`
-	Since         time.Time           `json:"since"`
+	// Assessed is how many components of how many were assessed.
+	Assessed   string    `json:"assessed,omitempty" doc:"How many components of how many were assessed, such as 118 of 120; absent without a verdict."`
+	Reason     string    `json:"reason,omitempty" doc:"Why the coverage is not enough for a green status."`
+	ValidUntil time.Time `json:"validUntil,omitzero" doc:"When a green status ends because the vulnerability data are too old by then."`
+	Since      time.Time `json:"since"`
 }
 
 // Image is everything known about one image.

@@ -113,7 +113,7 @@ const (
 // The state, under the names of Perceptor 0.x (2018) where it had one.
 var (
 	statusGauge = prometheus.NewDesc("perceptor_core_status_gauge",
-		"Counts: number_of_pods, pods_unscanned, pods_in_violation, number_of_clusters, number_of_images, image_status_<status>.", []string{"name"}, nil)
+		"Counts: number_of_pods, pods_unscanned, pods_in_violation, number_of_clusters, number_of_images, image_status_<status>, image_overall_status_<status>.", []string{"name"}, nil)
 	breakerGauge = prometheus.NewDesc("perceptor_core_hub_circuit_breaker_state",
 		"1 while the hub is available, 0 while it is tripped: it failed and gets no scans.", []string{"host"}, nil)
 	hubScansGauge = prometheus.NewDesc("perceptor_core_hub_scans",
@@ -173,7 +173,7 @@ func (c *stateCollector) readState(ctx context.Context) ([]prometheus.Metric, er
 	for _, status := range []model.ScanStatus{
 		model.StatusUnknown, model.StatusInQueue, model.StatusRunningScanClient, model.StatusRunningHubScan, model.StatusComplete, model.StatusFailed,
 	} {
-		n, err := c.backend.CountImages(ctx, status)
+		n, err := c.backend.CountImages(ctx, status, "")
 		if err != nil {
 			return nil, err
 		}
@@ -181,6 +181,13 @@ func (c *stateCollector) readState(ctx context.Context) ([]prometheus.Metric, er
 		all = append(all, gauge(statusGauge, int(n), "image_status_"+string(status)))
 	}
 	all = append(all, gauge(statusGauge, images, "number_of_images"))
+	for _, overall := range []model.OverallStatus{model.OverallUnknown, model.NotInViolation, model.InViolation, model.InViolationOverridden} {
+		n, err := c.backend.CountImages(ctx, "", overall)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, gauge(statusGauge, int(n), "image_overall_status_"+string(overall)))
+	}
 	hubs, err := c.backend.Hubs(ctx)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/perceptor/perceptor/model"
 )
@@ -15,6 +16,8 @@ type Filter struct {
 	// Image is a part of a container's reference, or a digest.
 	Image string
 	UIDs  []string
+	// Now is the time at which the rows are seen; zero shows what is stored.
+	Now time.Time
 	// After is the key of the last row of the page before.
 	After string
 	// Limit is how many rows at the most; 0 means as many as fit.
@@ -46,6 +49,9 @@ func (b *Book) Page(cluster, namespace string, f Filter) (rows []model.PodVerdic
 	rows = []model.PodVerdict{}
 	for _, key := range rowKeys(b.Pods, f) {
 		row, _ := b.Row(cluster, namespace, key.uid)
+		if !f.Now.IsZero() {
+			row = row.At(f.Now)
+		}
 		if !f.matches(row) {
 			continue
 		}
@@ -109,7 +115,7 @@ func (f Filter) matches(row model.PodVerdict) bool {
 func estimate(row model.PodVerdict) int {
 	size := 400 + len(row.Cluster) + len(row.Namespace) + len(row.Name) + len(row.UID)
 	for _, c := range row.Containers {
-		size += 700 + len(c.Name) + len(c.Reference) + len(c.Image.ComponentsURL)
+		size += 950 + len(c.Name) + len(c.Reference) + len(c.Image.ComponentsURL) + len(c.Image.Coverage.Reason)
 		for _, hub := range c.Image.Hubs {
 			size += len(hub)
 		}

@@ -82,7 +82,7 @@ func sameSummary(a, b *model.Summary) bool {
 		return a == b
 	}
 	return sameFailure(a.Failure, b.Failure) && a.Status == b.Status && a.OverallStatus == b.OverallStatus && a.PolicyViolations == b.PolicyViolations &&
-		a.Vulnerabilities == b.Vulnerabilities && a.Findings == b.Findings && a.NotAssessed == b.NotAssessed &&
+		a.Vulnerabilities == b.Vulnerabilities && a.Findings == b.Findings && a.NotAssessed == b.NotAssessed && sameCoverage(a.Coverage, b.Coverage) &&
 		a.ComponentsURL == b.ComponentsURL && a.JudgedAt.Equal(b.JudgedAt) && slices.Equal(a.Hubs, b.Hubs)
 }
 
@@ -91,4 +91,10 @@ func sameFailure(a, b *model.Failure) bool {
 		return a == b
 	}
 	return a.Class == b.Class && a.Reason == b.Reason && a.Step == b.Step && a.Attempt == b.Attempt && a.At.Equal(b.At) && a.NextTry.Equal(b.NextTry)
+}
+
+func sameCoverage(a, b model.CoverageSummary) bool {
+	asOf, validUntil := a.AsOf.Equal(b.AsOf), a.ValidUntil.Equal(b.ValidUntil)
+	a.AsOf, a.ValidUntil = b.AsOf, b.ValidUntil
+	return asOf && validUntil && a == b
 }

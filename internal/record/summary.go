@@ -53,8 +53,12 @@ func (i *Image) summary() *model.Summary {
 	}
 	summary.PolicyViolations, summary.Vulnerabilities, summary.Findings = newest.PolicyViolations, newest.Vulnerabilities, newest.Findings
 	summary.NotAssessed, summary.ComponentsURL, summary.JudgedAt = newest.NotAssessed, newest.ComponentsURL, newest.JudgedAt
+	summary.Coverage = i.Coverage()
 	return &summary
 }
+
+// Coverage is what the verdicts rest on; zero without one.
+func (i *Image) Coverage() model.CoverageSummary { return model.CoverageOf(i.Verdicts) }
 
 // ShouldPublish notes what has changed, and reports whether an inventory is to be sent the summary now. A changed summary is
 // for every inventory that refers to the image. The epoch is that of the versions of a first summary.

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
 	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
@@ -81,6 +82,42 @@ func (d *Dev) trustHub(t testing.TB) {
 	token, err := os.ReadFile(filepath.Join(d.Directory, "hub-token"))
 	require.NoError(t, err)
 	d.HubToken = strings.TrimSpace(string(token))
+}
+
+// invented are records that make the data of their ecosystem complete, without being about any package of the tests.
+var invented = []string{
+	`{"schema_version":"1.7.0","id":"TEST-NPM-1","modified":"2026-01-02T03:04:05Z","affected":[{"package":{"ecosystem":"npm","name":"@perceptor/none"},` +
+		`"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}`,
+	`{"schema_version":"1.7.0","id":"TEST-DEBIAN-1","modified":"2026-01-02T03:04:05Z","affected":[{"package":{"ecosystem":"Debian:12","name":"perceptor-none"},` +
+		`"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]}]}`,
+}
+
+// LoadComplete gives the hub the sample of records as complete data of their ecosystems, checked now, so that images of these
+// ecosystems are assessed in full. Without it the sample is demo data, and what it does not name is UNKNOWN.
+func (d *Dev) LoadComplete(t testing.TB) {
+	t.Helper()
+	directory, n := t.TempDir(), 0
+	add := func(text []byte) {
+		n++
+		require.NoError(t, os.WriteFile(filepath.Join(directory, fmt.Sprintf("%d.json", n)), text, 0o600))
+	}
+	for line, err := range osv.SampleLines() {
+		require.NoError(t, err)
+		add(line)
+	}
+	for _, text := range invented {
+		add([]byte(text))
+	}
+	d.UpdateHub(t, directory)
+}
+
+// UpdateHub has the hub add the records of a directory, as all records of their ecosystems, checked now. It answers what was said.
+func (d *Dev) UpdateHub(t testing.TB, directory string) string {
+	t.Helper()
+	done := Run(t, "perceptor", "hub", "update", "--from", directory, "--mode", "merge", "--complete",
+		"--as-of", time.Now().UTC().Format(time.RFC3339), "--dev", d.Directory)
+	require.Zero(t, done.Code, done.Stderr)
+	return done.Stdout
 }
 
 // HubCounts is what the hub itself counted.

@@ -61,6 +61,7 @@ func StartKubernetesSystem(t testing.TB, images int) *KubernetesSystem {
 		}
 	})
 	w.Dev = StartDev(t)
+	w.LoadComplete(t)
 	w.Kube = kubetest.Start(t)
 	w.Images = storeImages(t, w.Registry, images)
 	for _, node := range Nodes {

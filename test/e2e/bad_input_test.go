@@ -53,6 +53,7 @@ const (
 // leaves nothing behind. testdata/reasons.txt is to be read as a whole when a word is changed.
 func TestBadInput(t *testing.T) {
 	d := &badInput{startDev(t, "--hub-scan-time", "2s")}
+	d.LoadComplete(t)
 	outside := t.TempDir()
 	d.pushBad(t, outside)
 	// A number of seconds by which our sleepers are known from all others.

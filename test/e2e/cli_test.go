@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,15 +23,16 @@ const (
 
 // scanResult is what `perceptor scan --output json` says of an image.
 type scanResult struct {
-	Reference     string              `json:"reference"`
-	Digest        model.Digest        `json:"digest"`
-	Platform      string              `json:"platform"`
-	Error         string              `json:"error"`
-	Class         model.FailureClass  `json:"class"`
-	OverallStatus model.OverallStatus `json:"overallStatus"`
-	Verdicts      []model.Verdict     `json:"verdicts"`
-	Findings      []model.Finding     `json:"findings"`
-	FindingsTotal int                 `json:"findingsTotal"`
+	Reference     string                `json:"reference"`
+	Digest        model.Digest          `json:"digest"`
+	Platform      string                `json:"platform"`
+	Error         string                `json:"error"`
+	Class         model.FailureClass    `json:"class"`
+	OverallStatus model.OverallStatus   `json:"overallStatus"`
+	Coverage      model.CoverageSummary `json:"coverage"`
+	Verdicts      []model.Verdict       `json:"verdicts"`
+	Findings      []model.Finding       `json:"findings"`
+	FindingsTotal int                   `json:"findingsTotal"`
 }
 
 // perceptor runs a verb against this perceptor-dev.
@@ -46,7 +48,15 @@ func (d *dev) scan(t *testing.T, reference string, flags ...string) (scanResult,
 	var results []scanResult
 	require.NoError(t, json.Unmarshal([]byte(done.Stdout), &results), "exit %d\n%s\n%s", done.Code, done.Stdout, done.Stderr)
 	require.Len(t, results, 1)
-	require.Equal(t, results[0].Error != "", done.Code == exitTrouble, "exit code 2 means not scanned, and nothing else does:\n%s", done.Stderr)
+	unassessed := !results[0].Coverage.Satisfied && done.Code != exitFindings && !slices.Contains(flags, "--allow-unassessed")
+	require.Equal(t, results[0].Error != "" || unassessed, done.Code == exitTrouble,
+		"exit code 2 means not scanned or not assessed in full, and nothing else does:\n%s", done.Stderr)
+	if results[0].Error == "" && unassessed {
+		require.NotEmpty(t, results[0].Coverage.Reason)
+		require.Contains(t, done.Stderr, results[0].Coverage.Reason, "a person reads the reason")
+		require.NotEqual(t, model.NotInViolation, results[0].OverallStatus)
+		require.NotEqual(t, model.InViolationOverridden, results[0].OverallStatus)
+	}
 	if results[0].Error != "" {
 		require.Contains(t, done.Stderr, results[0].Error, "a person reads the reason")
 		require.Equal(t, model.OverallUnknown, results[0].OverallStatus)

@@ -27,10 +27,11 @@ const rotten = "rotten"
 // scan: new records change an old verdict, a version deleted at the hub leads to one new scan.
 func TestVerdictsFollowTheHub(t *testing.T) {
 	d := startDev(t)
+	d.LoadComplete(t)
 	d.StartWorker(t, 0)
 	reference, _ := d.pushImage(t, "refresh/rotten", assemble(t, here, layerOf(t, tarOf(t,
 		file("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n"),
-		file("var/lib/dpkg/status", "Package: "+rotten+"\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0\n\n"),
+		file("var/lib/dpkg/status", "Package: "+rotten+"\nStatus: install ok installed\nArchitecture: amd64\nMaintainer: Rotten Group <rotten@packages.debian.org>\nVersion: 1.0\n\n"),
 	))))
 	other, _ := d.pushImage(t, "refresh/sound", plain(t, "sound"))
 	result, code := d.scan(t, reference)

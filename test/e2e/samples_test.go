@@ -47,6 +47,7 @@ func TestSamples(t *testing.T) {
 	}
 	t.Run("vulnerable", d.vulnerableSample)
 	t.Run("patched", d.patchedSample)
+	t.Run("debian", d.debianSample)
 	t.Run("missing", d.missingSample)
 	t.Run("other platform", d.otherPlatform)
 
@@ -116,9 +117,9 @@ func (d *dev) vulnerableSample(t *testing.T) {
 	}
 	require.Contains(t, found["CVE-2022-32149"].Aliases, "GO-2022-1059")
 
-	_, code = d.scan(t, reference, "--fail-on", "critical")
+	_, code = d.scan(t, reference, "--fail-on", "critical", "--allow-unassessed")
 	require.Equal(t, exitOK, code, "nothing is critical")
-	_, code = d.scan(t, reference)
+	_, code = d.scan(t, reference, "--allow-unassessed")
 	require.Equal(t, exitOK, code, "no bar, no failure")
 }
 
@@ -128,6 +129,19 @@ func (d *dev) patchedSample(t *testing.T) {
 	require.Equal(t, model.NotInViolation, result.OverallStatus)
 	require.Empty(t, result.Findings)
 	require.NotZero(t, result.Verdicts[0].Components, "something was looked at")
+	require.True(t, result.Coverage.Satisfied, "the sample is complete for the packages of this image: %s", result.Coverage.Reason)
+	require.True(t, result.Coverage.Sample, "and it is marked as demo data")
+}
+
+// debianSample is a Debian that the sample of records does not cover: no one may call it clean.
+func (d *dev) debianSample(t *testing.T) {
+	if _, err := exec.LookPath("mmdebstrap"); err != nil {
+		t.Skip("there is no mmdebstrap, so perceptor-dev has no such sample")
+	}
+	result, code := d.scan(t, d.Registry+"/samples/debian:12", "--fail-on", "critical")
+	require.Equal(t, exitTrouble, code)
+	require.Equal(t, model.OverallUnknown, result.OverallStatus)
+	require.Contains(t, result.Coverage.Reason, string(model.OnlySample))
 }
 
 func (d *dev) missingSample(t *testing.T) {
@@ -141,7 +155,7 @@ func (d *dev) missingSample(t *testing.T) {
 func (d *dev) otherPlatform(t *testing.T) {
 	before := d.Stats(t)
 	reference := d.Registry + "/samples/perceptor:dev"
-	own, code := d.scan(t, reference, "--platform", "linux/amd64")
+	own, code := d.scan(t, reference, "--platform", "linux/amd64", "--allow-unassessed")
 	require.Equal(t, exitOK, code)
 	other, code := d.scan(t, reference, "--platform", "linux/arm64", "--fail-on", "high")
 	require.Equal(t, exitFindings, code, "for arm64 it holds the vulnerable program")

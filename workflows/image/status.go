@@ -43,8 +43,24 @@ func (i *imageRun) updateDetails(ctx workflow.Context) error {
 		first = i.Verdicts[0]
 	}
 	workflow.SetCurrentDetails(ctx, detailsOf(i.Image))
+	coverage := i.Coverage()
 	return i.attributes.Upsert(ctx, workflows.ImageAttributes,
-		[]string{string(i.Digest), repository, first.Hub, model.VersionKey(first.VersionURL), string(i.Status()), string(i.OverallStatus())}, first.AsOf())
+		[]string{
+			string(i.Digest), repository, first.Hub, model.VersionKey(first.VersionURL), string(i.Status()), string(i.OverallStatus()),
+			workflows.CoverageText(coverage),
+		}, first.AsOf(), coverage.ValidUntil)
+}
+
+// coverageDetails are the coverage of a verdict, why it is not enough, and until when the verdict holds.
+func coverageDetails(c model.CoverageSummary) string {
+	text := c.Text()
+	if c.Reason != "" {
+		text += ": " + c.Reason
+	}
+	if !c.ValidUntil.IsZero() {
+		text += ", valid until " + c.ValidUntil.UTC().Format(time.RFC3339)
+	}
+	return text
 }
 
 // detailsOf is the image in Markdown.
@@ -54,8 +70,8 @@ func detailsOf(i *record.Image) string {
 		names = append(names, "**"+name.Reference()+"**")
 	}
 	for _, v := range i.Verdicts {
-		verdicts = append(verdicts, fmt.Sprintf("- %s: %s, %d policy violations, %d findings, %d components, %d not assessed", v.Hub, v.OverallStatus,
-			v.PolicyViolations, v.Findings, v.Components, v.NotAssessed))
+		verdicts = append(verdicts, fmt.Sprintf("- %s: %s, %d policy violations, %d findings, %s", v.Hub, v.OverallStatus,
+			v.PolicyViolations, v.Findings, coverageDetails(v.Coverage.Summary())))
 	}
 	parts := []string{
 		strings.Join(names, ", "),

@@ -27,7 +27,7 @@ func (n *inventoryRun) answerQueries(ctx workflow.Context) error {
 
 func (n *inventoryRun) readJoin(q workflows.JoinQuery) workflows.JoinPage {
 	rows, next := n.book.Page(n.cluster, n.namespace, inventory.Filter{
-		Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, UIDs: q.UIDs, After: q.After, Limit: q.Limit,
+		Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, UIDs: q.UIDs, Now: q.Now, After: q.After, Limit: q.Limit,
 	})
 	return workflows.JoinPage{Rows: rows, Next: next, Refused: len(n.book.Refused)}
 }

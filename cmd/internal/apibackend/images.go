@@ -27,9 +27,9 @@ func (b *Backend) Images(ctx context.Context, q api.ImageQuery) (api.ImagePage, 
 	return page, nil
 }
 
-// CountImages counts images in a scan status.
-func (b *Backend) CountImages(ctx context.Context, status model.ScanStatus) (int64, error) {
-	n, err := b.starter.Images.Count(ctx, starter.ImageFilter{Status: status})
+// CountImages counts images in a scan status and with an overall status.
+func (b *Backend) CountImages(ctx context.Context, status model.ScanStatus, overall model.OverallStatus) (int64, error) {
+	n, err := b.starter.Images.Count(ctx, starter.ImageFilter{Status: status, OverallStatus: overall})
 	return n, explained(err)
 }
 

@@ -22,8 +22,10 @@ type Result struct {
 	Class model.FailureClass `json:"class,omitempty"`
 	// OverallStatus is UNKNOWN with an error.
 	OverallStatus model.OverallStatus `json:"overallStatus"`
-	Verdicts      []model.Verdict     `json:"verdicts,omitempty"`
-	Findings      []model.Finding     `json:"findings,omitempty"`
+	// Coverage is what the verdicts rest on; zero with an error.
+	Coverage model.CoverageSummary `json:"coverage,omitzero"`
+	Verdicts []model.Verdict       `json:"verdicts,omitempty"`
+	Findings []model.Finding       `json:"findings,omitempty"`
 	// FindingsTotal is how many findings the hubs have; Findings may be capped.
 	FindingsTotal int `json:"findingsTotal"`
 }
@@ -68,7 +70,7 @@ func follow(ctx context.Context, s *starter.Starter, requested starter.Requested
 		line.End("could not scan: " + result.Error)
 		return result
 	}
-	line.End(fmt.Sprintf("%s, %d findings", complete.OverallStatus, complete.FindingsTotal))
+	line.End(fmt.Sprintf("%s, %d findings, %s", complete.OverallStatus, complete.FindingsTotal, complete.Coverage.Text()))
 	return complete
 }
 
@@ -85,7 +87,7 @@ func classOf(err error) model.FailureClass {
 
 // fill takes the verdicts from the image's view and reads the findings from the hubs.
 func (r *Result) fill(ctx context.Context, s *starter.Starter, view workflows.ImageView) error {
-	r.OverallStatus, r.Verdicts = view.OverallStatus, view.Verdicts
+	r.OverallStatus, r.Verdicts, r.Coverage = view.OverallStatus, view.Verdicts, model.CoverageOf(view.Verdicts)
 	for _, v := range view.Verdicts {
 		if v.Findings == 0 {
 			continue

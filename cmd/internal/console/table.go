@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"go.yaml.in/yaml/v3"
@@ -62,7 +63,7 @@ func plainStyle(n *yaml.Node) {
 
 // WriteSummary writes one row for each image.
 func WriteSummary(out io.Writer, results []Result) {
-	t := NewTable(out, "image", "platform", "status", "critical", "high", "medium", "low", "unrated", "components", "not assessed", "hub")
+	t := NewTable(out, "image", "platform", "status", "critical", "high", "medium", "low", "unrated", "assessed", "hub")
 	for _, r := range results {
 		if !r.Scanned() {
 			t.AppendRow([]any{r.Reference, r.Platform, "NOT SCANNED: " + string(r.Class)})
@@ -70,11 +71,43 @@ func WriteSummary(out io.Writer, results []Result) {
 		}
 		for _, v := range r.Verdicts {
 			c := countFindings(r.Findings)
-			t.AppendRow([]any{r.Reference, r.Platform, v.OverallStatus, c.Critical, c.High, c.Medium, c.Low, c.Unrated, v.Components, v.NotAssessed, v.Hub})
+			t.AppendRow([]any{r.Reference, r.Platform, v.OverallStatus, c.Critical, c.High, c.Medium, c.Low, c.Unrated, v.Coverage.Summary().Short(), v.Hub})
 		}
 	}
 	t.Render()
+	for _, r := range results {
+		for _, v := range r.Verdicts {
+			writeCoverage(out, r.Reference, v.Coverage)
+		}
+	}
 }
+
+// writeCoverage says why the coverage of a verdict is not enough, what was not assessed, and how old the data are.
+func writeCoverage(out io.Writer, reference string, c model.Coverage) {
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(out, reference+": "+format+"\n", args...) }
+	if reason := c.Summary().ReasonAt(time.Now()); reason != "" {
+		line("not assessed as the policy demands: %s", reason)
+	} else {
+		for _, each := range c.NotAssessed {
+			line("%d not assessed, which the policy permits: %s", each.Count, each.Reason)
+		}
+	}
+	if c.Sample() {
+		line("demo data: only the packages that the sample names are assessed")
+	}
+	if asOf := c.AsOf(); !asOf.IsZero() {
+		until := ""
+		if !c.ValidUntil.IsZero() {
+			until = ", valid until " + c.ValidUntil.Local().Format(time.DateTime)
+		}
+		line("vulnerability data of %s%s", asOf.Local().Format(time.DateTime), until)
+		if !c.Sample() && time.Since(asOf) > model.DataWarnAfter {
+			line("these data are older than %d days", int(model.DataWarnAfter.Hours()/hoursOfDay))
+		}
+	}
+}
+
+const hoursOfDay = 24
 
 func countFindings(findings []model.Finding) model.Counts {
 	var c model.Counts

@@ -126,7 +126,7 @@ func (m *Memory) join(cluster string, p model.Pod) model.PodVerdict {
 		}
 		containers = append(containers, model.ContainerVerdict{Name: c.Name, Reference: c.Reference, Reported: c.Digest, Image: known})
 	}
-	return model.Join(cluster, p, containers)
+	return model.Join(cluster, p, containers).At(time.Now())
 }
 
 // Clusters implements api.Backend.
@@ -170,6 +170,7 @@ func (m *Memory) Image(_ context.Context, d model.Digest) (api.Image, error) {
 	if !is {
 		return api.Image{}, api.Failure{Class: model.NotFound, Reason: "no such image is known"}
 	}
+	known = known.At(time.Now())
 	return api.Image{Digest: d, Status: known.Status, OverallStatus: known.OverallStatus}, nil
 }
 
@@ -204,7 +205,9 @@ func (m *Memory) Prioritize(_ context.Context, d model.Digest) error {
 }
 
 // CountImages implements api.Backend.
-func (m *Memory) CountImages(context.Context, model.ScanStatus) (int64, error) { return 1, m.Down }
+func (m *Memory) CountImages(context.Context, model.ScanStatus, model.OverallStatus) (int64, error) {
+	return 1, m.Down
+}
 
 // Hubs implements api.Backend.
 func (m *Memory) Hubs(context.Context) (api.HubsView, error) {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -56,8 +57,10 @@ func newMarker(form Form, prefix string) (marker, error) {
 	return m, nil
 }
 
-// of are the marks of a row. A count stands only where everything counted has a verdict: what is not scanned is never 0.
+// of are the marks of a row as it holds now. A count stands only where everything counted has a verdict, and a count of 0 only
+// where the coverage is enough: what is not scanned or not assessed is never 0.
 func (m marker) of(row model.PodVerdict) marks {
+	row = row.At(time.Now())
 	all := marks{labels: map[string]string{}, annotations: map[string]string{}}
 	if m.form != FormOpsSight {
 		original{marks: all, prefix: m.prefix}.write(row)
@@ -88,6 +91,19 @@ func known(row model.PodVerdict) bool {
 
 func judged(s model.Summary) bool {
 	return s.OverallStatus != "" && s.OverallStatus != model.OverallUnknown
+}
+
+// covered reports whether every container of a row has a verdict with enough coverage.
+func covered(row model.PodVerdict) bool {
+	return len(row.Containers) > 0 && !slices.ContainsFunc(row.Containers, func(c model.ContainerVerdict) bool { return !c.Image.Coverage.Satisfied })
+}
+
+// coverageNote says what was assessed and why that is not enough; empty where it is enough, or where there is no verdict.
+func coverageNote(s model.Summary) string {
+	if s.Status != model.StatusComplete || s.Coverage.Satisfied {
+		return ""
+	}
+	return clip(s.Coverage.Text()+": "+s.Coverage.Reason, failureLength)
 }
 
 // serious is what the original counts as vulnerabilities.

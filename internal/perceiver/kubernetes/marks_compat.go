@@ -17,8 +17,8 @@ func (o original) write(row model.PodVerdict) {
 	pod := o.prefix + "pod."
 	o.both(o.prefix+overallStatus, statusOf(row.OverallStatus))
 	if known(row) {
-		o.both(pod+"policy-violations", strconv.Itoa(row.PolicyViolations))
-		o.both(pod+"vulnerabilities", strconv.Itoa(serious(row.Vulnerabilities)))
+		o.count(pod+"policy-violations", row.PolicyViolations, covered(row))
+		o.count(pod+"vulnerabilities", serious(row.Vulnerabilities), covered(row))
 	}
 	o.annotations[pod+"scanner-version"], o.annotations[pod+"server-version"] = "", ""
 	for i, c := range row.Containers[:min(len(row.Containers), markedContainers)] {
@@ -35,11 +35,21 @@ func (o original) container(key string, c model.ContainerVerdict) {
 	o.both(key+".overall-status", statusOf(c.Image.OverallStatus))
 	o.annotations[key+".scanner-version"], o.annotations[key+".server-version"] = "", ""
 	if judged(c.Image) {
-		o.both(key+".policy-violations", strconv.Itoa(c.Image.PolicyViolations))
-		o.both(key+".vulnerabilities", strconv.Itoa(serious(c.Image.Vulnerabilities)))
+		o.count(key+".policy-violations", c.Image.PolicyViolations, c.Image.Coverage.Satisfied)
+		o.count(key+".vulnerabilities", serious(c.Image.Vulnerabilities), c.Image.Coverage.Satisfied)
 		o.annotations[key+".project-endpoint"] = link(c.Image.ComponentsURL)
 	} else if f := c.Image.Failure; f != nil {
 		o.annotations[key+".scan-failure"] = clip(string(f.Class)+": "+f.Reason, failureLength)
+	}
+	if note := coverageNote(c.Image); note != "" {
+		o.annotations[key+".coverage"] = note
+	}
+}
+
+// count writes a count. It leaves out a 0 that no coverage carries.
+func (o original) count(key string, n int, covered bool) {
+	if n > 0 || covered {
+		o.both(key, strconv.Itoa(n))
 	}
 }
 

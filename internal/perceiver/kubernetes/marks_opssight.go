@@ -18,8 +18,9 @@ func (o opsSight) write(row model.PodVerdict) {
 	const pod = opsSightPrefix + "pod."
 	o.labels[opsSightPrefix+overallStatus] = statusOf(row.OverallStatus)
 	if known(row) {
-		o.counts(pod, row.PolicyViolations, serious(row.Vulnerabilities))
-		o.quality("quality.pod.openshift.io/", row.PolicyViolations, serious(row.Vulnerabilities), newest(row), "")
+		c := opsSightCounts{row.PolicyViolations, serious(row.Vulnerabilities), covered(row)}
+		o.counts(pod, c)
+		o.quality("quality.pod.openshift.io/", c, newest(row), "")
 	}
 	for i, c := range row.Containers[:min(len(row.Containers), markedContainers)] {
 		o.container(fmt.Sprintf("image%d", i), c)
@@ -37,18 +38,29 @@ func (o opsSight) container(number string, c model.ContainerVerdict) {
 		o.annotations[number+key] = value
 	}
 	if judged(c.Image) {
-		violations, vulnerabilities := c.Image.PolicyViolations, serious(c.Image.Vulnerabilities)
-		o.counts(label+".", violations, vulnerabilities)
+		counts := opsSightCounts{c.Image.PolicyViolations, serious(c.Image.Vulnerabilities), c.Image.Coverage.Satisfied}
+		o.counts(label+".", counts)
 		o.annotations[number+".blackducksoftware.com/project-endpoint"] = url
-		o.quality(number+".quality.image.openshift.io/", violations, vulnerabilities, c.Image.JudgedAt, url)
+		o.quality(number+".quality.image.openshift.io/", counts, c.Image.JudgedAt, url)
+	}
+	if note := coverageNote(c.Image); note != "" {
+		o.annotations[number+".blackducksoftware.com/coverage"] = note
 	}
 }
 
-func (o opsSight) counts(prefix string, violations, vulnerabilities int) {
-	o.labels[prefix+"policy-violations"] = strconv.Itoa(violations)
-	o.labels[prefix+"has-policy-violations"] = strconv.FormatBool(violations > 0)
-	o.labels[prefix+"vulnerabilities"] = strconv.Itoa(vulnerabilities)
-	o.labels[prefix+"has-vulnerabilities"] = strconv.FormatBool(vulnerabilities > 0)
+// opsSightCounts are the counts of a pod or an image. Where they are not covered, 0 means "not known" and is not written.
+type opsSightCounts struct {
+	violations, vulnerabilities int
+	covered                     bool
+}
+
+func (o opsSight) counts(prefix string, c opsSightCounts) {
+	for name, count := range map[string]int{"policy-violations": c.violations, "vulnerabilities": c.vulnerabilities} {
+		if count > 0 || c.covered {
+			o.labels[prefix+name] = strconv.Itoa(count)
+			o.labels[prefix+"has-"+name] = strconv.FormatBool(count > 0)
+		}
+	}
 }
 
 // qualityInfo is OpenShift's form of an annotation about the security of a container.
@@ -71,14 +83,17 @@ type qualitySummary struct {
 }
 
 // quality writes both kinds. Their time is that of the judgement: with that of the writing they would differ each time.
-func (o opsSight) quality(prefix string, violations, vulnerabilities int, at time.Time, reference string) {
+func (o opsSight) quality(prefix string, c opsSightCounts, at time.Time, reference string) {
 	for _, each := range []struct {
 		kind, description, label string
 		count                    int
 	}{
-		{"vulnerability.blackduck", "Vulnerability Info", "high", vulnerabilities},
-		{"policy.blackduck", "Policy Info", "important", violations},
+		{"vulnerability.blackduck", "Vulnerability Info", "high", c.vulnerabilities},
+		{"policy.blackduck", "Policy Info", "important", c.violations},
 	} {
+		if each.count == 0 && !c.covered {
+			continue // not known, so not compliant
+		}
 		text, err := json.Marshal(qualityInfo{
 			Name: "BlackDucksoftware", Description: each.description, Timestamp: at.UTC().Format(time.RFC3339), Reference: reference,
 			Compliant: each.count == 0, Summary: []qualitySummary{{Label: each.label, Data: strconv.Itoa(each.count), SeverityIndex: 1}},

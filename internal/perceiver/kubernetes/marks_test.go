@@ -21,6 +21,7 @@ func verdictOn(reference string, overall model.OverallStatus, violations, high i
 	return model.ContainerVerdict{Name: "c", Reference: reference, Image: model.Summary{
 		Status: model.StatusComplete, OverallStatus: overall, PolicyViolations: violations,
 		Vulnerabilities: model.Counts{Critical: 1, High: high - 1, Medium: 70, Low: 80, Unrated: 90}, ComponentsURL: "https://hub.example/components", JudgedAt: judgedAt,
+		Coverage: model.CoverageSummary{Components: 250, Assessed: 250, Satisfied: true},
 	}}
 }
 
