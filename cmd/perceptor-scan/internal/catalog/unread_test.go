@@ -89,8 +89,9 @@ func TestWhatIsOddIsListedOrUnread(t *testing.T) {
 			map[string]string{app: `{"name":"lodash","version":"4.17.4"}`, "app/node_modules/lodash/test/bad/package.json": "{"}, []string{"lodash@4.17.4"}, nil,
 		},
 		{"a mark for a folder", map[string]string{app: `{"name":"lodash","version":"4.17.4"}`, "app/node_modules/lodash/esm/package.json": `{"type":"module"}`}, []string{"lodash@4.17.4"}, nil},
-		{"a broken jar", map[string]string{"app/app.jar": "PK\x03\x04 and no more"}, nil, map[string]string{"/app/app.jar": ""}},
+		{"a broken jar", map[string]string{"app/app.jar": "PK\x03\x04 and then nothing"}, nil, map[string]string{"/app/app.jar": ""}},
 		{"a jar that is none", map[string]string{"app/app.jar": "no jar"}, nil, map[string]string{"/app/app.jar": ""}},
+		{"a broken example of the Go distribution", map[string]string{"usr/local/go/src/archive/zip/testdata/cut.zip": "PK", "usr/local/go/src/a/testdata/a.jar": "PK"}, nil, nil},
 		{"a program cut off", map[string]string{"app/program": string(program[:len(program)/3])}, nil, map[string]string{"/app/program": "cut off"}},
 		{"a program cut off in its header", map[string]string{"app/program": string(program[:40])}, nil, map[string]string{"/app/program": "cut off"}},
 
