@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -62,12 +63,36 @@ func TestLayersComeOutAsTheyWentIn(t *testing.T) {
 	cases := []struct {
 		name string
 		pack func(*testing.T, []byte) []byte
-	}{{"plain", archivetest.Plain}, {"gzip", archivetest.Gzip}, {"zstd", archivetest.Zstd}}
+	}{
+		{"plain", archivetest.Plain}, {"gzip", archivetest.Gzip}, {"zstd", archivetest.Zstd},
+		{"zstd after a skippable frame", skippable(0x50)}, {"zstd after the last kind of skippable frame", skippable(0x5f)},
+	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := contents(archivetest.Write(t, archivetest.Docker(t, c.pack, lower, upper, lower)), 0)
 			require.NoError(t, err)
 			require.Equal(t, [][]byte{lower, upper, lower}, got)
+		})
+	}
+}
+
+// skippable packs a layer behind a frame that decoders pass over (RFC 8878 section 3.1.2).
+func skippable(kind byte) func(*testing.T, []byte) []byte {
+	return func(t *testing.T, layer []byte) []byte {
+		return append([]byte{kind, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 'a', 'b', 'c', 'd'}, archivetest.Zstd(t, layer)...)
+	}
+}
+
+func TestAConfigurationNeedsNoPlatform(t *testing.T) {
+	layer := archivetest.Layer(t, archivetest.Entry{Name: "a", Body: "content"})
+	for name, platform := range map[string]string{"absent": "", "null": `"architecture":null,"os":null,`, "empty": `"architecture":"","os":"",`} {
+		t.Run(name, func(t *testing.T) {
+			parts := archivetest.Docker(t, archivetest.Gzip, layer)
+			parts[1].Body = strings.Replace(parts[1].Body, `"architecture":"amd64","os":"linux",`, platform, 1)
+			require.NotContains(t, parts[1].Body, "amd64")
+			got, err := contents(archivetest.Write(t, parts), 0)
+			require.NoError(t, err)
+			require.Equal(t, [][]byte{layer}, got)
 		})
 	}
 }

@@ -110,7 +110,7 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	switch {
 	case bytes.HasPrefix(head, gzipMagic):
 		return gzip.NewReader(buffered)
-	case bytes.Equal(head, zstdMagic):
+	case bytes.Equal(head, zstdMagic), isSkippable(head):
 		decoder, err := zstd.NewReader(buffered, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
 		if err != nil {
 			return nil, err
@@ -119,6 +119,12 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	default:
 		return io.NopCloser(buffered), nil
 	}
+}
+
+// isSkippable reports whether a zstd stream begins with a frame that decoders pass over (RFC 8878 section 3.1.2): sixteen
+// magic numbers, which differ in their first four bits.
+func isSkippable(head []byte) bool {
+	return len(head) == len(zstdMagic) && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], []byte{0x2a, 0x4d, 0x18})
 }
 
 // metered counts what is read of the archive.

@@ -83,12 +83,12 @@ func list(ctx context.Context, req Request, out *protocol.Writer) (protocol.Resu
 		return protocol.Result{}, err
 	}
 	defer func() { _ = src.Close() }()
-	bom, err := catalogue(ctx, src, req, out)
+	bom, unread, err := catalogue(ctx, src, req, out)
 	if err != nil {
 		return protocol.Result{}, err
 	}
 	_ = out.Progress(protocol.PhaseWrite, 0, 1)
-	bytes, err := write(bom, req.SBOM)
+	bytes, err := write(bom, unread, req.SBOM)
 	if err != nil {
 		return protocol.Result{}, err
 	}
@@ -130,11 +130,12 @@ var licences = sync.OnceValues(func() (context.Context, error) {
 })
 
 // catalogue looks for packages. Single files are left out of the list, and so is which package owns which file: no hub
-// asks for them, and in an image of millions of files they are what fills the memory.
-func catalogue(ctx context.Context, src source.Source, req Request, out *protocol.Writer) (*sbom.SBOM, error) {
+// asks for them, and in an image of millions of files they are what fills the memory. What could not be read is answered
+// with its reasons, by path.
+func catalogue(ctx context.Context, src source.Source, req Request, out *protocol.Writer) (*sbom.SBOM, map[string]string, error) {
 	prepared, err := licences()
 	if err != nil {
-		return nil, fmt.Errorf("prepare for licences: %w", err)
+		return nil, nil, fmt.Errorf("prepare for licences: %w", err)
 	}
 	work, stop := context.WithCancel(prepared)
 	defer stop()
@@ -145,18 +146,22 @@ func catalogue(ctx context.Context, src source.Source, req Request, out *protoco
 		WithParallelism(max(runtime.GOMAXPROCS(0), 2)).
 		WithoutFiles()
 	config.Relationships = config.Relationships.WithPackageFileOwnership(false)
-	bom, err := syft.CreateSBOM(work, src, config) //nolint:contextcheck // as above
+	// A file that gave some packages and not others is one that was not understood.
+	config.Unknowns.RemoveWhenPackagesDefined = false
+	repaired := repairedSource{Source: src, notes: newNotes()}
+	bom, err := syft.CreateSBOM(work, repaired, config) //nolint:contextcheck // as above
 	if err != nil {
-		return nil, fmt.Errorf("catalogue packages: %w", err)
+		return nil, nil, fmt.Errorf("catalogue packages: %w", err)
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
-	files, err := src.FileResolver(config.Search.Scope)
+	files, err := repaired.FileResolver(config.Search.Scope)
 	if err != nil {
-		return nil, fmt.Errorf("look into the image: %w", err)
+		return nil, nil, fmt.Errorf("look into the image: %w", err)
 	}
-	return bom, checkDatabases(bom, files)
+	unread, err := findUnread(bom, files, repaired.notes)
+	return bom, unread, err
 }
 
 // ofTheMachine are the system's errors that come from the machine, whatever the image holds.

@@ -1,10 +1,9 @@
 package catalog
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"log/slog"
+	"path"
 	"strings"
 
 	"github.com/anchore/syft/syft/file"
@@ -14,69 +13,161 @@ import (
 	"github.com/perceptor/perceptor/model"
 )
 
-// databases are the catalogers that read the system's own list of packages.
-var databases = map[string]bool{
-	"dpkg-db-cataloger": true, "rpm-db-cataloger": true, "apk-db-cataloger": true, "alpm-db-cataloger": true, "portage-cataloger": true,
+// databases are the catalogers that read the system's own list of packages, and where such lists stand.
+var databases = map[string][]string{
+	"dpkg-db-cataloger": {"**/lib/dpkg/status", statusPattern, "**/lib/opkg/status"},
+	"rpm-db-cataloger":  {"**/rpm/Packages", "**/rpm/Packages.db", "**/rpm/rpmdb.sqlite"},
+	"apk-db-cataloger":  {"**/lib/apk/db/installed"},
+	"alpm-db-cataloger": {"**/var/lib/pacman/local/**/desc"},
+	"portage-cataloger": {"**/var/db/pkg/*/*/CONTENTS"},
 }
 
 // nothingFound is what Syft says of a database it read to its end without finding a package: an empty one, or none at all.
 const nothingFound = "unable to determine packages"
 
-// checkDatabases fails an SBOM that lacks all packages of the system because their list could not be read: such an
-// image would be shown as clean. A single bad entry among good ones, and files of other kinds, are only logged.
-func checkDatabases(bom *sbom.SBOM, files file.Resolver) error {
-	found := map[string]bool{}
+// releaseFiles name the distribution, in the order in which they are believed.
+var releaseFiles = []string{"/etc/os-release", "/usr/lib/os-release", "/etc/redhat-release", "/etc/system-release-cpe"}
+
+// findUnread gathers what could not be read, by path. It fails where all packages of the system are missing because their
+// list could not be read: such an image would be shown as clean by hubs that do not ask what was unread.
+func findUnread(bom *sbom.SBOM, files file.Resolver, noted *notes) (map[string]string, error) {
+	found, described := map[string]bool{}, map[string]bool{}
 	for p := range bom.Artifacts.Packages.Enumerate() {
 		found[p.FoundBy] = true
+		for _, location := range p.Locations.ToSlice() {
+			described[location.FullNestedPath()] = true
+		}
 	}
+	unread := map[string]string{}
 	for where, reasons := range bom.Artifacts.Unknowns {
-		slog.Warn("not understood", "path", where.RealPath, "reasons", reasons)
 		for _, reason := range reasons {
 			cataloger, said, _ := strings.Cut(reason, ": ")
-			if !databases[cataloger] || found[cataloger] || said == nothingFound && !foreign(files, where.RealPath) {
+			if !tellsOfPackages(cataloger, said, where.FullNestedPath(), described[where.FullNestedPath()]) {
+				slog.Info("nothing found in a file", "path", where.FullNestedPath(), "reason", reason)
 				continue
 			}
-			return protocol.Failure{
-				Class:   model.Invalid,
-				Message: fmt.Sprintf("the list of installed packages at %s in the image cannot be read, so what it holds is not known: %s", where.RealPath, said),
+			if databases[cataloger] != nil && !found[cataloger] {
+				return nil, lost(where.FullNestedPath(), said)
 			}
+			unread[where.FullNestedPath()] = said
+		}
+	}
+	for where, reason := range noted.unread {
+		if path.Base(where) != "package.json" && !found["dpkg-db-cataloger"] {
+			return nil, lost(where, reason)
+		}
+		unread[where] = reason
+	}
+	if err := checkSystem(bom, files, found, noted, unread); err != nil {
+		return nil, err
+	}
+	if err := findCutOff(files, described, unread); err != nil {
+		return nil, err
+	}
+	for where, reason := range unread {
+		slog.Warn("a file could not be read", "path", where, "reason", reason)
+	}
+	return unread, nil
+}
+
+func lost(where, reason string) error {
+	return protocol.Failure{
+		Class:   model.Invalid,
+		Message: fmt.Sprintf("the list of installed packages at %s in the image cannot be read, so what it holds is not known: %s", where, reason),
+	}
+}
+
+// archives is the cataloger of files that hold many packages, besides the databases.
+const archives = "java-archive-cataloger"
+
+// tellsOfPackages reports whether what Syft did not understand may be packages that are missing now. Each of several
+// catalogers looks into each program, so one of them may fail at a program that another has described.
+func tellsOfPackages(cataloger, said, where string, described bool) bool {
+	switch {
+	case said == nothingFound:
+		return false
+	case path.Base(where) == "package.json":
+		return false // its own reader has noted what is wrong with it
+	case strings.Contains(where, "/go/src/") && strings.Contains(where, "/testdata/"):
+		return false // the Go distribution's own broken examples
+	case described:
+		return databases[cataloger] != nil || cataloger == archives
+	}
+	return true
+}
+
+// checkSystem notes what contradicts itself: lists of packages that yield nothing, and a distribution without a package.
+func checkSystem(bom *sbom.SBOM, files file.Resolver, found map[string]bool, noted *notes, unread map[string]string) error {
+	for cataloger := range databases {
+		if found[cataloger] {
+			return nil
+		}
+	}
+	for _, patterns := range databases {
+		locations, err := files.FilesByGlob(patterns...)
+		if err != nil {
+			return fmt.Errorf("look for lists of packages: %w", err)
+		}
+		for _, location := range locations {
+			where := location.RealPath
+			if _, known := unread[where]; !known && !noted.removed[where] && !besideEntry(where) {
+				unread[where] = "it is a list of installed packages, and no package was found in it"
+			}
+		}
+	}
+	release := bom.Artifacts.LinuxDistribution
+	if release == nil || release.ID == "" {
+		return nil
+	}
+	named, err := files.FilesByPath(releaseFiles...)
+	if err != nil {
+		return fmt.Errorf("look for the distribution's name: %w", err)
+	}
+	if len(named) > 0 {
+		name := strings.TrimSpace(release.ID + " " + release.VersionID)
+		unread[named[0].RealPath] = fmt.Sprintf("it names the distribution %s, and no package of a distribution was found", name)
+	}
+	return nil
+}
+
+// programs are the types of files in which a compiler may have noted what it put in.
+var programs = []string{"application/x-executable", "application/x-elf", "application/x-sharedlib"}
+
+// findCutOff notes programs that end before their own end. Compilers note the parts of a program in its later half, and
+// Syft takes a program without this note for one that has none.
+func findCutOff(files file.Resolver, described map[string]bool, unread map[string]string) error {
+	locations, err := files.FilesByMIMEType(programs...)
+	if err != nil {
+		return fmt.Errorf("look for programs: %w", err)
+	}
+	for _, location := range locations {
+		if described[location.RealPath] {
+			continue
+		}
+		metadata, err := files.FileMetadataByLocation(location)
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", location.RealPath, err)
+		}
+		cut, err := isCutOff(files, location, metadata.Size())
+		if err != nil {
+			return err
+		}
+		if cut {
+			unread[location.RealPath] = "it is a program that is cut off, so what it was built from is not known"
 		}
 	}
 	return nil
 }
 
-// entryStart begins each entry of a dpkg status file, the one text database in which Syft passes over what it does not
-// understand.
-const entryStart = "Package:"
-
-// foreign reports whether a dpkg status file holds something, but not one entry. The other kinds of databases fail with
-// a reason of their own when they hold something else.
-func foreign(files file.Resolver, path string) bool {
-	if !strings.HasSuffix(path, "/status") {
-		return false
-	}
-	locations, err := files.FilesByPath(path)
-	if err != nil || len(locations) == 0 {
-		return false
-	}
-	content, err := files.FileContentsByLocation(locations[0])
+func isCutOff(files file.Resolver, location file.Location, size int64) (bool, error) {
+	content, err := files.FileContentsByLocation(location)
 	if err != nil {
-		return false
+		return false, fmt.Errorf("open %s: %w", location.RealPath, err)
 	}
 	defer func() { _ = content.Close() }()
-	return onlyForeignLines(content)
-}
-
-func onlyForeignLines(content io.Reader) bool {
-	lines := bufio.NewScanner(content)
-	something := false
-	for lines.Scan() {
-		line := lines.Text()
-		if strings.HasPrefix(line, entryStart) {
-			return false
-		}
-		something = something || strings.TrimSpace(line) != ""
+	need, err := elfSize(content)
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", location.RealPath, err)
 	}
-	// A line longer than any entry's is no entry either.
-	return something || lines.Err() != nil
+	return need > uint64(max(size, 0)), nil
 }
