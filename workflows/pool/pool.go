@@ -104,7 +104,10 @@ func newHubPool(ctx workflow.Context, in workflows.HubPoolInput) (*hubPool, erro
 			return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf("the list of hubs is wrong: %v", err), "invalid", err)
 		}
 	}
-	p := &hubPool{HubPoolState: state, logger: workflow.GetLogger(ctx), started: now, alarm: workflows.Alarm{Soonest: time.Millisecond}, probing: map[string]bool{}, switching: map[string]bool{}}
+	p := &hubPool{
+		HubPoolState: state, logger: workflow.GetLogger(ctx), started: now, alarm: workflows.Alarm{Soonest: time.Millisecond},
+		probing: map[string]bool{}, switching: map[string]bool{},
+	}
 	p.steps, p.cancelSteps = workflow.WithCancel(ctx)
 	if cold := state.Book.Cold; cold != nil && cold.Listed {
 		p.announce = append(p.announce, cold.Silent...)

@@ -4,7 +4,8 @@
 // look-up, pull, sbom, lease, upload, await, verdict, report. The rules:
 //
 //   - An image that a hub has scanned already is not uploaded to another hub.
-//   - An upload needs a lease of the pool. The scan gives it back when the hub is done. A scan that ends early says that the hub may not be done.
+//   - An upload needs a lease of the pool. The scan gives it back when the hub is done. A scan that ends early says that the hub
+//     may not be done.
 //   - After an upload of unknown outcome, the hub is asked before anything else is uploaded.
 //   - When nothing refers to the image any longer, a scan that has no workspace yet stops. A later one finishes.
 //   - The outcome is reported to the workflow Image in every case.
