@@ -15,8 +15,8 @@ import (
 // digest has the jitter 0, so that delays are exact.
 var digest = model.Digest("sha256:" + strings.Repeat("0", 64))
 
-func observation(counter int64) record.Observation {
-	return record.Observation{
+func observation(counter int64) model.Observation {
+	return model.Observation{
 		Names: []model.Name{{Repository: "registry.example/a", Tag: "1"}}, Reference: inventory("c/n", counter), Priority: model.PriorityPod, Namespace: "c/n",
 	}
 }
@@ -48,27 +48,27 @@ func TestObservationFillsTheRecord(t *testing.T) {
 	names := model.HubNames{Scan: "mine"}
 	for _, c := range []struct {
 		name   string
-		change func(*record.Observation)
+		change func(*model.Observation)
 		check  func(*testing.T, *record.Image)
 	}{
-		{"older changes nothing", func(o *record.Observation) { o.Reference.Version, o.Priority = version(0), model.PriorityInteractive },
+		{"older changes nothing", func(o *model.Observation) { o.Reference.Version, o.Priority = version(0), model.PriorityInteractive },
 			func(t *testing.T, i *record.Image) { require.Equal(t, model.PriorityPod, i.Priority) }},
-		{"higher priority", func(o *record.Observation) { o.Priority, o.Namespace = model.PriorityInteractive, "c/m" },
+		{"higher priority", func(o *model.Observation) { o.Priority, o.Namespace = model.PriorityInteractive, "c/m" },
 			func(t *testing.T, i *record.Image) {
 				require.Equal(t, model.PriorityInteractive, i.Priority)
 				require.Equal(t, "c/m", i.Namespace)
 			}},
-		{"lower priority", func(o *record.Observation) { o.Priority, o.Namespace = model.PriorityImage, "c/m" },
+		{"lower priority", func(o *model.Observation) { o.Priority, o.Namespace = model.PriorityImage, "c/m" },
 			func(t *testing.T, i *record.Image) {
 				require.Equal(t, model.PriorityPod, i.Priority)
 				require.Equal(t, "c/n", i.Namespace)
 			}},
-		{"a second name", func(o *record.Observation) { o.Names = []model.Name{{Repository: "registry.example/b"}} },
+		{"a second name", func(o *model.Observation) { o.Names = []model.Name{{Repository: "registry.example/b"}} },
 			func(t *testing.T, i *record.Image) {
 				require.Equal(t, []string{"registry.example/a:1", "registry.example/b"}, []string{i.Names[0].Reference(), i.Names[1].Reference()})
 			}},
-		{"the same name", func(*record.Observation) {}, func(t *testing.T, i *record.Image) { require.Len(t, i.Names, 1) }},
-		{"domain, platform and hub names", func(o *record.Observation) {
+		{"the same name", func(*model.Observation) {}, func(t *testing.T, i *record.Image) { require.Len(t, i.Names, 1) }},
+		{"domain, platform and hub names", func(o *model.Observation) {
 			o.Domain, o.Platform, o.HubNames = "inner", model.Platform{OS: "linux", Architecture: "arm64"}, &names
 		}, func(t *testing.T, i *record.Image) {
 			require.Equal(t, "inner", i.Domain)
@@ -132,12 +132,12 @@ func TestScanIsDue(t *testing.T) {
 		{"a verdict", func(i *record.Image) { end(i, 0, record.Report{Verdict: verdict("a", 0, model.NotInViolation)}) }, false},
 		{"a verdict and a request", func(i *record.Image) {
 			end(i, 0, record.Report{Verdict: verdict("a", 0, model.NotInViolation)})
-			i.RequestRescan(record.Rescan{Priority: model.PriorityBackground})
+			i.RequestRescan(model.Rescan{Priority: model.PriorityBackground})
 		}, true},
 		{"the delay after a failure", func(i *record.Image) { end(i, 0, record.Report{Failure: failure()}) }, false},
 		{"a failure and a request", func(i *record.Image) {
 			end(i, 0, record.Report{Failure: failure()})
-			i.RequestRescan(record.Rescan{Priority: model.PriorityBackground})
+			i.RequestRescan(model.Rescan{Priority: model.PriorityBackground})
 		}, true},
 		{"a failure and a higher priority", func(i *record.Image) {
 			end(i, 0, record.Report{Failure: failure()})

@@ -18,32 +18,32 @@ func at(d time.Duration) time.Time { return start.Add(d) }
 
 func version(counter int64) model.Version { return model.Version{Epoch: 1, Counter: counter} }
 
-func inventory(id string, counter int64) record.Reference {
-	return record.Reference{Kind: record.ReferenceInventory, ID: id, Version: version(counter)}
+func inventory(id string, counter int64) model.Reference {
+	return model.Reference{Kind: model.ReferenceInventory, ID: id, Version: version(counter)}
 }
 
 func TestReferencesKeepTheNewestOfEachReferrer(t *testing.T) {
-	add := func(r record.Reference) func(*record.References) { return func(rs *record.References) { rs.Add(r) } }
-	remove := func(r record.Reference) func(*record.References) {
+	add := func(r model.Reference) func(*record.References) { return func(rs *record.References) { rs.Add(r) } }
+	remove := func(r model.Reference) func(*record.References) {
 		return func(rs *record.References) { rs.Remove(r) }
 	}
-	person := record.Reference{Kind: record.ReferencePerson, ID: "a", Version: version(1)}
+	person := model.Reference{Kind: model.ReferencePerson, ID: "a", Version: version(1)}
 	for _, c := range []struct {
 		name  string
 		steps []func(*record.References)
-		want  []record.Reference
+		want  []model.Reference
 	}{
-		{"one", []func(*record.References){add(inventory("a", 1))}, []record.Reference{inventory("a", 1)}},
-		{"newer replaces older", []func(*record.References){add(inventory("a", 1)), add(inventory("a", 2))}, []record.Reference{inventory("a", 2)}},
-		{"older changes nothing", []func(*record.References){add(inventory("a", 2)), add(inventory("a", 1))}, []record.Reference{inventory("a", 2)}},
-		{"two referrers", []func(*record.References){add(inventory("a", 2)), add(inventory("b", 1))}, []record.Reference{inventory("a", 2), inventory("b", 1)}},
-		{"same id of another kind", []func(*record.References){add(inventory("a", 2)), add(person)}, []record.Reference{inventory("a", 2), person}},
+		{"one", []func(*record.References){add(inventory("a", 1))}, []model.Reference{inventory("a", 1)}},
+		{"newer replaces older", []func(*record.References){add(inventory("a", 1)), add(inventory("a", 2))}, []model.Reference{inventory("a", 2)}},
+		{"older changes nothing", []func(*record.References){add(inventory("a", 2)), add(inventory("a", 1))}, []model.Reference{inventory("a", 2)}},
+		{"two referrers", []func(*record.References){add(inventory("a", 2)), add(inventory("b", 1))}, []model.Reference{inventory("a", 2), inventory("b", 1)}},
+		{"same id of another kind", []func(*record.References){add(inventory("a", 2)), add(person)}, []model.Reference{inventory("a", 2), person}},
 		{"removed", []func(*record.References){add(inventory("a", 1)), remove(inventory("a", 1))}, nil},
 		{"removed by a newer version", []func(*record.References){add(inventory("a", 1)), remove(inventory("a", 2))}, nil},
-		{"late removal", []func(*record.References){add(inventory("a", 2)), remove(inventory("a", 1))}, []record.Reference{inventory("a", 2)}},
+		{"late removal", []func(*record.References){add(inventory("a", 2)), remove(inventory("a", 1))}, []model.Reference{inventory("a", 2)}},
 		{"late observation after the removal", []func(*record.References){remove(inventory("a", 2)), add(inventory("a", 2))}, nil},
-		{"new observation after the removal", []func(*record.References){remove(inventory("a", 2)), add(inventory("a", 3))}, []record.Reference{inventory("a", 3)}},
-		{"removal of another", []func(*record.References){add(inventory("a", 1)), remove(inventory("b", 9))}, []record.Reference{inventory("a", 1)}},
+		{"new observation after the removal", []func(*record.References){remove(inventory("a", 2)), add(inventory("a", 3))}, []model.Reference{inventory("a", 3)}},
+		{"removal of another", []func(*record.References){add(inventory("a", 1)), remove(inventory("b", 9))}, []model.Reference{inventory("a", 1)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var references record.References
@@ -67,13 +67,13 @@ func TestReferencesExpire(t *testing.T) {
 	var references record.References
 	forever, soon, later := inventory("forever", 1), inventory("soon", 1), inventory("later", 1)
 	soon.Until, later.Until = at(time.Hour), at(2*time.Hour)
-	for _, r := range []record.Reference{forever, soon, later} {
+	for _, r := range []model.Reference{forever, soon, later} {
 		references.Add(r)
 	}
 	references.Expire(at(time.Hour - 1))
 	require.Len(t, references.List, 3)
 	references.Expire(at(time.Hour))
-	require.Equal(t, []record.Reference{forever, later}, references.List, "at its end a reference is gone")
+	require.Equal(t, []model.Reference{forever, later}, references.List, "at its end a reference is gone")
 	references.Remove(forever)
 	references.Expire(at(90 * time.Minute))
 	require.Zero(t, references.IdleSince)

@@ -33,7 +33,7 @@ func TestReportOfAScanWhoseChainIsNotKnown(t *testing.T) {
 }
 
 func TestRescanStaysWantedUntilItsOwnScanHasEnded(t *testing.T) {
-	clean, request := verdict("a", 0, model.NotInViolation), record.Rescan{Reason: "asked", Priority: model.PriorityInteractive}
+	clean, request := verdict("a", 0, model.NotInViolation), model.Rescan{Reason: "asked", Priority: model.PriorityInteractive}
 	judged := func() *record.Image {
 		i := observed()
 		end(i, 0, record.Report{Verdict: clean})
@@ -53,7 +53,7 @@ func TestRescanStaysWantedUntilItsOwnScanHasEnded(t *testing.T) {
 	i = judged()
 	i.RequestRescan(request)
 	end(i, time.Hour, record.Report{Failure: failure()})
-	require.Equal(t, &record.Rescan{Reason: "the rescan failed", Priority: model.PriorityPod}, i.Rescan, "it failed, so it is tried again")
+	require.Equal(t, &model.Rescan{Reason: "the rescan failed", Priority: model.PriorityPod}, i.Rescan, "it failed, so it is tried again")
 	require.Equal(t, model.StatusComplete, i.Status(), "the old verdict stays")
 
 	i = observed()
@@ -70,7 +70,7 @@ func TestPriorityOfTheNextScan(t *testing.T) {
 	i.Prioritize(model.PriorityImage, "c/m")
 	require.Equal(t, model.PriorityPod, i.Priority, "a lower one changes nothing")
 	require.Equal(t, "c/n", i.Namespace)
-	i.RequestRescan(record.Rescan{Priority: model.PriorityInteractive})
+	i.RequestRescan(model.Rescan{Priority: model.PriorityInteractive})
 	require.Equal(t, model.PriorityInteractive, i.CurrentPriority(), "that of the request")
 	i.Rescan = nil
 	i.Prioritize(model.PriorityInteractive, "")

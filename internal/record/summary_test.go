@@ -59,7 +59,7 @@ func TestStatusIsNeverCompleteWithoutAVerdict(t *testing.T) {
 			case 2:
 				i.ScanEnded(now, record.Report{Started: now})
 			case 3:
-				i.RequestRescan(record.Rescan{Priority: model.PriorityInteractive})
+				i.RequestRescan(model.Rescan{Priority: model.PriorityInteractive})
 			case 4:
 				i.Judge(*verdict("a", now.Sub(start), model.NotInViolation))
 			case 5:
@@ -81,8 +81,8 @@ func TestStatusIsNeverCompleteWithoutAVerdict(t *testing.T) {
 
 func TestSummaryIsPublishedWhenItChanges(t *testing.T) {
 	i := observed()
-	i.Observe(record.Observation{Reference: inventory("c/m", 1)})
-	i.Observe(record.Observation{Reference: record.Reference{Kind: record.ReferencePerson, ID: "person", Version: version(1)}})
+	i.Observe(model.Observation{Reference: inventory("c/m", 1)})
+	i.Observe(model.Observation{Reference: model.Reference{Kind: model.ReferencePerson, ID: "person", Version: version(1)}})
 	require.False(t, i.ShouldPublish(start, 7), "neither verdict nor failure")
 	end(i, 0, record.Report{Failure: failure()})
 	require.True(t, i.ShouldPublish(start, 7))
@@ -91,7 +91,7 @@ func TestSummaryIsPublishedWhenItChanges(t *testing.T) {
 	require.Equal(t, at(time.Minute), first.Failure.NextTry)
 	ids, references := i.TakeBatch()
 	require.Equal(t, []string{"c/n", "c/m"}, ids, "every inventory, and no person")
-	require.Equal(t, []record.Reference{inventory("c/n", 1), inventory("c/m", 1)}, references)
+	require.Equal(t, []model.Reference{inventory("c/n", 1), inventory("c/m", 1)}, references)
 	i.BatchSent(start, references, nil, nil)
 	require.False(t, i.ShouldPublish(start, 7))
 	i.StartScan(at(time.Minute))
@@ -134,16 +134,16 @@ func TestInventoryIsSentWhatItDoesNotKnow(t *testing.T) {
 func TestBatchIsBoundedAndFailuresAreSentAgain(t *testing.T) {
 	i := observed()
 	for n := range 600 {
-		i.Observe(record.Observation{Reference: inventory(fmt.Sprint(n), 1)})
+		i.Observe(model.Observation{Reference: inventory(fmt.Sprint(n), 1)})
 	}
 	end(i, 0, record.Report{Verdict: verdict("a", 0, model.NotInViolation)})
 	i.ShouldPublish(start, 1)
 	ids, references := i.TakeBatch()
 	require.Len(t, ids, 500)
 	require.Len(t, i.Publication.Pending, 101)
-	i.Observe(record.Observation{Reference: inventory("1", 2), Known: i.Publication.Summary.Version})
+	i.Observe(model.Observation{Reference: inventory("1", 2), Known: i.Publication.Summary.Version})
 	i.BatchSent(start, references, []string{"0", "1"}, []string{"2"})
-	require.False(t, slices.ContainsFunc(i.References.List, func(r record.Reference) bool { return r.ID == "0" }), "closed, so it refers to nothing")
+	require.False(t, slices.ContainsFunc(i.References.List, func(r model.Reference) bool { return r.ID == "0" }), "closed, so it refers to nothing")
 	require.Contains(t, i.References.List, inventory("1", 2), "it has come back since")
 	require.Contains(t, i.Publication.Pending, "2")
 	require.False(t, i.ShouldPublish(at(10*time.Second-1), 1), "a pause")
