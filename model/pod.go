@@ -1,6 +1,5 @@
 package model
 
-
 // Pod is one workload as a perceiver saw it: its names and its containers.
 type Pod struct {
 	// UID tells a pod from an earlier one of the same name. Leave it empty on a platform without such IDs: Key then makes one.

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/log"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/inventory"

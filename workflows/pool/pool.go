@@ -2,7 +2,6 @@ package pool
 
 import (
 	"fmt"
-
 	"slices"
 	"time"
 
