@@ -281,8 +281,10 @@ exceptions:
 	require.Equal(t, exceptions[0].Until, policy.NextChange(exceptions, now))
 	require.NotEqual(t, policy.Basis(exceptions, now), policy.Basis(exceptions, later.Now))
 	require.NotEqual(t, policy.Basis(exceptions, now), policy.Basis(nil, now))
-	for _, wrong := range []string{"exceptions: [{component: p, reason: r}]", "exceptions: [{vulnerability: v, reason: r}]",
-		"exceptions: [{vulnerability: v, component: p}]", "other: 1", "["} {
+	for _, wrong := range []string{
+		"exceptions: [{component: p, reason: r}]", "exceptions: [{vulnerability: v, reason: r}]",
+		"exceptions: [{vulnerability: v, component: p}]", "other: 1", "[",
+	} {
 		_, err := judge.ParseExceptions([]byte(wrong), "x")
 		require.Error(t, err, wrong)
 	}
@@ -304,16 +306,21 @@ func TestPolicy(t *testing.T) {
 		{"of its type", "rules: [{name: r, severity: minor, vulnerability: low, ecosystems: [npm]}]", "", []judge.Component{npm("p", "1.0.0")}, model.InViolation},
 		{
 			"an override", "rules: [{name: r, severity: minor, vulnerability: low}]\noverrides: [{component: p, vulnerability: GHSA-1, reason: r}]",
-			"", []judge.Component{npm("p", "1.0.0")}, model.InViolationOverridden,
+			"",
+			[]judge.Component{npm("p", "1.0.0")},
+			model.InViolationOverridden,
 		},
 		{
 			"what may be left out", "coverage: {permit: [{components: ['pkg:cpan/*'], reason: r}]}", "",
-			[]judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.NotInViolation,
+			[]judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}},
+			model.NotInViolation,
 		},
 		{"what may not", "coverage: {permit: [{ecosystems: [deb]}]}", "", []judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.OverallUnknown},
 		{
 			"what may be left out elsewhere", "coverage: {permit: [{ecosystems: [cpan], repositories: [a/*]}]}",
-			"b/c", []judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.OverallUnknown,
+			"b/c",
+			[]judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}},
+			model.OverallUnknown,
 		},
 		{"an empty image that may be", "coverage: {permitEmpty: ['assets/*']}", "assets/logo", nil, model.NotInViolation},
 		{"an empty image that may not", "coverage: {permitEmpty: ['assets/*']}", "shop/web", nil, model.OverallUnknown},

@@ -133,8 +133,16 @@ func (p *published) readPiecewise(data []byte) (odd []string, err error) {
 		name string
 		to   any
 	}{
-		{"schema_version", &p.SchemaVersion}, {"id", &p.ID}, {"modified", &p.Modified}, {"published", &p.Published}, {"withdrawn", &p.Withdrawn},
-		{"summary", &p.Summary}, {"aliases", &p.Aliases}, {"related", &p.Related}, {"upstream", &p.Upstream}, {"severity", &p.Severity},
+		{"schema_version", &p.SchemaVersion},
+		{"id", &p.ID},
+		{"modified", &p.Modified},
+		{"published", &p.Published},
+		{"withdrawn", &p.Withdrawn},
+		{"summary", &p.Summary},
+		{"aliases", &p.Aliases},
+		{"related", &p.Related},
+		{"upstream", &p.Upstream},
+		{"severity", &p.Severity},
 		{"database_specific", &p.Specific},
 	} {
 		if raw, has := fields[each.name]; has && json.Unmarshal(raw, each.to) != nil {

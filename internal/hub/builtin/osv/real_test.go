@@ -153,13 +153,17 @@ func TestRealMatches(t *testing.T) {
 		{name: "alma, that advisory", subject: osv.Subject{PURL: "pkg:rpm/almalinux/firefox@102.7.0-1.el8_7.alma?distro=almalinux-8.7"}, not: []string{"CVE-2022-46871"}},
 		{
 			name: "alma module of another stream", not: []string{"ALSA-2026:2783"},
-			subject: osv.Subject{PURL: "pkg:rpm/almalinux/nodejs@18.20.8-1.module_el9.5.0+150+ab?distro=almalinux-9.5&epoch=1",
-				Modularity: "nodejs:18:9050020250101000000:rhel9"},
+			subject: osv.Subject{
+				PURL:       "pkg:rpm/almalinux/nodejs@18.20.8-1.module_el9.5.0+150+ab?distro=almalinux-9.5&epoch=1",
+				Modularity: "nodejs:18:9050020250101000000:rhel9",
+			},
 		},
 		{
 			name: "alma module of that stream", finds: []string{"ALSA-2026:2783"},
-			subject: osv.Subject{PURL: "pkg:rpm/almalinux/nodejs@20.19.0-1.module_el9.5.0+150+ab?distro=almalinux-9.5&epoch=1",
-				Modularity: "nodejs:20:9050020250101000000:rhel9"},
+			subject: osv.Subject{
+				PURL:       "pkg:rpm/almalinux/nodejs@20.19.0-1.module_el9.5.0+150+ab?distro=almalinux-9.5&epoch=1",
+				Modularity: "nodejs:20:9050020250101000000:rhel9",
+			},
 		},
 		{
 			name: "alma outside the module", not: []string{"ALSA-2026:2783"},

@@ -84,9 +84,15 @@ func TestSupport(t *testing.T) {
 		ecosystem, day string
 		supported      bool
 	}{
-		{"Debian:11", "2026-08-31", true}, {"Debian:11", "2026-09-01", false}, {"Debian:99", "2026-09-01", true},
-		{"Alpine:v3.11", "2026-11-27", false}, {"Alpine:v3.22", "2026-11-27", true}, {"Ubuntu:20.04", "2026-11-27", false},
-		{"Ubuntu:20.04:fips", "2026-11-27", false}, {"npm", "2026-11-27", true}, {"AlmaLinux:9", "2026-11-27", true},
+		{"Debian:11", "2026-08-31", true},
+		{"Debian:11", "2026-09-01", false},
+		{"Debian:99", "2026-09-01", true},
+		{"Alpine:v3.11", "2026-11-27", false},
+		{"Alpine:v3.22", "2026-11-27", true},
+		{"Ubuntu:20.04", "2026-11-27", false},
+		{"Ubuntu:20.04:fips", "2026-11-27", false},
+		{"npm", "2026-11-27", true},
+		{"AlmaLinux:9", "2026-11-27", true},
 	} {
 		require.Equal(t, row.supported, osv.Supported(row.ecosystem, day(t, row.day)), row.ecosystem)
 	}
