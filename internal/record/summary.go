@@ -69,6 +69,7 @@ func (i *Image) summary() *model.Summary {
 		}
 	}
 	summary.PolicyViolations, summary.Vulnerabilities, summary.Findings = newest.PolicyViolations, newest.Vulnerabilities, newest.Findings
+	summary.FindingCounts = newest.FindingCounts
 	summary.NotAssessed, summary.ComponentsURL, summary.JudgedAt = newest.NotAssessed, newest.ComponentsURL, newest.JudgedAt
 	summary.Coverage = i.Coverage()
 	return &summary
@@ -80,7 +81,7 @@ func sameSummary(a, b *model.Summary) bool {
 		return a == b
 	}
 	return sameFailure(a.Failure, b.Failure) && a.Status == b.Status && a.OverallStatus == b.OverallStatus && a.PolicyViolations == b.PolicyViolations &&
-		a.Vulnerabilities == b.Vulnerabilities && a.Findings == b.Findings && a.NotAssessed == b.NotAssessed && sameCoverage(a.Coverage, b.Coverage) &&
+		a.Vulnerabilities == b.Vulnerabilities && a.Findings == b.Findings && a.FindingCounts == b.FindingCounts && a.NotAssessed == b.NotAssessed && sameCoverage(a.Coverage, b.Coverage) &&
 		a.ComponentsURL == b.ComponentsURL && a.JudgedAt.Equal(b.JudgedAt) && slices.Equal(a.Hubs, b.Hubs)
 }
 
