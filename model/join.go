@@ -9,10 +9,12 @@ type Summary struct {
 	Version       Version       `json:"version"`
 	Status        ScanStatus    `json:"status"`
 	OverallStatus OverallStatus `json:"overallStatus"`
-	// PolicyViolations, Vulnerabilities, Findings and NotAssessed are those of the newest verdict.
+	// PolicyViolations, Vulnerabilities (vulnerable components), Findings, FindingCounts and NotAssessed are those of the newest
+	// verdict.
 	PolicyViolations int    `json:"policyViolations"`
 	Vulnerabilities  Counts `json:"vulnerabilities"`
 	Findings         int    `json:"findings"`
+	FindingCounts    Counts `json:"findingCounts,omitzero"`
 	NotAssessed      int    `json:"notAssessed"`
 	// Coverage says how much was assessed and until when a green status holds.
 	Coverage      CoverageSummary `json:"coverage,omitzero"`
@@ -41,9 +43,12 @@ type PodVerdict struct {
 	Status ScanStatus `json:"status"`
 	// OverallStatus is the worst of the containers, by OverallStatus.Worst; UNKNOWN for a pod without containers.
 	OverallStatus OverallStatus `json:"overallStatus"`
-	// PolicyViolations and Vulnerabilities are sums over the containers: an image that runs twice counts twice.
+	// PolicyViolations, Vulnerabilities (vulnerable components), Findings and FindingCounts are sums over the containers: an image
+	// that runs twice counts twice.
 	PolicyViolations int                `json:"policyViolations"`
 	Vulnerabilities  Counts             `json:"vulnerabilities"`
+	Findings         int                `json:"findings"`
+	FindingCounts    Counts             `json:"findingCounts,omitzero"`
 	Containers       []ContainerVerdict `json:"containers"`
 }
 
@@ -73,6 +78,8 @@ func Join(cluster string, p Pod, containers []ContainerVerdict) PodVerdict {
 		row.OverallStatus = row.OverallStatus.Worst(c.Image.OverallStatus)
 		row.PolicyViolations += c.Image.PolicyViolations
 		row.Vulnerabilities.AddAll(c.Image.Vulnerabilities)
+		row.Findings += c.Image.Findings
+		row.FindingCounts.AddAll(c.Image.FindingCounts)
 	}
 	return row
 }

@@ -109,10 +109,12 @@ type Verdict struct {
 	Hub              string        `json:"hub"`
 	OverallStatus    OverallStatus `json:"overallStatus"`
 	PolicyViolations int           `json:"policyViolations"`
-	// Vulnerabilities counts components by their worst vulnerability, as the hub's risk profile does.
+	// Vulnerabilities counts vulnerable components, not findings: each component once, by its worst vulnerability, as the hub's risk profile does.
 	Vulnerabilities Counts `json:"vulnerabilities"`
 	// Findings is the number of pairs of a component and a vulnerability of it.
 	Findings int `json:"findings"`
+	// FindingCounts are the findings by severity; zero where the hub does not count them so.
+	FindingCounts Counts `json:"findingCounts,omitzero"`
 	// Components is the number of components the hub knows the image to hold.
 	Components int `json:"components"`
 	// NotAssessed counts components for which the hub has no vulnerability data. They are not clean, only not judged.

@@ -73,9 +73,9 @@ func newFake(t *testing.T) *fakeTemporal {
 			workflows.ClusterID("west"): `{"cluster":"west","namespaces":[]}`,
 			workflows.InventoryID("east", "shop"): fmt.Sprintf(`{"rows":[
 				{"cluster":"east","namespace":"shop","name":"web","uid":"1","status":"Complete","overallStatus":"IN_VIOLATION","policyViolations":1,
-					"vulnerabilities":{"critical":1,"high":2},"containers":[%s]},
+					"vulnerabilities":{"critical":1,"high":2},"findings":5,"findingCounts":{"critical":1,"high":4},"containers":[%s]},
 				{"cluster":"east","namespace":"shop","name":"job","uid":"2","status":"Failed","overallStatus":"UNKNOWN","containers":[%s]}],"refused":4}`,
-				container("bad", bad, model.StatusComplete, model.InViolation, `,"policyViolations":1,"vulnerabilities":{"critical":1,"high":2},"findings":5,
+				container("bad", bad, model.StatusComplete, model.InViolation, `,"policyViolations":1,"vulnerabilities":{"critical":1,"high":2},"findings":5,"findingCounts":{"critical":1,"high":4},
 					"coverage":{"components":12,"assessed":11,"unassessed":1,"reason":"1 of 12 not assessed: 1 version unreadable (Go)"}`),
 				container("failed", failed, model.StatusFailed, model.OverallUnknown, failure)),
 		},

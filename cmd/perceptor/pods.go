@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,7 +29,10 @@ func newPods(s *shared) *cobra.Command {
 		Long: `List the running pods of all clusters, with the verdicts on their images.
 
 The status of a pod is the worst status of its containers. A pod with an image that is not scanned has the status UNKNOWN.
-"-o wide" has one row for each container and says why an image is not scanned.`,
+"-o wide" has one row for each container and says why an image is not scanned, or not assessed in full.
+
+A finding is one vulnerability of one component. The column "vulnerable components" counts each component once, by its worst
+vulnerability. The column "assessed" says how many components were compared with complete vulnerability data.`,
 		Example: `  perceptor pods
   perceptor pods --namespace shop --overall-status IN_VIOLATION
   perceptor pods --status Failed -o wide
@@ -109,22 +113,22 @@ func (l podList) write(out io.Writer, form string) error {
 }
 
 func (l podList) table(out io.Writer) {
-	t := console.NewTable(out, "cluster", "namespace", "pod", "scan", "status", "violations", "vulnerable components", "assessed")
+	t := console.NewTable(out, "cluster", "namespace", "pod", "scan", "status", "violations", "findings", "assessed")
 	for _, r := range l.rows {
-		t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), r.Status, r.OverallStatus, r.PolicyViolations, severities(r.Vulnerabilities), assessedOf(r)})
+		t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), r.Status, r.OverallStatus, r.PolicyViolations, findings(r.Findings, r.FindingCounts), assessedOf(r)})
 	}
 	t.Render()
 }
 
 // wide writes one row for each container.
 func (l podList) wide(out io.Writer) {
-	t := console.NewTable(out, "cluster", "namespace", "pod", "container", "image", "digest", "scan", "status", "violations", "vulnerable components", "findings",
+	t := console.NewTable(out, "cluster", "namespace", "pod", "container", "image", "digest", "scan", "status", "violations", "findings", "vulnerable components",
 		"assessed", "not enough because", "hubs", "failure")
 	for _, r := range l.rows {
 		for _, c := range r.Containers {
 			t.AppendRow([]any{
 				r.Cluster, r.Namespace, podName(r), c.Name, c.Reference, c.Image.Digest.Short(), c.Image.Status, c.Image.OverallStatus,
-				c.Image.PolicyViolations, severities(c.Image.Vulnerabilities), c.Image.Findings,
+				c.Image.PolicyViolations, findings(c.Image.Findings, c.Image.FindingCounts), severities(c.Image.Vulnerabilities),
 				assessedImage(c.Image), c.Image.Coverage.Reason, strings.Join(c.Image.Hubs, ", "), failureText(c.Image.Failure),
 			})
 		}
@@ -168,6 +172,14 @@ func podName(r model.PodVerdict) string {
 		return "(image alone)"
 	}
 	return r.Name
+}
+
+// findings are the counts by severity, or their number alone where a hub does not count them by severity.
+func findings(total int, c model.Counts) string {
+	if text := severities(c); text != "" || total == 0 {
+		return text
+	}
+	return strconv.Itoa(total)
 }
 
 // severities lists the counts that are not zero, the worst severity first.

@@ -22,8 +22,7 @@ import (
 	"github.com/perceptor/perceptor/cmd/internal/console"
 	"github.com/perceptor/perceptor/internal/api"
 	"github.com/perceptor/perceptor/internal/api/access"
-	"github.com/perceptor/perceptor/internal/api/compat"
-	"github.com/perceptor/perceptor/internal/api/v1"
+	"github.com/perceptor/perceptor/internal/api/server"
 	"github.com/perceptor/perceptor/internal/unknowns"
 	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
@@ -85,7 +84,7 @@ func served(t *testing.T, f *fakeTemporal) http.Handler {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	tokens, err := access.OpenTokens(path, log)
 	require.NoError(t, err)
-	return api.New(api.Options{Backend: apibackend.New(starter.New(f)), Tokens: tokens, Version: "test", Log: log}, v1.API, compat.API(false))
+	return server.New(server.Options{Options: api.Options{Backend: apibackend.New(starter.New(f)), Tokens: tokens, Version: "test", Log: log}})
 }
 
 func get(t *testing.T, from http.Handler, path string) string {

@@ -53,6 +53,7 @@ var table = []row{
 	{"internal/kubetest", nil},
 	{"internal/archtest", nil},
 	{"internal/rig", []string{anything}},
+	{"internal/unknowns", []string{"model"}},
 	// The steps, the stories, and how to reach them.
 	{"activities", []string{"model"}},
 	{"workflows", []string{"model", "activities", "internal/backoff", "internal/record", "internal/inventory", "internal/lease"}},

@@ -52,6 +52,7 @@ func (i *Image) summary() *model.Summary {
 		}
 	}
 	summary.PolicyViolations, summary.Vulnerabilities, summary.Findings = newest.PolicyViolations, newest.Vulnerabilities, newest.Findings
+	summary.FindingCounts = newest.FindingCounts
 	summary.NotAssessed, summary.ComponentsURL, summary.JudgedAt = newest.NotAssessed, newest.ComponentsURL, newest.JudgedAt
 	summary.Coverage = i.Coverage()
 	return &summary

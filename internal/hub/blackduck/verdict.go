@@ -21,12 +21,17 @@ type riskProfile struct {
 	BomLastUpdatedAt instant                   `json:"bomLastUpdatedAt"`
 	// Coverage is the built-in hub's addition; Black Duck has no such field.
 	Coverage *model.Coverage `json:"coverage"`
+	// FindingCounts are the built-in hub's addition too: findings by severity.
+	FindingCounts model.Counts `json:"findingCounts"`
 }
 
 func (r *riskProfile) check() error {
 	levels, found := r.Categories[categoryVulnerability]
 	if !found || levels == nil {
 		return errors.New("no category " + categoryVulnerability)
+	}
+	if c := r.FindingCounts; min(c.Critical, c.High, c.Medium, c.Low, c.Unrated) < 0 {
+		return errors.New("less than no findings")
 	}
 	if r.Coverage != nil && (r.Coverage.Components < 0 || r.Coverage.Assessed < 0) {
 		return errors.New("a coverage of less than no components")
@@ -125,7 +130,7 @@ func (c *Client) Verdict(ctx context.Context, scan model.HubScan) (model.Verdict
 
 // count puts the risk profile into a verdict. An unknown level counts as unrated: bad, but it is not known how bad.
 func (r *riskProfile) count(verdict *model.Verdict) {
-	verdict.JudgedAt = r.BomLastUpdatedAt.Time
+	verdict.JudgedAt, verdict.FindingCounts = r.BomLastUpdatedAt.Time, r.FindingCounts
 	for level, n := range r.Categories[categoryVulnerability] {
 		verdict.Components += n
 		switch level {

@@ -51,7 +51,7 @@ func (v *verdicts) judge(tx *store.Tx, repository string, contents judge.Content
 	}
 	sum := store.Summary{
 		Status: result.Status, Levels: map[string]int{}, Policies: map[model.OverallStatus]int{}, PolicySeverities: map[string]int{},
-		Coverage: result.Coverage,
+		Coverage: result.Coverage, FindingCounts: result.Findings,
 	}
 	for i := range result.Components {
 		one := &result.Components[i]

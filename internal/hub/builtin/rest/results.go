@@ -31,7 +31,7 @@ func (s results) getRiskProfile(c *call) (reply, error) {
 		coverage := coverageOf(v)
 		return map[string]any{
 			"categories": categories, "bomLastUpdatedAt": stamp(v.Summary.JudgedAt), "notAssessedCount": coverage.Unassessed(),
-			"findingCount": v.Summary.Findings, "coverage": coverage, "_meta": c.metaOf(versionURL(v)+"/risk-profile", allowGet, "version", versionURL(v)),
+			"findingCount": v.Summary.Findings, "findingCounts": v.Summary.FindingCounts, "coverage": coverage, "_meta": c.metaOf(versionURL(v)+"/risk-profile", allowGet, "version", versionURL(v)),
 		}, nil
 	})
 }

@@ -41,6 +41,8 @@ type Summary struct {
 	Policies         map[model.OverallStatus]int `json:"policies,omitempty"`
 	PolicySeverities map[string]int              `json:"policySeverities,omitempty"`
 	Findings         int                         `json:"findings"`
+	// FindingCounts are the findings by severity; zero for a verdict that was given before they were counted.
+	FindingCounts model.Counts `json:"findingCounts,omitzero"`
 	// Coverage is what the verdict rests on.
 	Coverage model.Coverage `json:"coverage"`
 }
