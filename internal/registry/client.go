@@ -167,7 +167,9 @@ func (c *Client) resolve(ctx context.Context, reference string, platform model.P
 	if err != nil {
 		return Resolved{}, err
 	}
-	if wanted := platform != (model.Platform{}); wanted && !byDigest && !serves(img.platform, platform) {
+	// A configuration that names no platform is one of a tool that writes none: the image is what it is.
+	foreign := img.platform != (model.Platform{}) && !serves(img.platform, platform)
+	if wanted := platform != (model.Platform{}); wanted && !byDigest && foreign {
 		return Resolved{}, onlyOthers(platform, []model.Platform{img.platform})
 	}
 	return Resolved{Digest: model.Digest(doc.digest.String()), Name: imageName, Platform: img.platform, Size: img.size()}, nil

@@ -131,10 +131,15 @@ func TestKindsThatToolsWriteInstead(t *testing.T) {
 	require.NoError(t, err)
 	for name, img := range map[string]v1.Image{
 		"octet": mutate.ConfigMediaType(imageFor(t, amd64, layerOf(1, 100)), "application/octet-stream"),
+		"bare":  imageFor(t, v1.Platform{}, layerOf(4, 100)),
 		"zstd":  withZstd,
 	} {
 		digest := f.push(t, name, "v1", img)
-		resolved, err := h.Resolve(t.Context(), f.host()+"/"+name+":v1", model.Platform{}, "")
+		platform := model.Platform{OS: "linux", Architecture: "amd64"}
+		if name == "zstd" {
+			platform = model.Platform{} // empty.Image names a platform of its own
+		}
+		resolved, err := h.Resolve(t.Context(), f.host()+"/"+name+":v1", platform, "")
 		require.NoError(t, err, name)
 		require.Equal(t, digest, resolved.Digest, name)
 	}
