@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -27,15 +28,22 @@ type ResolvedImage struct {
 	Size int64 `json:"size,omitempty"`
 }
 
+// JudgedImages knows the images that have a verdict.
+type JudgedImages interface {
+	HasVerdict(ctx context.Context, d model.Digest) (bool, error)
+}
+
 // RegistrySteps are the short questions to registries.
 type RegistrySteps struct {
 	resolver Resolver
+	judged   JudgedImages
 	resolved *resolvedImages
 }
 
-// NewRegistrySteps asks r.
-func NewRegistrySteps(r Resolver) *RegistrySteps {
-	return &RegistrySteps{resolver: r, resolved: newResolvedImages()}
+// NewRegistrySteps asks r, except for images that have a verdict under the very digest that was reported: whatever their
+// registry does, they are what they are.
+func NewRegistrySteps(r Resolver, judged JudgedImages) *RegistrySteps {
+	return &RegistrySteps{resolver: r, judged: judged, resolved: newResolvedImages()}
 }
 
 // ResolveRequest is one reference and the platform it is to run on.
@@ -92,6 +100,9 @@ func (s *RegistrySteps) resolve(ctx context.Context, r ResolveRequest) Resolutio
 		platform = model.Platform{OS: "linux", Architecture: runtime.GOARCH}
 	}
 	r.Platform = platform
+	if known, is := s.known(ctx, r); is {
+		return Resolution{Image: &known}
+	}
 	found, err := s.resolved.resolve(ctx, r, func() (ResolvedImage, error) {
 		return s.resolver.Resolve(ctx, r.Reference, r.Platform, r.Credential)
 	})
@@ -99,6 +110,29 @@ func (s *RegistrySteps) resolve(ctx context.Context, r ResolveRequest) Resolutio
 		return Resolution{Failure: troubleOf(err)}
 	}
 	return Resolution{Image: &found}
+}
+
+// knownWait bounds the question about a verdict: a registry may answer sooner than an image that is slow.
+const knownWait = 3 * time.Second
+
+// known is the image of a reference by digest, where that very digest has a verdict. An index has none, so its digest is still
+// resolved; and a question that fails leaves the answer to the registry.
+func (s *RegistrySteps) known(ctx context.Context, r ResolveRequest) (ResolvedImage, bool) {
+	if s.judged == nil || !isPinned(r.Reference) {
+		return ResolvedImage{}, false
+	}
+	name, sum, _ := strings.Cut(r.Reference, "@")
+	digest, err := model.ParseDigest(sum)
+	if err != nil {
+		return ResolvedImage{}, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, knownWait)
+	defer cancel()
+	if is, err := s.judged.HasVerdict(ctx, digest); err != nil || !is {
+		return ResolvedImage{}, false
+	}
+	repository, tag := model.SplitReference(name)
+	return ResolvedImage{Digest: digest, Name: model.Name{Repository: repository, Tag: tag, Credential: r.Credential}, Platform: r.Platform}, true
 }
 
 // resolvedAtMost is how many resolutions a process remembers; each has a few hundred bytes.

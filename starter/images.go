@@ -40,6 +40,15 @@ func (i Images) View(ctx context.Context, d model.Digest) (workflows.ImageView, 
 	return shownAt(view, time.Now()), err
 }
 
+// HasVerdict reports whether an image has a verdict of any hub. An unknown image has none, and that is no error.
+func (i Images) HasVerdict(ctx context.Context, d model.Digest) (bool, error) {
+	view, err := i.View(ctx, d)
+	if errors.Is(err, ErrUnknownImage) {
+		return false, nil
+	}
+	return len(view.Verdicts) > 0, err
+}
+
 // shownAt is a view as it holds at a time: a green verdict that its coverage does not carry is UNKNOWN.
 func shownAt(view workflows.ImageView, now time.Time) workflows.ImageView {
 	verdicts := slices.Clone(view.Verdicts)

@@ -49,7 +49,7 @@ func serveRegistry(life fx.Lifecycle, c client.Client, conf config.Config, r *re
 	w := worker.New(c, workflows.RegistryQueue(conf.Scanner.Domain), worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hubSlots, WorkerStopTimeout: stopLight,
 	})
-	w.RegisterActivity(activities.NewRegistrySteps(puller{r}))
+	w.RegisterActivity(activities.NewRegistrySteps(puller{r}, starter.New(c).Images))
 	appendWorker(life, w)
 }
 

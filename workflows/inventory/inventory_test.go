@@ -63,7 +63,7 @@ func (s *InventorySuite) SetupTest() {
 	s.write = func(in activities.WriteVerdictsInput) (model.WriteResult, error) {
 		return model.WriteResult{Written: len(in.UIDs)}, nil
 	}
-	s.env.RegisterActivity(activities.NewRegistrySteps(nil))
+	s.env.RegisterActivity(activities.NewRegistrySteps(nil, nil))
 	s.env.RegisterActivity(activities.NewInventorySteps(nil))
 	s.env.RegisterActivity(activities.NewPerceiverSteps(nil, nil))
 	s.env.OnActivity(registrySteps.ResolveImages, mock.Anything, mock.Anything).Return(s.resolve).Maybe()

@@ -102,10 +102,12 @@ func (r *Result) fill(ctx context.Context, s *starter.Starter, view workflows.Im
 	return nil
 }
 
-// Worst reports whether any finding that is not dealt with is as bad as bar or worse.
+// Worst reports whether any finding that is not dealt with is as bad as bar or worse. A finding without a severity may be as
+// bad as any. It reaches every bar when it has a fix, because then it also violates the default policy.
 func (r Result) Worst(bar model.Severity) bool {
 	for _, f := range r.Findings {
-		if f.Severity.AtLeast(bar) && !dealtWith[f.Remediation] {
+		unrated := f.Severity == model.SeverityUnrated && f.Fixed != ""
+		if (f.Severity.AtLeast(bar) || unrated) && !dealtWith[f.Remediation] {
 			return true
 		}
 	}
