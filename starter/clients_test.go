@@ -234,7 +234,10 @@ func TestAwaitTakesNoAnswerOlderThanTheRequest(t *testing.T) {
 		c.On("QueryWorkflow", anything, workflows.ImageID(digest), "", workflows.QueryStatus).Return(answer(t, v), nil).Once()
 	}
 	view(workflows.ImageView{Status: model.StatusComplete, LastStarted: before})
-	view(workflows.ImageView{Status: model.StatusFailed, LastStarted: before.Add(time.Minute), Failure: &model.Failure{Class: model.Invalid, Reason: "bad layer", Step: "pull", Attempt: 2}})
+	view(workflows.ImageView{
+		Status: model.StatusFailed, LastStarted: before.Add(time.Minute),
+		Failure: &model.Failure{Class: model.Invalid, Reason: "bad layer", Step: "pull", Attempt: 2},
+	})
 	c.On("DescribeWorkflowExecution", anything, workflows.ScanImageID(digest), "").Return(&workflowservice.DescribeWorkflowExecutionResponse{
 		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING},
 		PendingActivities:     []*workflowpb.PendingActivityInfo{{ActivityType: &commonpb.ActivityType{Name: "PullImage"}}},

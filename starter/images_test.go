@@ -38,9 +38,13 @@ func TestRowsAsTheyHoldAtATime(t *testing.T) {
 		want   model.OverallStatus
 		reason string
 	}{
-		"good":          {ImageRow{OverallStatus: model.NotInViolation, Assessed: "3 of 3", ValidUntil: now.Add(time.Second)}, model.NotInViolation, ""},
-		"managed":       {ImageRow{OverallStatus: model.NotInViolation, Assessed: "3, by hub"}, model.NotInViolation, ""},
-		"expired":       {ImageRow{OverallStatus: model.InViolationOverridden, Assessed: "3 of 3", ValidUntil: now}, model.OverallUnknown, "vulnerability data expired on 2026-03-01T12:00:00Z"},
+		"good":    {ImageRow{OverallStatus: model.NotInViolation, Assessed: "3 of 3", ValidUntil: now.Add(time.Second)}, model.NotInViolation, ""},
+		"managed": {ImageRow{OverallStatus: model.NotInViolation, Assessed: "3, by hub"}, model.NotInViolation, ""},
+		"expired": {
+			ImageRow{OverallStatus: model.InViolationOverridden, Assessed: "3 of 3", ValidUntil: now},
+			model.OverallUnknown,
+			"vulnerability data expired on 2026-03-01T12:00:00Z",
+		},
 		"no coverage":   {ImageRow{OverallStatus: model.NotInViolation}, model.OverallUnknown, "no coverage is known"},
 		"insufficient":  {ImageRow{OverallStatus: model.NotInViolation, Assessed: "2 of 3", Reason: "why"}, model.OverallUnknown, "why"},
 		"in violation":  {ImageRow{OverallStatus: model.InViolation, Assessed: "2 of 3", Reason: "why", ValidUntil: now}, model.InViolation, "why"},

@@ -32,22 +32,22 @@ func (s *surface) walk(t reflect.Type, via string) {
 	if t.PkgPath() != "" && !strings.HasPrefix(t.PkgPath(), ours) {
 		return
 	}
-	for n := range t.NumMethod() {
-		s.walk(t.Method(n).Type, t.String()+"."+t.Method(n).Name)
+	for method := range t.Methods() {
+		s.walk(method.Type, t.String()+"."+method.Name)
 	}
 	switch t.Kind() {
 	case reflect.Struct:
-		for n := range t.NumField() {
-			if f := t.Field(n); f.IsExported() {
+		for f := range t.Fields() {
+			if f.IsExported() {
 				s.walk(f.Type, t.String()+"."+f.Name)
 			}
 		}
 	case reflect.Func:
-		for n := range t.NumIn() {
-			s.walk(t.In(n), via)
+		for in := range t.Ins() {
+			s.walk(in, via)
 		}
-		for n := range t.NumOut() {
-			s.walk(t.Out(n), via)
+		for out := range t.Outs() {
+			s.walk(out, via)
 		}
 	case reflect.Map:
 		s.walk(t.Key(), via)

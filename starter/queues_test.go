@@ -31,7 +31,9 @@ func (r *rates) DescribeTaskQueue(_ context.Context, in *workflowservice.Describ
 	return &workflowservice.DescribeTaskQueueResponse{Config: &taskqueuepb.TaskQueueConfig{QueueRateLimit: r.rate}}, nil
 }
 
-func (r *rates) UpdateTaskQueueConfig(_ context.Context, in *workflowservice.UpdateTaskQueueConfigRequest, _ ...grpc.CallOption) (*workflowservice.UpdateTaskQueueConfigResponse, error) {
+func (r *rates) UpdateTaskQueueConfig(
+	_ context.Context, in *workflowservice.UpdateTaskQueueConfigRequest, _ ...grpc.CallOption,
+) (*workflowservice.UpdateTaskQueueConfigResponse, error) {
 	if r.err != nil {
 		return nil, r.err
 	}

@@ -74,6 +74,7 @@ type HubHealth struct {
 	Queue QueueState `json:"queue,omitempty"`
 }
 
+// Tripped reports whether the hub is not used at present.
 func (h *HubHealth) Tripped() bool { return !h.TrippedSince.IsZero() }
 
 // QueueState is whether the server hands out what is in a hub's queue.

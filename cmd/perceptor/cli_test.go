@@ -75,7 +75,8 @@ func newFake(t *testing.T) *fakeTemporal {
 				{"cluster":"east","namespace":"shop","name":"web","uid":"1","status":"Complete","overallStatus":"IN_VIOLATION","policyViolations":1,
 					"vulnerabilities":{"critical":1,"high":2},"findings":5,"findingCounts":{"critical":1,"high":4},"containers":[%s]},
 				{"cluster":"east","namespace":"shop","name":"job","uid":"2","status":"Failed","overallStatus":"UNKNOWN","containers":[%s]}],"refused":4}`,
-				container("bad", bad, model.StatusComplete, model.InViolation, `,"policyViolations":1,"vulnerabilities":{"critical":1,"high":2},"findings":5,"findingCounts":{"critical":1,"high":4},
+				container("bad", bad, model.StatusComplete, model.InViolation,
+					`,"policyViolations":1,"vulnerabilities":{"critical":1,"high":2},"findings":5,"findingCounts":{"critical":1,"high":4},
 					"coverage":{"components":12,"assessed":11,"unassessed":1,"reason":"1 of 12 not assessed: 1 version unreadable (Go)"}`),
 				container("failed", failed, model.StatusFailed, model.OverallUnknown, failure)),
 		},
@@ -213,7 +214,8 @@ func TestTemporalIsMissing(t *testing.T) {
 	refuse := func(client.Options) (client.Client, error) { return nil, errors.New("connection refused") }
 	done := runWith(t, refuse, "images")
 	require.Equal(t, exitTrouble, done.code)
-	require.Equal(t, "perceptor: connect to Temporal at localhost:7233: connection refused; is it running? \"make run\" starts one, and TEMPORAL_ADDRESS names another\n", done.problems)
+	require.Equal(t, "perceptor: connect to Temporal at localhost:7233: connection refused; is it running? "+
+		"\"make run\" starts one, and TEMPORAL_ADDRESS names another\n", done.problems)
 }
 
 // TestTemporalIsNamedByTheEnvironment connects where the variables of the temporal command say.

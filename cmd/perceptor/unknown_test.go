@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -81,7 +80,7 @@ func served(t *testing.T, f *fakeTemporal) http.Handler {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tokens.yaml")
 	require.NoError(t, os.WriteFile(path, []byte("tokens:\n  - {scope: reader, cluster: east, token: "+someToken+"}\n"), 0o600))
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	tokens, err := access.OpenTokens(path, log)
 	require.NoError(t, err)
 	return server.New(server.Options{Options: api.Options{Backend: apibackend.New(starter.New(f)), Tokens: tokens, Version: "test", Log: log}})
@@ -117,8 +116,14 @@ func TestNoViewOfAnUnknownImageSaysItIsFine(t *testing.T) {
 				args   string
 				reason bool
 			}{
-				{"images", false}, {"images -o json", true}, {"pods", false}, {"pods -o wide", true}, {"pods -o json", true}, {"pods -o yaml", true},
-				{"explain " + string(odd), true}, {"explain -o json " + string(odd), true},
+				{"images", false},
+				{"images -o json", true},
+				{"pods", false},
+				{"pods -o wide", true},
+				{"pods -o json", true},
+				{"pods -o yaml", true},
+				{"explain " + string(odd), true},
+				{"explain -o json " + string(odd), true},
 			} {
 				done := f.command(t, strings.Fields(view.args)...)
 				require.Equal(t, exitOK, done.code, done.problems)

@@ -12,7 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log"
+	"log" //nolint:depguard // an example: it writes only errors, for a person
 	"os"
 	"time"
 

@@ -52,7 +52,8 @@ func CheckBudgets(t *Tree) []string {
 	}
 	for dir, count := range files {
 		if count > FileBudget {
-			wrong = append(wrong, fmt.Sprintf("%s: %d files without the tests, at most %d: join those that belong together, or make a part of it a package of its own", dir, count, FileBudget))
+			wrong = append(wrong, fmt.Sprintf("%s: %d files without the tests, at most %d: join those that belong together, or make a part of it a package of its own",
+				dir, count, FileBudget))
 		}
 	}
 	for _, each := range exceptions {

@@ -92,7 +92,10 @@ func TestCheckSteps(t *testing.T) {
 	}{
 		{name: "named after its step", file: "pull_image.go", text: steps("ScannerSteps.PullImage")},
 		{name: "with an abbreviation", file: "generate_sbom.go", text: steps("ScannerSteps.GenerateSBOM")},
-		{name: "named otherwise", file: "pull.go", text: steps("ScannerSteps.PullImage"), want: "pull.go: the first step of the file is PullImage: name the file activities/pull_image.go"},
+		{
+			name: "named otherwise", file: "pull.go", text: steps("ScannerSteps.PullImage"),
+			want: "pull.go: the first step of the file is PullImage: name the file activities/pull_image.go",
+		},
 		{name: "a second step of the same type", file: "look_up_scan.go", text: steps("HubSteps.LookUpScan", "HubSteps.FetchVerdict")},
 		{name: "named after its second step", file: "fetch_verdict.go", text: steps("HubSteps.LookUpScan", "HubSteps.FetchVerdict"), want: "name the file activities/look_up_scan.go"},
 		{name: "a step of another type", file: "look_up_scan.go", text: steps("HubSteps.LookUpScan", "PoolSteps.CheckHolders"), want: "CheckHolders one of PoolSteps"},

@@ -32,8 +32,8 @@ func Registered(t *Tree) (names, wrong []string) {
 			}
 			name, ok := workflowName(call.Args)
 			if !ok {
-				wrong = append(wrong, fmt.Sprintf("%s: write the registration as RegisterWorkflowWithOptions(story.Name, workflow.RegisterOptions{Name: workflows.TypeName}), so that its history can be looked for",
-					t.fset.Position(call.Pos())))
+				wrong = append(wrong, fmt.Sprintf("%s: write the registration as RegisterWorkflowWithOptions(story.Name, workflow.RegisterOptions{Name: workflows.TypeName}), "+
+					"so that its history can be looked for", t.fset.Position(call.Pos())))
 				return true
 			}
 			names = append(names, name)

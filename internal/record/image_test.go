@@ -51,22 +51,30 @@ func TestObservationFillsTheRecord(t *testing.T) {
 		change func(*model.Observation)
 		check  func(*testing.T, *record.Image)
 	}{
-		{"older changes nothing", func(o *model.Observation) { o.Reference.Version, o.Priority = version(0), model.PriorityInteractive },
-			func(t *testing.T, i *record.Image) { require.Equal(t, model.PriorityPod, i.Priority) }},
-		{"higher priority", func(o *model.Observation) { o.Priority, o.Namespace = model.PriorityInteractive, "c/m" },
+		{
+			"older changes nothing", func(o *model.Observation) { o.Reference.Version, o.Priority = version(0), model.PriorityInteractive },
+			func(t *testing.T, i *record.Image) { require.Equal(t, model.PriorityPod, i.Priority) },
+		},
+		{
+			"higher priority", func(o *model.Observation) { o.Priority, o.Namespace = model.PriorityInteractive, "c/m" },
 			func(t *testing.T, i *record.Image) {
 				require.Equal(t, model.PriorityInteractive, i.Priority)
 				require.Equal(t, "c/m", i.Namespace)
-			}},
-		{"lower priority", func(o *model.Observation) { o.Priority, o.Namespace = model.PriorityImage, "c/m" },
+			},
+		},
+		{
+			"lower priority", func(o *model.Observation) { o.Priority, o.Namespace = model.PriorityImage, "c/m" },
 			func(t *testing.T, i *record.Image) {
 				require.Equal(t, model.PriorityPod, i.Priority)
 				require.Equal(t, "c/n", i.Namespace)
-			}},
-		{"a second name", func(o *model.Observation) { o.Names = []model.Name{{Repository: "registry.example/b"}} },
+			},
+		},
+		{
+			"a second name", func(o *model.Observation) { o.Names = []model.Name{{Repository: "registry.example/b"}} },
 			func(t *testing.T, i *record.Image) {
 				require.Equal(t, []string{"registry.example/a:1", "registry.example/b"}, []string{i.Names[0].Reference(), i.Names[1].Reference()})
-			}},
+			},
+		},
 		{"the same name", func(*model.Observation) {}, func(t *testing.T, i *record.Image) { require.Len(t, i.Names, 1) }},
 		{"domain, platform and hub names", func(o *model.Observation) {
 			o.Domain, o.Platform, o.HubNames = "inner", model.Platform{OS: "linux", Architecture: "arm64"}, &names

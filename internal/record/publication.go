@@ -82,7 +82,8 @@ func sameSummary(a, b *model.Summary) bool {
 		return a == b
 	}
 	return sameFailure(a.Failure, b.Failure) && a.Status == b.Status && a.OverallStatus == b.OverallStatus && a.PolicyViolations == b.PolicyViolations &&
-		a.Vulnerabilities == b.Vulnerabilities && a.Findings == b.Findings && a.FindingCounts == b.FindingCounts && a.NotAssessed == b.NotAssessed && sameCoverage(a.Coverage, b.Coverage) &&
+		a.Vulnerabilities == b.Vulnerabilities && a.Findings == b.Findings && a.FindingCounts == b.FindingCounts &&
+		a.NotAssessed == b.NotAssessed && sameCoverage(a.Coverage, b.Coverage) &&
 		a.ComponentsURL == b.ComponentsURL && a.JudgedAt.Equal(b.JudgedAt) && slices.Equal(a.Hubs, b.Hubs)
 }
 

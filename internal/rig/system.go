@@ -171,10 +171,10 @@ func (b *System) sleepingClient(t testing.TB, s Scanners) string {
 	// The process's number is as good as a random one.
 	script := fmt.Sprintf(`#!/bin/sh
 verb=$1
-if [ "$verb" != list ]; then exec %s "$@"; fi
+if [ "$verb" != sbom ]; then exec %s "$@"; fi
 time=$((%d + $$ * 7919 %% %d))
 while [ $# -gt 0 ]; do
-	case $1 in --document) document=$2 ;; --tar) tar=$2 ;; esac
+	case $1 in --sbom) document=$2 ;; --tar) tar=$2 ;; esac
 	shift
 done
 [ -s "$tar" ] || { echo '{"error":{"class":"invalid","message":"no image","refused":true}}'; exit 65; }
@@ -182,7 +182,7 @@ sleep $((time / 1000)).$(printf %%03d $((time %% 1000)))
 echo '{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[{"type":"library","name":"a","version":"1","purl":"pkg:generic/a@1"}]}' >"$document.partial"
 mv "$document.partial" "$document"
 echo "$tar" >>%s
-echo '{"result":{"components":1,"documentBytes":140}}'
+echo '{"result":{"components":1,"sbomBytes":140}}'
 `, actual, s.SBOMLeast.Milliseconds(), (s.SBOMMost-s.SBOMLeast).Milliseconds()+1, b.SBOMLog)
 	path := filepath.Join(b.Root, "sleeping-client")
 	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))

@@ -45,7 +45,7 @@ type SBOM struct {
 // scratchName is the directory of a run within the scratch it was given, so that nothing else is ever removed.
 const scratchName = "scan-client"
 
-// List has the client list what is in an image. Progress, which may be nil, is called from one goroutine at most a few
+// GenerateSBOM has the client list what is in an image. Progress, which may be nil, is called from one goroutine at most a few
 // times a second and must not block. Every error is an *Error, and after one there is no SBOM.
 func (r *Runner) GenerateSBOM(ctx context.Context, req SBOMRequest, progress func(Progress)) (SBOM, error) {
 	t := task{

@@ -112,14 +112,14 @@ func idleClient(b *testing.B) string {
 	b.Helper()
 	actual := rig.Built(b, "perceptor-scan")
 	script := strings.ReplaceAll(`#!/bin/sh
-[ "$1" = list ] || exec REAL "$@"
+[ "$1" = sbom ] || exec REAL "$@"
 while [ $# -gt 0 ]; do
-	case $1 in --document) document=$2 ;; esac
+	case $1 in --sbom) document=$2 ;; esac
 	shift
 done
 echo '{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[{"type":"library","name":"a","version":"1","purl":"pkg:generic/a@1"}]}' >"$document.new"
 mv "$document.new" "$document"
-echo '{"result":{"components":1,"documentBytes":140}}'
+echo '{"result":{"components":1,"sbomBytes":140}}'
 `, "REAL", actual)
 	path := filepath.Join(b.TempDir(), "idle-client")
 	require.NoError(b, os.WriteFile(path, []byte(script), 0o700))

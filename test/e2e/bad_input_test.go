@@ -360,7 +360,7 @@ var badClients = []struct{ repository, script string }{
 	{"bad/floods-log", "yes " + floodMark + " >&2; exit 3"},
 	{"bad/eats", "head -c " + eatMark + " /dev/zero | tail >/dev/null"},
 	{"bad/silent", "exit 0"},
-	{"bad/no-document", `echo '{"result":{"components":1,"documentBytes":10}}'`},
+	{"bad/no-document", `echo '{"result":{"components":1,"sbomBytes":10}}'`},
 	{"bad/crashes", "echo lost my mind >&2; kill -SEGV $$"},
 }
 
@@ -370,7 +370,7 @@ func badClient(t *testing.T, sleep string) string {
 	client := rig.Built(t, "perceptor-scan")
 	script := "#!/bin/sh\ncase \"$*\" in\n"
 	for _, each := range badClients {
-		script += fmt.Sprintf("list*'/%s '*)\n%s\nexit ;;\n", each.repository, strings.ReplaceAll(each.script, "SLEEP", sleep))
+		script += fmt.Sprintf("sbom*'/%s '*)\n%s\nexit ;;\n", each.repository, strings.ReplaceAll(each.script, "SLEEP", sleep))
 	}
 	script += fmt.Sprintf("esac\nexec %s \"$@\"\n", client)
 	path := filepath.Join(t.TempDir(), "bad-client")
@@ -612,7 +612,7 @@ func (d *badInput) badRecords(t *testing.T) {
 	good := record{id: invented + "00001", ecosystem: "Debian:12", source: "perceptor-sample", introduced: "0"}
 	for file, text := range map[string]string{
 		"good.json": string(good.text(t)), "not-json.json": `{"id":`, "no-id.json": `{"modified":"2026-01-01T00:00:00Z"}`,
-		"bad-date.json": `{"id":"X-1","modified":"yesterday"}`,
+		"bad-shape.json": `["X-1"]`,
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(directory, file), []byte(text), 0o600))
 	}
@@ -623,7 +623,7 @@ func (d *badInput) badRecords(t *testing.T) {
 	done := d.perceptor(t, "hub", "update", "--from", directory, "--mode", "merge")
 	require.Zero(t, done.Code, done.Stderr)
 	require.Contains(t, done.Stdout, "1 records loaded, 3 malformed records skipped")
-	for _, file := range []string{"not-json.json", "no-id.json", "bad-date.json"} {
+	for _, file := range []string{"not-json.json", "no-id.json", "bad-shape.json"} {
 		require.Contains(t, done.Stderr, file)
 	}
 	d.internal(t, "/internal/vulnerability-data", &after)

@@ -34,7 +34,7 @@ func slowClient(t *testing.T) string {
 	t.Helper()
 	actual := rig.Built(t, "perceptor-scan")
 	path := filepath.Join(t.TempDir(), "slow-client")
-	script := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = list ]; then sleep %d; fi\nexec %s \"$@\"\n", listTime, actual)
+	script := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = sbom ]; then sleep %d; fi\nexec %s \"$@\"\n", listTime, actual)
 	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))
 	return path
 }

@@ -51,7 +51,7 @@ type refreshHub struct {
 
 // RefreshHub reads the verdicts again that changed at one hub since the pass before, without any scan, and notifies the
 // images. The hub's list of changes names what to read. Whatever cannot be done now is left to the next pass.
-func RefreshHub(ctx workflow.Context, in workflows.RefreshHubInput) (workflows.RefreshState, error) {
+func RefreshHub(ctx workflow.Context, in workflows.RefreshHubInput) (workflows.RefreshState, error) { //nolint:revive // the workflow's name
 	r := &refreshHub{hub: in.Hub, state: in.State, logger: workflow.GetLogger(ctx)}
 	if r.state == nil {
 		if err := r.resume(ctx); err != nil {

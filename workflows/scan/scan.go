@@ -34,7 +34,7 @@ type scanImage struct {
 // ScanImage scans one image once: it asks the hubs whether one has it, pulls it, generates its SBOM, gets a
 // lease, uploads, waits for the hub, reads the verdict and reports it to the image's workflow. It closes Completed with a
 // verdict, Failed with a reason, or Cancelled.
-func ScanImage(ctx workflow.Context, in workflows.ScanImageInput) (model.Verdict, error) {
+func ScanImage(ctx workflow.Context, in workflows.ScanImageInput) (model.Verdict, error) { //nolint:revive // the workflow's name
 	ctx, stop := workflow.WithCancel(ctx)
 	defer stop()
 	s := &scanImage{in: in, logger: workflow.GetLogger(ctx), stop: stop}

@@ -177,7 +177,8 @@ func TestScanOfAnImageThatFailed(t *testing.T) {
 	c.On("SignalWithStartWorkflow", anything, workflows.ImageID(digest), "observe", mock.MatchedBy(func(o workflows.Observe) bool {
 		return o.Domain == workflows.DefaultDomain && o.Priority == workflows.PriorityInteractive && o.Reference.ID == "api/board"
 	}), anything, anything, anything).Return(nil, nil).Once()
-	c.On("SignalWorkflow", anything, workflows.ImageID(digest), "", "rescan", workflows.Rescan{Reason: "asked for by api/board", Priority: workflows.PriorityInteractive}).Return(nil).Once()
+	c.On("SignalWorkflow", anything, workflows.ImageID(digest), "", "rescan",
+		workflows.Rescan{Reason: "asked for by api/board", Priority: workflows.PriorityInteractive}).Return(nil).Once()
 	accepted, err := b.Scan(t.Context(), api.ScanRequest{Reference: "registry.example/app", Who: "api/board"})
 	require.NoError(t, err)
 	require.Equal(t, api.ScanAccepted{Digest: digest, Platform: "linux/arm64"}, accepted)

@@ -255,7 +255,8 @@ func (h *realHub) send(t *testing.T, method, path, contentType string, body io.R
 
 func (h *realHub) load(t *testing.T, records ...string) {
 	t.Helper()
-	response := h.send(t, http.MethodPut, "/internal/vulnerability-data?mode=replace&complete=true&asOf="+time.Now().UTC().Format(time.RFC3339), "application/x-ndjson", strings.NewReader(strings.Join(records, "\n")))
+	path := "/internal/vulnerability-data?mode=replace&complete=true&asOf=" + time.Now().UTC().Format(time.RFC3339)
+	response := h.send(t, http.MethodPut, path, "application/x-ndjson", strings.NewReader(strings.Join(records, "\n")))
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 

@@ -69,10 +69,25 @@ func TestVerdictNeverGreenByMistake(t *testing.T) {
 		{"a word of tomorrow", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "MOSTLY_HARMLESS"}`), model.OverallUnknown},
 		{"not scanned yet", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "UNKNOWN"}`), model.OverallUnknown},
 		{"nothing found in it", answer(200, jsonType, `{"categories": {"VULNERABILITY": {"OK": 0}}}`), answer(200, jsonType, cleanPolicy), model.OverallUnknown},
-		{"not all assessed", answer(200, jsonType, withCoverage(`{"components": 3, "assessed": 2, "satisfied": false, "reason": "1 of 3 not assessed"}`)), answer(200, jsonType, cleanPolicy), model.OverallUnknown},
+		{
+			"not all assessed",
+			answer(200, jsonType, withCoverage(`{"components": 3, "assessed": 2, "satisfied": false, "reason": "1 of 3 not assessed"}`)),
+			answer(200, jsonType, cleanPolicy),
+			model.OverallUnknown,
+		},
 		{"all assessed", answer(200, jsonType, withCoverage(`{"components": 3, "assessed": 3, "satisfied": true}`)), answer(200, jsonType, cleanPolicy), model.NotInViolation},
-		{"in violation, not all assessed", answer(200, jsonType, withCoverage(`{"components": 3, "assessed": 2}`)), answer(200, jsonType, `{"overallStatus": "IN_VIOLATION"}`), model.InViolation},
-		{"overridden, not all assessed", answer(200, jsonType, withCoverage(`{"components": 3, "assessed": 2}`)), answer(200, jsonType, `{"overallStatus": "IN_VIOLATION_OVERRIDDEN"}`), model.OverallUnknown},
+		{
+			"in violation, not all assessed",
+			answer(200, jsonType, withCoverage(`{"components": 3, "assessed": 2}`)),
+			answer(200, jsonType, `{"overallStatus": "IN_VIOLATION"}`),
+			model.InViolation,
+		},
+		{
+			"overridden, not all assessed",
+			answer(200, jsonType, withCoverage(`{"components": 3, "assessed": 2}`)),
+			answer(200, jsonType, `{"overallStatus": "IN_VIOLATION_OVERRIDDEN"}`),
+			model.OverallUnknown,
+		},
 		{"overridden", answer(200, jsonType, cleanRisk), answer(200, jsonType, `{"overallStatus": "IN_VIOLATION_OVERRIDDEN"}`), model.InViolationOverridden},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -30,9 +30,10 @@ const (
 	User = rest.User
 	// AttemptHeader carries the attempt id of an upload.
 	AttemptHeader = rest.AttemptHeader
-	// Replace drops the records that are there already, Merge keeps those whose id is not among the new ones.
+	// Replace drops the records that are there already.
 	Replace = jobs.Replace
-	Merge   = jobs.Merge
+	// Merge keeps the records whose id is not among the new ones.
+	Merge = jobs.Merge
 )
 
 // ArchiveLine is a line between records; see jobs.ArchiveLine.

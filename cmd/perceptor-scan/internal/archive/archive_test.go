@@ -64,8 +64,11 @@ func TestLayersComeOutAsTheyWentIn(t *testing.T) {
 		name string
 		pack func(*testing.T, []byte) []byte
 	}{
-		{"plain", archivetest.Plain}, {"gzip", archivetest.Gzip}, {"zstd", archivetest.Zstd},
-		{"zstd after a skippable frame", skippable(0x50)}, {"zstd after the last kind of skippable frame", skippable(0x5f)},
+		{"plain", archivetest.Plain},
+		{"gzip", archivetest.Gzip},
+		{"zstd", archivetest.Zstd},
+		{"zstd after a skippable frame", skippable(0x50)},
+		{"zstd after the last kind of skippable frame", skippable(0x5f)},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package fault
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -120,9 +121,7 @@ func record(inner http.Handler, r *http.Request) *recorded {
 
 // send passes the answer on.
 func (r *recorded) send(w http.ResponseWriter) {
-	for name, values := range r.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), r.header)
 	w.WriteHeader(r.status)
 	_, _ = w.Write(r.body.Bytes()) // a caller who has gone misses nothing
 }

@@ -139,7 +139,7 @@ func (h hit) isTheFix() bool {
 
 // covers reports whether any entry of the package covers the version.
 func (h hit) covers(v version) bool {
-	return slices.ContainsFunc(h.affected, func(a named) bool { return a.Affected.covers(a.as.at(v)) })
+	return slices.ContainsFunc(h.affected, func(a named) bool { return a.covers(a.as.at(v)) })
 }
 
 // version is a version as text and in its order.

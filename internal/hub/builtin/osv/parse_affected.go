@@ -3,6 +3,7 @@ package osv
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -158,8 +159,8 @@ func (p *publishedRange) understood(ecosystem string, odd func(part, problem str
 
 // dropLastStretch removes the last introduced event and what follows it.
 func (r *Range) dropLastStretch() {
-	for i := len(r.Events) - 1; i >= 0; i-- {
-		if r.Events[i].Kind == Introduced {
+	for i, event := range slices.Backward(r.Events) {
+		if event.Kind == Introduced {
 			r.Events = r.Events[:i]
 			return
 		}

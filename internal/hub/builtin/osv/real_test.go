@@ -41,8 +41,8 @@ func inArchives(t testing.TB, dir, ecosystem string) int {
 	return n
 }
 
-// real are all records of OSV_DIR, by the keys they are filed under.
-type real struct {
+// realRecords are all records of OSV_DIR, by the keys they are filed under.
+type realRecords struct {
 	records   int
 	byKey     map[osv.Key][]osv.Record
 	byEco     map[string][]osv.Record
@@ -50,9 +50,9 @@ type real struct {
 	problems  []string
 }
 
-func readReal(t testing.TB) real {
+func readReal(t testing.TB) realRecords {
 	t.Helper()
-	read := real{byKey: map[osv.Key][]osv.Record{}, byEco: map[string][]osv.Record{}}
+	read := realRecords{byKey: map[osv.Key][]osv.Record{}, byEco: map[string][]osv.Record{}}
 	source, err := osv.Open(context.Background(), realFolder(t), osv.Options{Malformed: func(err error) { read.malformed = append(read.malformed, err.Error()) }})
 	require.NoError(t, err)
 	_, err = source.Each(context.Background(), func(r osv.Record) error {

@@ -35,7 +35,9 @@ func TestDocuments(t *testing.T) {
 // FuzzDocument: whatever is sent, no component comes back twice or unnamed, and every refusal says why.
 func FuzzDocument(f *testing.F) {
 	for _, seed := range []string{
-		"", "{}", "null", "[]", `{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"type":"library","name":"a","purl":"pkg:npm/a@1.0.0"},{"type":"library","name":"b","version":"1"}]}`, `{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{}]}`,
+		"", "{}", "null", "[]",
+		`{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"type":"library","name":"a","purl":"pkg:npm/a@1.0.0"},{"type":"library","name":"b","version":"1"}]}`,
+		`{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{}]}`,
 		`{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"x","components":[{"name":"x"}]}]}`,
 		`{"bomFormat":"CycloneDX","specVersion":"1.4","metadata":{"tools":[{"name":"t"}],"component":null},"components":null}`,
 	} {

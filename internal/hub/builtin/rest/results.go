@@ -31,7 +31,8 @@ func (s results) getRiskProfile(c *call) (reply, error) {
 		coverage := coverageOf(v)
 		return map[string]any{
 			"categories": categories, "bomLastUpdatedAt": stamp(v.Summary.JudgedAt), "notAssessedCount": coverage.Unassessed(),
-			"findingCount": v.Summary.Findings, "findingCounts": v.Summary.FindingCounts, "coverage": coverage, "_meta": c.metaOf(versionURL(v)+"/risk-profile", allowGet, "version", versionURL(v)),
+			"findingCount": v.Summary.Findings, "findingCounts": v.Summary.FindingCounts, "coverage": coverage,
+			"_meta": c.metaOf(versionURL(v)+"/risk-profile", allowGet, "version", versionURL(v)),
 		}, nil
 	})
 }
@@ -87,7 +88,8 @@ func (s results) getPolicyStatus(c *call) (reply, error) {
 			statuses = append(statuses, nameValue{string(model.OverallUnknown), n})
 		}
 		return map[string]any{
-			"overallStatus": s.statusOf(v), "overallStatusReason": coverageOf(v).Summary().ReasonAt(s.jobs.Now()), "updatedAt": stamp(v.Summary.JudgedAt), "componentVersionStatusCounts": statuses,
+			"overallStatus": s.statusOf(v), "overallStatusReason": coverageOf(v).Summary().ReasonAt(s.jobs.Now()),
+			"updatedAt": stamp(v.Summary.JudgedAt), "componentVersionStatusCounts": statuses,
 			"componentVersionPolicyViolationDetails": map[string]any{"name": model.InViolation, "severityLevels": severities},
 			"_meta":                                  c.metaOf(versionURL(v)+"/policy-status", allowGet, "version", versionURL(v)),
 		}, nil
