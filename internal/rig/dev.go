@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -160,7 +162,22 @@ func (d *Dev) ScannerDirectory(number int) string {
 // PushRandom makes a new image with one layer of that many random bytes, and pushes it to the registry.
 func (d *Dev) PushRandom(t testing.TB, repository string, size int64) (string, model.Digest) {
 	t.Helper()
+	return d.push(t, repository, size)
+}
+
+// PushApp pushes an image of random content with one npm package in it, which the hub can assess once it has complete data.
+func (d *Dev) PushApp(t testing.TB, repository string, size int64) (string, model.Digest) {
+	t.Helper()
+	layer, err := crane.Layer(map[string][]byte{"app/node_modules/left-pad/package.json": []byte(`{"name":"left-pad","version":"1.3.0"}`)})
+	require.NoError(t, err)
+	return d.push(t, repository, size, layer)
+}
+
+func (d *Dev) push(t testing.TB, repository string, size int64, more ...v1.Layer) (string, model.Digest) {
+	t.Helper()
 	layer, err := random.Image(size, 1)
+	require.NoError(t, err)
+	layer, err = mutate.AppendLayers(layer, more...)
 	require.NoError(t, err)
 	// A random image has no platform; one for this machine is what a build makes.
 	config, err := layer.ConfigFile()

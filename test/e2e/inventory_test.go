@@ -161,8 +161,9 @@ func TestOneIndexOnTwoPlatformsInThreeFormsIsTwoScans(t *testing.T) {
 // TestPodsOnTheCommandLine: every form and filter, and pods that have no verdict, with the reason.
 func TestPodsOnTheCommandLine(t *testing.T) {
 	d := startDev(t)
+	d.LoadComplete(t)
 	d.StartWorker(t, 0)
-	app, appDigest := d.PushRandom(t, "pods/app", 1<<20)
+	app, appDigest := d.PushApp(t, "pods/app", 1<<20)
 	require.NoError(t, d.Starter.Pods.Report(t.Context(), model.PodReport{Cluster: "c", Pods: []model.Pod{
 		rig.RunningPod("one", "a", app, appDigest), rig.RunningPod("two", "lost", d.Registry+"/pods/none:1", ""), rig.RunningPod("two", "b", app, ""),
 	}}))
