@@ -84,7 +84,7 @@ func TestAHubThatIsDownIsLeftAlone(t *testing.T) {
 	d.AwaitStep(t, digest, "AwaitHubScan")
 	d.faults(t, `{"switches": {"fail": {"status": 503}}}`)
 	rig.Eventually(t, time.Minute, "the queue to be stopped", func() bool {
-		return strings.HasPrefix(d.rate(t, "builtin").GetMetadata().GetReason(), "closed by perceptor")
+		return strings.HasPrefix(d.rate(t, "builtin").GetMetadata().GetReason(), "stopped by perceptor")
 	})
 	require.NotNil(t, d.rate(t, "builtin").GetRateLimit())
 	before := d.failed(t)
