@@ -1,6 +1,6 @@
-//go:build integration
+//go:build e2e
 
-package main_test
+package e2e_test
 
 import (
 	"context"
@@ -23,8 +23,8 @@ func TestExamplePerceiver(t *testing.T) {
 	require.NoError(t, err, "%s", said)
 
 	d := startDev(t)
-	d.worker(t, 1)
-	known, digest := d.push(t, "example/known", 1<<10)
+	d.StartWorker(t, 1)
+	known, digest := d.PushRandom(t, "example/known", 1<<10)
 	missing := d.Registry + "/example/missing:1"
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -35,6 +35,6 @@ func TestExamplePerceiver(t *testing.T) {
 	require.Contains(t, string(said), "default pod-1 Complete ")
 	require.Contains(t, string(said), "default pod-2 Failed UNKNOWN 0\n")
 	require.Contains(t, string(said), missing+" not-found")
-	view := d.complete(t, digest, time.Minute)
+	view := d.AwaitVerdict(t, digest, time.Minute)
 	require.Len(t, view.Verdicts, 1)
 }
