@@ -100,10 +100,10 @@ func (s *RegistrySteps) resolve(ctx context.Context, r ResolveRequest) Resolutio
 		platform = model.Platform{OS: "linux", Architecture: runtime.GOARCH}
 	}
 	r.Platform = platform
-	if known, is := s.known(ctx, r); is {
-		return Resolution{Image: &known}
-	}
 	found, err := s.resolved.resolve(ctx, r, func() (ResolvedImage, error) {
+		if known, is := s.known(ctx, r); is {
+			return known, nil
+		}
 		return s.resolver.Resolve(ctx, r.Reference, r.Platform, r.Credential)
 	})
 	if err != nil {

@@ -55,7 +55,7 @@ func TestCheckHistories(t *testing.T) {
 		{name: "no events", more: map[string]string{archtest.Histories + "/image_old.json": `{"events":[]}`}, want: "starts no workflow"},
 		{name: "under the wrong name", more: map[string]string{archtest.Histories + "/images.json": history("Image")}, want: "name the file image.json or"},
 		{name: "of something else", more: map[string]string{archtest.Histories + "/other.json": history("Other")}, want: "a history of Other, which is not registered"},
-		{name: "a registration nobody can read", more: map[string]string{"workers/b.go": registering("all[0]")}, want: "RegisterWorkflowWithOptions(story.Name"},
+		{name: "a registration that cannot be read", more: map[string]string{"workers/b.go": registering("all[0]")}, want: "RegisterWorkflowWithOptions(story.Name"},
 		{name: "registered in a test", more: map[string]string{"workers/b_test.go": registering("workflows.Other")}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
