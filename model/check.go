@@ -22,6 +22,7 @@ const (
 	HubNameLength    = 255
 	UIDLength        = ReferenceLength + 80 // the UID of an image without a pod is its reference and digest
 	ContainersAtMost = 500
+	ProblemLength    = 300 // a sentence
 )
 
 // ReservedNamespaces is how the names of namespaces begin that no platform has.
@@ -133,6 +134,9 @@ func (c Container) check() error {
 		} else if d != c.Digest {
 			return fmt.Errorf("digest %q: want %q in front", c.Digest, "sha256:")
 		}
+	}
+	if err := checkText("problem", c.Problem, ProblemLength); err != nil {
+		return err
 	}
 	if c.HubNames == nil {
 		return nil

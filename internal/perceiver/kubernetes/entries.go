@@ -50,7 +50,7 @@ func (w *watch) keepPod(object any) (any, error) {
 	entry := &podEntry{ObjectMeta: keyOnly(&pod.ObjectMeta), node: shared(pod.Spec.NodeName)}
 	own := ownMarks(&pod.ObjectMeta)
 	entry.marks, entry.overall = own.sum(), w.marker.statusIn(own)
-	if !w.filter.allows(pod.Namespace) || ended(pod) || !begun(pod) || optedOut(pod.Annotations) {
+	if !w.filter.Allows(pod.Namespace) || ended(pod) || !begun(pod) || optedOut(pod.Annotations) {
 		entry.hidden = true
 		return entry, nil
 	}

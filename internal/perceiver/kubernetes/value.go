@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/perceptor/perceptor/internal/perceiver"
 )
 
 // labelValue makes a text valid as the value of a label: characters that may not stand there become dashes, what is too
@@ -30,7 +32,7 @@ func alphanumeric(r rune) bool {
 
 // shortName is a repository without its registry and with dots for slashes, as a label shows it.
 func shortName(repository string) string {
-	if hasHost(repository) {
+	if perceiver.HasHost(repository) {
 		_, repository, _ = strings.Cut(repository, "/")
 	}
 	return labelValue(strings.ReplaceAll(repository, "/", "."))
@@ -57,7 +59,7 @@ func link(url string) string {
 
 // repositoryOf is the repository a reference names, or the reference itself where it names none.
 func repositoryOf(reference string) string {
-	if repository, _, _ := splitReference(reference); repository != "" {
+	if repository, _, _ := perceiver.SplitReference(reference); repository != "" {
 		return repository
 	}
 	return reference
