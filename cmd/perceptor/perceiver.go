@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/perceptor/perceptor/workers"
@@ -11,7 +13,7 @@ func newPerceiver(s *shared) *cobra.Command {
 		Use:   "perceiver",
 		Short: "Watch a platform: report its pods and write verdicts onto them",
 	}
-	cmd.AddCommand(newPerceiverKubernetes(s))
+	cmd.AddCommand(newPerceiverKubernetes(s), newPerceiverDocker(s))
 	return cmd
 }
 
@@ -47,7 +49,7 @@ const kubernetesExamples = `  # inside the cluster, with the name prod-eu
 func newPerceiverKubernetes(s *shared) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "kubernetes", Short: "Watch the pods of a Kubernetes cluster", Long: kubernetesHelp, Example: kubernetesExamples, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runPerceiverKubernetes(cmd, s) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runPerceiver(cmd, s, workers.RunKubernetes) },
 	}
 	flags := cmd.Flags()
 	flags.String("cluster", "", "name of the cluster (default \"default\")")
@@ -68,11 +70,12 @@ func newPerceiverKubernetes(s *shared) *cobra.Command {
 	return cmd
 }
 
-func runPerceiverKubernetes(cmd *cobra.Command, s *shared) error {
+// runPerceiver runs a perceiver until the command's context ends.
+func runPerceiver(cmd *cobra.Command, s *shared, run func(context.Context, workers.PerceiverSettings) error) error {
 	p, err := s.open(cmd.Flags())
 	if err != nil {
 		return err
 	}
 	defer p.client.Close()
-	return workers.RunKubernetes(cmd.Context(), workers.PerceiverSettings{Config: p.Perceiver, Client: p.client, Version: version(), Logger: p.log})
+	return run(cmd.Context(), workers.PerceiverSettings{Config: p.Perceiver, Client: p.client, Version: version(), Logger: p.log})
 }

@@ -83,7 +83,11 @@ func (m *Mirror) snapshot(ctx context.Context, pods map[string]model.Pod) error 
 func (m *Mirror) changes(ctx context.Context, pods map[string]model.Pod) error {
 	report := m.next()
 	for _, uid := range slices.Sorted(maps.Keys(pods)) {
-		if before, was := m.reported[uid]; !was || !reflect.DeepEqual(before, pods[uid]) {
+		before, was := m.reported[uid]
+		if was && before.Namespace != pods[uid].Namespace {
+			report.Gone = append(report.Gone, before.Key())
+		}
+		if !was || !reflect.DeepEqual(before, pods[uid]) {
 			report.Pods = append(report.Pods, pods[uid])
 		}
 	}
@@ -100,11 +104,11 @@ func (m *Mirror) changes(ctx context.Context, pods map[string]model.Pod) error {
 		return fmt.Errorf("report changes of %d pods: %w", len(report.Pods)+len(report.Gone), err)
 	}
 	m.logger.Debug("changes reported", "pods", len(report.Pods), "gone", len(report.Gone))
-	for _, pod := range report.Pods {
-		m.reported[pod.UID] = pod
-	}
 	for _, key := range report.Gone {
 		delete(m.reported, key.UID)
+	}
+	for _, pod := range report.Pods {
+		m.reported[pod.UID] = pod
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package perceiver
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/perceptor/perceptor/model"
 )
@@ -71,4 +72,16 @@ func WithHost(repository string) string {
 		name = official + name
 	}
 	return hub + name
+}
+
+// Clip cuts a text to so many bytes at the most, between characters. What is not valid UTF-8 is replaced.
+func Clip(text string, longest int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= longest {
+		return text
+	}
+	for longest > 0 && !utf8.RuneStart(text[longest]) {
+		longest--
+	}
+	return text[:longest]
 }

@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -65,14 +64,5 @@ func repositoryOf(reference string) string {
 	return reference
 }
 
-// clip cuts a text to so many bytes at the most, between characters.
-func clip(text string, longest int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= longest {
-		return text
-	}
-	for longest > 0 && !utf8.RuneStart(text[longest]) {
-		longest--
-	}
-	return text[:longest]
-}
+// clip cuts a text to so many bytes at the most.
+func clip(text string, longest int) string { return perceiver.Clip(text, longest) }
