@@ -18,9 +18,9 @@ const (
 	// settleTime is how long to wait after an event for those that come with it, gatherTime the shortest time between two lists.
 	settleTime = 50 * time.Millisecond
 	gatherTime = 300 * time.Millisecond
-	// listShare bounds the load: between two lists passes so many times what the last one took, up to listPause.
-	listShare = 10
-	listPause = time.Minute
+	// listShare bounds the load of the engine: between two lists passes so many times what the last one took there, up to listPause.
+	listShare = 4
+	listPause = 30 * time.Second
 	// tasksEvery is how often the tasks of a Swarm are listed: what happens on other nodes is no event here.
 	tasksEvery = 2 * time.Second
 	// listEvery is how often everything is listed without an event.
@@ -80,39 +80,44 @@ func (s *session) follow(ctx context.Context, ended <-chan error) error {
 			continue
 		}
 		began := time.Now()
-		pause, err := s.list(ctx)
+		list, err := s.list(ctx)
 		if err != nil {
 			return err
 		}
-		now := time.Now()
-		notBefore = now.Add(max(gatherTime, pause, min(listPause, listShare*now.Sub(began))))
-		due = now.Add(s.every())
+		notBefore = time.Now().Add(max(gatherTime, min(listPause, listShare*time.Since(began))))
+		pause := s.report(ctx, list)
+		due = time.Now().Add(s.every())
+		notBefore = latest(notBefore, time.Now().Add(pause))
 		timer.Reset(time.Until(latest(due, notBefore)))
 	}
 }
 
-// list makes one list and reports it. It answers how long to wait where the report has failed.
-func (s *session) list(ctx context.Context) (time.Duration, error) {
+// list makes one list.
+func (s *session) list(ctx context.Context) (perceiver.List, error) {
 	if s.hints.images.Swap(false) {
 		s.state.images.stale = true
 	}
 	if s.hints.engine.Swap(false) || s.about.Swarm == CannotSay || s.state.trouble != "" || time.Since(s.askedAt) >= listEvery {
 		if err := s.ask(ctx); err != nil {
-			return 0, err
+			return perceiver.List{}, err
 		}
 	}
-	list, err := s.state.read(ctx, s.about)
-	if err != nil {
-		return 0, err
+	return s.state.read(ctx, s.about)
+}
+
+// report reports a list. It answers how long to wait where that has failed.
+func (s *session) report(ctx context.Context, list perceiver.List) time.Duration {
+	err := s.mirror.Report(ctx, list)
+	if err == nil {
+		s.failures = 0
+		return 0
 	}
-	if err := s.mirror.Report(ctx, list); err != nil {
-		s.failures++
-		pause := pauseAfter(s.failures)
+	s.failures++
+	pause := pauseAfter(s.failures)
+	if ctx.Err() == nil {
 		s.options.Logger.Warn("what runs could not be reported; it is reported again", "pods", len(list.Pods), "pause", pause.Round(time.Millisecond), "error", err)
-		return pause, nil
 	}
-	s.failures = 0
-	return 0, nil
+	return pause
 }
 
 // ask asks the engine who it is.
