@@ -71,7 +71,6 @@ func TestDockerEndToEnd(t *testing.T) {
 
 	// While the perceiver is away a container goes and another comes.
 	s.watcher.Kill(t)
-	s.watcher.Ended <- nil
 	_, err = e.ContainerRemove(t.Context(), plain, client.ContainerRemoveOptions{Force: true})
 	require.NoError(t, err)
 	e.run(t, "two", s.images["db"], "always", nil)
