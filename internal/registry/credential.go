@@ -1,10 +1,12 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/docker/cli/cli/config"
@@ -27,10 +29,28 @@ type Credential struct {
 	DockerConfig string
 }
 
-// authenticator finds the login for a repository. Anonymous is a login too: the registry decides.
-func (c *Client) authenticator(ctx context.Context, repo name.Repository, credential string) (authn.Authenticator, error) {
+// loginsAtMost bounds how many logins are tried at one registry, the one without any among them.
+const loginsAtMost = 10
+
+// logins are the logins for a repository, in the order in which they are tried. The last one is that of anyone: the registry
+// decides.
+func (c *Client) logins(ctx context.Context, repo name.Repository, credential string) ([]authn.Authenticator, error) {
+	found, err := c.knownLogins(ctx, repo, credential)
+	if err != nil {
+		return nil, err
+	}
+	var logins []authn.Authenticator
+	for _, login := range found {
+		if login != authn.Anonymous && len(logins) < loginsAtMost-1 {
+			logins = append(logins, login)
+		}
+	}
+	return append(logins, authn.Anonymous), nil
+}
+
+func (c *Client) knownLogins(ctx context.Context, repo name.Repository, credential string) ([]authn.Authenticator, error) {
 	if credential != "" {
-		return c.namedAuthenticator(ctx, repo, credential)
+		return c.namedLogins(ctx, repo, credential)
 	}
 	const source = "this host's docker configuration"
 	if c.options.DockerConfig != "" {
@@ -40,19 +60,19 @@ func (c *Client) authenticator(ctx context.Context, repo name.Repository, creden
 	if err != nil {
 		return nil, unreadable(source, err)
 	}
-	return auth, nil
+	return []authn.Authenticator{auth}, nil
 }
 
-func (c *Client) namedAuthenticator(ctx context.Context, repo name.Repository, credential string) (authn.Authenticator, error) {
+func (c *Client) namedLogins(ctx context.Context, repo name.Repository, credential string) ([]authn.Authenticator, error) {
 	if named, ok := c.options.Credentials[credential]; ok {
-		return named.authenticator(repo, fmt.Sprintf("the credential %q", credential))
+		return named.logins(repo, fmt.Sprintf("the credential %q", credential))
 	}
 	if c.options.PullSecrets == nil {
 		return nil, faultf(badCredential, "there is no credential %q on this host", credential)
 	}
-	keychain, err := c.options.PullSecrets(ctx, credential)
+	texts, err := c.options.PullSecrets(ctx, credential)
 	if err == nil {
-		return authn.Resolve(ctx, keychain, repo)
+		return fromPullSecrets(texts, repo, credential)
 	}
 	var classed interface{ FailureClass() model.FailureClass }
 	if errors.As(err, &classed) && !classed.FailureClass().Temporary() {
@@ -61,7 +81,7 @@ func (c *Client) namedAuthenticator(ctx context.Context, repo name.Repository, c
 	return nil, faultf(refused, "%s", err)
 }
 
-func (c Credential) authenticator(repo name.Repository, source string) (authn.Authenticator, error) {
+func (c Credential) logins(repo name.Repository, source string) ([]authn.Authenticator, error) {
 	if c.DockerConfig != "" {
 		return fromDockerConfig(c.DockerConfig, repo, source)
 	}
@@ -80,7 +100,7 @@ func (c Credential) authenticator(repo name.Repository, source string) (authn.Au
 	if username == "" || password == "" {
 		return nil, faultf(badCredential, "%s is incomplete: it has no user name or no password", source)
 	}
-	return authn.FromConfig(authn.AuthConfig{Username: username, Password: password}), nil
+	return []authn.Authenticator{authn.FromConfig(authn.AuthConfig{Username: username, Password: password})}, nil
 }
 
 func readSecret(path string) (string, error) {
@@ -94,8 +114,8 @@ func readSecret(path string) (string, error) {
 	return strings.TrimSpace(string(secret)), nil
 }
 
-// fromDockerConfig reads a docker config file, its credential helpers included.
-func fromDockerConfig(path string, repo name.Repository, source string) (authn.Authenticator, error) {
+// fromDockerConfig reads a docker config file, its credential helpers included: what a helper gives comes first.
+func fromDockerConfig(path string, repo name.Repository, source string) ([]authn.Authenticator, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, unreadable(source, err)
@@ -105,6 +125,7 @@ func fromDockerConfig(path string, repo name.Repository, source string) (authn.A
 	if err != nil {
 		return nil, unreadable(source, err)
 	}
+	var logins []authn.Authenticator
 	for _, key := range []string{repo.Name(), repo.RegistryStr()} {
 		if key == name.DefaultRegistry {
 			key = authn.DefaultAuthKey
@@ -113,16 +134,60 @@ func fromDockerConfig(path string, repo name.Repository, source string) (authn.A
 		if err != nil {
 			return nil, unreadable(source, err)
 		}
-		// The library fills in the address it was asked for, found or not.
-		found.ServerAddress = ""
-		if found != (types.AuthConfig{}) {
-			return authn.FromConfig(authn.AuthConfig{
-				Username: found.Username, Password: found.Password, Auth: found.Auth,
-				IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken,
-			}), nil
+		if login := loginOf(found); login != authn.Anonymous {
+			logins = append(logins, login)
+			break
 		}
 	}
-	return authn.Anonymous, nil
+	var ring keyring
+	ring.add(parsed.AuthConfigs)
+	for _, login := range ring.logins(repo) {
+		if !slices.Contains(configsOf(logins), configsOf([]authn.Authenticator{login})[0]) {
+			logins = append(logins, login)
+		}
+	}
+	return logins, nil
+}
+
+// configsOf are logins in a form that can be compared.
+func configsOf(logins []authn.Authenticator) []authn.AuthConfig {
+	configs := make([]authn.AuthConfig, 0, len(logins))
+	for _, login := range logins {
+		if c, err := login.Authorization(); err == nil {
+			configs = append(configs, *c)
+		}
+	}
+	return configs
+}
+
+// fromPullSecrets reads the docker configurations of pull secrets as a kubelet does, but one that cannot be read does not
+// spoil the others. Programs that they name are not run.
+func fromPullSecrets(texts [][]byte, repo name.Repository, credential string) ([]authn.Authenticator, error) {
+	var ring keyring
+	read := 0
+	for _, text := range texts {
+		if parsed, err := config.LoadFromReader(bytes.NewReader(text)); err == nil {
+			ring.add(parsed.AuthConfigs)
+			read++
+		}
+	}
+	if len(texts) > 0 && read == 0 {
+		// The parser's words may quote what it could not read.
+		return nil, faultf(badCredential, "the pull secrets %s are no valid docker configuration", credential)
+	}
+	return ring.logins(repo), nil
+}
+
+// loginOf is a login of a docker configuration.
+func loginOf(c types.AuthConfig) authn.Authenticator {
+	// The library fills in the address it was asked for, found or not.
+	c.ServerAddress = ""
+	if c == (types.AuthConfig{}) {
+		return authn.Anonymous
+	}
+	return authn.FromConfig(authn.AuthConfig{
+		Username: c.Username, Password: c.Password, Auth: c.Auth, IdentityToken: c.IdentityToken, RegistryToken: c.RegistryToken,
+	})
 }
 
 // unreadable leaves the parser's words out of the reason: they may quote what they could not read.

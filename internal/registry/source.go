@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
@@ -28,21 +29,49 @@ type source struct {
 	access string
 }
 
-// open logs in to the registry of a repository, in the way that registry asks for.
-func (c *Client) open(ctx context.Context, repo name.Repository, credential string) (*source, error) {
-	s := &source{repo: repo, pace: c.pace, gate: c.wire.gate, access: repo.Name() + " " + credential}
-	ctx = withAccess(ctx, s.access)
-	auth, err := c.authenticator(ctx, repo, credential)
+// withLogins does something with a repository, with each login in turn until one is good for it. The failure is the one that
+// says most, and never that of trying without a login where there is one.
+func (c *Client) withLogins(ctx context.Context, repo name.Repository, credential string, do func(*source) error) error {
+	logins, err := c.logins(ctx, repo, credential)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	err = s.retry(ctx, func() error {
-		agent := transport.NewUserAgent(c.wire, "perceptor")
-		rt, err := transport.NewWithContext(ctx, repo.Registry, auth, agent, []string{repo.Scope(transport.PullScope)})
+	var kept error
+	for i, login := range logins {
+		src, err := c.open(ctx, repo, login, fmt.Sprintf("%s %s %d", repo.Name(), credential, i))
+		if err == nil {
+			err = do(src)
+		}
+		if err == nil {
+			return nil
+		}
+		anyone := i == len(logins)-1
+		if kept == nil || !anyone && weight(table[kindOf(err)].class) > weight(table[kindOf(kept)].class) {
+			kept = err
+		}
+		if ctx.Err() != nil || anyone || !helpsAnotherLogin(kindOf(err), i+1 == len(logins)-1) {
+			return kept
+		}
+	}
+	return kept
+}
+
+// helpsAnotherLogin reports whether a failure may be one of the login alone. Registries are known to hide a repository from
+// those who may not read it, and to count their limits by login.
+func helpsAnotherLogin(k kind, onlyAnyoneLeft bool) bool {
+	return k == unauthorized || !onlyAnyoneLeft && (k == absent || k == throttled)
+}
+
+// open logs in to the registry of a repository, in the way that registry asks for.
+func (c *Client) open(ctx context.Context, repo name.Repository, auth authn.Authenticator, access string) (*source, error) {
+	s := &source{repo: repo, pace: c.pace, gate: c.wire.gate, access: access}
+	ctx = withAccess(ctx, s.access)
+	err := s.retry(ctx, func() error {
+		opened, err := newSession(ctx, repo, auth, transport.NewUserAgent(c.wire, "perceptor"))
 		if err != nil {
 			return loginError(ctx, err)
 		}
-		s.http = &http.Client{Transport: rt, CheckRedirect: c.wire.checkRedirect}
+		s.http = &http.Client{Transport: opened, CheckRedirect: c.wire.checkRedirect}
 		return nil
 	})
 	if err != nil {

@@ -84,6 +84,10 @@ func (s *InventorySuite) SetupTest() {
 func (s *InventorySuite) resolve(_ context.Context, in activities.ResolveImagesInput) (activities.ResolveImagesResult, error) {
 	var result activities.ResolveImagesResult
 	for _, r := range in.Requests {
+		if r.Reported != "" {
+			repository, _ := model.SplitReference(r.Reference)
+			r.Reference = repository + "@" + string(r.Reported)
+		}
 		s.asked = append(s.asked, r.Reference+" "+r.Platform.String())
 		found, ok := s.manifests[r.Reference+" "+r.Platform.Architecture]
 		if !ok {
