@@ -74,7 +74,9 @@ func TestWhatTheRuntimeReportsComesBeforeTheName(t *testing.T) {
 
 func TestPlatformThatIsNotKnownIsNotGuessed(t *testing.T) {
 	f, h := newFake(t), newHost(t, registry.Options{})
-	win := func(version string) *v1.Platform { return &v1.Platform{OS: "windows", Architecture: "amd64", OSVersion: version} }
+	win := func(version string) *v1.Platform {
+		return &v1.Platform{OS: "windows", Architecture: "amd64", OSVersion: version}
+	}
 	old, new2022, new2025 := win("10.0.17763.5329"), win("10.0.20348.2227"), win("10.0.26100.1")
 	v6, v7 := &armV6, &armV7
 	i386, plain, v3 := &v1.Platform{OS: "linux", Architecture: "386"}, &amd64, &v1.Platform{OS: "linux", Architecture: "amd64", Variant: "v3"}
