@@ -160,7 +160,7 @@ func collect(ctx context.Context, when AnswerWhen, answers <-chan answered, into
 	return count
 }
 
-// resolve answers one question. The answer is looked for also after the batch has ended, for whoever asks the same again.
+// resolve answers one question. It goes on after the batch has ended: the next one that asks the same gets its answer.
 func (s *RegistrySteps) resolve(ctx context.Context, r ResolveRequest) Resolution {
 	found, err := s.resolved.resolve(ctx, r, func() (ResolvedImage, error) {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), questionLimit)
