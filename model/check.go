@@ -138,6 +138,12 @@ func (c Container) check() error {
 	if err := checkText("problem", c.Problem, ProblemLength); err != nil {
 		return err
 	}
+	if strings.ContainsFunc(c.Repository, unicode.IsSpace) {
+		return fmt.Errorf("repository %.80q: there is a space in it", c.Repository)
+	}
+	if err := checkText("repository", c.Repository, RepositoryLength); err != nil {
+		return err
+	}
 	if c.HubNames == nil {
 		return nil
 	}

@@ -20,7 +20,9 @@ func DockerModule(s PerceiverSettings) fx.Option {
 }
 
 // RunDocker watches a Docker Engine until ctx ends.
-func RunDocker(ctx context.Context, s PerceiverSettings) error { return runPerceiver(ctx, s, DockerModule(s)) }
+func RunDocker(ctx context.Context, s PerceiverSettings) error {
+	return runPerceiver(ctx, s, DockerModule(s))
+}
 
 func newDocker(s PerceiverSettings) (*docker.Perceiver, error) {
 	d := s.Config.Docker

@@ -54,6 +54,7 @@ var sections = []struct {
 	{"scanner", "For `perceptor worker` with the role `scan`.", Default().Scanner, "scanner."},
 	{"scanner.client", "The scan client is the program that produces the SBOM of an image and uploads it.", Default().Scanner.Client, "scanner.client."},
 	{"perceiver", "For `perceptor perceiver`.", Default().Perceiver, "perceiver."},
+	{"perceiver.docker", "For `perceptor perceiver docker`.", Default().Perceiver.Docker, "perceiver.docker."},
 	{"perceiver.kubernetes", "For `perceptor perceiver kubernetes`.", Default().Perceiver.Kubernetes, "perceiver.kubernetes."},
 	{"api", "For `perceptor api`.", Default().API, "api."},
 	{"registries", "A list: one entry for each registry that needs special settings.", Registry{}, "registries[]."},

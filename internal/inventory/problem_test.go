@@ -26,7 +26,7 @@ func TestImageWithAProblemIsUnknownForThatReason(t *testing.T) {
 		b.Open(nil)
 	}
 	travel()
-	questions := b.Questions(start.Add(time.Hour), 10)
+	questions := b.Questions(start.Add(time.Hour), 10, false)
 	require.Len(t, questions, 1, "the other one")
 	travel()
 	resolve(b, start)

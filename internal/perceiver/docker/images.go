@@ -6,8 +6,10 @@ import (
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/containerd/platforms"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/perceptor/perceptor/internal/perceiver"
 	"github.com/perceptor/perceptor/model"
@@ -112,19 +114,16 @@ func named(reference string) (repository, tag string) {
 
 // platformOf is a platform in the words of registries; engines and their nodes also use those of kernels.
 func platformOf(system, architecture, variant string) model.Platform {
-	p := model.Platform{OS: strings.ToLower(system), Architecture: strings.ToLower(architecture), Variant: variant}
-	switch p.Architecture {
-	case "x86_64", "x86-64":
-		p.Architecture = "amd64"
-	case "aarch64":
-		p.Architecture = "arm64"
-	case "armv7l", "armhf":
-		p.Architecture, p.Variant = "arm", "v7"
-	case "armv6l", "armel":
-		p.Architecture, p.Variant = "arm", "v6"
-	case "i386", "i686":
-		p.Architecture = "386"
+	switch strings.ToLower(architecture) { // as kernels of 32 bits call themselves, which Normalize does not know
+	case "armv7l", "armv8l":
+		architecture, variant = "arm", "v7"
+	case "armv6l":
+		architecture, variant = "arm", "v6"
+	case "i686":
+		architecture = "386"
 	}
+	n := platforms.Normalize(ocispec.Platform{OS: system, Architecture: architecture, Variant: variant})
+	p := model.Platform{OS: n.OS, Architecture: n.Architecture, Variant: n.Variant}
 	if text := p.String(); len(text) > model.PodNameLength || !perceiver.Plain(text) {
 		return model.Platform{}
 	}
