@@ -123,6 +123,9 @@ func platformOf(system, architecture, variant string) model.Platform {
 		architecture = "386"
 	}
 	n := platforms.Normalize(ocispec.Platform{OS: system, Architecture: architecture, Variant: variant})
+	if system == "" {
+		n.OS = "" // Normalize takes that of this program
+	}
 	p := model.Platform{OS: n.OS, Architecture: n.Architecture, Variant: n.Variant}
 	if text := p.String(); len(text) > model.PodNameLength || !perceiver.Plain(text) {
 		return model.Platform{}
