@@ -7,7 +7,9 @@ import (
 // Contents is what a document says is in an image. Its JSON is for storing.
 type Contents struct {
 	// Subject is what the document calls the image; empty where it does not say.
-	Subject      string           `json:"subject,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	// Serials are the serial numbers of the documents.
+	Serials      []string         `json:"serials,omitempty"`
 	Distribution osv.Distribution `json:"distribution,omitzero"`
 	// Components are sorted, each once.
 	Components []Component `json:"components,omitempty"`

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +19,7 @@ import (
 
 // Version names the way this program judges. It changes when the same data and policy give another verdict, so that old
 // verdicts are made again after an upgrade.
-const Version = "2"
+const Version = "3"
 
 // RuleSeverities are how bad breaking a rule is, worst first.
 var RuleSeverities = []string{"BLOCKER", "CRITICAL", "MAJOR", "MINOR", "TRIVIAL", "UNSPECIFIED"}
@@ -42,12 +41,15 @@ rules:
 type Policy struct {
 	Rules []Rule `yaml:"rules"`
 	// Overrides are exceptions that stand in the policy file.
-	Overrides Exceptions `yaml:"overrides"`
+	Overrides []Exception `yaml:"overrides"`
 	// Strict withholds green while a finding needs a rating.
 	Strict bool `yaml:"strict"`
+	// OnlyFixed limits every rule to findings that have a fix.
+	OnlyFixed bool `yaml:"onlyFixed"`
 	// Coverage says what may be left unassessed.
 	Coverage CoverageRule `yaml:"coverage"`
 
+	overrides   *Register
 	fingerprint string
 }
 
@@ -128,9 +130,13 @@ func ParsePolicy(raw []byte) (*Policy, error) {
 	}
 	for i := range p.Overrides {
 		p.Overrides[i].Origin = "policy"
-		if err := p.Overrides[i].compile(); err != nil {
-			return nil, fmt.Errorf("override number %d (vulnerability %q): %w", i+1, p.Overrides[i].Vulnerability, err)
+		if err := p.Overrides[i].Compile(); err != nil {
+			return nil, fmt.Errorf("override number %d (vulnerability %.80q): %w", i+1, p.Overrides[i].Vulnerability, err)
 		}
+	}
+	var err error
+	if p.overrides, err = NewRegister(p.Overrides); err != nil {
+		return nil, err
 	}
 	if err := p.Coverage.compile(); err != nil {
 		return nil, fmt.Errorf("coverage: %w", err)
@@ -195,26 +201,15 @@ func (p *Permit) compile() error {
 
 // Basis names policy and exceptions as they are at a time, and the way of judging. It changes when any of them changes, and
 // when an exception or the support of a release ends.
-func (p *Policy) Basis(exceptions Exceptions, now time.Time) string {
-	active := 0
-	for _, each := range [][]Exception{p.Overrides, exceptions} {
-		for i := range each {
-			if each[i].active(now) {
-				active++
-			}
-		}
-	}
-	// Exceptions hold nothing that cannot be written as JSON.
-	raw, _ := json.Marshal(exceptions)
-	sum := sha256.Sum256(raw)
-	return fmt.Sprintf("%s-%s-%s-%d-%d", Version, p.fingerprint, hex.EncodeToString(sum[:8]), active, osv.SupportEnded(now))
+func (p *Policy) Basis(exceptions *Register, now time.Time) string {
+	return fmt.Sprintf("%s-%s-%s-%s-%d", Version, p.fingerprint, p.overrides.basis(now), exceptions.basis(now), osv.SupportEnded(now))
 }
 
 // NextChange is when the next exception or the next release's support ends, so that verdicts must be made again; zero when
 // none will.
-func (p *Policy) NextChange(exceptions Exceptions, now time.Time) time.Time {
+func (p *Policy) NextChange(exceptions *Register, now time.Time) time.Time {
 	next := osv.NextSupportEnd(now)
-	for _, end := range []time.Time{p.Overrides.nextEnd(now), exceptions.nextEnd(now)} {
+	for _, end := range []time.Time{p.overrides.nextEnd(now), exceptions.nextEnd(now)} {
 		if !end.IsZero() && (next.IsZero() || end.Before(next)) {
 			next = end
 		}
@@ -236,11 +231,6 @@ func (r *Rule) breaks(f *osv.Finding) bool {
 // covers reports whether the rule is about this component at all.
 func (r *Rule) covers(c *Judged) bool {
 	return r.components.allows(c.PURL, c.Name) && r.ecosystems.allows(c.Ecosystem, osv.Base(c.Ecosystem), purlType(c.PURL))
-}
-
-func purlType(purl string) string {
-	kind, _, _ := strings.Cut(strings.TrimPrefix(purl, "pkg:"), "/")
-	return kind
 }
 
 // permits reports whether the component may be left unassessed.

@@ -22,6 +22,9 @@ const PropertyUnread = "perceptor:unread"
 func Read(bom *cyclonedx.BOM) (Contents, error) {
 	r := reader{found: map[string]Component{}, unread: map[string]string{}}
 	var contents Contents
+	if bom.SerialNumber != "" {
+		contents.Serials = []string{bom.SerialNumber}
+	}
 	if bom.Metadata != nil && bom.Metadata.Component != nil {
 		contents.Subject = bom.Metadata.Component.Name
 	}
@@ -50,6 +53,7 @@ func Combine(a, b Contents) Contents {
 	if a.Subject == "" {
 		a.Subject = b.Subject
 	}
+	a.Serials = append(slices.Clone(a.Serials), b.Serials...)
 	a.Components, a.Unread = r.sorted()
 	return a
 }
@@ -166,17 +170,6 @@ func componentOf(c *cyclonedx.Component, p properties) Component {
 		one.PURL = withoutVersion(one.PURL)
 	}
 	return one
-}
-
-func withoutVersion(purl string) string {
-	path, rest, _ := strings.Cut(purl, "?")
-	if at := strings.LastIndexByte(path, '@'); at > strings.LastIndexByte(path, '/') {
-		path = path[:at]
-	}
-	if rest != "" {
-		path += "?" + rest
-	}
-	return path
 }
 
 // isOwn reports whether a component is the software of the image's owner, by what the cataloger says of it: the main module
