@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -79,10 +80,34 @@ type CoverageRule struct {
 	// PermitEmpty lists patterns of repositories whose images may hold nothing that is recognized.
 	PermitEmpty []string `yaml:"permitEmpty"`
 	// ValidFor is how long after the data's as-of time a green verdict holds; 0 means model.DataValidFor.
-	ValidFor time.Duration `yaml:"validFor"`
+	ValidFor Age `yaml:"validFor"`
 
 	permitEmpty patterns
 }
+
+// Age is a length of time. In a file it is a number with a unit: 14d, 36h or 90m.
+type Age time.Duration
+
+// UnmarshalYAML reads an age.
+func (a *Age) UnmarshalYAML(node *yaml.Node) error {
+	text := node.Value
+	if days, is := strings.CutSuffix(text, "d"); is {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return fmt.Errorf("line %d: age %.40q: want a number of days such as 14d", node.Line, text)
+		}
+		*a = Age(time.Duration(n) * day)
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("line %d: age %.40q: want a number with a unit, such as 14d, 36h or 90m", node.Line, text)
+	}
+	*a = Age(d)
+	return nil
+}
+
+const day = 24 * time.Hour
 
 // Permit names components that may be left unassessed, by patterns with * and ?. Each list that is given must match, and at
 // least one is given.
@@ -113,6 +138,10 @@ func ParsePolicy(raw []byte) (*Policy, error) {
 	decoder.KnownFields(true)
 	if err := decoder.Decode(p); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read rules: %w", err)
+	}
+	var more any
+	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, errors.New("read rules: there is a second document after ---; only the first would hold")
 	}
 	names := map[string]bool{}
 	for i := range p.Rules {
@@ -167,7 +196,7 @@ func (r *Rule) compile() error {
 
 func (c *CoverageRule) compile() error {
 	if c.ValidFor < 0 {
-		return fmt.Errorf("validFor %s is less than nothing", c.ValidFor)
+		return fmt.Errorf("validFor %s is less than nothing", time.Duration(c.ValidFor))
 	}
 	var err error
 	if c.permitEmpty, err = compilePatterns(c.PermitEmpty...); err != nil {
@@ -245,5 +274,5 @@ func (c *CoverageRule) validFor() time.Duration {
 	if c.ValidFor == 0 {
 		return model.DataValidFor
 	}
-	return c.ValidFor
+	return time.Duration(c.ValidFor)
 }
