@@ -74,6 +74,9 @@ func (v *verdicts) judge(tx *store.Tx, image judge.Image, contents judge.Content
 func (v *verdicts) warm(tx *store.Tx, contents judge.Contents) error {
 	data := v.assessor(tx)
 	for _, c := range contents.Components {
+		if _, judged := contents.Words[c.Key()]; judged {
+			continue // by another scanner
+		}
 		if _, err := data.Assess(c, contents.Distribution); err != nil {
 			return err
 		}

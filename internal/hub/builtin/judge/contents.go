@@ -13,6 +13,9 @@ type Contents struct {
 	Distribution osv.Distribution `json:"distribution,omitzero"`
 	// Components are sorted, each once.
 	Components []Component `json:"components,omitempty"`
+	// Words are what another scanner says, by the key of the component; nil where none judged. A component without a word is
+	// looked up by this hub.
+	Words map[string]Word `json:"words,omitempty"`
 	// Unread are files that list packages, or should, and could not be read.
 	Unread []UnreadFile `json:"unread,omitempty"`
 }

@@ -120,12 +120,12 @@ func Judge(in Input) (Result, error) {
 	result := Result{Status: model.NotInViolation, Unread: in.Contents.Unread, Components: make([]Judged, 0, len(in.Contents.Components))}
 	data := map[string]model.DataSource{}
 	for _, c := range in.Contents.Components {
-		a, err := in.Assessor.Assess(c, in.Contents.Distribution)
+		a, err := in.assess(c)
 		if err != nil {
 			return Result{}, fmt.Errorf("assess %.200s: %w", c.Key(), err)
 		}
 		if a.Data != nil {
-			data[a.Ecosystem] = *a.Data
+			data[a.Ecosystem+"\x00"+a.Data.Source] = *a.Data
 		}
 		one := in.judged(c, a)
 		result.add(&one)
@@ -136,6 +136,14 @@ func Judge(in Input) (Result, error) {
 	}
 	in.settle(&result)
 	return result, nil
+}
+
+// assess takes the word of another scanner where there is one, and else asks the records.
+func (in *Input) assess(c Component) (Assessment, error) {
+	if word, judged := in.Contents.Words[c.Key()]; judged {
+		return word.assessment(c, in.Contents.Distribution, in.Now), nil
+	}
+	return in.Assessor.Assess(c, in.Contents.Distribution)
 }
 
 // judged applies policy and exceptions to one assessed component.
@@ -185,7 +193,10 @@ func (in *Input) accepted(one *Judged, f *osv.Finding) *Acceptance {
 	if a := in.Policy.overrides.accepts(one, f, &in.Image, in.Now); a != nil {
 		return a
 	}
-	return in.Exceptions.accepts(one, f, &in.Image, in.Now)
+	if a := in.Exceptions.accepts(one, f, &in.Image, in.Now); a != nil {
+		return a
+	}
+	return in.Contents.Words[one.Key()].accepted(f.ID)
 }
 
 // add counts one component.

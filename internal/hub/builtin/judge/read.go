@@ -31,7 +31,10 @@ func Read(bom *cyclonedx.BOM) (Contents, error) {
 	if err := r.components(bom.Components); err != nil {
 		return Contents{}, err
 	}
-	contents.Distribution = r.distribution
+	if err := r.scannerWords(bom); err != nil {
+		return Contents{}, err
+	}
+	contents.Distribution, contents.Words = r.distribution, r.words
 	contents.Components, contents.Unread = r.sorted()
 	return contents, nil
 }
@@ -47,11 +50,21 @@ func Combine(a, b Contents) Contents {
 			r.unread[u.Path] = u.Reason
 		}
 	}
+	a.Words = maps.Clone(a.Words)
 	if a.Distribution.ID == "" {
 		a.Distribution = b.Distribution
 	}
 	if a.Subject == "" {
 		a.Subject = b.Subject
+	}
+	for key, word := range b.Words {
+		if a.Words == nil {
+			a.Words = map[string]Word{}
+		}
+		if known, both := a.Words[key]; both {
+			word = known.and(word)
+		}
+		a.Words[key] = word
 	}
 	a.Serials = append(slices.Clone(a.Serials), b.Serials...)
 	a.Components, a.Unread = r.sorted()
@@ -63,6 +76,8 @@ type reader struct {
 	found        map[string]Component
 	unread       map[string]string
 	distribution osv.Distribution
+	// words are nil where no other scanner judged.
+	words map[string]Word
 }
 
 func (r *reader) sorted() ([]Component, []UnreadFile) {
