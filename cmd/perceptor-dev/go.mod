@@ -5,6 +5,7 @@ go 1.26.8
 require (
 	github.com/temporalio/ui-server/v2 v2.54.1
 	go.temporal.io/server v1.32.1
+	modernc.org/sqlite v1.51.0
 )
 
 require (
@@ -271,7 +272,6 @@ require (
 	modernc.org/libc v1.72.3 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.11.0 // indirect
-	modernc.org/sqlite v1.51.0 // indirect
 	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730 // indirect
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.0 // indirect
