@@ -18,6 +18,10 @@ var (
 
 // TestWhatAnExceptionCovers: each row with its twin, which is about something else.
 func TestWhatAnExceptionCovers(t *testing.T) {
+	type (
+		of    = judge.Exception
+		image = judge.ImageProduct
+	)
 	scoped := judge.Component{Name: "@angular/core", Version: "1.0.0", PURL: "pkg:npm/%40angular/core@1.0.0"}
 	s := newShelf().add(t, record("GHSA-1", "npm", "p", fixedIn2, critical, `"aliases":["CVE-2026-1"]`),
 		record("GHSA-2", "npm", "@angular/core", fixedIn2, critical), record("CVE-2026-3", "Debian:12", "openssl", fixedIn2, critical)).complete("npm", "Debian")
@@ -26,40 +30,40 @@ func TestWhatAnExceptionCovers(t *testing.T) {
 		exception judge.Exception
 		covers    bool
 	}{
-		"a pattern without a version":          {npm("p", "1.0.0"), judge.Exception{Vulnerability: "GHSA-1", Component: "pkg:npm/p"}, true},
-		"a pattern of another name":            {npm("p", "1.0.0"), judge.Exception{Vulnerability: "GHSA-1", Component: "pkg:npm/q"}, false},
-		"a pattern of another version":         {npm("p", "1.0.0"), judge.Exception{Vulnerability: "GHSA-1", Component: "pkg:npm/p@1.0.1"}, false},
-		"a pattern without escapes":            {scoped, judge.Exception{Vulnerability: "GHSA-2", Component: "pkg:npm/@angular/core"}, true},
-		"a pattern with escapes":               {scoped, judge.Exception{Vulnerability: "GHSA-2", Component: "pkg:npm/%40angular/core@1.*"}, true},
-		"a pattern without qualifiers":         {deb("openssl", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-3", Component: "pkg:deb/debian/openssl@1.0.0"}, true},
-		"a package without a version":          {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p"}, true},
-		"a package whose name only begins so":  {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/pp"}, false},
-		"a package with its version":           {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p@1.0.0"}, true},
-		"a package with another version":       {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p@1.0"}, false},
-		"a package of another type":            {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:pypi/p"}, false},
-		"a package without a qualifier":        {deb("openssl", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-3", Package: "pkg:deb/debian/openssl"}, true},
-		"a package with the qualifier":         {deb("openssl", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-3", Package: "pkg:deb/debian/openssl?distro=debian-12"}, true},
-		"a package with another qualifier":     {deb("openssl", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-3", Package: "pkg:deb/debian/openssl?distro=debian-13"}, false},
-		"an alias of the exception":            {npm("p", "1.0.0"), judge.Exception{Vulnerability: "X-1", Aliases: []string{"cve-2026-1"}, Package: "pkg:npm/p"}, true},
-		"another vulnerability":                {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-11", Package: "pkg:npm/p"}, false},
-		"the image by its digest":              {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Image: judge.ImageProduct{Digest: digestA}}, true},
-		"another image by its digest":          {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Image: judge.ImageProduct{Digest: digestB}}, false},
-		"the image by its repository":          {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Image: judge.ImageProduct{Repository: "registry.example/shop/web", Name: "web"}}, true},
-		"the image by its folder":              {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Image: judge.ImageProduct{Repository: "registry.example/shop", Name: "web"}}, true},
-		"another repository":                   {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Image: judge.ImageProduct{Repository: "registry.example/bank/web", Name: "web"}}, false},
-		"the image by its last name":           {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Image: judge.ImageProduct{Name: "web"}}, true},
-		"an image whose name only ends so":     {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Image: judge.ImageProduct{Name: "eb"}}, false},
-		"a package in the image":               {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Image: judge.ImageProduct{Digest: digestA}}, true},
-		"a package in another image":           {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Image: judge.ImageProduct{Digest: digestB}}, false},
-		"another package in the image":         {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/q", Image: judge.ImageProduct{Digest: digestA}}, false},
-		"the image by its document":            {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Image: judge.ImageProduct{Serial: "urn:uuid:1"}}, true},
-		"the document of another image":        {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Image: judge.ImageProduct{Serial: "urn:uuid:2"}}, false},
-		"a repository that another owner has":  {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Repository: "bank/*"}, false},
-		"one that ended a moment ago":          {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Until: now}, false},
-		"one that ends in a moment":            {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Until: now.Add(time.Nanosecond)}, true},
-		"what says that the image is affected": {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Stance: judge.Affected}, false},
-		"what is still looked into":            {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Stance: judge.UnderInvestigation}, false},
-		"what was fixed by the vendor":         {npm("p", "1.0.0"), judge.Exception{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Stance: judge.Fixed}, true},
+		"a pattern without a version":          {npm("p", "1.0.0"), of{Vulnerability: "GHSA-1", Component: "pkg:npm/p"}, true},
+		"a pattern of another name":            {npm("p", "1.0.0"), of{Vulnerability: "GHSA-1", Component: "pkg:npm/q"}, false},
+		"a pattern of another version":         {npm("p", "1.0.0"), of{Vulnerability: "GHSA-1", Component: "pkg:npm/p@1.0.1"}, false},
+		"a pattern without escapes":            {scoped, of{Vulnerability: "GHSA-2", Component: "pkg:npm/@angular/core"}, true},
+		"a pattern with escapes":               {scoped, of{Vulnerability: "GHSA-2", Component: "pkg:npm/%40angular/core@1.*"}, true},
+		"a pattern without qualifiers":         {deb("openssl", "1.0.0"), of{Vulnerability: "CVE-2026-3", Component: "pkg:deb/debian/openssl@1.0.0"}, true},
+		"a package without a version":          {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p"}, true},
+		"a package whose name only begins so":  {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/pp"}, false},
+		"a package with its version":           {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p@1.0.0"}, true},
+		"a package with another version":       {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p@1.0"}, false},
+		"a package of another type":            {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:pypi/p"}, false},
+		"a package without a qualifier":        {deb("openssl", "1.0.0"), of{Vulnerability: "CVE-2026-3", Package: "pkg:deb/debian/openssl"}, true},
+		"a package with the qualifier":         {deb("openssl", "1.0.0"), of{Vulnerability: "CVE-2026-3", Package: "pkg:deb/debian/openssl?distro=debian-12"}, true},
+		"a package with another qualifier":     {deb("openssl", "1.0.0"), of{Vulnerability: "CVE-2026-3", Package: "pkg:deb/debian/openssl?distro=debian-13"}, false},
+		"an alias of the exception":            {npm("p", "1.0.0"), of{Vulnerability: "X-1", Aliases: []string{"cve-2026-1"}, Package: "pkg:npm/p"}, true},
+		"another vulnerability":                {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-11", Package: "pkg:npm/p"}, false},
+		"the image by its digest":              {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Image: image{Digest: digestA}}, true},
+		"another image by its digest":          {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Image: image{Digest: digestB}}, false},
+		"the image by its repository":          {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Image: image{Repository: "registry.example/shop/web", Name: "web"}}, true},
+		"the image by its folder":              {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Image: image{Repository: "registry.example/shop", Name: "web"}}, true},
+		"another repository":                   {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Image: image{Repository: "registry.example/bank/web", Name: "web"}}, false},
+		"the image by its last name":           {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Image: image{Name: "web"}}, true},
+		"an image whose name only ends so":     {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Image: image{Name: "eb"}}, false},
+		"a package in the image":               {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Image: image{Digest: digestA}}, true},
+		"a package in another image":           {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Image: image{Digest: digestB}}, false},
+		"another package in the image":         {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/q", Image: image{Digest: digestA}}, false},
+		"the image by its document":            {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Image: image{Serial: "urn:uuid:1"}}, true},
+		"the document of another image":        {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Image: image{Serial: "urn:uuid:2"}}, false},
+		"a repository that another owner has":  {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Repository: "bank/*"}, false},
+		"one that ended a moment ago":          {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Until: now}, false},
+		"one that ends in a moment":            {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Until: now.Add(time.Nanosecond)}, true},
+		"what says that the image is affected": {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Stance: judge.Affected}, false},
+		"what is still looked into":            {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Stance: judge.UnderInvestigation}, false},
+		"what was fixed by the vendor":         {npm("p", "1.0.0"), of{Vulnerability: "CVE-2026-1", Package: "pkg:npm/p", Stance: judge.Fixed}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row.exception.Reason = "why"

@@ -296,7 +296,7 @@ func timeOf(text string) time.Time {
 // scanner prefers does not stand in the document.
 func rated(r *cyclonedx.VulnerabilityRating) (model.Severity, float64) {
 	score := 0.0
-	if r.Score != nil && *r.Score > 0 && *r.Score <= 10 {
+	if r.Score != nil && osv.RateScore(*r.Score) != model.SeverityUnrated {
 		score = *r.Score
 	}
 	switch word := strings.ToLower(string(r.Severity)); word {
@@ -335,7 +335,7 @@ func fixOf(v *cyclonedx.Vulnerability, a cyclonedx.Affects, name string) string 
 	}
 	found := upgrade.FindAllStringSubmatch(v.Recommendation, -1)
 	for _, each := range found {
-		if strings.EqualFold(each[1], name) || strings.HasSuffix(name, "/"+each[1]) || strings.HasSuffix(name, ":"+each[1]) || strings.HasSuffix(each[1], ":"+name[strings.LastIndexByte(name, '/')+1:]) {
+		if sameName(each[1], name) {
 			return shown(each[2])
 		}
 	}
@@ -343,6 +343,13 @@ func fixOf(v *cyclonedx.Vulnerability, a cyclonedx.Affects, name string) string 
 		return shown(found[0][2])
 	}
 	return ""
+}
+
+// sameName reports whether a scanner's name of a package is that of a component. A component's name has its group before a
+// slash, where scanners write group:name, group/name or the name alone.
+func sameName(scanners, name string) bool {
+	plain := strings.ReplaceAll(scanners, ":", "/")
+	return strings.EqualFold(plain, name) || strings.HasSuffix(name, "/"+plain)
 }
 
 // analysisOf is the document's own word that a finding does not count; nil when it counts.

@@ -147,9 +147,12 @@ func Rate(text string) (severity model.Severity, score float64) {
 	return r.severity, r.score
 }
 
+// maxScore is the top of the CVSS scale.
+const maxScore = 10
+
 // RateScore reads a base score of CVSS 3 or 4.
 func RateScore(score float64) model.Severity {
-	if !(score > 0 && score <= 10) {
+	if score <= 0 || score > maxScore {
 		return model.SeverityUnrated
 	}
 	return scored(score, scaleV31).severity

@@ -73,7 +73,7 @@ func imageOf(p packageurl.PackageURL) (judge.ImageProduct, error) {
 }
 
 // errNested says why a package within a package is not understood.
-var errNested = errors.New("a package within another package cannot be told apart from the same package elsewhere in the image: name the image (pkg:oci/...), or the package alone")
+var errNested = errors.New("a package within another package is not distinguished from the same package elsewhere: name the image (pkg:oci/...), or the package alone")
 
 // within is a package within an image.
 func within(outer product, inner string) (product, error) {

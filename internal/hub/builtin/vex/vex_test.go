@@ -70,12 +70,14 @@ func TestDocuments(t *testing.T) {
 		"simple, in JSON": {
 			`{"exceptions": [{"id": "CVE-1", "purl": "pkg:npm/lodash", "reason": "r"}]}`, said{id: "CVE-1", component: "pkg:npm/lodash", stance: judge.Accepted}, vex.Simple, 0,
 		},
-		"OpenVEX, a package":   {openVEX("not_affected", `[{"@id":"pkg:npm/lodash"}]`), said{id: "CVE-1", pkg: "pkg:npm/lodash", stance: judge.NotAffected}, vex.OpenVEX, 0},
-		"OpenVEX, fixed":       {openVEX("fixed", `[{"@id":"pkg:npm/lodash@4.0.0"}]`), said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.Fixed}, vex.OpenVEX, 0},
-		"OpenVEX, affected":    {openVEX("affected", `[{"@id":"pkg:npm/lodash"}]`), said{id: "CVE-1", pkg: "pkg:npm/lodash", stance: judge.Affected}, vex.OpenVEX, 0},
-		"OpenVEX, not yet":     {openVEX("under_investigation", `[{"@id":"pkg:npm/a"}]`), said{id: "CVE-1", pkg: "pkg:npm/a", stance: judge.UnderInvestigation}, vex.OpenVEX, 0},
-		"OpenVEX, identifiers": {openVEX("fixed", `[{"@id":"https://x.example/a","identifiers":{"purl":"pkg:npm/a"}}]`), said{id: "CVE-1", pkg: "pkg:npm/a", stance: judge.Fixed}, vex.OpenVEX, 0},
-		"OpenVEX, an image":    {openVEX("fixed", `[{"@id":"`+ociPackage+`"}]`), said{id: "CVE-1", stance: judge.Fixed, image: oci}, vex.OpenVEX, 0},
+		"OpenVEX, a package": {openVEX("not_affected", `[{"@id":"pkg:npm/lodash"}]`), said{id: "CVE-1", pkg: "pkg:npm/lodash", stance: judge.NotAffected}, vex.OpenVEX, 0},
+		"OpenVEX, fixed":     {openVEX("fixed", `[{"@id":"pkg:npm/lodash@4.0.0"}]`), said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.Fixed}, vex.OpenVEX, 0},
+		"OpenVEX, affected":  {openVEX("affected", `[{"@id":"pkg:npm/lodash"}]`), said{id: "CVE-1", pkg: "pkg:npm/lodash", stance: judge.Affected}, vex.OpenVEX, 0},
+		"OpenVEX, not yet":   {openVEX("under_investigation", `[{"@id":"pkg:npm/a"}]`), said{id: "CVE-1", pkg: "pkg:npm/a", stance: judge.UnderInvestigation}, vex.OpenVEX, 0},
+		"OpenVEX, identifiers": {
+			openVEX("fixed", `[{"@id":"https://x.example/a","identifiers":{"purl":"pkg:npm/a"}}]`), said{id: "CVE-1", pkg: "pkg:npm/a", stance: judge.Fixed}, vex.OpenVEX, 0,
+		},
+		"OpenVEX, an image": {openVEX("fixed", `[{"@id":"`+ociPackage+`"}]`), said{id: "CVE-1", stance: judge.Fixed, image: oci}, vex.OpenVEX, 0},
 		"OpenVEX, an image by its hash": {
 			openVEX("fixed", `[{"@id":"https://x.example/image","hashes":{"sha-256":"`+strings.ToUpper(hexA)+`"}}]`),
 			said{id: "CVE-1", stance: judge.Fixed, image: judge.ImageProduct{Digest: digestA}}, vex.OpenVEX, 0,
@@ -116,7 +118,8 @@ func TestDocuments(t *testing.T) {
 			}, vex.CycloneDX, 0,
 		},
 		"CycloneDX, a link into itself": {
-			cycloneDX(lodash, "not_affected", "urn:cdx:11111111-1111-4111-8111-111111111111/1#c1"), said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.NotAffected}, vex.CycloneDX, 0,
+			cycloneDX(lodash, "not_affected", "urn:cdx:11111111-1111-4111-8111-111111111111/1#c1"),
+			said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.NotAffected}, vex.CycloneDX, 0,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -190,7 +193,8 @@ func TestOptions(t *testing.T) {
 	require.Equal(t, end, d.Exceptions[0].Until)
 	require.Equal(t, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), d.Exceptions[1].Until, "the earlier end holds")
 
-	d, err = vex.Parse([]byte(cycloneDX(`,"metadata":{"component":{"type":"application","name":"web"}},"components":[{"type":"library","bom-ref":"c1","name":"a","purl":"pkg:npm/a"}]`, "not_affected", "c1")), o)
+	const application = `,"metadata":{"component":{"type":"application","name":"web"}},"components":[{"type":"library","bom-ref":"c1","name":"a","purl":"pkg:npm/a"}]`
+	d, err = vex.Parse([]byte(cycloneDX(application, "not_affected", "c1")), o)
 	require.NoError(t, err)
 	require.Equal(t, []said{{id: "CVE-1", pkg: "pkg:npm/a", repository: "shop/*", stance: judge.NotAffected}}, summary(d))
 	require.Equal(t, "not_affected: code_not_reachable: never called", d.Exceptions[0].Reason)
