@@ -113,12 +113,15 @@ func TestRefusedExceptions(t *testing.T) {
 		at, document, message string
 		status                int
 	}{
-		"broken":           {"doc", "exceptions: [", "read exceptions", http.StatusBadRequest},
-		"names no product": {"doc", `{"@context":"https://openvex.dev/ns","statements":[{"vulnerability":"TEST-1","products":[],"status":"fixed"}]}`, "it names no product", http.StatusBadRequest},
-		"empty":            {"doc", "", "empty", http.StatusBadRequest},
-		"no time":          {"doc?until=soon", good, "is not a time", http.StatusBadRequest},
-		"too large":        {"doc", strings.Repeat("#", 9<<20), "larger than", http.StatusRequestEntityTooLarge},
-		"a long name":      {strings.Repeat("n", 600), good, "name has 600 bytes", http.StatusBadRequest},
+		"broken": {"doc", "exceptions: [", "read exceptions", http.StatusBadRequest},
+		"names no product": {
+			"doc", `{"@context":"https://openvex.dev/ns","statements":[{"vulnerability":"TEST-1","products":[],"status":"fixed"}]}`,
+			"it names no product", http.StatusBadRequest,
+		},
+		"empty":       {"doc", "", "empty", http.StatusBadRequest},
+		"no time":     {"doc?until=soon", good, "is not a time", http.StatusBadRequest},
+		"too large":   {"doc", strings.Repeat("#", 9<<20), "larger than", http.StatusRequestEntityTooLarge},
+		"a long name": {strings.Repeat("n", 600), good, "name has 600 bytes", http.StatusBadRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := h.call(http.MethodPut, "/internal/exceptions/"+row.at, row.document)

@@ -336,7 +336,8 @@ func TestPolicy(t *testing.T) {
 	for _, wrong := range []string{
 		"rules: [{severity: minor, vulnerability: low}]", "rules: [{name: r, severity: x, vulnerability: low}]", "rules: [{name: r, severity: minor, vulnerability: x}]",
 		"rules: [{name: r, severity: minor, vulnerability: low, components: ['']}]", "other: 1", "coverage: {permit: [{}]}", "coverage: {validFor: -1h}",
-		"coverage: {validFor: 14}", "coverage: {validFor: -1d}", "coverage: {validFor: [1]}", "coverage: {permit: [{purl: x}]}", "coverage: {permitEmpty: ['']}", "rules: []\n---\nrules: []",
+		"coverage: {validFor: 14}", "coverage: {validFor: -1d}", "coverage: {validFor: [1]}", "coverage: {permit: [{purl: x}]}",
+		"coverage: {permitEmpty: ['']}", "rules: []\n---\nrules: []",
 		"rules: [{name: r, severity: minor, vulnerability: low}, {name: r, severity: minor, vulnerability: low}]", "overrides: [{component: p}]",
 	} {
 		_, err := judge.ParsePolicy([]byte(wrong))

@@ -19,7 +19,8 @@ const (
 	dated          = `,"properties":[{"name":"perceptor:scanner:data-as-of","value":"2026-11-27T06:00:00Z"}]`
 	// openssl is a vulnerability as trivy writes it.
 	openssl = `{"id":"CVE-2022-0778","source":{"name":"debian","url":"https://salsa.debian.org/security-tracker-team/security-tracker"},
-		"ratings":[{"source":{"name":"debian"},"severity":"low"},{"source":{"name":"nvd"},"score":7.5,"severity":"high","method":"CVSSv31","vector":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"}],
+		"ratings":[{"source":{"name":"debian"},"severity":"low"},
+			{"source":{"name":"nvd"},"score":7.5,"severity":"high","method":"CVSSv31","vector":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"}],
 		"cwes":[835],"description":"openssl: Infinite loop","recommendation":"Upgrade libssl1.1 to version 9.9; Upgrade openssl to version 3.0.1, 1.1.1n-0+deb11u1",
 		"published":"2022-03-15T17:15:00+00:00","updated":"2024-06-21T19:15:00+00:00","affects":[{"ref":"openssl-ref"}]}`
 )
@@ -46,21 +47,45 @@ func TestAnotherScannersWord(t *testing.T) {
 		reason   string
 		findings model.Counts
 	}{
-		"a finding":              {scannerDocument(","+componentTools+dated, "["+openssl+"]"), model.InViolation, "", model.Counts{High: 1}},
-		"by the old form":        {scannerDocument(","+oldTools+dated, "["+openssl+"]"), model.InViolation, "", model.Counts{High: 1}},
-		"none":                   {scannerDocument(","+componentTools+dated, "[]"), model.NotInViolation, "", model.Counts{}},
-		"none, without a date":   {scannerDocument(","+componentTools, "[]"), model.OverallUnknown, "scanner data without a date", model.Counts{}},
-		"one, without a date":    {scannerDocument(","+componentTools, "["+openssl+"]"), model.InViolation, "scanner data without a date", model.Counts{High: 1}},
-		"none, by no scanner":    {scannerDocument(dated, "[]"), model.OverallUnknown, "no data for ecosystem", model.Counts{}},
-		"a low one, by no one":   {scannerDocument(dated, "["+strings.ReplaceAll(openssl, "7.5,\"severity\":\"high\"", "2,\"severity\":\"low\"")+"]"), model.OverallUnknown, "scanner data without a date", model.Counts{Low: 1}},
-		"a plain SBOM":           {scannerDocument(","+componentTools+dated, ""), model.OverallUnknown, "no data for ecosystem", model.Counts{}},
-		"a list that is null":    {scannerDocument(","+componentTools+dated, "null"), model.OverallUnknown, "no data for ecosystem", model.Counts{}},
-		"old data":               {scannerDocument(","+componentTools+strings.ReplaceAll(dated, "2026-11-27T06", "2026-11-01T06"), "[]"), model.OverallUnknown, "expired", model.Counts{}},
-		"data of the future":     {scannerDocument(","+componentTools+strings.ReplaceAll(dated, "2026-", "2027-"), "[]"), model.OverallUnknown, "scanner data without a date", model.Counts{}},
-		"a date without a time":  {scannerDocument(","+componentTools+strings.ReplaceAll(dated, "T06:00:00Z", ""), "[]"), model.NotInViolation, "", model.Counts{}},
-		"a reference to nothing": {scannerDocument(","+componentTools+dated, "["+strings.ReplaceAll(openssl, "openssl-ref", "other-ref")+"]"), model.OverallUnknown, "file unreadable", model.Counts{}},
-		"no reference":           {scannerDocument(","+componentTools+dated, `[{"id":"CVE-1","ratings":[{"severity":"critical"}]}]`), model.OverallUnknown, "file unreadable", model.Counts{}},
-		"the image itself":       {scannerDocument(","+componentTools+dated, `[{"id":"CVE-1","affects":[{"ref":"image"}]}]`), model.OverallUnknown, "file unreadable", model.Counts{}},
+		"a finding":            {scannerDocument(","+componentTools+dated, "["+openssl+"]"), model.InViolation, "", model.Counts{High: 1}},
+		"by the old form":      {scannerDocument(","+oldTools+dated, "["+openssl+"]"), model.InViolation, "", model.Counts{High: 1}},
+		"none":                 {scannerDocument(","+componentTools+dated, "[]"), model.NotInViolation, "", model.Counts{}},
+		"none, without a date": {scannerDocument(","+componentTools, "[]"), model.OverallUnknown, "scanner data without a date", model.Counts{}},
+		"one, without a date": {
+			scannerDocument(","+componentTools, "["+openssl+"]"),
+			model.InViolation, "scanner data without a date", model.Counts{High: 1},
+		},
+		"none, by no scanner": {scannerDocument(dated, "[]"), model.OverallUnknown, "no data for ecosystem", model.Counts{}},
+		"a low one, by no one": {
+			scannerDocument(dated, "["+strings.ReplaceAll(openssl, "7.5,\"severity\":\"high\"", "2,\"severity\":\"low\"")+"]"),
+			model.OverallUnknown, "scanner data without a date", model.Counts{Low: 1},
+		},
+		"a plain SBOM":        {scannerDocument(","+componentTools+dated, ""), model.OverallUnknown, "no data for ecosystem", model.Counts{}},
+		"a list that is null": {scannerDocument(","+componentTools+dated, "null"), model.OverallUnknown, "no data for ecosystem", model.Counts{}},
+		"old data": {
+			scannerDocument(","+componentTools+strings.ReplaceAll(dated, "2026-11-27T06", "2026-11-01T06"), "[]"),
+			model.OverallUnknown, "expired", model.Counts{},
+		},
+		"data of the future": {
+			scannerDocument(","+componentTools+strings.ReplaceAll(dated, "2026-", "2027-"), "[]"),
+			model.OverallUnknown, "scanner data without a date", model.Counts{},
+		},
+		"a date without a time": {
+			scannerDocument(","+componentTools+strings.ReplaceAll(dated, "T06:00:00Z", ""), "[]"),
+			model.NotInViolation, "", model.Counts{},
+		},
+		"a reference to nothing": {
+			scannerDocument(","+componentTools+dated, "["+strings.ReplaceAll(openssl, "openssl-ref", "other-ref")+"]"),
+			model.OverallUnknown, "file unreadable", model.Counts{},
+		},
+		"no reference": {
+			scannerDocument(","+componentTools+dated, `[{"id":"CVE-1","ratings":[{"severity":"critical"}]}]`),
+			model.OverallUnknown, "file unreadable", model.Counts{},
+		},
+		"the image itself": {
+			scannerDocument(","+componentTools+dated, `[{"id":"CVE-1","affects":[{"ref":"image"}]}]`),
+			model.OverallUnknown, "file unreadable", model.Counts{},
+		},
 		"a link": {
 			scannerDocument(","+componentTools+dated, "["+strings.ReplaceAll(openssl, "openssl-ref", "urn:cdx:0001/1#openssl-ref")+"]"), model.InViolation, "", model.Counts{High: 1},
 		},
@@ -71,7 +96,10 @@ func TestAnotherScannersWord(t *testing.T) {
 		"one that is exploitable": {
 			scannerDocument(","+componentTools+dated, "["+strings.TrimSuffix(openssl, "}")+`,"analysis":{"state":"exploitable"}}]`), model.InViolation, "", model.Counts{High: 1},
 		},
-		"a release past its support": {strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), "12.5", "10"), model.OverallUnknown, "release past its support", model.Counts{}},
+		"a release past its support": {
+			strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), "12.5", "10"),
+			model.OverallUnknown, "release past its support", model.Counts{},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			contents, err := judge.Parse([]byte(row.document))
