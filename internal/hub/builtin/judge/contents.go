@@ -7,10 +7,15 @@ import (
 // Contents is what a document says is in an image. Its JSON is for storing.
 type Contents struct {
 	// Subject is what the document calls the image; empty where it does not say.
-	Subject      string           `json:"subject,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	// Serials are the serial numbers of the documents.
+	Serials      []string         `json:"serials,omitempty"`
 	Distribution osv.Distribution `json:"distribution,omitzero"`
 	// Components are sorted, each once.
 	Components []Component `json:"components,omitempty"`
+	// Words are what another scanner says, by the key of the component; nil where none judged. A component without a word is
+	// looked up by this hub.
+	Words map[string]Word `json:"words,omitempty"`
 	// Unread are files that list packages, or should, and could not be read.
 	Unread []UnreadFile `json:"unread,omitempty"`
 }

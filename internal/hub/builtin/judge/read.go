@@ -22,13 +22,19 @@ const PropertyUnread = "perceptor:unread"
 func Read(bom *cyclonedx.BOM) (Contents, error) {
 	r := reader{found: map[string]Component{}, unread: map[string]string{}}
 	var contents Contents
+	if bom.SerialNumber != "" {
+		contents.Serials = []string{bom.SerialNumber}
+	}
 	if bom.Metadata != nil && bom.Metadata.Component != nil {
 		contents.Subject = bom.Metadata.Component.Name
 	}
 	if err := r.components(bom.Components); err != nil {
 		return Contents{}, err
 	}
-	contents.Distribution = r.distribution
+	if err := r.scannerWords(bom); err != nil {
+		return Contents{}, err
+	}
+	contents.Distribution, contents.Words = r.distribution, r.words
 	contents.Components, contents.Unread = r.sorted()
 	return contents, nil
 }
@@ -44,12 +50,23 @@ func Combine(a, b Contents) Contents {
 			r.unread[u.Path] = u.Reason
 		}
 	}
+	a.Words = maps.Clone(a.Words)
 	if a.Distribution.ID == "" {
 		a.Distribution = b.Distribution
 	}
 	if a.Subject == "" {
 		a.Subject = b.Subject
 	}
+	for key, word := range b.Words {
+		if a.Words == nil {
+			a.Words = map[string]Word{}
+		}
+		if known, both := a.Words[key]; both {
+			word = known.and(word)
+		}
+		a.Words[key] = word
+	}
+	a.Serials = append(slices.Clone(a.Serials), b.Serials...)
 	a.Components, a.Unread = r.sorted()
 	return a
 }
@@ -59,6 +76,8 @@ type reader struct {
 	found        map[string]Component
 	unread       map[string]string
 	distribution osv.Distribution
+	// words are nil where no other scanner judged.
+	words map[string]Word
 }
 
 func (r *reader) sorted() ([]Component, []UnreadFile) {
@@ -166,17 +185,6 @@ func componentOf(c *cyclonedx.Component, p properties) Component {
 		one.PURL = withoutVersion(one.PURL)
 	}
 	return one
-}
-
-func withoutVersion(purl string) string {
-	path, rest, _ := strings.Cut(purl, "?")
-	if at := strings.LastIndexByte(path, '@'); at > strings.LastIndexByte(path, '/') {
-		path = path[:at]
-	}
-	if rest != "" {
-		path += "?" + rest
-	}
-	return path
 }
 
 // isOwn reports whether a component is the software of the image's owner, by what the cataloger says of it: the main module
