@@ -31,6 +31,8 @@ var releaseFiles = []string{"/etc/os-release", "/usr/lib/os-release", "/etc/redh
 // findUnread gathers what could not be read, by path. It fails where all packages of the system are missing because their
 // list could not be read: such an image would be shown as clean by hubs that do not ask what was unread.
 func findUnread(bom *sbom.SBOM, files file.Resolver, noted *notes) (map[string]string, error) {
+	archives := &jars{files: files, known: map[string]*jarParts{}}
+	archives.dropResources(bom)
 	found, described := map[string]bool{}, map[string]bool{}
 	for p := range bom.Artifacts.Packages.Enumerate() {
 		found[p.FoundBy] = true
@@ -42,7 +44,8 @@ func findUnread(bom *sbom.SBOM, files file.Resolver, noted *notes) (map[string]s
 	for where, reasons := range bom.Artifacts.Unknowns {
 		for _, reason := range reasons {
 			cataloger, said, _ := strings.Cut(reason, ": ")
-			if !tellsOfPackages(cataloger, said, where.FullNestedPath(), described[where.FullNestedPath()]) {
+			if !tellsOfPackages(cataloger, said, where.FullNestedPath(), described[where.FullNestedPath()]) ||
+				said == nothingNamed && archives.isOnlyResources(where.FullNestedPath()) {
 				slog.Info("nothing found in a file", "path", where.FullNestedPath(), "reason", reason)
 				continue
 			}
@@ -77,8 +80,8 @@ func lost(where, reason string) error {
 	}
 }
 
-// archives is the cataloger of files that hold many packages, besides the databases.
-const archives = "java-archive-cataloger"
+// javaArchives is the cataloger of files that hold many packages, besides the databases.
+const javaArchives = "java-archive-cataloger"
 
 // tellsOfPackages reports whether what Syft did not understand may be packages that are missing now. Each of several
 // catalogers looks into each program, so one of them may fail at a program that another has described.
@@ -91,7 +94,7 @@ func tellsOfPackages(cataloger, said, where string, described bool) bool {
 	case strings.Contains(where, "/go/src/") && strings.Contains(where, "/testdata/"):
 		return false // the Go distribution's own broken examples
 	case described:
-		return databases[cataloger] != nil || cataloger == archives
+		return databases[cataloger] != nil || cataloger == javaArchives
 	}
 	return true
 }

@@ -20,7 +20,7 @@ import (
 
 // Version names the way this program judges. It changes when the same data and policy give another verdict, so that old
 // verdicts are made again after an upgrade.
-const Version = "2"
+const Version = "3"
 
 // RuleSeverities are how bad breaking a rule is, worst first.
 var RuleSeverities = []string{"BLOCKER", "CRITICAL", "MAJOR", "MINOR", "TRIVIAL", "UNSPECIFIED"}

@@ -89,6 +89,7 @@ func (r *reader) components(list *[]cyclonedx.Component) error {
 			if reason, is := p[PropertyUnread]; is {
 				r.unread[each.Name] = reason
 			}
+		case isKey(each):
 		case each.Name == "":
 			return fmt.Errorf("component %.80q has no name", each.BOMRef)
 		default:
@@ -96,6 +97,11 @@ func (r *reader) components(list *[]cyclonedx.Component) error {
 		}
 	}
 	return nil
+}
+
+// isKey reports whether a component is a key that rpm trusts. It stands in rpm's list like a package, and is none.
+func isKey(c *cyclonedx.Component) bool {
+	return c.Name == "gpg-pubkey" && strings.HasPrefix(c.PackageURL, "pkg:rpm/")
 }
 
 func (r *reader) add(c Component) {
@@ -160,6 +166,7 @@ func componentOf(c *cyclonedx.Component, p properties) Component {
 	}
 	one.Source = first("syft:metadata:source", "syft:metadata:originPackage", "aquasecurity:trivy:SrcName")
 	one.SourceVersion = p["syft:metadata:sourceVersion"]
+	one.Commit = p["syft:metadata:gitCommitOfApkPort"]
 	one.Modularity = first("syft:metadata:modularityLabel", "aquasecurity:trivy:Modularitylabel")
 	one.Own = isOwn(c, p)
 	if _, is := p[PropertyUnread]; is && one.Version == "" {
