@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -122,27 +121,88 @@ func (j *jars) at(where string) *jarParts {
 	return parts
 }
 
-func (j *jars) read(where string) (parts *jarParts, err error) {
-	locations, err := j.files.FilesByPath(where)
-	if err != nil || len(locations) == 0 {
-		return nil, errors.Join(err, errors.New("it is not found"))
-	}
-	content, err := j.files.FileContentsByLocation(locations[0])
+func (j *jars) read(where string) (*jarParts, error) {
+	content, size, err := j.open(where)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = content.Close() }()
-	// It stands in the scratch directory, and counts as what is unpacked there.
-	unpacked, err := os.CreateTemp("", "jar-")
-	if err != nil {
-		return nil, err
+	return readJar(content, size, 1)
+}
+
+// randomAccess is what a zip file is read from.
+type randomAccess interface {
+	io.ReaderAt
+	io.Closer
+}
+
+func (j *jars) open(where string) (randomAccess, int64, error) {
+	locations, err := j.files.FilesByPath(where)
+	if err != nil || len(locations) == 0 {
+		return nil, 0, errors.Join(err, errors.New("it is not found"))
 	}
-	defer func() { err = errors.Join(err, unpacked.Close(), os.Remove(unpacked.Name())) }()
-	size, err := io.Copy(unpacked, content)
+	metadata, err := j.files.FileMetadataByLocation(locations[0])
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return readJar(unpacked, size, 1)
+	content, err := j.files.FileContentsByLocation(locations[0])
+	if err != nil {
+		return nil, 0, err
+	}
+	at, is := content.(randomAccess)
+	if !is {
+		return nil, 0, errors.Join(errors.New("it can only be read from its beginning"), content.Close())
+	}
+	return at, metadata.Size(), nil
+}
+
+// findBrokenInner notes archives in archives that hold code, or cannot be read, and of which nothing is listed.
+func (j *jars) findBrokenInner(bom *sbom.SBOM, unread map[string]string) {
+	listed := map[string]map[string]bool{}
+	for p := range bom.Artifacts.Packages.Enumerate() {
+		archive, is := p.Metadata.(pkg.JavaArchive)
+		if !is {
+			continue
+		}
+		outer, rest, nested := strings.Cut(archive.VirtualPath, ":")
+		if listed[outer] == nil {
+			listed[outer] = map[string]bool{}
+		}
+		if inner, _, _ := strings.Cut(rest, ":"); nested {
+			listed[outer][strings.TrimPrefix(inner, "/")] = true
+		}
+	}
+	for outer, inner := range listed {
+		if reason := j.brokenInner(outer, inner); reason != "" && unread[outer] == "" {
+			unread[outer] = reason
+		}
+	}
+}
+
+// brokenInner says what is not listed of an archive's archives; empty when nothing is missing.
+func (j *jars) brokenInner(outer string, listed map[string]bool) string {
+	content, size, err := j.open(outer)
+	if err != nil {
+		return "" // Syft has listed it, so it is no archive that can be looked into again
+	}
+	defer func() { _ = content.Close() }()
+	archive, err := zip.NewReader(content, size)
+	if err != nil {
+		return ""
+	}
+	for _, entry := range archive.File {
+		if ext := strings.ToLower(path.Ext(entry.Name)); ext != ".jar" && ext != ".war" && ext != ".ear" || listed[entry.Name] {
+			continue
+		}
+		parts, err := readInner(entry, 1)
+		switch {
+		case err != nil:
+			return fmt.Sprintf("%.200s in it cannot be read: %s", entry.Name, err)
+		case parts.hasUnnamedCode():
+			return fmt.Sprintf("%.200s in it does not say what it is", entry.Name)
+		}
+	}
+	return ""
 }
 
 // dropResources removes the packages that are Java archives of resources alone: without a version, and without any code. They

@@ -56,10 +56,14 @@ func findUnread(bom *sbom.SBOM, files file.Resolver, noted *notes) (map[string]s
 		}
 	}
 	for where, reason := range noted.unread {
-		if path.Base(where) != "package.json" && !found["dpkg-db-cataloger"] {
+		if isDpkgList(where) && !found["dpkg-db-cataloger"] {
 			return nil, lost(where, reason)
 		}
 		unread[where] = reason
+	}
+	archives.findBrokenInner(bom, unread)
+	if err := findSilent(files, described, unread); err != nil {
+		return nil, err
 	}
 	if err := checkSystem(bom, files, found, noted, unread); err != nil {
 		return nil, err
@@ -71,6 +75,41 @@ func findUnread(bom *sbom.SBOM, files file.Resolver, noted *notes) (map[string]s
 		slog.Warn("a file could not be read", "path", where, "reason", reason)
 	}
 	return unread, nil
+}
+
+// isDpkgList reports whether a file is a list of the system's packages. All other noted files describe packages of a language.
+func isDpkgList(where string) bool {
+	return strings.Contains(where, "/lib/dpkg/status") || strings.HasSuffix(where, "/lib/opkg/status")
+}
+
+// descriptions are files that each describe one installed package, so that one of which nothing is listed was not understood.
+var descriptions = []string{
+	"**/*.dist-info/METADATA", "**/*.egg-info/PKG-INFO", "**/conda-meta/*.json", "**/library/*/DESCRIPTION", "**/site-library/*/DESCRIPTION",
+}
+
+// findSilent notes descriptions of packages that gave none.
+func findSilent(files file.Resolver, described map[string]bool, unread map[string]string) error {
+	locations, err := files.FilesByGlob(descriptions...)
+	if err != nil {
+		return fmt.Errorf("look for descriptions of packages: %w", err)
+	}
+	for _, location := range locations {
+		where := location.RealPath
+		if !described[where] && unread[where] == "" && !isExample(where) {
+			unread[where] = "it describes a package, and no package was found in it"
+		}
+	}
+	return nil
+}
+
+// isExample reports whether a file belongs to the tests of something.
+func isExample(where string) bool {
+	for _, part := range strings.Split(where, "/") {
+		if part == "test" || part == "tests" || part == "testdata" || part == "testing" {
+			return true
+		}
+	}
+	return false
 }
 
 func lost(where, reason string) error {

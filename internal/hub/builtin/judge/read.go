@@ -20,7 +20,7 @@ const PropertyUnread = "perceptor:unread"
 // no packages. The same package found at several places is one component; it is the owner's software only where it is so at
 // every place.
 func Read(bom *cyclonedx.BOM) (Contents, error) {
-	r := reader{found: map[string]Component{}, unread: map[string]string{}}
+	r := reader{found: map[string]Component{}, unread: map[string]string{}, archives: map[string]string{}, holders: map[string]bool{}}
 	var contents Contents
 	if bom.Metadata != nil && bom.Metadata.Component != nil {
 		contents.Subject = bom.Metadata.Component.Name
@@ -28,6 +28,7 @@ func Read(bom *cyclonedx.BOM) (Contents, error) {
 	if err := r.components(bom.Components); err != nil {
 		return Contents{}, err
 	}
+	r.claimArchives()
 	contents.Distribution = r.distribution
 	contents.Components, contents.Unread = r.sorted()
 	return contents, nil
@@ -59,6 +60,33 @@ type reader struct {
 	found        map[string]Component
 	unread       map[string]string
 	distribution osv.Distribution
+	// archives are the Java archives that name no group, by their paths; holders are the paths of those that hold others.
+	archives map[string]string
+	holders  map[string]bool
+}
+
+// noteArchive remembers where a Java archive stands in the image, or in which other one.
+func (r *reader) noteArchive(c Component, where string) {
+	if where == "" || !strings.HasPrefix(c.PURL, "pkg:maven/") {
+		return
+	}
+	outer, _, nested := strings.Cut(where, ":")
+	switch {
+	case nested:
+		r.holders[outer] = true
+	case osv.IsGuessedGroup(c.PURL):
+		r.archives[where] = c.Key()
+	}
+}
+
+// claimArchives marks the owner's applications: archives that hold the libraries of others, and name no group themselves.
+func (r *reader) claimArchives() {
+	for where, key := range r.archives {
+		if c, known := r.found[key]; known && r.holders[where] {
+			c.Own = true
+			r.found[key] = c
+		}
+	}
 }
 
 func (r *reader) sorted() ([]Component, []UnreadFile) {
@@ -93,7 +121,9 @@ func (r *reader) components(list *[]cyclonedx.Component) error {
 		case each.Name == "":
 			return fmt.Errorf("component %.80q has no name", each.BOMRef)
 		default:
-			r.add(componentOf(each, p))
+			c := componentOf(each, p)
+			r.add(c)
+			r.noteArchive(c, p["syft:metadata:virtualPath"])
 		}
 	}
 	return nil

@@ -106,7 +106,7 @@ func Locate(s Subject, on Distribution) (p Package, reason model.NotAssessedReas
 	}
 	place, problem := placeOf(parsed, s, on)
 	p.Ecosystem = place.ecosystem
-	p.GuessedGroup = place.ecosystem == ecosystemMaven && parsed.Namespace == parsed.Name && !selfNamed[parsed.Name] && groupOf(parsed.Name) == ""
+	p.GuessedGroup = isGuessedGroup(parsed)
 	if problem != "" {
 		return p, model.NoData, problem
 	}
@@ -211,6 +211,16 @@ func placeOf(p packageurl.PackageURL, s Subject, on Distribution) (place, string
 		name += majorVersionIn(p.Subpath)
 	}
 	return place{ecosystem: languages.ecosystem, names: []nameVersion{{name, p.Version}}}, ""
+}
+
+// IsGuessedGroup is GuessedGroup of a package URL.
+func IsGuessedGroup(purl string) bool {
+	parsed, err := packageurl.FromString(purl)
+	return err == nil && isGuessedGroup(parsed)
+}
+
+func isGuessedGroup(p packageurl.PackageURL) bool {
+	return p.Type == packageurl.TypeMaven && p.Namespace == p.Name && !selfNamed[p.Name] && groupOf(p.Name) == ""
 }
 
 // selfNamed are the old artifacts of Maven Central that really are their own group, and that many images hold.
