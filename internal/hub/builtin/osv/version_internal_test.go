@@ -62,3 +62,26 @@ func TestOrderWhereTheLibraryDiffers(t *testing.T) {
 		require.Equal(t, -c.order, compareVersions(b, a), "%s: %s and %s", c.name, c.b, c.a)
 	}
 }
+
+// FuzzVersions: two versions that are read have one order, and it is the opposite when they are turned.
+func FuzzVersions(f *testing.F) {
+	for _, seed := range []string{"1.0", "1:2.0~rc1-1", "1.0.0-rc.1+b", "1.0.Final-redhat-1", "2!1.0.post1", "1.0_p1-r0", "v1.2.3-0.20230101000000-abcdef012345", "", "..-"} {
+		f.Add(seed, "1.0")
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		for name := range ecosystems {
+			x, err := parseVersion(name, a)
+			if err != nil {
+				continue
+			}
+			require.Zero(t, compareVersions(x, x), "%s %q", name, a)
+			y, err := parseVersion(name, b)
+			if err != nil {
+				continue
+			}
+			there, back := compareVersions(x, y), compareVersions(y, x)
+			require.Equal(t, there > 0, back < 0, "%s %q %q", name, a, b)
+			require.Equal(t, there < 0, back > 0, "%s %q %q", name, a, b)
+		}
+	})
+}
