@@ -27,6 +27,8 @@ type Component struct {
 	PURL    string `json:"purl,omitempty"`
 	// Vendor is who built a package of a distribution: the maintainer (deb, apk) or the vendor (rpm).
 	Vendor string `json:"vendor,omitempty"`
+	// Commit is the commit of the distribution's repository that an apk says it was built from; empty where it says none.
+	Commit string `json:"commit,omitempty"`
 	// Source and SourceVersion are the source package of a binary one, where the document says it outside the package URL.
 	Source        string `json:"source,omitempty"`
 	SourceVersion string `json:"sourceVersion,omitempty"`

@@ -200,6 +200,25 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestWhatADocumentOnlyGuesses: a cataloger that does not find the group of a Java archive writes the artifact's name there.
+// Nothing is found under a wrong name, and that is no answer.
+func TestWhatADocumentOnlyGuesses(t *testing.T) {
+	full := newShelf().add(t, record("GHSA-1", "Maven", "self:self", fixedIn2, critical), record("GHSA-2", "Maven", "org.jetbrains.kotlin:kotlin-stdlib", fixedIn2, critical)).
+		complete("Maven")
+	maven := func(purl string) judge.Component { return judge.Component{Name: "a", PURL: purl} }
+	for purl, want := range map[string]model.OverallStatus{
+		"pkg:maven/widget/widget@1.0":                  model.OverallUnknown,
+		"pkg:maven/org.example/widget@1.0":             model.NotInViolation,
+		"pkg:maven/commons-io/commons-io@1.0":          model.NotInViolation,
+		"pkg:maven/self/self@1.0":                      model.InViolation,
+		"pkg:maven/self/self@2.0.0":                    model.NotInViolation,
+		"pkg:maven/kotlin-stdlib/kotlin-stdlib@1.0":    model.InViolation,
+		"pkg:maven/kotlin-stdlib/kotlin-stdlib@2.1.21": model.NotInViolation,
+	} {
+		require.Equal(t, want, judged(t, on(full, maven(purl))).Status, purl)
+	}
+}
+
 func TestSeverities(t *testing.T) {
 	for _, row := range []struct {
 		name, record string

@@ -20,7 +20,7 @@ const PropertyUnread = "perceptor:unread"
 // no packages. The same package found at several places is one component; it is the owner's software only where it is so at
 // every place.
 func Read(bom *cyclonedx.BOM) (Contents, error) {
-	r := reader{found: map[string]Component{}, unread: map[string]string{}}
+	r := reader{found: map[string]Component{}, unread: map[string]string{}, archives: map[string]string{}, holders: map[string]bool{}}
 	var contents Contents
 	if bom.SerialNumber != "" {
 		contents.Serials = []string{bom.SerialNumber}
@@ -31,6 +31,7 @@ func Read(bom *cyclonedx.BOM) (Contents, error) {
 	if err := r.components(bom.Components); err != nil {
 		return Contents{}, err
 	}
+	r.claimArchives()
 	if err := r.scannerWords(bom); err != nil {
 		return Contents{}, err
 	}
@@ -78,6 +79,33 @@ type reader struct {
 	distribution osv.Distribution
 	// words are nil where no other scanner judged.
 	words map[string]Word
+	// archives are the Java archives that name no group, by their paths; holders are the paths of those that hold others.
+	archives map[string]string
+	holders  map[string]bool
+}
+
+// noteArchive remembers where a Java archive stands in the image, or in which other one.
+func (r *reader) noteArchive(c Component, where string) {
+	if where == "" || !strings.HasPrefix(c.PURL, "pkg:maven/") {
+		return
+	}
+	outer, _, nested := strings.Cut(where, ":")
+	switch {
+	case nested:
+		r.holders[outer] = true
+	case osv.IsGuessedGroup(c.PURL):
+		r.archives[where] = c.Key()
+	}
+}
+
+// claimArchives marks the owner's applications: archives that hold the libraries of others, and name no group themselves.
+func (r *reader) claimArchives() {
+	for where, key := range r.archives {
+		if c, known := r.found[key]; known && r.holders[where] {
+			c.Own = true
+			r.found[key] = c
+		}
+	}
 }
 
 func (r *reader) sorted() ([]Component, []UnreadFile) {
@@ -108,13 +136,21 @@ func (r *reader) components(list *[]cyclonedx.Component) error {
 			if reason, is := p[PropertyUnread]; is {
 				r.unread[each.Name] = reason
 			}
+		case isKey(each):
 		case each.Name == "":
 			return fmt.Errorf("component %.80q has no name", each.BOMRef)
 		default:
-			r.add(componentOf(each, p))
+			c := componentOf(each, p)
+			r.add(c)
+			r.noteArchive(c, p["syft:metadata:virtualPath"])
 		}
 	}
 	return nil
+}
+
+// isKey reports whether a component is a key that rpm trusts. It stands in rpm's list like a package, and is none.
+func isKey(c *cyclonedx.Component) bool {
+	return c.Name == "gpg-pubkey" && strings.HasPrefix(c.PackageURL, "pkg:rpm/")
 }
 
 func (r *reader) add(c Component) {
@@ -179,6 +215,7 @@ func componentOf(c *cyclonedx.Component, p properties) Component {
 	}
 	one.Source = first("syft:metadata:source", "syft:metadata:originPackage", "aquasecurity:trivy:SrcName")
 	one.SourceVersion = p["syft:metadata:sourceVersion"]
+	one.Commit = p["syft:metadata:gitCommitOfApkPort"]
 	one.Modularity = first("syft:metadata:modularityLabel", "aquasecurity:trivy:Modularitylabel")
 	one.Own = isOwn(c, p)
 	if _, is := p[PropertyUnread]; is && one.Version == "" {
