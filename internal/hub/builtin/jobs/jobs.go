@@ -25,6 +25,8 @@ type Options struct {
 	Policy *judge.Policy
 	Clock  Clock
 	Log    *slog.Logger
+	// Directory is for the files of a running load, which are deleted at its end; empty means the system's. It exists.
+	Directory string
 	// ScanTime is how long a scan works after its acceptance; 0 means as fast as the hub can.
 	ScanTime time.Duration
 	// Rehearsal lets a test decide how scans go; nil in production.
@@ -50,7 +52,7 @@ func New(o Options) *Jobs {
 	}
 	judging := &Judging{core: c, wake: make(chan struct{}, 1)}
 	catalog := &Catalog{core: c, judging: judging}
-	updates := &Updates{core: c, judging: judging}
+	updates := &Updates{core: c, judging: judging, loading: make(chan struct{}, 1)}
 	return &Jobs{
 		core: c, Judging: judging, Catalog: catalog, Updates: updates, Cleanup: &Cleanup{core: c, updates: updates},
 		Scans: &Scans{core: c, judging: judging, catalog: catalog, slots: make(chan struct{}, parallelJudging)},

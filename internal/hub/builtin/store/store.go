@@ -47,7 +47,7 @@ var allBuckets = []string{
 }
 
 // schema is the version of the file's layout.
-const schema = "2"
+const schema = "3"
 
 // lockWait is how long an open waits for another process to let the file go, as a stopping hub is about to.
 const lockWait = 2 * time.Second
