@@ -73,7 +73,7 @@ func bare(address string) string {
 }
 
 // readAddress fetches one archive into a temporary file, reads it, and removes the file.
-func (s *Source) readAddress(ctx context.Context, address string, yield func(Record) error) error {
+func (s *Source) readAddress(ctx context.Context, address string, take taker) error {
 	file, err := os.CreateTemp(s.opts.TempDir, "osv-*.zip")
 	if err != nil {
 		return &Error{Class: model.OutOfSpace, Where: bare(address), Problem: "no temporary file to fetch it into", Err: err}
@@ -83,7 +83,7 @@ func (s *Source) readAddress(ctx context.Context, address string, yield func(Rec
 	if err := s.download(ctx, address, file); err != nil {
 		return err
 	}
-	return s.readFile(ctx, file, bare(address), yield)
+	return s.readFile(ctx, file, bare(address), take)
 }
 
 func (s *Source) download(ctx context.Context, address string, file *os.File) error {

@@ -3,7 +3,6 @@ package rest
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
