@@ -90,6 +90,8 @@ type LoadReport struct {
 	// Ecosystems are those that the load carried, Complete those of them that are complete now.
 	Ecosystems []string `json:"ecosystems"`
 	Complete   []string `json:"complete"`
+	// number is that of the sets that were written.
+	number uint64
 }
 
 // MalformedRecord is one input that is no record: which one, counted from 1 with empty ones, its id if that could be read,
@@ -226,6 +228,7 @@ func (u *Updates) newLoader(o LoadOptions) (*loader, error) {
 		}
 		l.number, err = tx.Data().NextNumber()
 		u.writing.Store(l.number)
+		l.report.number = l.number
 		return err
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/fetch"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -156,7 +157,7 @@ func (s *Source) each(ctx context.Context, take taker) error {
 // name is the source as it may be shown.
 func (s *Source) name() string {
 	if len(s.archives) > 0 {
-		return bare(s.from)
+		return fetch.Bare(s.from)
 	}
 	return s.from
 }

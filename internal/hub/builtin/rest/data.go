@@ -37,6 +37,8 @@ type dataView struct {
 	LoadedAt stamp           `json:"loadedAt"`
 	// Loading is how far a load is that runs now.
 	Loading *jobs.LoadReport `json:"loading,omitempty"`
+	// Updates says how the updates go; missing when there are none.
+	Updates *jobs.FeedReport `json:"updates,omitempty"`
 	// Rejudging says that some versions are still shown as the data before judged them.
 	Rejudging bool `json:"rejudging"`
 }
@@ -57,6 +59,10 @@ func (s data) get(*call) (reply, error) {
 	view := dataView{
 		Generation: g.Number, Ecosystems: map[string]int{}, Data: []ecosystemView{}, LoadedAt: stamp(g.LoadedAt),
 		Loading: s.jobs.Updates.Progress(), Rejudging: s.jobs.Judging.Stale(),
+	}
+	if s.jobs.Feed != nil {
+		report := s.jobs.Feed.Report()
+		view.Updates = &report
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.Ecosystems)) {
 		held := g.Ecosystems[name]

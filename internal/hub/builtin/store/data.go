@@ -253,6 +253,12 @@ func (d Data) Use(g Generation) error {
 	return write(d.tx, metaBucket, "generation", g)
 }
 
+// Feed reads what was noted of the source of updates; nothing changes when nothing was.
+func (d Data) Feed(into any) error { return readInto(d.tx, metaBucket, "feed", into) }
+
+// PutFeed notes it.
+func (d Data) PutFeed(noted any) error { return write(d.tx, metaBucket, "feed", noted) }
+
 // Position is where a copy of a set goes on; the zero value is its beginning.
 type Position struct {
 	part int

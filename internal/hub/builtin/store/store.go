@@ -108,6 +108,9 @@ func (s *Store) Update(change func(*Tx) error) error {
 // Tx is one transaction. What it hands out must not be used after its end.
 type Tx struct{ tx *bbolt.Tx }
 
+// OnCommit has a function called once the transaction is written; it is not called when that fails.
+func (t *Tx) OnCommit(then func()) { t.tx.OnCommit(then) }
+
 // Projects reaches the projects.
 func (t *Tx) Projects() Projects { return Projects{t.tx} }
 
