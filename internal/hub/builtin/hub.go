@@ -144,6 +144,9 @@ func (h *Hub) Load(ctx context.Context, records iter.Seq2[[]byte, error], o Load
 // Stats reads the counters.
 func (h *Hub) Stats() (Stats, error) { return h.rest.Stats() }
 
+// Data says what the hub has of vulnerability data.
+func (h *Hub) Data() (DataView, error) { return h.rest.Data() }
+
 // Stopping is closed when the hub stops.
 func (h *Hub) Stopping() <-chan struct{} { return h.jobs.Stopping() }
 

@@ -26,6 +26,8 @@ type (
 	LoadReport = jobs.LoadReport
 	// Stats is what the hub counted since its file was made.
 	Stats = rest.Stats
+	// DataView is what the hub has of vulnerability data.
+	DataView = rest.DataView
 )
 
 const (

@@ -25,15 +25,15 @@ import (
 // data answers /internal/vulnerability-data.
 type data struct{ *Server }
 
-// dataView is what the hub has of vulnerability data.
-type dataView struct {
+// DataView is what the hub has of vulnerability data.
+type DataView struct {
 	Generation uint64 `json:"generation"`
 	// Records counts each record once in every ecosystem that it is about.
 	Records int `json:"records"`
 	// Ecosystems counts records by ecosystem and release; a record may be about several.
 	Ecosystems map[string]int `json:"ecosystems"`
 	// Data says where the data of each ecosystem come from and how far they go.
-	Data     []ecosystemView `json:"data"`
+	Data     []EcosystemView `json:"data"`
 	LoadedAt stamp           `json:"loadedAt"`
 	// Loading is how far a load is that runs now.
 	Loading *jobs.LoadReport `json:"loading,omitempty"`
@@ -43,21 +43,27 @@ type dataView struct {
 	Rejudging bool `json:"rejudging"`
 }
 
-// ecosystemView is the data of one ecosystem.
-type ecosystemView struct {
+// EcosystemView is the data of one ecosystem.
+type EcosystemView struct {
 	model.DataSource
 	Records  int   `json:"records"`
 	LoadedAt stamp `json:"loadedAt"`
 }
 
 func (s data) get(*call) (reply, error) {
+	view, err := s.Data()
+	return reply{status: http.StatusOK, body: view}, err
+}
+
+// Data says what the hub has of vulnerability data.
+func (s *Server) Data() (DataView, error) {
 	var g store.Generation
 	err := s.store.View(func(tx *store.Tx) (err error) {
 		g, err = tx.Data().Current()
 		return err
 	})
-	view := dataView{
-		Generation: g.Number, Ecosystems: map[string]int{}, Data: []ecosystemView{}, LoadedAt: stamp(g.LoadedAt),
+	view := DataView{
+		Generation: g.Number, Ecosystems: map[string]int{}, Data: []EcosystemView{}, LoadedAt: stamp(g.LoadedAt),
 		Loading: s.jobs.Updates.Progress(), Rejudging: s.jobs.Judging.Stale(),
 	}
 	if s.jobs.Feed != nil {
@@ -71,12 +77,12 @@ func (s data) get(*call) (reply, error) {
 			continue // about nothing that is judged
 		}
 		maps.Copy(view.Ecosystems, held.Releases)
-		view.Data = append(view.Data, ecosystemView{
+		view.Data = append(view.Data, EcosystemView{
 			DataSource: model.DataSource{Ecosystem: name, Source: held.Source, AsOf: held.AsOf, Complete: held.Complete, Sample: held.Sample},
 			Records:    held.Records, LoadedAt: stamp(held.LoadedAt),
 		})
 	}
-	return reply{status: http.StatusOK, body: view}, err
+	return view, err
 }
 
 // put loads the body: one OSV record a line, or the same in gzip. Queries: mode (replace or merge), source, asOf, complete and
