@@ -1,6 +1,7 @@
 package builtin_test
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -55,6 +56,21 @@ func (h *testHub) scanClean(name string) {
 	h.scan(upload{project: name, version: "v", scan: name, document: document("pkg:npm/fine@1.0.0")})
 }
 
+// raw reads a page with the API token.
+func (h *testHub) raw(path string) []byte {
+	h.t.Helper()
+	request, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, h.base+path, nil)
+	require.NoError(h.t, err)
+	request.Header.Set("Authorization", "token "+h.token())
+	answer, err := h.client.Do(request)
+	require.NoError(h.t, err)
+	defer func() { _ = answer.Body.Close() }()
+	require.Equal(h.t, http.StatusOK, answer.StatusCode)
+	text, err := io.ReadAll(answer.Body)
+	require.NoError(h.t, err)
+	return text
+}
+
 func paths(seen []feedtest.Request) (all []string) {
 	for _, r := range seen {
 		all = append(all, r.Path)
@@ -86,6 +102,12 @@ func TestAHubLoadsWhatItsImagesNeed(t *testing.T) {
 	require.Equal(t, bucket.URL, got.Data[0].Source)
 	require.Equal(t, h.clock.Now().UTC(), got.Data[0].AsOf)
 	require.Equal(t, []string{"/npm/all.zip"}, paths(bucket.Requests()), "no image needs the others")
+
+	text := string(h.raw("/metrics"))
+	require.Contains(t, text, `perceptor_hub_data_complete{ecosystem="npm"} 1`)
+	require.Contains(t, text, `perceptor_hub_data_age_seconds{ecosystem="npm"} 0`)
+	require.Contains(t, text, `perceptor_hub_update_failures_total{ecosystem="npm"} 0`)
+	require.Contains(t, text, "perceptor_hub_update_bytes_total ")
 
 	// A check that finds the list as it was renews the data; the first one sees the list for the first time.
 	check := func() []feedtest.Request {

@@ -163,22 +163,14 @@ func (b *Book) Succeed(ecosystem string, state State, now time.Time) {
 func (b *Book) Fail(ecosystem string, err error, now time.Time) {
 	state := b.Ecosystems[ecosystem]
 	state.Trouble = state.after(now, err)
-	if classed := classOf(err); classed == model.Invalid || classed == model.NotFound {
-		// Fetching the same again at once brings the same; the source as a whole answers.
-		state.Archive, state.Changes = fetch.Tag{}, fetch.Tag{}
-		b.Source = Trouble{}
-	} else {
+	fetching, is := errors.AsType[*fetch.Error](err)
+	if is && fetching.Class != model.Invalid && fetching.Class != model.NotFound {
 		b.Source = b.Source.after(now, err)
+	} else {
+		// The source answers; what it has of this ecosystem cannot be used, so it is read again as a whole.
+		state.Archive, state.Changes, b.Source = fetch.Tag{}, fetch.Tag{}, Trouble{}
 	}
 	b.Ecosystems[ecosystem] = state
-}
-
-func classOf(err error) model.FailureClass {
-	var classed interface{ FailureClass() model.FailureClass }
-	if errors.As(err, &classed) {
-		return classed.FailureClass()
-	}
-	return model.Transient
 }
 
 // Troubles names the ecosystems whose last try failed, sorted, "" for the source as a whole. Verdicts depend on it: see

@@ -66,10 +66,10 @@ func TestTroubles(t *testing.T) {
 	require.Equal(t, now.Add(24*time.Hour), b.Source.Next, "no server stops us for longer than a day")
 
 	b = feed.Book{}.For("x")
-	b.Fail("npm", errors.New("no route"), now)
-	b.Fail("npm", errors.New("no route"), now)
+	b.Fail("npm", &fetch.Error{Class: model.Transient, Problem: "no route"}, now)
+	b.Fail("npm", &fetch.Error{Class: model.Transient, Problem: "no route"}, now)
 	require.Equal(t, now.Add(2*time.Minute), b.Source.Next)
-	b.Fail("Go", &feed.Error{Class: model.Invalid, Problem: "damaged"}, now)
+	b.Fail("Go", errors.New("damaged"), now)
 	require.Equal(t, []string{"Go", "npm"}, b.Troubles(), "the source answers; what it says of Go is wrong")
 	b.Succeed("npm", feed.State{Set: 3}, now)
 	require.Equal(t, []string{"Go"}, b.Troubles())

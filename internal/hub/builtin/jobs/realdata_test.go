@@ -53,7 +53,9 @@ func TestRealRecords(t *testing.T) {
 	for _, name := range report.Ecosystems {
 		require.NotZero(t, b.held()[name].Records, name)
 		require.False(t, b.held()[name].AsOf.After(time.Now()), name)
+		require.Positive(t, b.held()[name].AsOf.Unix(), "%s: records without a time of change have one of publication", name)
 	}
+	t.Logf("at most %.0f MiB in use", peakMiB(t))
 	again := load(jobs.Merge)
 	require.Equal(t, report.Records, again.Records)
 	require.Zero(t, again.Kept)
