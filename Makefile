@@ -12,6 +12,8 @@ WORKFLOWCHECK_VERSION := v0.6.0
 override GOFLAGS := $(strip $(filter-out -trimpath -buildvcs=%,$(GOFLAGS)) -trimpath -buildvcs=false)
 export GOFLAGS
 export CGO_ENABLED := 0
+# No test fetches anything from the network.
+test-root test-heavy test-e2e e2e-hub e2e-kubernetes e2e-rolling record bench bench-large: export PERCEPTOR_HUB_UPDATES := off
 
 # The folders with a go.mod of their own. The programs with many dependencies have one, so that the root's list stays short.
 modules := . cmd/perceptor-scan cmd/perceptor-dev examples cmd/kube-apiserver-test \
@@ -94,7 +96,7 @@ run: build ## start it all on this machine and scan the samples; Ctrl-C ends it 
 
 demo: build ## the same on free ports in a temporary directory; ends when all is scanned
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT && trap 'exit 143' TERM && \
-	bin/perceptor-dev --data "$$dir" --temporal 127.0.0.1:0 --ui 127.0.0.1:0 --hub 127.0.0.1:0 --registry 127.0.0.1:0 --api 127.0.0.1:0 --until-scanned $(ARGS)
+	bin/perceptor-dev --updates off --data "$$dir" --temporal 127.0.0.1:0 --ui 127.0.0.1:0 --hub 127.0.0.1:0 --registry 127.0.0.1:0 --api 127.0.0.1:0 --until-scanned $(ARGS)
 
 # It has no debugging information, because writing that takes memory and time.
 bin/kube-apiserver-test: always

@@ -51,6 +51,8 @@ type NotAssessedReason string
 const (
 	// NoData: there are no data for the component's ecosystem, or none for the release of its distribution.
 	NoData NotAssessedReason = "no data for ecosystem or release"
+	// DataLoading: the data of the component's ecosystem are being loaded. The image is judged again when they are there.
+	DataLoading NotAssessedReason = "data is being loaded"
 	// OnlySample: there are only sample data, and the sample does not name the package.
 	OnlySample NotAssessedReason = "only sample data"
 	// IncompleteData: there are data for the ecosystem, but they are not all of it.
@@ -73,7 +75,8 @@ const (
 
 // NotAssessedReasons lists every reason in the order in which they are shown.
 var NotAssessedReasons = []NotAssessedReason{
-	NothingRecognized, FileUnreadable, NoData, OnlySample, IncompleteData, DataUndated, VersionUnreadable, RecordUnreadable, ReleaseUnsupported, ForeignVendor,
+	NothingRecognized, FileUnreadable, NoData, DataLoading, OnlySample, IncompleteData, DataUndated, VersionUnreadable, RecordUnreadable,
+	ReleaseUnsupported, ForeignVendor,
 }
 
 // DataSource is where the vulnerability data of one ecosystem came from and how old they are.

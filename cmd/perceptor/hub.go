@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -23,7 +24,7 @@ func newHubStatus(s *shared) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "status",
-		Short:   "Show every hub: limit, leases, state, and the waiting scans",
+		Short:   "Show every hub: limit, leases, state, waiting scans, and a built-in hub's data",
 		Example: "  perceptor hub status\n  perceptor hub status -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -32,10 +33,14 @@ func newHubStatus(s *shared) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				data := s.hubData(cmd)
 				if output == "json" {
-					return console.WriteJSON(cmd.OutOrStdout(), status)
+					return console.WriteJSON(cmd.OutOrStdout(), struct {
+						workflows.HubPoolStatus
+						Data []hubData `json:"data,omitempty"`
+					}{status, data})
 				}
-				return writeHubs(cmd, status)
+				return errors.Join(writeHubs(cmd, status), writeHubData(cmd, data))
 			})
 		},
 	}

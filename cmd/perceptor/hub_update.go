@@ -3,9 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -91,20 +90,20 @@ func pickHub(c config.Config, name string) (config.Hub, error) {
 func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 	say := &updateProgress{out: os.Stderr, live: term.IsTerminal(int(os.Stderr.Fd()))}
 	read, write := io.Pipe()
-	packed := gzip.NewWriter(write)
+	// The hub is near, so packing harder would take longer than it saves.
+	packed, err := gzip.NewWriterLevel(write, gzip.BestSpeed)
+	if err != nil {
+		return err
+	}
 	source, err := osv.Open(cmd.Context(), f.from, osv.Options{
 		Progress: say.show, Ecosystems: f.ecosystems,
-		Malformed: func(err error) { say.note(err.Error()) },
-		Text:      func(record []byte) error { return writeLine(packed, record) },
-		Archive:   func(ecosystem string) error { return writeLine(packed, builtin.ArchiveLine(ecosystem)) },
+		Archive: func(ecosystem string) error { return writeLine(packed, builtin.ArchiveLine(ecosystem)) },
 	})
 	if err != nil {
 		return err
 	}
-	summary := make(chan osv.Summary, 1)
 	go func() {
-		read, err := source.Each(cmd.Context(), func(osv.Record) error { return nil })
-		summary <- read
+		_, err := source.Texts(cmd.Context(), func(record []byte) error { return writeLine(packed, record) })
 		if err == nil {
 			err = packed.Close()
 		}
@@ -116,8 +115,9 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 	if err != nil {
 		return err
 	}
+	say.malformed(report)
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records loaded, %d malformed records skipped, %d old records kept\n",
-		report.Records, report.Malformed+(<-summary).Malformed, report.Kept)
+		report.Records, report.Malformed, report.Kept)
 	return err
 }
 
@@ -136,14 +136,15 @@ func (f updateFlags) query() url.Values {
 	return values
 }
 
-// writeLine writes one JSON text on one line.
+// writeLine writes one JSON text on one line. In JSON, the end of a line is a space like any other.
 func writeLine(out io.Writer, record []byte) error {
-	var line bytes.Buffer
-	if err := json.Compact(&line, record); err != nil {
-		return fmt.Errorf("compact a record: %w", err)
-	}
-	line.WriteByte('\n')
-	_, err := out.Write(line.Bytes())
+	line := bytes.Map(func(c rune) rune {
+		if c == '\n' || c == '\r' {
+			return ' '
+		}
+		return c
+	}, record)
+	_, err := out.Write(append(line, '\n'))
 	return err
 }
 
@@ -162,7 +163,6 @@ type updateProgress struct {
 	live  bool
 	last  osv.Progress
 	shown int
-	notes int
 }
 
 const (
@@ -208,9 +208,10 @@ func (u *updateProgress) write() {
 	_, _ = fmt.Fprintln(w, text)
 }
 
-func (u *updateProgress) note(text string) {
-	if u.notes++; u.notes <= notesAtMost {
-		_, _ = fmt.Fprintf(u.out, "\r%s\n", text)
+// malformed names the first records that the hub could not read, with the lines that they are of all that was sent.
+func (u *updateProgress) malformed(report builtin.LoadReport) {
+	for _, each := range report.MalformedRecords[:min(len(report.MalformedRecords), notesAtMost)] {
+		_, _ = fmt.Fprintf(u.out, "record %d %q skipped: %s\n", each.Line, each.ID, each.Reason)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +22,7 @@ import (
 type scanFlags struct {
 	output, failOn, platform, domain, credential, who string
 	rescan, allowUnassessed, onlyFixed                bool
+	timeout                                           time.Duration
 }
 
 func newScan(s *shared) *cobra.Command {
@@ -42,7 +44,9 @@ Otherwise 1 goes before 2. With --allow-unassessed an image that was scanned but
 
 A finding that a person accepted at the hub reaches no bar; the table says who did, why, and until when. A finding that no source
 rated (unrated) reaches every bar when it has a fix. Without a fix it reaches only the bar "unrated", and it is shown as "needs
-rating". With --only-fixed only findings with a fix count; the others are shown.`,
+rating". With --only-fixed only findings with a fix count; the others are shown.
+
+While a hub loads the vulnerability data that an image needs, the command waits up to --timeout before it gives 2.`,
 		Example: `  perceptor scan localhost:5005/samples/vulnerable:1
   perceptor scan --fail-on high --only-fixed registry.example/team/app:1.2
   perceptor scan -o json --platform linux/arm64 registry.example/team/app@sha256:...`,
@@ -60,6 +64,7 @@ rating". With --only-fixed only findings with a fix count; the others are shown.
 	flags.StringVar(&f.credential, "credential", "", "name of the credential to pull with; the scanners' configuration defines it")
 	flags.StringVar(&f.who, "as", defaultWho(), "name of the user who asks; Perceptor keeps the image for this user for 30 days")
 	flags.BoolVar(&f.allowUnassessed, "allow-unassessed", false, "do not exit with 2 because an image was not assessed as the policy demands")
+	flags.DurationVar(&f.timeout, "timeout", 3*time.Minute, "how long to wait while a hub loads the vulnerability data that the image needs")
 	flags.BoolVar(&f.rescan, "rescan", false, "scan again, also when there is a verdict")
 	return cmd
 }
@@ -89,7 +94,7 @@ func scan(cmd *cobra.Command, s *starter.Starter, f scanFlags, references []stri
 	show := console.NewDisplay(os.Stderr)
 	results, err := console.Scan(cmd.Context(), s, starter.ScanRequest{
 		References: references, Who: f.who, Domain: f.domain, Platform: platform, Credential: f.credential, Rescan: f.rescan,
-	}, show)
+	}, f.timeout, show)
 	show.Close()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err

@@ -90,6 +90,7 @@ func (j *Judging) judgeVersion(tx *store.Tx, v *store.Version, moved bool) (chan
 			return change{}, err
 		}
 	}
+	j.need(tx, sum.Needs)
 	c := compare(before, after)
 	// A verdict can change without any component: its coverage tells, such as a later as-of time or a file that was not read.
 	c.coverage = sum.Status != v.Summary.Status || !reflect.DeepEqual(sum.Coverage, v.Summary.Coverage)

@@ -6,10 +6,12 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/feed"
 	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
@@ -37,10 +39,12 @@ type verdicts struct {
 	policy     *judge.Policy
 	cache      *assessmentCache
 	exceptions registerCache
+	// feed is what is known of the source of updates; nil inside when there are no updates.
+	feed *atomic.Pointer[feed.Book]
 }
 
-func newVerdicts(policy *judge.Policy) *verdicts {
-	return &verdicts{policy: policy, cache: &assessmentCache{entries: map[string]judge.Assessment{}}}
+func newVerdicts(policy *judge.Policy, book *atomic.Pointer[feed.Book]) *verdicts {
+	return &verdicts{policy: policy, feed: book, cache: &assessmentCache{entries: map[string]judge.Assessment{}}}
 }
 
 // judge says what data, policy and exceptions say of the contents of an image.
@@ -56,13 +60,16 @@ func (v *verdicts) judge(tx *store.Tx, image judge.Image, contents judge.Content
 	}
 	sum := store.Summary{
 		Status: result.Status, Levels: map[string]int{}, Policies: map[model.OverallStatus]int{}, PolicySeverities: map[string]int{},
-		Coverage: result.Coverage, FindingCounts: result.Findings,
+		Coverage: result.Coverage, FindingCounts: result.Findings, Needs: map[string]int{},
 	}
 	for i := range result.Components {
 		one := &result.Components[i]
 		sum.Levels[Level(one)]++
 		sum.Policies[one.Status]++
 		sum.Findings += len(one.Findings)
+		if one.Ecosystem != "" {
+			sum.Needs[osv.Base(one.Ecosystem)]++
+		}
 		if one.Status == model.InViolation {
 			sum.PolicySeverities[worstRule(one)]++
 		}
@@ -91,7 +98,12 @@ func (v *verdicts) basis(tx *store.Tx, now time.Time) (string, error) {
 		return "", err
 	}
 	g, err := tx.Data().Current()
-	return fmt.Sprintf("%d/%s", g.Number, v.policy.Basis(exceptions, now)), err
+	basis := fmt.Sprintf("%d/%s", g.Number, v.policy.Basis(exceptions, now))
+	if book := v.feed.Load(); book != nil {
+		// What cannot be fetched is not being loaded any more.
+		basis += fmt.Sprintf("/updates without %q", book.Troubles())
+	}
+	return basis, err
 }
 
 // nextChange is when time alone changes verdicts; zero when it will not.
@@ -145,12 +157,15 @@ func worstRule(one *judge.Judged) string {
 }
 
 // assessor assesses components by the data in use when the transaction began.
-func (v *verdicts) assessor(tx *store.Tx) cached { return cached{tx: tx, cache: v.cache} }
+func (v *verdicts) assessor(tx *store.Tx) cached {
+	return cached{tx: tx, cache: v.cache, feed: v.feed.Load()}
+}
 
 // cached is an assessor with a cache, and the records that it asks.
 type cached struct {
 	tx    *store.Tx
 	cache *assessmentCache
+	feed  *feed.Book
 }
 
 var (
@@ -166,14 +181,27 @@ func (c cached) Assess(component judge.Component, on osv.Distribution) (judge.As
 	}
 	key := judge.CacheKey(component, on)
 	if known, ok := c.cache.get(g.Number, key); ok {
-		return known, nil
+		return c.loading(known, g), nil
 	}
 	a, err := judge.Assess(component, on, c)
 	if err != nil {
 		return a, err
 	}
 	c.cache.put(g.Number, key, a)
-	return a, nil
+	return c.loading(a, g), nil
+}
+
+// loading replaces the reason where a component is not assessed only because its data are on their way.
+func (c cached) loading(a judge.Assessment, g store.Generation) judge.Assessment {
+	lacks := a.Reason == model.NoData || a.Reason == model.OnlySample || a.Reason == model.IncompleteData
+	if !lacks || a.Ecosystem == "" || c.feed == nil {
+		return a
+	}
+	base := osv.Base(a.Ecosystem)
+	if c.feed.Loading(base, heldOf(g.Ecosystems[base])) {
+		a.Reason, a.Detail = model.DataLoading, "the data of "+base+" are being loaded"
+	}
+	return a
 }
 
 // Source describes the data in use of one ecosystem.

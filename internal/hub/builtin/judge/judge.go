@@ -277,7 +277,11 @@ func (in *Input) shortfall(r *Result, permittedEmpty bool) string {
 	if in.Policy.Strict && c.NeedsRating > 0 {
 		parts = append(parts, fmt.Sprintf("%d findings need a rating", c.NeedsRating))
 	}
-	if !c.ValidUntil.IsZero() && !in.Now.Before(c.ValidUntil) {
+	switch {
+	case c.ValidUntil.IsZero() || in.Now.Before(c.ValidUntil):
+	case c.ValidUntil.Unix() <= 0:
+		parts = append(parts, "the age of the vulnerability data is not known: load them with --as-of")
+	default:
 		parts = append(parts, "vulnerability data expired on "+c.ValidUntil.UTC().Format(time.RFC3339))
 	}
 	return strings.Join(parts, "; ")

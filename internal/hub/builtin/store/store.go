@@ -48,7 +48,7 @@ var allBuckets = []string{
 }
 
 // schema is the version of the file's layout.
-const schema = "2"
+const schema = "3"
 
 // lockWait is how long an open waits for another process to let the file go, as a stopping hub is about to.
 const lockWait = 2 * time.Second
@@ -108,6 +108,9 @@ func (s *Store) Update(change func(*Tx) error) error {
 
 // Tx is one transaction. What it hands out must not be used after its end.
 type Tx struct{ tx *bbolt.Tx }
+
+// OnCommit has a function called once the transaction is written; it is not called when that fails.
+func (t *Tx) OnCommit(then func()) { t.tx.OnCommit(then) }
 
 // Projects reaches the projects.
 func (t *Tx) Projects() Projects { return Projects{t.tx} }
