@@ -22,7 +22,16 @@ type Pool struct{ link }
 // ConfigureHubs sends the configured hubs to the pool, and starts the pool when there is none. The very first pool, while no
 // scan is running, grants leases at once. Every other new pool first waits until it knows which leases are in use.
 func (p Pool) ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig) error {
-	err := p.signal(ctx, workflows.HubPoolID, workflows.SignalConfigure.Name, workflows.Configure{Hubs: hubs})
+	var err error
+	if len(hubs) == 0 {
+		// A process without hubs of its own changes none: an empty list never replaces another.
+		_, err = p.Status(ctx)
+		if errors.Is(err, ErrNoPool) {
+			err = errClosed
+		}
+	} else {
+		err = p.signal(ctx, workflows.HubPoolID, workflows.SignalConfigure.Name, workflows.Configure{Hubs: hubs})
+	}
 	if err == nil {
 		return nil
 	}
@@ -87,7 +96,7 @@ func (p Pool) executePool(ctx context.Context, in workflows.HubPoolInput, reuse 
 // Status asks the pool for its hubs, its leases and the scans that wait. It gives ErrNoPool when no pool is running.
 func (p Pool) Status(ctx context.Context) (workflows.HubPoolStatus, error) {
 	var status workflows.HubPoolStatus
-	err := p.query(ctx, workflows.HubPoolID, workflows.QueryStatus, &status)
+	err := p.queryOpen(ctx, workflows.HubPoolID, workflows.QueryStatus, &status)
 	if isNotFound(err) {
 		return status, ErrNoPool
 	}

@@ -3,6 +3,7 @@ package workflows
 import (
 	"time"
 
+	"github.com/perceptor/perceptor/internal/inventory"
 	"github.com/perceptor/perceptor/internal/lease"
 	"github.com/perceptor/perceptor/model"
 )
@@ -42,8 +43,8 @@ type HubPoolInput struct {
 	Fresh bool `json:"fresh,omitempty"`
 	// Hubs are the configured hubs; more arrive by SignalConfigure.
 	Hubs []HubConfig `json:"hubs,omitempty"`
-	// State is what the run before knew; only a pool that continues as new has one.
-	State *HubPoolState `json:"state,omitempty"`
+	// State is what the run before knew; only a pool that continues as new has one. It is packed: thousands of scans may wait.
+	State inventory.Packed[HubPoolState] `json:"state,omitzero"`
 }
 
 // HubPoolState is everything a pool carries from run to run.
@@ -53,6 +54,8 @@ type HubPoolState struct {
 	Health []HubHealth `json:"health,omitempty"`
 	// Problem says why the newest list of hubs was refused; empty when it was not.
 	Problem string `json:"problem,omitempty"`
+	// Rejected counts the messages that failed their checks and were dropped.
+	Rejected model.Rejections `json:"rejected,omitzero"`
 }
 
 // HubHealth is the circuit breaker of one hub.
@@ -97,6 +100,11 @@ type HubPoolStatus struct {
 	ColdWaitsFor string `json:"coldWaitsFor,omitempty"`
 	// Problem says why the newest list of hubs was refused.
 	Problem string `json:"problem,omitempty"`
+	// LeaseCount and WaiterCount count all leases and waiters. Leases and Waiters list the first 500 of each.
+	LeaseCount  int `json:"leaseCount"`
+	WaiterCount int `json:"waiterCount"`
+	// Rejected counts the messages to the pool that failed their checks and were dropped.
+	Rejected model.Rejections `json:"rejected,omitzero"`
 }
 
 // HubStatus is one hub as the pool sees it. InUse is the sum of Granted, Held, Draining and Stuck.

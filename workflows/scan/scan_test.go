@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/suite"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
@@ -63,6 +64,7 @@ var (
 
 func (s *ScanImageSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
+	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.ScanImageID(digest)})
 	s.env.SetTestTimeout(20 * time.Second)
 	s.acquired, s.released, s.troubles, s.report, s.granted, s.announced, s.confirmed = nil, nil, nil, nil, 0, 0, 0
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
