@@ -118,7 +118,7 @@ e2e-rolling: build ## 200 images while four scanners are restarted one after the
 	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-rolling.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestRollingRestart$$' ./test/e2e
 	@cat bin/e2e-rolling.result
 
-e2e-hostile: build ## every broken message and 2,000 random ones to each workflow on a real server: about 10 minutes (E2E_SEED)
+e2e-hostile: build ## every broken message and 2,000 random ones to each workflow on a real server: about 10 minutes (E2E_SEED, E2E_REFERRERS)
 	@rm -f bin/e2e-hostile.result
 	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-hostile.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestHostileMessages$$' ./test/e2e
 	@cat bin/e2e-hostile.result

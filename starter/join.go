@@ -116,6 +116,9 @@ func (p Pods) clustersOf(ctx context.Context, f JoinFilter, from position) ([]st
 			return nil, err
 		}
 	}
+	if missing, err := (Clusters{p.link}).missing(ctx, all); err != nil || len(missing) > 0 && (f.Cluster == "" || missing[0] == f.Cluster) {
+		return nil, errors.Join(err, stateUnknown(missing))
+	}
 	var rest []string
 	for _, name := range all {
 		if name >= from.Cluster {
@@ -215,6 +218,10 @@ func (r joinReader) ask(ctx context.Context, seen workflows.NamespaceSeen, after
 	})
 	for n, row := range answer.Rows {
 		answer.Rows[n] = row.At(now)
+	}
+	if isNotFound(err) && seen.Pods > 0 {
+		return answer, fmt.Errorf("%w: the inventory of namespace %s in cluster %s is not running; its last count was %d pods", ErrStateUnknown,
+			seen.Namespace, seen.Cluster, seen.Pods)
 	}
 	if isNotFound(err) {
 		return workflows.JoinPage{}, nil

@@ -79,6 +79,9 @@ func HubPool(ctx workflow.Context, in workflows.HubPoolInput) error {
 			return p.continueAsNew(ctx)
 		}
 		p.dispatch(ctx)
+		if err := p.keep(ctx); err != nil {
+			return p.end(ctx, err)
+		}
 		workflow.SetCurrentDetails(ctx, p.details(ctx))
 		p.setAlarm(ctx)
 		if err := workflow.Await(ctx, func() bool { return p.hasWork(ctx) }); err != nil {
@@ -105,6 +108,9 @@ func newHubPool(ctx workflow.Context, in workflows.HubPoolInput) (*hubPool, erro
 	p.inbox.Rejected = &state.Rejected
 	if wrong != nil {
 		p.inbox.Reject(ctx, workflows.RejectedInput, wrong)
+	}
+	if state.Kept == nil {
+		state.Kept = checkedKept(in.Kept)
 	}
 	if len(in.Hubs) > 0 {
 		p.configure(in.Hubs)

@@ -59,9 +59,19 @@ func (p *hubPool) receiveRequest(a workflows.Acquire, now time.Time) error {
 // configure replaces the list of hubs. A wrong list changes nothing; a signal cannot be refused, so the status says why.
 func (p *hubPool) configure(hubs []workflows.HubConfig) {
 	p.Problem = ""
+	known := map[string]bool{}
+	for i := range p.Book.Hubs {
+		known[p.Book.Hubs[i].Name] = true
+	}
 	if err := p.Book.Configure(bookHubs(hubs)); err != nil {
 		p.Problem = model.Clip(err.Error(), model.ReasonLength)
 		p.logger.Error("new list of hubs refused", "error", p.Problem)
+		return
+	}
+	for _, h := range hubs {
+		if !known[h.Name] {
+			p.restore(h.Name)
+		}
 	}
 }
 
