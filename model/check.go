@@ -132,6 +132,12 @@ func (c Container) check() error {
 			return err
 		}
 	}
+	if strings.ContainsFunc(c.Repository, unicode.IsSpace) {
+		return fmt.Errorf("repository %.80q: there is a space in it", c.Repository)
+	}
+	if err := checkText("repository", c.Repository, RepositoryLength); err != nil {
+		return err
+	}
 	if c.HubNames == nil {
 		return nil
 	}
