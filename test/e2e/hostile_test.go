@@ -66,7 +66,7 @@ func TestHostileMessages(t *testing.T) {
 	h.randomMessages(t, rand.New(rand.NewPCG(seed, 1)))
 	h.manyReferrers(t, first)
 
-	// Whoever may signal the pool may change its list of hubs. The true one is sent again, as every worker does at its start.
+	// One of the messages may have replaced the list of hubs. The true one is sent again, as every worker does at its start.
 	var hubs []workflows.HubConfig
 	for _, each := range before.Hubs {
 		hubs = append(hubs, workflows.HubConfig{Name: each.Name, Limit: each.Configured})
