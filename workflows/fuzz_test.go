@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
@@ -31,7 +32,7 @@ import (
 )
 
 var (
-	hostileMessages = flag.Int("hostile-messages", 6000, "how many random messages to send to all workflows together")
+	hostileMessages = flag.Int("hostile-messages", 2500, "how many random messages to send to all workflows together")
 	hostileSeed     = flag.Uint64("hostile-seed", uint64(time.Now().UnixNano()), "the seed of the random messages") //nolint:gosec // any number will do
 	hostileWithin   = flag.Duration("hostile-within", time.Minute, "how long to send them at most")
 )
@@ -73,6 +74,7 @@ func attack(t *testing.T, random *rand.Rand, v victim) int {
 	e := suite.NewTestWorkflowEnvironment()
 	e.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: v.id})
 	e.SetTestTimeout(time.Minute)
+	e.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // the machine may be busy
 	e.SetStartTime(hostile.Now)
 	play(e)
 	sent := 0
