@@ -35,6 +35,19 @@ func (c Clusters) CheckAll(ctx context.Context, known []string) error {
 	return errors.Join(err, stateUnknown(missing))
 }
 
+// checkOne answers ErrStateUnknown when a cluster that is not running has an inventory.
+func (c Clusters) checkOne(ctx context.Context, name string) error {
+	query := running(workflows.TypeInventory) + fmt.Sprintf(" AND %s = %q", workflows.AttributeCluster.GetName(), workflows.Keyword(name))
+	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1})
+	if err != nil {
+		return fmt.Errorf("list inventories of cluster %s: %w", name, err)
+	}
+	if len(page.GetExecutions()) == 0 {
+		return nil
+	}
+	return stateUnknown([]string{name})
+}
+
 func stateUnknown(clusters []string) error {
 	if len(clusters) == 0 {
 		return nil

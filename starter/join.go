@@ -116,8 +116,10 @@ func (p Pods) clustersOf(ctx context.Context, f JoinFilter, from position) ([]st
 			return nil, err
 		}
 	}
-	if missing, err := (Clusters{p.link}).missing(ctx, all); err != nil || len(missing) > 0 && (f.Cluster == "" || missing[0] == f.Cluster) {
-		return nil, errors.Join(err, stateUnknown(missing))
+	if f.Cluster == "" {
+		if err := Clusters(p).CheckAll(ctx, all); err != nil {
+			return nil, err
+		}
 	}
 	var rest []string
 	for _, name := range all {
@@ -134,6 +136,9 @@ func (p Pods) namespacesOf(ctx context.Context, f JoinFilter, cluster string, fr
 	view, err := Clusters(p).View(ctx, cluster)
 	if f.Cluster == "" && errors.Is(err, ErrUnknownCluster) {
 		return nil, nil
+	}
+	if errors.Is(err, ErrUnknownCluster) {
+		return nil, errors.Join(Clusters(p).checkOne(ctx, cluster), err)
 	}
 	if err != nil {
 		return nil, err
