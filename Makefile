@@ -24,8 +24,9 @@ binaries := bin/perceptor-scan bin/perceptor bin/samples/vulnerable bin/samples/
 golangci-lint := $(CURDIR)/bin/tools/golangci-lint@$(GOLANGCI_LINT_VERSION)/golangci-lint
 workflowcheck := $(CURDIR)/bin/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)/workflowcheck
 
-# The tests of the built programs have the tag e2e, the benchmarks the tag bench. The checks read both.
-tags := e2e,bench
+# The tests of the built programs have the tag e2e, the benchmarks the tag bench, the comparison with other tools the tag oracle.
+# The checks read all of them.
+tags := e2e,bench,oracle
 # The tests with the tag e2e that `make test` leaves out; the targets e2e-... and record run them by name.
 long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestRollingRestart|TestHostileMessages|TestRecord.*)$$
 
@@ -36,7 +37,7 @@ summary := $(GO) run ./test/summary $(SUMMARY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build announce run demo kube-apiserver e2e-hub e2e-kubernetes e2e-rolling e2e-hostile fuzz record check test bench bench-large clean \
+.PHONY: help build announce run demo kube-apiserver e2e-hub e2e-kubernetes e2e-rolling e2e-hostile fuzz record check test oracle bench bench-large clean \
 	always archtest format tidy vet lint workflowcheck test-heavy test-e2e test-root
 
 help: ## list the targets
@@ -183,6 +184,12 @@ test-root: ## the root's tests, with the race detector where there is a C compil
 		echo "no C compiler here: testing without the race detector"; \
 		$(GO) test -json -timeout 20m $(real) ./...; \
 	fi | $(summary)
+
+# What is missing is skipped, and named above the last line. CI does not run it: it needs programs of six ecosystems.
+oracle: bin/perceptor-scan ## compare versions and lists with dpkg, rpm, pip, npm, Maven, RubyGems: about 5 minutes (CONTRIBUTING.md names the programs)
+	@rm -f bin/oracle.result
+	@[ -n "$(OSV_DIR)" ] || echo "OSV_DIR is not set: the versions of real records are not compared (AlmaLinux, PyPI, Go)"
+	@ORACLE_RESULT=$(CURDIR)/bin/oracle.result $(GO) test -count=1 -v -timeout 60m -tags oracle ./test/oracle; status=$$?; cat bin/oracle.result && exit $$status
 
 bench: build $(if $(shell command -v etcd),kube-apiserver) ## measure; the README's table comes from here: takes over an hour (needs etcd)
 	$(GO) test -tags bench -run '^$$' -bench . -timeout 180m ./...

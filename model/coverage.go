@@ -61,6 +61,8 @@ const (
 	RecordUnreadable NotAssessedReason = "record unreadable"
 	// FileUnreadable: a file that lists packages is in the image and could not be read.
 	FileUnreadable NotAssessedReason = "file unreadable"
+	// DataUndated: another scanner judged the component, and it is not known who, or of when its data are.
+	DataUndated NotAssessedReason = "scanner data without a date"
 	// NothingRecognized: no package was recognized in the image.
 	NothingRecognized NotAssessedReason = "nothing recognised in the image"
 	// ReleaseUnsupported: the distribution no longer publishes fixes for the release, so missing records prove nothing.
@@ -71,7 +73,7 @@ const (
 
 // NotAssessedReasons lists every reason in the order in which they are shown.
 var NotAssessedReasons = []NotAssessedReason{
-	NothingRecognized, FileUnreadable, NoData, OnlySample, IncompleteData, VersionUnreadable, RecordUnreadable, ReleaseUnsupported, ForeignVendor,
+	NothingRecognized, FileUnreadable, NoData, OnlySample, IncompleteData, DataUndated, VersionUnreadable, RecordUnreadable, ReleaseUnsupported, ForeignVendor,
 }
 
 // DataSource is where the vulnerability data of one ecosystem came from and how old they are.

@@ -14,7 +14,8 @@ import (
 
 func newHub(s *shared) *cobra.Command {
 	cmd := &cobra.Command{Use: "hub", Short: "Show the hubs, change their limits, run the built-in hub"}
-	cmd.AddCommand(newHubStatus(s), newHubLimit(s), newHubPause(s), newHubResume(s), newHubReset(s), newHubRefresh(s), newHubServe(), newHubUpdate(s))
+	cmd.AddCommand(newHubStatus(s), newHubLimit(s), newHubPause(s), newHubResume(s), newHubReset(s), newHubRefresh(s))
+	cmd.AddCommand(newHubServe(), newHubUpdate(s), newHubExceptions(s))
 	return cmd
 }
 

@@ -37,7 +37,7 @@ func newHubServe() *cobra.Command {
 	flags.StringVar(&f.address, "address", "127.0.0.1:8443", "address to listen on")
 	flags.StringVar(&f.directory, "directory", "perceptor-hub", "directory for the database, the certificates and the token")
 	flags.StringSliceVar(&o.Hosts, "host", nil, "names or addresses for the certificate, besides loopback")
-	flags.StringVar(&o.PolicyFile, "policy", "", "file of policy rules in YAML (default: a critical or high vulnerability is a violation)")
+	flags.StringVar(&o.PolicyFile, "policy", "", "policy file in YAML, as docs/policy.yaml (default: a critical or high finding, or an unrated one with a fix, is a violation)")
 	flags.DurationVar(&o.ScanTime, "scan-time", 0, "time that every scan takes at least, for tests")
 	flags.DurationVar(&o.AcceptDelay, "accept-delay", 0, "time that every upload waits, for tests")
 	flags.StringVar(&f.level, "hub-log-level", "info", "lowest level of log lines: debug, info, warn or error")

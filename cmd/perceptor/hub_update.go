@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -152,61 +150,10 @@ func writeLine(out io.Writer, record []byte) error {
 // putRecords sends the stream to the hub and reads its report.
 func putRecords(ctx context.Context, h config.Hub, query url.Values, body io.Reader) (builtin.LoadReport, error) {
 	var report builtin.LoadReport
-	client, err := hubClient(h)
-	if err != nil {
-		return report, err
+	send := hubRequest{
+		method: http.MethodPut, path: "vulnerability-data?" + query.Encode(), what: "records", contentType: "application/x-ndjson", body: body,
 	}
-	token, err := os.ReadFile(h.TokenFile)
-	if err != nil {
-		return report, fmt.Errorf("token of hub %s: %w", h.Name, err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, h.URL+"/internal/vulnerability-data?"+query.Encode(), body)
-	if err != nil {
-		return report, fmt.Errorf("hub %s: %w", h.Name, err)
-	}
-	request.Header.Set("Authorization", "token "+strings.TrimSpace(string(token)))
-	request.Header.Set("Content-Type", "application/x-ndjson")
-	response, err := client.Do(request)
-	if err != nil {
-		return report, fmt.Errorf("send records to hub %s: %w", h.Name, err)
-	}
-	defer response.Body.Close() //nolint:errcheck // only read
-	answer, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return report, fmt.Errorf("read the answer of hub %s: %w", h.Name, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return report, refusal(h.Name, response.Status, answer)
-	}
-	if err := json.Unmarshal(answer, &report); err != nil {
-		return report, fmt.Errorf("read the answer of hub %s: %w", h.Name, err)
-	}
-	return report, nil
-}
-
-func refusal(hub, status string, answer []byte) error {
-	var said struct {
-		ErrorMessage string `json:"errorMessage"`
-	}
-	if json.Unmarshal(answer, &said) == nil && said.ErrorMessage != "" {
-		return fmt.Errorf("hub %s refused the records: %s", hub, said.ErrorMessage)
-	}
-	return fmt.Errorf("hub %s refused the records: %s; only a built-in hub accepts records", hub, status)
-}
-
-func hubClient(h config.Hub) (*http.Client, error) {
-	settings := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: h.Insecure} //nolint:gosec // only where the operator said so
-	if h.CAFile != "" {
-		pem, err := os.ReadFile(h.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("certificates of hub %s: %w", h.Name, err)
-		}
-		settings.RootCAs = x509.NewCertPool()
-		if !settings.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("certificates of hub %s: %s contains no certificate in PEM form", h.Name, h.CAFile)
-		}
-	}
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: settings}}, nil
+	return report, send.ask(ctx, h, &report)
 }
 
 // updateProgress shows the progress of an update: on a terminal in one line, elsewhere with a new line now and then.

@@ -34,11 +34,17 @@ var table = []row{
 	{"internal/hub/blackduck", []string{"model", "internal/backoff"}},
 	{"internal/hub/builtin", []string{
 		"model", "internal/hub/builtin/osv", "internal/hub/builtin/judge", "internal/hub/builtin/store", "internal/hub/builtin/jobs", "internal/hub/builtin/rest",
+		"internal/hub/builtin/vex",
 	}},
-	{"internal/hub/builtin/store", []string{"model", "internal/hub/builtin/judge", "internal/hub/builtin/osv"}},
+	{"internal/hub/builtin/vex", []string{"model", "internal/hub/builtin/judge"}},
+	{"internal/hub/builtin/store", []string{"model", "internal/hub/builtin/judge", "internal/hub/builtin/osv", "internal/hub/builtin/vex"}},
 	{"internal/hub/builtin/judge", []string{"model", "internal/hub/builtin/osv"}},
-	{"internal/hub/builtin/jobs", []string{"model", "internal/hub/builtin/store", "internal/hub/builtin/judge", "internal/hub/builtin/osv"}},
-	{"internal/hub/builtin/rest", []string{"model", "internal/hub/builtin/jobs", "internal/hub/builtin/store", "internal/hub/builtin/judge", "internal/hub/builtin/osv"}},
+	{"internal/hub/builtin/jobs", []string{
+		"model", "internal/hub/builtin/store", "internal/hub/builtin/judge", "internal/hub/builtin/osv", "internal/hub/builtin/vex",
+	}},
+	{"internal/hub/builtin/rest", []string{
+		"model", "internal/hub/builtin/jobs", "internal/hub/builtin/store", "internal/hub/builtin/judge", "internal/hub/builtin/osv", "internal/hub/builtin/vex",
+	}},
 	{"internal/hub/builtin/fault", []string{"internal/hub/builtin", "internal/hub/builtin/jobs", "internal/hub/builtin/rest"}},
 	{"internal/hub/builtin/osv", []string{"model"}},
 	{"internal/perceiver", []string{"model", "internal/backoff"}},

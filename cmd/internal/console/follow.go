@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/perceptor/perceptor/model"
@@ -102,17 +103,25 @@ func (r *Result) fill(ctx context.Context, s *starter.Starter, view workflows.Im
 	return nil
 }
 
-// Worst reports whether any finding that is not dealt with is as bad as bar or worse. A finding without a severity may be as
-// bad as any. It reaches every bar when it has a fix, because then it also violates the default policy.
-func (r Result) Worst(bar model.Severity) bool {
-	for _, f := range r.Findings {
-		unrated := f.Severity == model.SeverityUnrated && f.Fixed != ""
-		if (f.Severity.AtLeast(bar) || unrated) && !dealtWith[f.Remediation] {
-			return true
-		}
-	}
-	return false
+// Bar is what a finding must reach to fail a scan.
+type Bar struct {
+	// Severity is the least bad one that counts.
+	Severity model.Severity
+	// OnlyFixed counts only findings with a fix.
+	OnlyFixed bool
 }
 
-// dealtWith are the hub's words for findings that someone has decided about.
-var dealtWith = map[string]bool{"IGNORED": true, "PATCHED": true, "MITIGATED": true, "REMEDIATION_COMPLETE": true, "DUPLICATE": true}
+// reached reports whether a finding that is not dealt with is as bad as the bar or worse. A finding without a severity may be
+// as bad as any. It reaches every bar when it has a fix, because then it also violates the default policy.
+func (b Bar) reached(f model.Finding) bool {
+	if f.DealtWith() || b.OnlyFixed && f.Fixed == "" {
+		return false
+	}
+	return f.Severity.AtLeast(b.Severity) || f.Severity == model.SeverityUnrated && f.Fixed != ""
+}
+
+// Reaches reports whether any finding reaches the bar.
+func (r Result) Reaches(b Bar) bool { return slices.ContainsFunc(r.Findings, b.reached) }
+
+// Unread is how many findings the hubs have and were too many to read.
+func (r Result) Unread() int { return max(0, r.FindingsTotal-len(r.Findings)) }

@@ -8,7 +8,10 @@ import (
 	"time"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/rest"
+	"github.com/perceptor/perceptor/internal/hub/builtin/store"
+	"github.com/perceptor/perceptor/internal/hub/builtin/vex"
 )
 
 // The names that a user of the hub needs from the rooms.
@@ -23,6 +26,10 @@ type (
 	LoadReport = jobs.LoadReport
 	// Stats is what the hub counted since its file was made.
 	Stats = rest.Stats
+	// ExceptionDocument is a document of exceptions as it was loaded.
+	ExceptionDocument = store.ExceptionDocument
+	// Exception is one of it.
+	Exception = judge.Exception
 )
 
 const (
@@ -32,6 +39,8 @@ const (
 	AttemptHeader = rest.AttemptHeader
 	// Replace drops the records that are there already.
 	Replace = jobs.Replace
+	// MaxExceptionDocument bounds a document of exceptions, in bytes.
+	MaxExceptionDocument = vex.MaxSize
 	// Merge keeps the records whose id is not among the new ones.
 	Merge = jobs.Merge
 )

@@ -34,11 +34,12 @@ type Options struct {
 // Jobs is all work of one hub.
 type Jobs struct {
 	*core
-	Scans   *Scans
-	Catalog *Catalog
-	Judging *Judging
-	Updates *Updates
-	Cleanup *Cleanup
+	Scans      *Scans
+	Catalog    *Catalog
+	Judging    *Judging
+	Updates    *Updates
+	Exceptions *Exceptions
+	Cleanup    *Cleanup
 }
 
 // New prepares the work; nothing runs before Resume.
@@ -52,7 +53,7 @@ func New(o Options) *Jobs {
 	catalog := &Catalog{core: c, judging: judging}
 	updates := &Updates{core: c, judging: judging}
 	return &Jobs{
-		core: c, Judging: judging, Catalog: catalog, Updates: updates, Cleanup: &Cleanup{core: c, updates: updates},
+		core: c, Judging: judging, Catalog: catalog, Updates: updates, Exceptions: &Exceptions{core: c, judging: judging}, Cleanup: &Cleanup{core: c, updates: updates},
 		Scans: &Scans{core: c, judging: judging, catalog: catalog, slots: make(chan struct{}, parallelJudging)},
 	}
 }

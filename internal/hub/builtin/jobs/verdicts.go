@@ -34,17 +34,22 @@ func LoadPolicy(file string) (*judge.Policy, error) {
 
 // verdicts brings store, policy and judge together.
 type verdicts struct {
-	policy *judge.Policy
-	cache  *assessmentCache
+	policy     *judge.Policy
+	cache      *assessmentCache
+	exceptions registerCache
 }
 
 func newVerdicts(policy *judge.Policy) *verdicts {
 	return &verdicts{policy: policy, cache: &assessmentCache{entries: map[string]judge.Assessment{}}}
 }
 
-// judge says what data and policy say of the contents of an image.
-func (v *verdicts) judge(tx *store.Tx, repository string, contents judge.Contents, now time.Time) ([]judge.Judged, store.Summary, error) {
-	in := judge.Input{Contents: contents, Repository: repository, Assessor: v.assessor(tx), Policy: v.policy, Now: now}
+// judge says what data, policy and exceptions say of the contents of an image.
+func (v *verdicts) judge(tx *store.Tx, image judge.Image, contents judge.Contents, now time.Time) ([]judge.Judged, store.Summary, error) {
+	exceptions, err := v.exceptions.of(tx)
+	if err != nil {
+		return nil, store.Summary{}, err
+	}
+	in := judge.Input{Contents: contents, Image: image, Assessor: v.assessor(tx), Policy: v.policy, Exceptions: exceptions, Now: now}
 	result, err := judge.Judge(in)
 	if err != nil {
 		return nil, store.Summary{}, err
@@ -69,6 +74,9 @@ func (v *verdicts) judge(tx *store.Tx, repository string, contents judge.Content
 func (v *verdicts) warm(tx *store.Tx, contents judge.Contents) error {
 	data := v.assessor(tx)
 	for _, c := range contents.Components {
+		if _, judged := contents.Words[c.Key()]; judged {
+			continue // by another scanner
+		}
 		if _, err := data.Assess(c, contents.Distribution); err != nil {
 			return err
 		}
@@ -76,14 +84,21 @@ func (v *verdicts) warm(tx *store.Tx, contents judge.Contents) error {
 	return nil
 }
 
-// basis names what verdicts rest on at this moment: it changes with data, policy and the way of judging.
+// basis names what verdicts rest on at this moment: it changes with data, policy, exceptions and the way of judging.
 func (v *verdicts) basis(tx *store.Tx, now time.Time) (string, error) {
+	exceptions, err := v.exceptions.of(tx)
+	if err != nil {
+		return "", err
+	}
 	g, err := tx.Data().Current()
-	return fmt.Sprintf("%d/%s", g.Number, v.policy.Basis(nil, now)), err
+	return fmt.Sprintf("%d/%s", g.Number, v.policy.Basis(exceptions, now)), err
 }
 
 // nextChange is when time alone changes verdicts; zero when it will not.
-func (v *verdicts) nextChange(now time.Time) time.Time { return v.policy.NextChange(nil, now) }
+func (v *verdicts) nextChange(tx *store.Tx, now time.Time) (time.Time, error) {
+	exceptions, err := v.exceptions.of(tx)
+	return v.policy.NextChange(exceptions, now), err
+}
 
 // unusable reports whether an error means stored data that trying again does not change.
 func unusable(err error) bool { return errors.Is(err, store.ErrDamaged) }

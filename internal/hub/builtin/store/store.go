@@ -36,6 +36,7 @@ const (
 	uploadsByNameBucket = "uploads-by-name"
 	scansByNameBucket   = "scans-by-name"
 	refusedByBucket     = "uploads-refused-by"  // reason -> number
+	exceptionBucket     = "exceptions"          // name -> document
 	dataPrefix          = "vulnerability-data-" // followed by the number of the update and the ecosystem
 )
 
@@ -43,7 +44,7 @@ var allBuckets = []string{
 	metaBucket, projectBucket, projectNameBucket, versionBucket, versionNameBucket, locationBucket, locationNameBucket,
 	versionLocations, scanBucket, scanIndexBucket, scanContentsBucket, contentsBucket, resultBucket, activeBucket,
 	attemptBucket, notificationBucket, statBucket, uploadsByNameBucket, scansByNameBucket,
-	refusedByBucket,
+	refusedByBucket, exceptionBucket,
 }
 
 // schema is the version of the file's layout.
@@ -125,6 +126,9 @@ func (t *Tx) Notifications() Notifications { return Notifications{t.tx} }
 
 // Counters reaches what is counted.
 func (t *Tx) Counters() Counters { return Counters{t.tx} }
+
+// Exceptions reaches the documents of exceptions.
+func (t *Tx) Exceptions() Exceptions { return Exceptions{t.tx} }
 
 // Data reaches the vulnerability data.
 func (t *Tx) Data() Data { return Data{t.tx} }
