@@ -56,6 +56,9 @@ func writeHubs(cmd *cobra.Command, status workflows.HubPoolStatus) error {
 	if status.Problem != "" {
 		p.line("The newest list of hubs was refused: %s", status.Problem)
 	}
+	if text := status.Rejected.Text(); text != "" {
+		p.line("%s", text)
+	}
 	t := console.NewTable(cmd.OutOrStdout(), "hub", "limit", "in use", "draining", "stuck", "waiting", "state")
 	for _, h := range status.Hubs {
 		t.AppendRow([]any{h.Name, h.Limit, h.InUse, h.Draining, h.Stuck, h.Waiting, hubState(h)})

@@ -62,6 +62,7 @@ var table = []row{
 	// For tests alone.
 	{"internal/kubetest", nil},
 	{"internal/archtest", nil},
+	{"internal/hostile", []string{"model", "activities", "workflows"}},
 	{"internal/rig", []string{anything}},
 	{"internal/unknowns", []string{"model"}},
 	// The steps, the stories, and how to reach them.
