@@ -12,6 +12,8 @@ WORKFLOWCHECK_VERSION := v0.6.0
 override GOFLAGS := $(strip $(filter-out -trimpath -buildvcs=%,$(GOFLAGS)) -trimpath -buildvcs=false)
 export GOFLAGS
 export CGO_ENABLED := 0
+# No test fetches anything from the network.
+test-root test-heavy test-e2e e2e-hub e2e-kubernetes e2e-rolling record bench bench-large: export PERCEPTOR_HUB_UPDATES := off
 
 # The folders with a go.mod of their own. The programs with many dependencies have one, so that the root's list stays short.
 modules := . cmd/perceptor-scan cmd/perceptor-dev examples cmd/kube-apiserver-test \
@@ -24,10 +26,11 @@ binaries := bin/perceptor-scan bin/perceptor bin/samples/vulnerable bin/samples/
 golangci-lint := $(CURDIR)/bin/tools/golangci-lint@$(GOLANGCI_LINT_VERSION)/golangci-lint
 workflowcheck := $(CURDIR)/bin/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)/workflowcheck
 
-# The tests of the built programs have the tag e2e, the benchmarks the tag bench. The checks read both.
-tags := e2e,bench
+# The tests of the built programs have the tag e2e, the benchmarks the tag bench, the comparison with other tools the tag oracle.
+# The checks read all of them.
+tags := e2e,bench,oracle
 # The tests with the tag e2e that `make test` leaves out; the targets e2e-... and record run them by name.
-long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestDockerEndToEnd|TestRollingRestart|TestRecord.*)$$
+long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestDockerEndToEnd|TestRollingRestart|TestHostileMessages|TestRecord.*)$$
 
 # Reads the output of `go test -json`, prints one line for each package and everything about failed tests, and names the skipped
 # tests. With SUMMARY=--no-skips a skipped test is a failure.
@@ -36,7 +39,7 @@ summary := $(GO) run ./test/summary $(SUMMARY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build announce run demo kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling record check test bench bench-large clean \
+.PHONY: help build announce run demo kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile fuzz record check test oracle bench bench-large clean \
 	always archtest format tidy vet lint workflowcheck test-heavy test-e2e test-root
 
 help: ## list the targets
@@ -93,7 +96,7 @@ run: build ## start it all on this machine and scan the samples; Ctrl-C ends it 
 
 demo: build ## the same on free ports in a temporary directory; ends when all is scanned
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT && trap 'exit 143' TERM && \
-	bin/perceptor-dev --data "$$dir" --temporal 127.0.0.1:0 --ui 127.0.0.1:0 --hub 127.0.0.1:0 --registry 127.0.0.1:0 --api 127.0.0.1:0 --until-scanned $(ARGS)
+	bin/perceptor-dev --updates off --data "$$dir" --temporal 127.0.0.1:0 --ui 127.0.0.1:0 --hub 127.0.0.1:0 --registry 127.0.0.1:0 --api 127.0.0.1:0 --until-scanned $(ARGS)
 
 # It has no debugging information, because writing that takes memory and time.
 bin/kube-apiserver-test: always
@@ -122,6 +125,14 @@ e2e-rolling: build ## 200 images while four scanners are restarted one after the
 	@rm -f bin/e2e-rolling.result
 	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-rolling.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestRollingRestart$$' ./test/e2e
 	@cat bin/e2e-rolling.result
+
+e2e-hostile: build ## every broken message and 2,000 random ones to each workflow on a real server: about 10 minutes (E2E_SEED, E2E_REFERRERS)
+	@rm -f bin/e2e-hostile.result
+	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-hostile.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestHostileMessages$$' ./test/e2e
+	@cat bin/e2e-hostile.result
+
+fuzz: ## a million random messages to the workflows in the SDK's test environment, for at most 30 minutes (ARGS="-hostile-seed=1")
+	$(GO) test -count=1 -v -timeout 60m -run '^TestHostileMessages$$' ./workflows -hostile-messages=1000000 -hostile-within=30m $(ARGS)
 
 record: build ## record the histories that the replay tests read again, from the programs of this tree: about 5 minutes
 	E2E_RECORD=1 $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestRecord' ./test/e2e
@@ -180,6 +191,12 @@ test-root: ## the root's tests, with the race detector where there is a C compil
 		echo "no C compiler here: testing without the race detector"; \
 		$(GO) test -json -timeout 20m $(real) ./...; \
 	fi | $(summary)
+
+# What is missing is skipped, and named above the last line. CI does not run it: it needs programs of six ecosystems.
+oracle: bin/perceptor-scan ## compare versions and lists with dpkg, rpm, pip, npm, Maven, RubyGems: about 5 minutes (CONTRIBUTING.md names the programs)
+	@rm -f bin/oracle.result
+	@[ -n "$(OSV_DIR)" ] || echo "OSV_DIR is not set: the versions of real records are not compared (AlmaLinux, PyPI, Go)"
+	@ORACLE_RESULT=$(CURDIR)/bin/oracle.result $(GO) test -count=1 -v -timeout 60m -tags oracle ./test/oracle; status=$$?; cat bin/oracle.result && exit $$status
 
 bench: build $(if $(shell command -v etcd),kube-apiserver) ## measure; the README's table comes from here: takes over an hour (needs etcd)
 	$(GO) test -tags bench -run '^$$' -bench . -timeout 180m ./...

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -176,6 +177,13 @@ type NamespaceSeen struct {
 	Snapshot model.Version `json:"snapshot,omitzero"`
 	// Ended says that the inventory is empty and closes.
 	Ended bool `json:"ended,omitempty"`
+}
+
+// Check says what is wrong with the counts of a namespace.
+func (n NamespaceSeen) Check(now time.Time) error {
+	return errors.Join(
+		model.CheckCluster(n.Cluster), model.CheckNamespace(n.Namespace), model.CheckCount("pods", n.Pods), model.CheckCount("unscanned", n.Unscanned),
+		model.CheckCount("violations", n.Violations), model.CheckCount("refused", n.Refused), n.Version.Check(now), n.Snapshot.Check(now))
 }
 
 // NotifyCluster sends a cluster the counts of one of its namespaces.

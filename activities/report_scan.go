@@ -2,6 +2,8 @@ package activities
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/perceptor/perceptor/model"
@@ -29,6 +31,28 @@ type ScanReport struct {
 	Verdict *model.Verdict `json:"verdict,omitempty"`
 	// Failure is set when it failed.
 	Failure *model.Failure `json:"failure,omitempty"`
+}
+
+// Check says what is wrong with a report: a completed scan has a verdict, a failed one a failure.
+func (r ScanReport) Check(now time.Time) error {
+	switch {
+	case r.Outcome == ScanCompleted && r.Verdict == nil:
+		return errors.New("the scan completed without a verdict")
+	case r.Outcome == ScanFailed && r.Failure == nil:
+		return errors.New("the scan failed without a failure")
+	case r.Outcome != ScanCompleted && r.Outcome != ScanFailed && r.Outcome != ScanCancelled:
+		return fmt.Errorf("outcome %.40q: want completed, failed or cancelled", r.Outcome)
+	case r.Started.IsZero():
+		return errors.New("it is not known when the scan began")
+	}
+	err := errors.Join(r.Digest.Check(), model.CheckChain(r.Chain), model.CheckTime("start of the scan", r.Started, now))
+	if r.Outcome == ScanCompleted {
+		err = errors.Join(err, r.Verdict.Check(now))
+	}
+	if r.Outcome == ScanFailed {
+		err = errors.Join(err, r.Failure.Check(now))
+	}
+	return err
 }
 
 // Reporter brings a report to the image it is about, starting the Image workflow if there is none.

@@ -129,10 +129,8 @@ func (c Container) check() error {
 		return err
 	}
 	if c.Digest != "" {
-		if d, err := ParseDigest(string(c.Digest)); err != nil {
+		if err := c.Digest.Check(); err != nil {
 			return err
-		} else if d != c.Digest {
-			return fmt.Errorf("digest %q: want %q in front", c.Digest, "sha256:")
 		}
 	}
 	if err := checkText("problem", c.Problem, ProblemLength); err != nil {
@@ -147,10 +145,7 @@ func (c Container) check() error {
 	if c.HubNames == nil {
 		return nil
 	}
-	return errors.Join(
-		checkText("project at the hub", c.HubNames.Project, HubNameLength),
-		checkText("version at the hub", c.HubNames.Version, HubNameLength),
-		checkText("scan at the hub", c.HubNames.Scan, HubNameLength))
+	return c.HubNames.Check()
 }
 
 // checkReference bounds "repository[:tag]"; whether a registry knows it is found out when it is pulled.

@@ -51,6 +51,8 @@ type NotAssessedReason string
 const (
 	// NoData: there are no data for the component's ecosystem, or none for the release of its distribution.
 	NoData NotAssessedReason = "no data for ecosystem or release"
+	// DataLoading: the data of the component's ecosystem are being loaded. The image is judged again when they are there.
+	DataLoading NotAssessedReason = "data is being loaded"
 	// OnlySample: there are only sample data, and the sample does not name the package.
 	OnlySample NotAssessedReason = "only sample data"
 	// IncompleteData: there are data for the ecosystem, but they are not all of it.
@@ -61,6 +63,8 @@ const (
 	RecordUnreadable NotAssessedReason = "record unreadable"
 	// FileUnreadable: a file that lists packages is in the image and could not be read.
 	FileUnreadable NotAssessedReason = "file unreadable"
+	// DataUndated: another scanner judged the component, and it is not known who, or of when its data are.
+	DataUndated NotAssessedReason = "scanner data without a date"
 	// NothingRecognized: no package was recognized in the image.
 	NothingRecognized NotAssessedReason = "nothing recognised in the image"
 	// ReleaseUnsupported: the distribution no longer publishes fixes for the release, so missing records prove nothing.
@@ -71,7 +75,8 @@ const (
 
 // NotAssessedReasons lists every reason in the order in which they are shown.
 var NotAssessedReasons = []NotAssessedReason{
-	NothingRecognized, FileUnreadable, NoData, OnlySample, IncompleteData, VersionUnreadable, RecordUnreadable, ReleaseUnsupported, ForeignVendor,
+	NothingRecognized, FileUnreadable, NoData, DataLoading, OnlySample, IncompleteData, DataUndated, VersionUnreadable, RecordUnreadable,
+	ReleaseUnsupported, ForeignVendor,
 }
 
 // DataSource is where the vulnerability data of one ecosystem came from and how old they are.

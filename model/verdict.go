@@ -2,6 +2,7 @@ package model
 
 import (
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -168,6 +169,30 @@ type Finding struct {
 	// Remediation is the hub's own state of handling, such as NEW, IGNORED or PATCHED.
 	Remediation string `json:"remediation,omitempty"`
 	URL         string `json:"url,omitempty"`
+	// NeedsRating says that it has neither a severity nor a fix, so that no rule can judge it: a person must rate it.
+	NeedsRating bool `json:"needsRating,omitempty"`
+	// Exception says who accepted it and why; nil when no one did, or when the hub does not say so.
+	Exception *FindingException `json:"exception,omitempty"`
+}
+
+// FindingException is why a finding does not count. The finding stays visible.
+type FindingException struct {
+	// Stance is accepted (by a person), not_affected or fixed (by a VEX document).
+	Stance string `json:"stance,omitempty"`
+	Reason string `json:"reason"`
+	Author string `json:"author,omitempty"`
+	// Until is when it ends; zero when it has no end.
+	Until time.Time `json:"until,omitzero"`
+	// Origin is where it stands at the hub: the name of a document, or "policy".
+	Origin string `json:"origin,omitempty"`
+}
+
+// dealtWith are the hub's words for findings that a person has decided about.
+var dealtWith = []string{"IGNORED", "PATCHED", "MITIGATED", "REMEDIATION_COMPLETE", "DUPLICATE"}
+
+// DealtWith reports whether a person has decided about the finding, so that it reaches no bar.
+func (f Finding) DealtWith() bool {
+	return f.Exception != nil || slices.Contains(dealtWith, f.Remediation)
 }
 
 // FindingsPage is one page of an image's findings at a hub.

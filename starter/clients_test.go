@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	querypb "go.temporal.io/api/query/v1"
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -85,7 +86,9 @@ func TestUnknownImages(t *testing.T) {
 
 func TestObserveStartsTheImageByName(t *testing.T) {
 	c := mocks.NewClient(t)
-	o := workflows.Observe{Names: []model.Name{{Repository: "registry.example/app", Tag: "1"}}}
+	o := workflows.Observe{
+		Names: []model.Name{{Repository: "registry.example/app", Tag: "1"}}, Reference: workflows.Reference{Kind: workflows.ReferencePerson, ID: "olga"},
+	}
 	c.On("SignalWithStartWorkflow", anything, workflows.ImageID(digest), "observe", o, mock.MatchedBy(func(options client.StartWorkflowOptions) bool {
 		return options.ID == workflows.ImageID(digest) && options.TaskQueue == workflows.TaskQueue && options.StaticSummary == "image registry.example/app:1"
 	}), "Image", workflows.ImageInput{Digest: digest}).Return(nil, nil)
@@ -170,12 +173,17 @@ func TestEpochIsNewerThanTheLastSnapshot(t *testing.T) {
 func TestPool(t *testing.T) {
 	c := mocks.NewClient(t)
 	pool := New(c).Pool
-	c.On("QueryWorkflow", anything, workflows.HubPoolID, "", workflows.QueryStatus).Return(nil, missing).Once()
+	c.On("QueryWorkflowWithOptions", anything, anything).Return(nil, missing).Once()
 	_, err := pool.Status(t.Context())
 	require.ErrorIs(t, err, ErrNoPool)
-	c.On("QueryWorkflow", anything, workflows.HubPoolID, "", workflows.QueryStatus).Return(answer(t, workflows.HubPoolStatus{Hubs: []workflows.HubStatus{
+	closed := &client.QueryWorkflowWithOptionsResponse{QueryRejected: &querypb.QueryRejected{}}
+	c.On("QueryWorkflowWithOptions", anything, anything).Return(closed, nil).Once()
+	_, err = pool.Status(t.Context())
+	require.ErrorIs(t, err, ErrNoPool, "a pool that was terminated is none")
+	running := &client.QueryWorkflowWithOptionsResponse{QueryResult: answer(t, workflows.HubPoolStatus{Hubs: []workflows.HubStatus{
 		{Name: "well"}, {Name: "paused", Paused: true}, {Name: "down", TrippedSince: time.Now(), Reason: "503"}, {Name: "off", Disabled: true}, {Name: "gone", Removed: true},
-	}}), nil)
+	}})}
+	c.On("QueryWorkflowWithOptions", anything, anything).Return(running, nil)
 	hubs, err := pool.Hubs(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []activities.HubState{{Name: "well"}, {Name: "paused", Unavailable: "paused by an operator"}, {Name: "down", Unavailable: "tripped: 503"}}, hubs)
@@ -194,9 +202,62 @@ func TestOnlyAScanThatWantsALeaseStartsThePool(t *testing.T) {
 	c.On("SignalWorkflow", anything, workflows.HubPoolID, "", anything, anything).Return(missing).Times(3)
 	require.NoError(t, New(c).Pool.Signal(t.Context(), workflows.SignalRelease.Name, workflows.Release{}, hubs))
 	c.On("ListWorkflow", anything, anything).Return(&workflowservice.ListWorkflowExecutionsResponse{}, nil)
+	c.On("DescribeWorkflowExecution", anything, workflows.HubPoolID, "").Return(nil, missing)
 	c.On("ExecuteWorkflow", anything, anything, "HubPool", workflows.HubPoolInput{Fresh: true, Hubs: hubs}).Return(nil, nil).Once()
 	c.On("SignalWorkflow", anything, workflows.HubPoolID, "", workflows.SignalAcquire.Name, anything).Return(nil)
 	require.NoError(t, New(c).Pool.Signal(t.Context(), workflows.SignalAcquire.Name, workflows.Acquire{}, hubs))
+}
+
+// poolWith is what the server says of a pool: its state, its memo, and the attempt of its workflow task.
+func poolWith(t *testing.T, status enumspb.WorkflowExecutionStatus, kept []workflows.KeptHub, attempt int32) *workflowservice.DescribeWorkflowExecutionResponse {
+	t.Helper()
+	payload, err := converter.GetDefaultDataConverter().ToPayload(kept)
+	require.NoError(t, err)
+	return &workflowservice.DescribeWorkflowExecutionResponse{
+		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
+			Status: status, Execution: &commonpb.WorkflowExecution{RunId: "run"},
+			Memo: &commonpb.Memo{Fields: map[string]*commonpb.Payload{workflows.MemoKept: payload}},
+		},
+		PendingWorkflowTask: &workflowpb.PendingWorkflowTaskInfo{Attempt: attempt},
+	}
+}
+
+func TestNewPoolGetsWhatOperatorsChanged(t *testing.T) {
+	c := mocks.NewClient(t)
+	hubs, kept := []workflows.HubConfig{{Name: "main", Limit: 2}}, []workflows.KeptHub{{Hub: "main", Paused: true}}
+	c.On("SignalWorkflow", anything, workflows.HubPoolID, "", anything, anything).Return(missing)
+	c.On("ListWorkflow", anything, anything).Return(&workflowservice.ListWorkflowExecutionsResponse{}, nil)
+	c.On("DescribeWorkflowExecution", anything, workflows.HubPoolID, "").Return(poolWith(t, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, kept, 0), nil)
+	already := serviceerror.NewWorkflowExecutionAlreadyStarted("was there", "", "")
+	c.On("ExecuteWorkflow", anything, anything, "HubPool", workflows.HubPoolInput{Fresh: true, Hubs: hubs}).Return(nil, already).Once()
+	remembers := mock.MatchedBy(func(o client.StartWorkflowOptions) bool { return o.Memo[workflows.MemoKept] != nil })
+	c.On("ExecuteWorkflow", anything, remembers, "HubPool", workflows.HubPoolInput{Hubs: hubs, Kept: kept}).Return(nil, nil).Once()
+	require.NoError(t, New(c).Pool.ConfigureHubs(t.Context(), hubs))
+}
+
+func TestOnlyAWedgedPoolIsReplaced(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		status  enumspb.WorkflowExecutionStatus
+		attempt int32
+		want    bool
+	}{
+		{"well", enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, 0, false},
+		{"no worker", enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, 1, false},
+		{"wedged", enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, 4, true},
+		{"closed", enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, 4, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := mocks.NewClient(t)
+			c.On("DescribeWorkflowExecution", anything, workflows.HubPoolID, "").Return(poolWith(t, row.status, nil, row.attempt), nil)
+			if row.want {
+				c.On("TerminateWorkflow", anything, workflows.HubPoolID, "run", anything).Return(nil)
+			}
+			replaced, err := New(c).Pool.ReplaceWedged(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, row.want, replaced)
+		})
+	}
 }
 
 // TestRequestAsksForEachImageByItself: one reference that leads nowhere does not hold up the other.

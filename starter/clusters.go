@@ -2,10 +2,13 @@ package starter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -24,6 +27,54 @@ func (c Clusters) List(ctx context.Context) ([]string, error) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
+}
+
+// CheckAll answers ErrStateUnknown when a namespace is watched whose cluster is not running: the list of clusters then lacks it.
+func (c Clusters) CheckAll(ctx context.Context, known []string) error {
+	missing, err := c.missing(ctx, known)
+	return errors.Join(err, stateUnknown(missing))
+}
+
+// checkOne answers ErrStateUnknown when a cluster that is not running has an inventory.
+func (c Clusters) checkOne(ctx context.Context, name string) error {
+	query := running(workflows.TypeInventory) + fmt.Sprintf(" AND %s = %q", workflows.AttributeCluster.GetName(), workflows.Keyword(name))
+	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1})
+	if err != nil {
+		return fmt.Errorf("list inventories of cluster %s: %w", name, err)
+	}
+	if len(page.GetExecutions()) == 0 {
+		return nil
+	}
+	return stateUnknown([]string{name})
+}
+
+func stateUnknown(clusters []string) error {
+	if len(clusters) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: the workflow of cluster %s is not running although its namespaces are watched", ErrStateUnknown, strings.Join(clusters, ", "))
+}
+
+// excludedAtMost is how many names one question to the server leaves out.
+const excludedAtMost = 50
+
+// missing lists clusters that have an inventory and are not among those given, at most one of them.
+func (c Clusters) missing(ctx context.Context, known []string) ([]string, error) {
+	query := running(workflows.TypeInventory)
+	for _, name := range known[:min(len(known), excludedAtMost)] {
+		query += fmt.Sprintf(" AND %s != %q", workflows.AttributeCluster.GetName(), workflows.Keyword(name))
+	}
+	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1})
+	if err != nil {
+		return nil, fmt.Errorf("list inventories: %w", err)
+	}
+	for _, each := range page.GetExecutions() {
+		cluster, _, err := workflows.NamespaceOf(each.GetExecution().GetWorkflowId())
+		if err == nil && !slices.Contains(known, cluster) {
+			return []string{cluster}, nil
+		}
+	}
+	return nil, nil
 }
 
 // View asks a cluster for all its namespaces and its last snapshot. It gives ErrUnknownCluster when there is none.

@@ -16,6 +16,9 @@ var (
 	ErrUnknownImage = errors.New("no such image is known")
 	// ErrUnknownCluster says that no perceiver has reported the cluster, or that it was forgotten.
 	ErrUnknownCluster = errors.New("no such cluster is known")
+	// ErrStateUnknown says that the workflow of a cluster or of a namespace is not running although others know of it. It was
+	// terminated: what runs there is not known until it is back, which the workers see to within a minute.
+	ErrStateUnknown = errors.New("cluster state unknown")
 	// ErrNoPool says that no pool of hubs is running. It starts with the first worker or scan.
 	ErrNoPool = errors.New("the pool of hubs is not running; run perceptor setup, or start a worker")
 	// ErrBadCursor says that a cursor did not come from the list it was given to. Begin the list again without one.

@@ -66,8 +66,8 @@ func shownAt(view workflows.ImageView, now time.Time) workflows.ImageView {
 // Observe says that someone refers to an image. Its workflow is started when there is none, and scans the image unless a
 // hub already knows it. At least one name is needed, by which the image can be pulled.
 func (i Images) Observe(ctx context.Context, d model.Digest, o workflows.Observe) error {
-	if len(o.Names) == 0 {
-		return fmt.Errorf("observe %s: at least one name is needed to pull it by", d)
+	if err := errors.Join(d.Check(), o.Check(time.Now())); err != nil {
+		return fmt.Errorf("observe %.80s: %w", d, err)
 	}
 	if err := i.signalImage(ctx, d, o.Names[0], workflows.ObservedAttributes(d, o.Names[0]), workflows.SignalObserve.Name, o); err != nil {
 		return fmt.Errorf("observe %s: %w", d, err)

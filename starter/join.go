@@ -116,6 +116,11 @@ func (p Pods) clustersOf(ctx context.Context, f JoinFilter, from position) ([]st
 			return nil, err
 		}
 	}
+	if f.Cluster == "" {
+		if err := Clusters(p).CheckAll(ctx, all); err != nil {
+			return nil, err
+		}
+	}
 	var rest []string
 	for _, name := range all {
 		if name >= from.Cluster {
@@ -131,6 +136,9 @@ func (p Pods) namespacesOf(ctx context.Context, f JoinFilter, cluster string, fr
 	view, err := Clusters(p).View(ctx, cluster)
 	if f.Cluster == "" && errors.Is(err, ErrUnknownCluster) {
 		return nil, nil
+	}
+	if errors.Is(err, ErrUnknownCluster) {
+		return nil, errors.Join(Clusters(p).checkOne(ctx, cluster), err)
 	}
 	if err != nil {
 		return nil, err
@@ -215,6 +223,10 @@ func (r joinReader) ask(ctx context.Context, seen workflows.NamespaceSeen, after
 	})
 	for n, row := range answer.Rows {
 		answer.Rows[n] = row.At(now)
+	}
+	if isNotFound(err) && seen.Pods > 0 {
+		return answer, fmt.Errorf("%w: the inventory of namespace %s in cluster %s is not running; its last count was %d pods", ErrStateUnknown,
+			seen.Namespace, seen.Cluster, seen.Pods)
 	}
 	if isNotFound(err) {
 		return workflows.JoinPage{}, nil

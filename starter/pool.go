@@ -10,6 +10,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/perceptor/perceptor/activities"
@@ -22,7 +23,16 @@ type Pool struct{ link }
 // ConfigureHubs sends the configured hubs to the pool, and starts the pool when there is none. The very first pool, while no
 // scan is running, grants leases at once. Every other new pool first waits until it knows which leases are in use.
 func (p Pool) ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig) error {
-	err := p.signal(ctx, workflows.HubPoolID, workflows.SignalConfigure.Name, workflows.Configure{Hubs: hubs})
+	var err error
+	if len(hubs) == 0 {
+		// A process without hubs of its own changes none: an empty list never replaces another.
+		_, err = p.Status(ctx)
+		if errors.Is(err, ErrNoPool) {
+			err = errClosed
+		}
+	} else {
+		err = p.signal(ctx, workflows.HubPoolID, workflows.SignalConfigure.Name, workflows.Configure{Hubs: hubs})
+	}
 	if err == nil {
 		return nil
 	}
@@ -59,16 +69,68 @@ func (p Pool) startPool(ctx context.Context, hubs []workflows.HubConfig) error {
 	if err != nil {
 		return fmt.Errorf("start the pool of hubs: %w", err)
 	}
+	kept, err := p.keptBefore(ctx)
+	if err != nil {
+		return err
+	}
 	if len(open) == 0 {
 		err := p.executePool(ctx, workflows.HubPoolInput{Fresh: true, Hubs: hubs}, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
 		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}
 	}
-	return p.executePool(ctx, workflows.HubPoolInput{Hubs: hubs}, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+	return p.executePool(ctx, workflows.HubPoolInput{Hubs: hubs, Kept: kept}, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+}
+
+// keptBefore reads an operator's changes from the memo of the last pool. None when there was no pool, or the server has forgotten it.
+func (p Pool) keptBefore(ctx context.Context) ([]workflows.KeptHub, error) {
+	described, err := p.temporal.DescribeWorkflowExecution(ctx, workflows.HubPoolID, "")
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("describe the last pool of hubs: %w", err)
+	}
+	var kept []workflows.KeptHub
+	if payload := described.GetWorkflowExecutionInfo().GetMemo().GetFields()[workflows.MemoKept]; payload != nil {
+		if err := converter.GetDefaultDataConverter().FromPayload(payload, &kept); err != nil {
+			return nil, fmt.Errorf("read what operators changed of the hubs: %w", err)
+		}
+	}
+	return kept, nil
+}
+
+// wedgedAfter is how many times in a row a workflow's task must have failed until the workflow counts as wedged. The server makes
+// that many attempts within about half a minute. A task that no worker takes stays in its first attempt.
+const wedgedAfter = 4
+
+// ReplaceWedged terminates a pool whose task fails again and again, so that the next process that needs a pool starts another. It
+// reports whether it did. What operators changed is kept in the memo, and which leases are out the new pool learns from the scans.
+func (p Pool) ReplaceWedged(ctx context.Context) (bool, error) {
+	described, err := p.temporal.DescribeWorkflowExecution(ctx, workflows.HubPoolID, "")
+	if isNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("describe the pool of hubs: %w", err)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || described.GetPendingWorkflowTask().GetAttempt() < wedgedAfter {
+		return false, nil
+	}
+	reason := fmt.Sprintf("its workflow task failed %d times in a row", described.GetPendingWorkflowTask().GetAttempt()-1)
+	err = p.temporal.TerminateWorkflow(ctx, workflows.HubPoolID, info.GetExecution().GetRunId(), reason)
+	if err != nil && !isNotFound(err) {
+		return false, fmt.Errorf("terminate the wedged pool of hubs: %w", err)
+	}
+	return true, nil
 }
 
 func (p Pool) executePool(ctx context.Context, in workflows.HubPoolInput, reuse enumspb.WorkflowIdReusePolicy) error {
+	var memo map[string]any
+	if len(in.Kept) > 0 {
+		memo = map[string]any{workflows.MemoKept: in.Kept}
+	}
 	_, err := p.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       workflows.HubPoolID,
 		TaskQueue:                                workflows.TaskQueue,
@@ -77,6 +139,7 @@ func (p Pool) executePool(ctx context.Context, in workflows.HubPoolInput, reuse 
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            "the pool of hubs: which scan may use which hub",
 		Priority:                                 temporal.Priority{PriorityKey: workflows.PoolLevel},
+		Memo:                                     memo,
 	}, workflows.TypeHubPool, in)
 	if err != nil {
 		return fmt.Errorf("start the pool of hubs: %w", err)
@@ -87,7 +150,7 @@ func (p Pool) executePool(ctx context.Context, in workflows.HubPoolInput, reuse 
 // Status asks the pool for its hubs, its leases and the scans that wait. It gives ErrNoPool when no pool is running.
 func (p Pool) Status(ctx context.Context) (workflows.HubPoolStatus, error) {
 	var status workflows.HubPoolStatus
-	err := p.query(ctx, workflows.HubPoolID, workflows.QueryStatus, &status)
+	err := p.queryOpen(ctx, workflows.HubPoolID, workflows.QueryStatus, &status)
 	if isNotFound(err) {
 		return status, ErrNoPool
 	}

@@ -25,6 +25,8 @@ type Starter struct {
 	Refreshes Refreshes
 	// Queues sets how fast the server gives out the steps of a hub.
 	Queues Queues
+	// Watch finds workflows that cannot go on by themselves, and brings back what can be rebuilt.
+	Watch Watch
 	// Setup makes a Temporal namespace ready for Perceptor.
 	Setup Setup
 
@@ -36,7 +38,7 @@ func New(c client.Client) *Starter {
 	l := link{temporal: c}
 	return &Starter{
 		Pods: Pods{l}, Images: Images{l}, Scans: Scans{l}, Clusters: Clusters{l}, Pool: Pool{l},
-		Inventories: Inventories{l}, Refreshes: Refreshes{l}, Queues: Queues{l}, Setup: Setup{l}, link: l,
+		Inventories: Inventories{l}, Refreshes: Refreshes{l}, Queues: Queues{l}, Watch: Watch{l}, Setup: Setup{l}, link: l,
 	}
 }
 

@@ -42,7 +42,7 @@ func Module(s Settings) fx.Option {
 		options = append(options, fx.Provide(fx.Annotate(newDrivers, fx.As(fx.Self()), fx.As(new(activities.Hubs)))))
 	}
 	if s.plays(RoleWorkflows) {
-		options = append(options, fx.Invoke(serveWorkflows))
+		options = append(options, fx.Invoke(serveWorkflows, watch))
 	}
 	if s.plays(RoleHub) {
 		options = append(options, fx.Provide(serveHubs), fx.Invoke(func(*hubQueues) {}))

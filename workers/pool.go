@@ -32,6 +32,8 @@ type poolLink interface {
 	Hubs(ctx context.Context) ([]activities.HubState, error)
 	ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig) error
 	Signal(ctx context.Context, name string, value any, hubs []workflows.HubConfig) error
+	// ReplaceWedged ends a pool whose task fails again and again, and reports whether it did.
+	ReplaceWedged(ctx context.Context) (bool, error)
 }
 
 type pool struct {
@@ -101,6 +103,14 @@ func (p *pool) read() ([]activities.HubState, time.Duration) {
 // ask asks the pool, and starts it when there is none.
 func (p *pool) ask(ctx context.Context) ([]activities.HubState, error) {
 	hubs, err := p.link.Hubs(ctx)
+	if err != nil && !errors.Is(err, starter.ErrNoPool) {
+		// The question may have used up its time.
+		check, cancel := context.WithTimeout(context.WithoutCancel(ctx), hubsLongest)
+		defer cancel()
+		if replaced, checkErr := p.link.ReplaceWedged(check); replaced && checkErr == nil {
+			ctx, err = check, starter.ErrNoPool
+		}
+	}
 	if errors.Is(err, starter.ErrNoPool) {
 		if err = p.link.ConfigureHubs(ctx, p.configured()); err == nil {
 			hubs, err = p.link.Hubs(ctx)

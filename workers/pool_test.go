@@ -22,6 +22,7 @@ type fakePool struct {
 	configured int
 	hubs       []workflows.HubConfig
 	slow       time.Duration
+	wedged     bool
 }
 
 func (f *fakePool) Hubs(context.Context) ([]activities.HubState, error) {
@@ -41,9 +42,25 @@ func (f *fakePool) ConfigureHubs(_ context.Context, hubs []workflows.HubConfig) 
 	return nil
 }
 
+func (f *fakePool) ReplaceWedged(context.Context) (bool, error) { return f.wedged, nil }
+
 func (f *fakePool) Signal(_ context.Context, _ string, _ any, hubs []workflows.HubConfig) error {
 	f.hubs = hubs
 	return nil
+}
+
+func TestPoolThatIsWedgedIsReplaced(t *testing.T) {
+	hubs := []workflows.HubConfig{{Name: "one", Limit: 1}}
+	f := &fakePool{errs: []error{context.DeadlineExceeded}, wedged: true}
+	known, err := newPool(f, hubs).Hubs(t.Context())
+	require.NoError(t, err)
+	require.Len(t, known, 1)
+	require.Equal(t, 1, f.configured, "started again with the hubs configured here")
+
+	busy := &fakePool{errs: []error{context.DeadlineExceeded}}
+	_, err = newPool(busy, hubs).Hubs(t.Context())
+	require.ErrorIs(t, err, context.DeadlineExceeded, "a pool that is only busy is left alone")
+	require.Zero(t, busy.configured)
 }
 
 func TestPoolIsAskedOnceForAllScansOfASecond(t *testing.T) {

@@ -27,6 +27,8 @@ type ClusterState struct {
 	Settings inventory.Settings `json:"settings,omitzero"`
 	// Forget is set while everything is being forgotten.
 	Forget bool `json:"forget,omitempty"`
+	// Rejected counts the messages that failed their checks and were dropped.
+	Rejected model.Rejections `json:"rejected,omitzero"`
 }
 
 // ClusterNamespace is what a Cluster knows of a namespace.
@@ -75,4 +77,6 @@ type ClusterView struct {
 	Seen       time.Time `json:"seen,omitzero"`
 	WriteBack  bool      `json:"writeBack,omitempty"`
 	Domain     string    `json:"domain,omitempty"`
+	// Rejected counts the messages to the cluster that failed their checks and were dropped.
+	Rejected model.Rejections `json:"rejected,omitzero"`
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
@@ -66,6 +67,16 @@ func ReferrerID(cluster, namespace string) string { return cluster + "/" + names
 
 // InventoryOf is the workflow id of the inventory with a ReferrerID.
 func InventoryOf(referrer string) string { return inventoryPrefix + referrer }
+
+// NamespaceOf is the inverse of InventoryID. It says what is wrong with an ID that no inventory has.
+func NamespaceOf(workflowID string) (cluster, namespace string, err error) {
+	id := strings.TrimPrefix(workflowID, inventoryPrefix)
+	if err := model.CheckReferrer(id); err != nil {
+		return "", "", fmt.Errorf("workflow %.120q: %w", workflowID, err)
+	}
+	cluster, namespace, _ = strings.Cut(id, "/")
+	return cluster, namespace, nil
+}
 
 // ClusterID is the workflow id of one cluster.
 func ClusterID(cluster string) string { return clusterPrefix + cluster }
@@ -150,9 +161,9 @@ var (
 // Signals to Inventory.
 var (
 	// SignalPods brings changes of pods in one namespace.
-	SignalPods = Signal[PodsChanged]{Name: "pods", Description: "Pods of this namespace that are new, changed or gone."}
+	SignalPods = Signal[PodsChanged]{Name: "pods", Description: "Pods of this namespace that are new, changed or gone.", Longest: podsLength}
 	// SignalSnapshot brings a part of all pods of one namespace.
-	SignalSnapshot = Signal[SnapshotPart]{Name: "snapshot", Description: "A part of all pods of this namespace. With the last part, pods that no part named are gone."}
+	SignalSnapshot = Signal[SnapshotPart]{Name: "snapshot", Description: "A part of all pods of this namespace. With the last part, pods that no part named are gone.", Longest: podsLength}
 	// SignalSummary brings what is known of an image that the namespace runs.
 	SignalSummary = Signal[model.Summary]{Name: "summary", Description: "What is known of an image that runs here, sent by the workflow of the image."}
 )
@@ -162,7 +173,7 @@ var (
 	// SignalNamespace says that a namespace of the cluster has an Inventory, and how much is in it.
 	SignalNamespace = Signal[NamespaceSeen]{Name: "namespace", Description: "A namespace of this cluster has an inventory: its counts."}
 	// SignalSnapshotEnd ends a snapshot of the whole cluster: namespaces not named in it are empty.
-	SignalSnapshotEnd = Signal[SnapshotEnd]{Name: "snapshot-end", Description: "A snapshot of the cluster is complete. It names the namespaces that have pods; all others are empty."}
+	SignalSnapshotEnd = Signal[SnapshotEnd]{Name: "snapshot-end", Description: "A snapshot of the cluster is complete. It names the namespaces that have pods; all others are empty.", Longest: snapshotLength}
 	// SignalForgetCluster empties every namespace and ends the cluster.
 	SignalForgetCluster = Signal[ForgetCluster]{Name: "forget-cluster", Description: "An operator forgets this cluster: everything in it is gone."}
 )

@@ -3,14 +3,16 @@ package workflows
 import (
 	"time"
 
+	"github.com/perceptor/perceptor/internal/inventory"
 	"github.com/perceptor/perceptor/internal/record"
 	"github.com/perceptor/perceptor/model"
 )
 
 // ImageInput starts an Image, or carries it into its next run.
 type ImageInput struct {
-	Digest model.Digest  `json:"digest"`
-	State  *record.Image `json:"state,omitempty"`
+	Digest model.Digest `json:"digest"`
+	// State is what the run before knew. It is packed: thousands of namespaces may refer to an image.
+	State inventory.Packed[record.Image] `json:"state,omitzero"`
 }
 
 // Reference is one reason to keep an image.
@@ -65,4 +67,6 @@ type ImageView struct {
 	Referrers  int         `json:"referrers"`
 	// LastStarted is when the newest reported scan began; zero before the first report.
 	LastStarted time.Time `json:"lastStarted"`
+	// Rejected counts the messages to the image that failed their checks and were dropped.
+	Rejected model.Rejections `json:"rejected,omitzero"`
 }

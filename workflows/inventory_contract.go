@@ -84,6 +84,8 @@ type InventoryState struct {
 	RewriteAt     time.Time      `json:"rewriteAt,omitzero"`
 	WriteFailures int            `json:"writeFailures,omitempty"`
 	WriteFailure  *model.Failure `json:"writeFailure,omitempty"`
+	// Rejected counts the messages that failed their checks and were dropped.
+	Rejected model.Rejections `json:"rejected,omitzero"`
 }
 
 // InventoryView is what an Inventory answers to QueryStatus.
@@ -98,6 +100,8 @@ type InventoryView struct {
 	WriteFailure *model.Failure `json:"writeFailure,omitempty"`
 	// Domain is the set of scanners that reach the registries.
 	Domain string `json:"domain"`
+	// Rejected counts the messages to the inventory that failed their checks and were dropped.
+	Rejected model.Rejections `json:"rejected,omitzero"`
 }
 
 // AfterRow is the After of a page that goes on behind a row.

@@ -3,6 +3,7 @@ package workflows
 import (
 	"time"
 
+	"github.com/perceptor/perceptor/internal/inventory"
 	"github.com/perceptor/perceptor/internal/lease"
 	"github.com/perceptor/perceptor/model"
 )
@@ -42,8 +43,22 @@ type HubPoolInput struct {
 	Fresh bool `json:"fresh,omitempty"`
 	// Hubs are the configured hubs; more arrive by SignalConfigure.
 	Hubs []HubConfig `json:"hubs,omitempty"`
-	// State is what the run before knew; only a pool that continues as new has one.
-	State *HubPoolState `json:"state,omitempty"`
+	// Kept are an operator's changes of hubs, which the memo of the pool before had.
+	Kept []KeptHub `json:"kept,omitempty"`
+	// State is what the run before knew; only a pool that continues as new has one. It is packed: thousands of scans may wait.
+	State inventory.Packed[HubPoolState] `json:"state,omitzero"`
+}
+
+// MemoKept is the memo of a HubPool with its KeptHubs. The server keeps the memo of a pool that was terminated.
+const MemoKept = "kept"
+
+// KeptHub is what an operator has changed of one hub.
+type KeptHub struct {
+	Hub    string `json:"hub"`
+	Paused bool   `json:"paused,omitempty"`
+	// Limit is the limit that an operator has set while the configuration named Configured; 0 when none was set.
+	Limit      int `json:"limit,omitempty"`
+	Configured int `json:"configured,omitempty"`
 }
 
 // HubPoolState is everything a pool carries from run to run.
@@ -51,8 +66,12 @@ type HubPoolState struct {
 	Book *lease.Book `json:"book"`
 	// Health is the circuit breakers, in the order of the hubs' first reports.
 	Health []HubHealth `json:"health,omitempty"`
+	// Kept are an operator's changes as the memo has them, also those of hubs that are not configured now.
+	Kept []KeptHub `json:"kept,omitempty"`
 	// Problem says why the newest list of hubs was refused; empty when it was not.
 	Problem string `json:"problem,omitempty"`
+	// Rejected counts the messages that failed their checks and were dropped.
+	Rejected model.Rejections `json:"rejected,omitzero"`
 }
 
 // HubHealth is the circuit breaker of one hub.
@@ -97,6 +116,11 @@ type HubPoolStatus struct {
 	ColdWaitsFor string `json:"coldWaitsFor,omitempty"`
 	// Problem says why the newest list of hubs was refused.
 	Problem string `json:"problem,omitempty"`
+	// LeaseCount and WaiterCount count all leases and waiters. Leases and Waiters list the first 500 of each.
+	LeaseCount  int `json:"leaseCount"`
+	WaiterCount int `json:"waiterCount"`
+	// Rejected counts the messages to the pool that failed their checks and were dropped.
+	Rejected model.Rejections `json:"rejected,omitzero"`
 }
 
 // HubStatus is one hub as the pool sees it. InUse is the sum of Granted, Held, Draining and Stuck.

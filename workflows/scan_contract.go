@@ -78,6 +78,8 @@ type ScanState struct {
 	Failure  *model.Failure  `json:"failure,omitempty"`
 	// Waiting says in words what the scan waits for.
 	Waiting string `json:"waiting,omitempty"`
+	// Rejected counts the messages that failed their checks and were dropped.
+	Rejected model.Rejections `json:"rejected,omitzero"`
 }
 
 // ScanView is what a ScanImage answers to QueryStatus.

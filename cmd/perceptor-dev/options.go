@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/perceptor/perceptor/cmd/internal/devdir"
+	"github.com/perceptor/perceptor/cmd/internal/updates"
 )
 
 const longHelp = `perceptor-dev runs a Temporal server with its Web UI, the built-in hub, an image
@@ -47,6 +48,7 @@ type options struct {
 	// kubeconfig and context name a cluster to watch; cluster is what it is called here.
 	kubeconfig, context, cluster string
 	writeBack                    bool
+	updates                      updates.Flags
 }
 
 func (o *options) register(flags *pflag.FlagSet) {
@@ -66,6 +68,7 @@ func (o *options) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.context, "context", "", "context in that file")
 	flags.StringVar(&o.cluster, "cluster", "kubernetes", "what that cluster is called here")
 	flags.BoolVar(&o.writeBack, "write-back", false, "write verdicts onto the pods of that cluster")
+	o.updates.Register(flags)
 	flags.StringVar(&o.temporalSettings, "temporal-settings", "", "YAML file of settings of the Temporal server, in its format for dynamic configuration")
 	flags.StringVar(&o.sampleBinaries, "sample-binaries", "", "directory of the sample programs (default: samples beside this program)")
 }

@@ -70,7 +70,7 @@ func (s *stack) work(ctx context.Context, out io.Writer) (totals, error) {
 	}
 	if !s.options.untilScanned {
 		if s.crew != nil {
-			ownUp(out)
+			s.ownUp(out)
 		}
 		_, _ = fmt.Fprintln(out, "ready; Ctrl-C ends it")
 		<-ctx.Done()

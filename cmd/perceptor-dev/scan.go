@@ -87,7 +87,7 @@ func (c *crew) scan(ctx context.Context, references []string, out io.Writer) (to
 	display := console.NewDisplay(os.Stderr)
 	results, err := console.Scan(ctx, starter.New(c.client), starter.ScanRequest{
 		References: references, Who: "perceptor-dev", Domain: workflows.DefaultDomain,
-	}, display)
+	}, 0, display)
 	display.Close()
 	if err != nil {
 		return totals{}, fmt.Errorf("scan samples: %w", err)

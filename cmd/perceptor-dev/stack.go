@@ -158,14 +158,16 @@ func (s *stack) stopRegistry(ctx context.Context) error {
 }
 
 func (s *stack) startHub(ctx context.Context) (err error) {
-	s.hub, err = openHub(ctx, s.dir, s.listeners.hub, builtin.Options{
+	options := builtin.Options{
 		File:         s.dir.File("hub.db"),
 		TokenFile:    s.dir.File("hub-token"),
 		PasswordFile: s.dir.File("hub-password"),
 		CertDir:      s.dir.Path(),
 		ScanTime:     s.options.hubScanTime,
 		AcceptDelay:  s.options.hubAcceptDelay,
-	})
+	}
+	s.options.updates.Apply(&options)
+	s.hub, err = openHub(ctx, s.dir, s.listeners.hub, options)
 	return err
 }
 

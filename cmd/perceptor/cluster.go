@@ -55,6 +55,9 @@ func readClusters(ctx context.Context, st *starter.Starter) ([]workflows.Cluster
 	if err != nil {
 		return nil, err
 	}
+	if err := st.Clusters.CheckAll(ctx, names); err != nil {
+		return nil, err
+	}
 	clusters := []workflows.ClusterView{}
 	for _, name := range names {
 		view, err := st.Clusters.View(ctx, name)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -14,7 +15,8 @@ import (
 
 func newHub(s *shared) *cobra.Command {
 	cmd := &cobra.Command{Use: "hub", Short: "Show the hubs, change their limits, run the built-in hub"}
-	cmd.AddCommand(newHubStatus(s), newHubLimit(s), newHubPause(s), newHubResume(s), newHubReset(s), newHubRefresh(s), newHubServe(), newHubUpdate(s))
+	cmd.AddCommand(newHubStatus(s), newHubLimit(s), newHubPause(s), newHubResume(s), newHubReset(s), newHubRefresh(s))
+	cmd.AddCommand(newHubServe(), newHubUpdate(s), newHubExceptions(s))
 	return cmd
 }
 
@@ -22,7 +24,7 @@ func newHubStatus(s *shared) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "status",
-		Short:   "Show every hub: limit, leases, state, and the waiting scans",
+		Short:   "Show every hub: limit, leases, state, waiting scans, and a built-in hub's data",
 		Example: "  perceptor hub status\n  perceptor hub status -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,10 +33,14 @@ func newHubStatus(s *shared) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				data := s.hubData(cmd)
 				if output == "json" {
-					return console.WriteJSON(cmd.OutOrStdout(), status)
+					return console.WriteJSON(cmd.OutOrStdout(), struct {
+						workflows.HubPoolStatus
+						Data []hubData `json:"data,omitempty"`
+					}{status, data})
 				}
-				return writeHubs(cmd, status)
+				return errors.Join(writeHubs(cmd, status), writeHubData(cmd, data))
 			})
 		},
 	}
@@ -49,6 +55,9 @@ func writeHubs(cmd *cobra.Command, status workflows.HubPoolStatus) error {
 	}
 	if status.Problem != "" {
 		p.line("The newest list of hubs was refused: %s", status.Problem)
+	}
+	if text := status.Rejected.Text(); text != "" {
+		p.line("%s", text)
 	}
 	t := console.NewTable(cmd.OutOrStdout(), "hub", "limit", "in use", "draining", "stuck", "waiting", "state")
 	for _, h := range status.Hubs {

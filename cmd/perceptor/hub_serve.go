@@ -8,23 +8,29 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/perceptor/perceptor/cmd/internal/updates"
 	"github.com/perceptor/perceptor/internal/hub/builtin"
 )
 
 const serveHelp = `Run the built-in hub over TLS until SIGTERM.
 
 One directory holds everything: the database, the certificate authority (clients trust hub-ca.pem), the API token and the
-password of the user sysadmin. Load vulnerability data with "perceptor hub update". Packages of an ecosystem without data
-are "not assessed"; they never count as clean.
+password of the user sysadmin.
+
+The hub loads the vulnerability data of the ecosystems that the scanned images need, and checks them every six hours. Packages
+of an ecosystem without complete data are "not assessed"; they never count as clean. Without a network, use --updates off
+and load data with "perceptor hub update", or name your own mirror with --updates.
 
 To rehearse faults, run "perceptor-dev hub": its hub can misbehave.`
 
-const serveExamples = `  perceptor hub serve --directory /var/lib/perceptor-hub --address 0.0.0.0:8443 --host hub.example`
+const serveExamples = `  perceptor hub serve --directory /var/lib/perceptor-hub --address 0.0.0.0:8443 --host hub.example
+  perceptor hub serve --updates https://mirror.example/osv`
 
 // serveFlags are the flags of perceptor hub serve.
 type serveFlags struct {
 	address, directory, level string
 	options                   builtin.Options
+	updates                   updates.Flags
 }
 
 func newHubServe() *cobra.Command {
@@ -37,15 +43,17 @@ func newHubServe() *cobra.Command {
 	flags.StringVar(&f.address, "address", "127.0.0.1:8443", "address to listen on")
 	flags.StringVar(&f.directory, "directory", "perceptor-hub", "directory for the database, the certificates and the token")
 	flags.StringSliceVar(&o.Hosts, "host", nil, "names or addresses for the certificate, besides loopback")
-	flags.StringVar(&o.PolicyFile, "policy", "", "file of policy rules in YAML (default: a critical or high vulnerability is a violation)")
+	flags.StringVar(&o.PolicyFile, "policy", "", "policy file in YAML, as docs/policy.yaml (default: a critical or high finding, or an unrated one with a fix, is a violation)")
 	flags.DurationVar(&o.ScanTime, "scan-time", 0, "time that every scan takes at least, for tests")
 	flags.DurationVar(&o.AcceptDelay, "accept-delay", 0, "time that every upload waits, for tests")
+	f.updates.Register(flags)
 	flags.StringVar(&f.level, "hub-log-level", "info", "lowest level of log lines: debug, info, warn or error")
 	return cmd
 }
 
 func (f serveFlags) run(cmd *cobra.Command) (err error) {
 	o := f.options
+	f.updates.Apply(&o)
 	if o.Logger, err = logger(f.level); err != nil {
 		return err
 	}

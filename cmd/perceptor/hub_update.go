@@ -3,11 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -93,20 +90,20 @@ func pickHub(c config.Config, name string) (config.Hub, error) {
 func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 	say := &updateProgress{out: os.Stderr, live: term.IsTerminal(int(os.Stderr.Fd()))}
 	read, write := io.Pipe()
-	packed := gzip.NewWriter(write)
+	// The hub is near, so packing harder would take longer than it saves.
+	packed, err := gzip.NewWriterLevel(write, gzip.BestSpeed)
+	if err != nil {
+		return err
+	}
 	source, err := osv.Open(cmd.Context(), f.from, osv.Options{
 		Progress: say.show, Ecosystems: f.ecosystems,
-		Malformed: func(err error) { say.note(err.Error()) },
-		Text:      func(record []byte) error { return writeLine(packed, record) },
-		Archive:   func(ecosystem string) error { return writeLine(packed, builtin.ArchiveLine(ecosystem)) },
+		Archive: func(ecosystem string) error { return writeLine(packed, builtin.ArchiveLine(ecosystem)) },
 	})
 	if err != nil {
 		return err
 	}
-	summary := make(chan osv.Summary, 1)
 	go func() {
-		read, err := source.Each(cmd.Context(), func(osv.Record) error { return nil })
-		summary <- read
+		_, err := source.Texts(cmd.Context(), func(record []byte) error { return writeLine(packed, record) })
 		if err == nil {
 			err = packed.Close()
 		}
@@ -118,8 +115,9 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 	if err != nil {
 		return err
 	}
+	say.malformed(report)
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records loaded, %d malformed records skipped, %d old records kept\n",
-		report.Records, report.Malformed+(<-summary).Malformed, report.Kept)
+		report.Records, report.Malformed, report.Kept)
 	return err
 }
 
@@ -138,75 +136,25 @@ func (f updateFlags) query() url.Values {
 	return values
 }
 
-// writeLine writes one JSON text on one line.
+// writeLine writes one JSON text on one line. In JSON, the end of a line is a space like any other.
 func writeLine(out io.Writer, record []byte) error {
-	var line bytes.Buffer
-	if err := json.Compact(&line, record); err != nil {
-		return fmt.Errorf("compact a record: %w", err)
-	}
-	line.WriteByte('\n')
-	_, err := out.Write(line.Bytes())
+	line := bytes.Map(func(c rune) rune {
+		if c == '\n' || c == '\r' {
+			return ' '
+		}
+		return c
+	}, record)
+	_, err := out.Write(append(line, '\n'))
 	return err
 }
 
 // putRecords sends the stream to the hub and reads its report.
 func putRecords(ctx context.Context, h config.Hub, query url.Values, body io.Reader) (builtin.LoadReport, error) {
 	var report builtin.LoadReport
-	client, err := hubClient(h)
-	if err != nil {
-		return report, err
+	send := hubRequest{
+		method: http.MethodPut, path: "vulnerability-data?" + query.Encode(), what: "records", contentType: "application/x-ndjson", body: body,
 	}
-	token, err := os.ReadFile(h.TokenFile)
-	if err != nil {
-		return report, fmt.Errorf("token of hub %s: %w", h.Name, err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, h.URL+"/internal/vulnerability-data?"+query.Encode(), body)
-	if err != nil {
-		return report, fmt.Errorf("hub %s: %w", h.Name, err)
-	}
-	request.Header.Set("Authorization", "token "+strings.TrimSpace(string(token)))
-	request.Header.Set("Content-Type", "application/x-ndjson")
-	response, err := client.Do(request)
-	if err != nil {
-		return report, fmt.Errorf("send records to hub %s: %w", h.Name, err)
-	}
-	defer response.Body.Close() //nolint:errcheck // only read
-	answer, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return report, fmt.Errorf("read the answer of hub %s: %w", h.Name, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return report, refusal(h.Name, response.Status, answer)
-	}
-	if err := json.Unmarshal(answer, &report); err != nil {
-		return report, fmt.Errorf("read the answer of hub %s: %w", h.Name, err)
-	}
-	return report, nil
-}
-
-func refusal(hub, status string, answer []byte) error {
-	var said struct {
-		ErrorMessage string `json:"errorMessage"`
-	}
-	if json.Unmarshal(answer, &said) == nil && said.ErrorMessage != "" {
-		return fmt.Errorf("hub %s refused the records: %s", hub, said.ErrorMessage)
-	}
-	return fmt.Errorf("hub %s refused the records: %s; only a built-in hub accepts records", hub, status)
-}
-
-func hubClient(h config.Hub) (*http.Client, error) {
-	settings := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: h.Insecure} //nolint:gosec // only where the operator said so
-	if h.CAFile != "" {
-		pem, err := os.ReadFile(h.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("certificates of hub %s: %w", h.Name, err)
-		}
-		settings.RootCAs = x509.NewCertPool()
-		if !settings.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("certificates of hub %s: %s contains no certificate in PEM form", h.Name, h.CAFile)
-		}
-	}
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: settings}}, nil
+	return report, send.ask(ctx, h, &report)
 }
 
 // updateProgress shows the progress of an update: on a terminal in one line, elsewhere with a new line now and then.
@@ -215,7 +163,6 @@ type updateProgress struct {
 	live  bool
 	last  osv.Progress
 	shown int
-	notes int
 }
 
 const (
@@ -261,9 +208,10 @@ func (u *updateProgress) write() {
 	_, _ = fmt.Fprintln(w, text)
 }
 
-func (u *updateProgress) note(text string) {
-	if u.notes++; u.notes <= notesAtMost {
-		_, _ = fmt.Fprintf(u.out, "\r%s\n", text)
+// malformed names the first records that the hub could not read, with the lines that they are of all that was sent.
+func (u *updateProgress) malformed(report builtin.LoadReport) {
+	for _, each := range report.MalformedRecords[:min(len(report.MalformedRecords), notesAtMost)] {
+		_, _ = fmt.Fprintf(u.out, "record %d %q skipped: %s\n", each.Line, each.ID, each.Reason)
 	}
 }
 

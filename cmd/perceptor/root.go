@@ -43,7 +43,7 @@ docs/configuration.md lists them.`,
 	flags.String("log-level", "", "lowest level of log lines: debug, info, warn or error (default info)")
 	root.AddCommand(
 		newWorker(&s), newAPI(&s), newSetup(&s), newScan(&s), newImages(&s), newPods(&s), newCluster(&s), newExplain(&s), newRescan(&s), newPrioritize(&s), newHub(&s),
-		newPerceiver(&s), newVersion(),
+		newPerceiver(&s), newDoctor(&s), newVersion(),
 	)
 	return root
 }

@@ -159,6 +159,8 @@ func TestScanOfSeveralImages(t *testing.T) {
 	bad, both := good, unsure
 	bad.Findings = []model.Finding{{ID: "X", Severity: model.SeverityHigh}}
 	both.Findings = bad.Findings
+	many := good
+	many.FindingsTotal = 1
 	missing := console.Result{Reference: "missing", Error: "no such image"}
 	low := unsure
 	low.OverallStatus, low.Findings = model.InViolation, []model.Finding{{ID: "Y", Severity: model.SeverityUnrated}}
@@ -175,10 +177,11 @@ func TestScanOfSeveralImages(t *testing.T) {
 		"finding here, not enough there":       {[]console.Result{unsure, bad}, false, exitFindings},
 		"not scanned goes before a finding":    {[]console.Result{bad, missing}, false, exitTrouble},
 		"not scanned is never allowed":         {[]console.Result{missing}, true, exitTrouble},
+		"more findings than can be read":       {[]console.Result{many}, false, exitTrouble},
 		"finding and not enough, also allowed": {[]console.Result{both}, true, exitFindings},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := outcome(row.results, model.SeverityHigh, row.allowed)
+			err := outcome(row.results, console.Bar{Severity: model.SeverityHigh}, row.allowed)
 			switch row.code {
 			case exitOK:
 				require.NoError(t, err)
@@ -190,8 +193,8 @@ func TestScanOfSeveralImages(t *testing.T) {
 			}
 		})
 	}
-	require.ErrorIs(t, outcome([]console.Result{low}, model.SeverityUnrated, false), errFindings, "unrated is a bar: any finding reaches it")
-	require.NotErrorIs(t, outcome([]console.Result{low}, model.SeverityLow, false), errFindings, "what has no severity is below low")
+	require.ErrorIs(t, outcome([]console.Result{low}, console.Bar{Severity: model.SeverityUnrated}, false), errFindings, "unrated is a bar: any finding reaches it")
+	require.NotErrorIs(t, outcome([]console.Result{low}, console.Bar{Severity: model.SeverityLow}, false), errFindings, "what has no severity is below low")
 }
 
 func timePayload(t *testing.T, at time.Time) *commonpb.Payload {

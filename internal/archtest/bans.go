@@ -24,7 +24,7 @@ var bans = []ban{
 	{
 		imports: []string{"go.temporal.io"},
 		in:      []string{"internal", "model"},
-		but:     []string{"internal/rig"},
+		but:     []string{"internal/rig", "internal/hostile"},
 		why:     "what lies under internal and model works without Temporal: the stories and their steps are in workflows and activities",
 	},
 	{

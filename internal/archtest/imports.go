@@ -34,13 +34,23 @@ var table = []row{
 	{"internal/hub/blackduck", []string{"model", "internal/backoff"}},
 	{"internal/hub/builtin", []string{
 		"model", "internal/hub/builtin/osv", "internal/hub/builtin/judge", "internal/hub/builtin/store", "internal/hub/builtin/jobs", "internal/hub/builtin/rest",
+		"internal/hub/builtin/feed", "internal/hub/builtin/vex",
 	}},
-	{"internal/hub/builtin/store", []string{"model", "internal/hub/builtin/judge", "internal/hub/builtin/osv"}},
+	{"internal/hub/builtin/vex", []string{"model", "internal/hub/builtin/judge"}},
+	{"internal/hub/builtin/store", []string{"model", "internal/hub/builtin/judge", "internal/hub/builtin/osv", "internal/hub/builtin/vex"}},
 	{"internal/hub/builtin/judge", []string{"model", "internal/hub/builtin/osv"}},
-	{"internal/hub/builtin/jobs", []string{"model", "internal/hub/builtin/store", "internal/hub/builtin/judge", "internal/hub/builtin/osv"}},
-	{"internal/hub/builtin/rest", []string{"model", "internal/hub/builtin/jobs", "internal/hub/builtin/store", "internal/hub/builtin/judge", "internal/hub/builtin/osv"}},
+	{"internal/hub/builtin/jobs", []string{
+		"model", "internal/hub/builtin/feed", "internal/hub/builtin/fetch", "internal/hub/builtin/store", "internal/hub/builtin/judge",
+		"internal/hub/builtin/osv", "internal/hub/builtin/vex",
+	}},
+	{"internal/hub/builtin/rest", []string{
+		"model", "internal/hub/builtin/feed", "internal/hub/builtin/jobs", "internal/hub/builtin/store", "internal/hub/builtin/judge",
+		"internal/hub/builtin/osv", "internal/hub/builtin/vex",
+	}},
 	{"internal/hub/builtin/fault", []string{"internal/hub/builtin", "internal/hub/builtin/jobs", "internal/hub/builtin/rest"}},
-	{"internal/hub/builtin/osv", []string{"model"}},
+	{"internal/hub/builtin/osv", []string{"model", "internal/hub/builtin/fetch"}},
+	{"internal/hub/builtin/fetch", []string{"model"}},
+	{"internal/hub/builtin/feed", []string{"model", "internal/backoff", "internal/hub/builtin/fetch", "internal/hub/builtin/osv"}},
 	{"internal/perceiver", []string{"model", "internal/backoff"}},
 	// The API of 2018 can be deleted alone: the API of today does not know it, nor does what both share.
 	{"internal/api", []string{"model", "internal/reload"}},
@@ -52,6 +62,7 @@ var table = []row{
 	// For tests alone.
 	{"internal/kubetest", nil},
 	{"internal/archtest", nil},
+	{"internal/hostile", []string{"model", "activities", "workflows"}},
 	{"internal/rig", []string{anything}},
 	{"internal/unknowns", []string{"model"}},
 	// The steps, the stories, and how to reach them.

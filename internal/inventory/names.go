@@ -2,7 +2,8 @@ package inventory
 
 import (
 	"strings"
-	"unicode/utf8"
+
+	"github.com/perceptor/perceptor/model"
 )
 
 // reasonLength and urlLength bound what is kept of texts that others wrote.
@@ -30,12 +31,4 @@ func tagOf(reference string) string {
 func Clip(reason string) string { return clip(reason, reasonLength) }
 
 // clip cuts a text to so many bytes, between two characters.
-func clip(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	for most > 0 && !utf8.RuneStart(text[most]) {
-		most--
-	}
-	return text[:most]
-}
+func clip(text string, most int) string { return model.Clip(text, most) }

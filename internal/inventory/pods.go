@@ -12,7 +12,9 @@ func (b *Book) Change(now time.Time, v model.Version, pods []model.Pod, gone []m
 		return
 	}
 	for _, key := range gone {
-		b.buryPod(v, key)
+		if len(key.UID) <= model.UIDLength && len(key.Name) <= model.PodNameLength && key.UID+key.Name != "" {
+			b.buryPod(v, key)
+		}
 	}
 	for _, p := range pods {
 		b.receivePod(now, v, p)
@@ -54,6 +56,9 @@ func (b *Book) completeSnapshot(v model.Version) {
 
 // receivePod records one pod, unless something as new is known of it.
 func (b *Book) receivePod(now time.Time, v model.Version, p model.Pod) {
+	if p.UID == "" {
+		return // no report of ours has such a pod, and it could never be taken away again
+	}
 	known := b.Pods[p.UID]
 	if b.covers(v, p) || known != nil && !known.Version.Before(v) {
 		return

@@ -49,6 +49,33 @@ func (b *Book) Acquire(r Request, now time.Time) {
 	}
 }
 
+// RoomFor answers ErrFull when there is no room for one more lease or waiter, unless the chain has one already.
+func (b *Book) RoomFor(chain string, lease bool) error {
+	if b.Lease(chain) != nil || !lease && b.Waiter(chain) != nil {
+		return nil
+	}
+	if lease && len(b.Leases) >= LeasesAtMost || !lease && len(b.Waiters) >= WaitersAtMost || b.text() >= textAtMost {
+		return ErrFull
+	}
+	return nil
+}
+
+// text counts the bytes of the names in the book that others choose.
+func (b *Book) text() int {
+	n := 0
+	for i := range b.Leases {
+		n += len(b.Leases[i].Chain) + len(b.Leases[i].Scan)
+	}
+	for i := range b.Waiters {
+		w := &b.Waiters[i]
+		n += len(w.Chain) + len(w.Scan)
+		for _, hub := range w.Hubs {
+			n += len(hub)
+		}
+	}
+	return n
+}
+
 // announce believes a holder, over any limit: what it holds is in use whether the book knew of it or not.
 func (b *Book) announce(r Request, now time.Time) {
 	b.heardOf(r.Held.Attempt)

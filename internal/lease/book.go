@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -20,6 +21,17 @@ const (
 	firstResend   = 10 * time.Second
 	longestResend = 5 * time.Minute
 )
+
+// The bounds of the book: far more than hubs can do. What is above them is a mistake or an attack, and is refused.
+const (
+	LeasesAtMost  = 2_000
+	WaitersAtMost = 8_000
+	// textAtMost bounds the bytes of all names in the book, so that it fits into one payload when it is packed.
+	textAtMost = 1_050_000
+)
+
+// ErrFull says that the book has as many leases or waiters as it can hold. Scans repeat what they ask for.
+var ErrFull = errors.New("the book of leases is full")
 
 // remembered is how many freed leases are remembered, so that a late announcement does not bring one back.
 const remembered = 256

@@ -7,6 +7,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/perceptor/perceptor/model"
+)
+
+// LimitAtMost is the highest limit of a hub, and settleAtMost the longest time that a hub may take to show an upload.
+const (
+	LimitAtMost  = 10_000
+	settleAtMost = time.Hour
 )
 
 // Config is what the configuration says of one hub.
@@ -44,6 +52,9 @@ func (h *Hub) usable() bool { return !h.Disabled && !h.Paused && !h.Tripped && !
 
 // Validate finds everything that is wrong with a list of hubs.
 func Validate(hubs []Config) error {
+	if err := model.CheckSize("hubs", len(hubs), model.HubsAtMost); err != nil {
+		return err
+	}
 	var problems []error
 	seen := map[string]bool{}
 	for i, h := range hubs {
@@ -52,6 +63,15 @@ func Validate(hubs []Config) error {
 			problems = append(problems, fmt.Errorf("hub %d of %d has no name; give it one", i+1, len(hubs)))
 		case seen[h.Name]:
 			problems = append(problems, fmt.Errorf("two hubs are named %q; names must differ", h.Name))
+		}
+		if err := model.CheckHub(h.Name); err != nil && strings.TrimSpace(h.Name) != "" {
+			problems = append(problems, err)
+		}
+		if h.Limit > LimitAtMost {
+			problems = append(problems, fmt.Errorf("hub %.40q has the limit %d; at most %d are possible", h.Name, h.Limit, LimitAtMost))
+		}
+		if h.Settle > settleAtMost {
+			problems = append(problems, fmt.Errorf("hub %.40q has the settle time %s; at most %s is possible", h.Name, h.Settle, settleAtMost))
 		}
 		if h.Limit < 1 {
 			problems = append(problems, fmt.Errorf("hub %q has the limit %d; it must be at least 1 (disable or pause a hub to keep scans away)", h.Name, h.Limit))

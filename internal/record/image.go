@@ -18,6 +18,8 @@ const (
 const (
 	namesAtMost   = 20
 	removedAtMost = 100
+	// verdictsAtMost bounds the hubs that judge one image.
+	verdictsAtMost = 10
 )
 
 // Image is the record of one image. Its times are those that callers pass as now.
@@ -44,12 +46,16 @@ type Image struct {
 	Rescan *model.Rescan `json:"rescan,omitempty"`
 	// Publication is what inventories are sent.
 	Publication Publication `json:"publication"`
+	// Rejected counts the messages that failed their checks and were dropped.
+	Rejected model.Rejections `json:"rejected,omitzero"`
 }
 
 // Observe takes a reference and what it says of the image. An observation as old as what is known changes nothing.
-func (i *Image) Observe(o model.Observation) {
-	if !i.References.Add(o.Reference) {
-		return
+// It answers ErrFull when there is no room for another referrer.
+func (i *Image) Observe(o model.Observation) error {
+	news, err := i.References.Add(o.Reference)
+	if !news {
+		return err
 	}
 	i.seen(o.Names)
 	if i.Priority == "" || o.Priority.Rank() < i.Priority.Rank() {
@@ -67,6 +73,7 @@ func (i *Image) Observe(o model.Observation) {
 	if o.Reference.Kind == model.ReferenceInventory {
 		i.Publication.noteKnown(o.Reference.ID, o.Known)
 	}
+	return nil
 }
 
 // seen puts names that were just seen before the others: it is there that the image can be pulled from, if anywhere. Where there

@@ -24,7 +24,9 @@ func observation(counter int64) model.Observation {
 // observed is the record of an image with one reference.
 func observed() *record.Image {
 	i := &record.Image{Digest: digest}
-	i.Observe(observation(1))
+	if err := i.Observe(observation(1)); err != nil {
+		panic(err)
+	}
 	return i
 }
 
@@ -87,7 +89,7 @@ func TestObservationFillsTheRecord(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			i, o := observed(), observation(2)
 			c.change(&o)
-			i.Observe(o)
+			require.NoError(t, i.Observe(o))
 			c.check(t, i)
 		})
 	}
@@ -98,7 +100,7 @@ func TestFirstDomainAndPlatformStay(t *testing.T) {
 	for counter, domain := range []string{"first", "second"} {
 		o := observation(int64(counter + 1))
 		o.Domain, o.Platform.OS = domain, domain
-		i.Observe(o)
+		require.NoError(t, i.Observe(o))
 	}
 	require.Equal(t, "first", i.Domain)
 	require.Equal(t, "first", i.Platform.OS)
@@ -109,7 +111,7 @@ func TestNamesAreBounded(t *testing.T) {
 	for n := range 30 {
 		o := observation(int64(n + 2))
 		o.Names = []model.Name{{Repository: fmt.Sprint(n)}}
-		i.Observe(o)
+		require.NoError(t, i.Observe(o))
 	}
 	require.Len(t, i.Names, 20)
 	require.Equal(t, "29", i.Names[0].Repository, "the most recently seen is tried first")

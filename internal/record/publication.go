@@ -22,11 +22,14 @@ type Publication struct {
 	Pending []string `json:"pending,omitempty"`
 	// NotBefore is when sending it to them is tried again; zero means at once.
 	NotBefore time.Time `json:"notBefore,omitzero"`
+
+	// pending are those of Pending; nil when it is to be made again.
+	pending map[string]bool
 }
 
 // update takes a summary that differs from the last one, for every inventory that refers to the image. Its version is the time
 // of the change, so that it grows even in a run that was reset. The epoch of all versions is the one of the first.
-func (p *Publication) update(now time.Time, epoch int64, next *model.Summary, to []model.Reference) {
+func (p *Publication) update(now time.Time, epoch int64, next *model.Summary, to *References) {
 	if next == nil || sameSummary(next, p.Summary) {
 		return
 	}
@@ -34,8 +37,8 @@ func (p *Publication) update(now time.Time, epoch int64, next *model.Summary, to
 	if last := p.Summary; last != nil {
 		next.Version = model.Version{Epoch: last.Version.Epoch, Counter: max(next.Version.Counter, last.Version.Counter+1)}
 	}
-	p.Summary, p.Pending = next, nil
-	for _, r := range to {
+	p.Summary, p.Pending, p.pending = next, nil, nil
+	for _, r := range to.inventories() {
 		p.Pending = append(p.Pending, r.ID)
 	}
 }
@@ -49,7 +52,14 @@ func (p *Publication) noteKnown(inventory string, known model.Version) {
 }
 
 func (p *Publication) notePending(inventory string) {
-	if !slices.Contains(p.Pending, inventory) {
+	if p.pending == nil {
+		p.pending = make(map[string]bool, len(p.Pending))
+		for _, id := range p.Pending {
+			p.pending[id] = true
+		}
+	}
+	if !p.pending[inventory] {
+		p.pending[inventory] = true
 		p.Pending = append(p.Pending, inventory)
 	}
 }
@@ -63,6 +73,9 @@ func (p *Publication) isDue(now time.Time) bool {
 func (p *Publication) takeBatch() []string {
 	ids := p.Pending[:min(len(p.Pending), publishAtOnce)]
 	p.Pending = slices.Clone(p.Pending[len(ids):])
+	for _, id := range ids {
+		delete(p.pending, id)
+	}
 	return ids
 }
 

@@ -22,8 +22,18 @@ func inventory(id string, counter int64) model.Reference {
 	return model.Reference{Kind: model.ReferenceInventory, ID: id, Version: version(counter)}
 }
 
+// add adds a reference for which there is room.
+func add(t *testing.T, to *record.References, r model.Reference) bool {
+	t.Helper()
+	news, err := to.Add(r)
+	require.NoError(t, err)
+	return news
+}
+
 func TestReferencesKeepTheNewestOfEachReferrer(t *testing.T) {
-	add := func(r model.Reference) func(*record.References) { return func(rs *record.References) { rs.Add(r) } }
+	add := func(r model.Reference) func(*record.References) {
+		return func(rs *record.References) { add(t, rs, r) }
+	}
 	remove := func(r model.Reference) func(*record.References) {
 		return func(rs *record.References) { rs.Remove(r) }
 	}
@@ -57,10 +67,10 @@ func TestReferencesKeepTheNewestOfEachReferrer(t *testing.T) {
 
 func TestAddReportsWhetherTheReferenceWasNews(t *testing.T) {
 	var references record.References
-	require.True(t, references.Add(inventory("a", 2)))
-	require.False(t, references.Add(inventory("a", 2)), "as old")
-	require.False(t, references.Add(inventory("a", 1)), "older")
-	require.True(t, references.Add(inventory("a", 3)))
+	require.True(t, add(t, &references, inventory("a", 2)))
+	require.False(t, add(t, &references, inventory("a", 2)), "as old")
+	require.False(t, add(t, &references, inventory("a", 1)), "older")
+	require.True(t, add(t, &references, inventory("a", 3)))
 }
 
 func TestReferencesExpire(t *testing.T) {
@@ -68,7 +78,7 @@ func TestReferencesExpire(t *testing.T) {
 	forever, soon, later := inventory("forever", 1), inventory("soon", 1), inventory("later", 1)
 	soon.Until, later.Until = at(time.Hour), at(2*time.Hour)
 	for _, r := range []model.Reference{forever, soon, later} {
-		references.Add(r)
+		add(t, &references, r)
 	}
 	references.Expire(at(time.Hour - 1))
 	require.Len(t, references.List, 3)
@@ -82,7 +92,7 @@ func TestReferencesExpire(t *testing.T) {
 	require.Equal(t, at(3*time.Hour), references.IdleSince)
 	references.Expire(at(4 * time.Hour))
 	require.Equal(t, at(3*time.Hour), references.IdleSince, "idle since the first time that there was none")
-	references.Add(inventory("new", 1))
+	add(t, &references, inventory("new", 1))
 	require.Zero(t, references.IdleSince)
 }
 
@@ -92,6 +102,6 @@ func TestRemovedVersionsAreBounded(t *testing.T) {
 		references.Remove(inventory(fmt.Sprint(i), 1))
 	}
 	require.Len(t, references.Removed, 100)
-	require.False(t, references.Add(inventory("149", 1)), "the newest are kept")
-	require.True(t, references.Add(inventory("0", 1)), "the oldest are not")
+	require.False(t, add(t, &references, inventory("149", 1)), "the newest are kept")
+	require.True(t, add(t, &references, inventory("0", 1)), "the oldest are not")
 }

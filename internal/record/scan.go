@@ -159,8 +159,10 @@ func (i *Image) takeVerdict(v model.Verdict) {
 	i.Attempts.noteSuccess()
 	at := slices.IndexFunc(i.Verdicts, func(old model.Verdict) bool { return old.Hub == v.Hub })
 	switch {
-	case at < 0:
+	case at < 0 && len(i.Verdicts) < verdictsAtMost:
 		i.Verdicts = append(i.Verdicts, v)
+	case at < 0:
+		// An image is judged by one hub, or by a few. What comes beyond that is no hub of ours.
 	case v.Newer(i.Verdicts[at]):
 		i.Verdicts[at] = v
 	}

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"slices"
 	"time"
 
 	"github.com/perceptor/perceptor/model"
@@ -64,16 +63,16 @@ func (i *Image) Coverage() model.CoverageSummary { return model.CoverageOf(i.Ver
 // ShouldPublish notes what has changed, and reports whether an inventory is to be sent the summary now. A changed summary is
 // for every inventory that refers to the image. The epoch is that of the versions of a first summary.
 func (i *Image) ShouldPublish(now time.Time, epoch int64) bool {
-	i.Publication.update(now, epoch, i.summary(), i.References.inventories())
+	i.Publication.update(now, epoch, i.summary(), &i.References)
 	return i.Publication.isDue(now)
 }
 
 // TakeBatch takes the next inventories to send the summary to. It answers their ids, and their references as they are now.
 func (i *Image) TakeBatch() (ids []string, references []model.Reference) {
 	ids = i.Publication.takeBatch()
-	for _, r := range i.References.inventories() {
-		if slices.Contains(ids, r.ID) {
-			references = append(references, r)
+	for _, id := range ids {
+		if at, known := i.References.find(referrer{model.ReferenceInventory, id}); known {
+			references = append(references, i.References.List[at])
 		}
 	}
 	return ids, references

@@ -65,7 +65,7 @@ func TestStatusIsNeverCompleteWithoutAVerdict(t *testing.T) {
 			case 5:
 				i.References.Remove(inventory("c/n", now.UnixNano()))
 			case 6:
-				i.Observe(observation(now.UnixNano()))
+				require.NoError(t, i.Observe(observation(now.UnixNano())))
 			case 7:
 				if random.IntN(5) == 0 {
 					given = true
@@ -81,8 +81,8 @@ func TestStatusIsNeverCompleteWithoutAVerdict(t *testing.T) {
 
 func TestSummaryIsPublishedWhenItChanges(t *testing.T) {
 	i := observed()
-	i.Observe(model.Observation{Reference: inventory("c/m", 1)})
-	i.Observe(model.Observation{Reference: model.Reference{Kind: model.ReferencePerson, ID: "person", Version: version(1)}})
+	require.NoError(t, i.Observe(model.Observation{Reference: inventory("c/m", 1)}))
+	require.NoError(t, i.Observe(model.Observation{Reference: model.Reference{Kind: model.ReferencePerson, ID: "person", Version: version(1)}}))
 	require.False(t, i.ShouldPublish(start, 7), "neither verdict nor failure")
 	end(i, 0, record.Report{Failure: failure()})
 	require.True(t, i.ShouldPublish(start, 7))
@@ -122,26 +122,26 @@ func TestInventoryIsSentWhatItDoesNotKnow(t *testing.T) {
 	i.BatchSent(start, references, nil, nil)
 	o := observation(2)
 	o.Known = i.Publication.Summary.Version
-	i.Observe(o)
+	require.NoError(t, i.Observe(o))
 	require.False(t, i.ShouldPublish(start, 1), "it has the summary")
-	i.Observe(observation(3))
+	require.NoError(t, i.Observe(observation(3)))
 	require.True(t, i.ShouldPublish(start, 1), "it has none")
 	require.Equal(t, []string{"c/n"}, i.Publication.Pending)
-	i.Observe(observation(4))
+	require.NoError(t, i.Observe(observation(4)))
 	require.Equal(t, []string{"c/n"}, i.Publication.Pending, "once")
 }
 
 func TestBatchIsBoundedAndFailuresAreSentAgain(t *testing.T) {
 	i := observed()
 	for n := range 600 {
-		i.Observe(model.Observation{Reference: inventory(fmt.Sprint(n), 1)})
+		require.NoError(t, i.Observe(model.Observation{Reference: inventory(fmt.Sprint(n), 1)}))
 	}
 	end(i, 0, record.Report{Verdict: verdict("a", 0, model.NotInViolation)})
 	i.ShouldPublish(start, 1)
 	ids, references := i.TakeBatch()
 	require.Len(t, ids, 500)
 	require.Len(t, i.Publication.Pending, 101)
-	i.Observe(model.Observation{Reference: inventory("1", 2), Known: i.Publication.Summary.Version})
+	require.NoError(t, i.Observe(model.Observation{Reference: inventory("1", 2), Known: i.Publication.Summary.Version}))
 	i.BatchSent(start, references, []string{"0", "1"}, []string{"2"})
 	require.False(t, slices.ContainsFunc(i.References.List, func(r model.Reference) bool { return r.ID == "0" }), "closed, so it refers to nothing")
 	require.Contains(t, i.References.List, inventory("1", 2), "it has come back since")
@@ -154,7 +154,7 @@ func TestDeadlines(t *testing.T) {
 	i := observed()
 	soon := inventory("soon", 1)
 	soon.Until = at(time.Hour)
-	i.References.Add(soon)
+	add(t, &i.References, soon)
 	require.Contains(t, i.Deadlines(false), at(time.Hour), "the end of a reference")
 	end(i, 0, record.Report{Failure: failure()})
 	require.Contains(t, i.Deadlines(false), at(time.Minute), "the next try")

@@ -46,12 +46,15 @@ func (t *Transcript) String() string {
 	return t.text.String()
 }
 
+// offline is this program's environment, in which no hub fetches vulnerability data from the network.
+func offline() []string { return append(os.Environ(), "PERCEPTOR_HUB_UPDATES=off") }
+
 // Start runs a program until the test ends. Its output is shown when the test fails.
 func Start(t testing.TB, program string, environment []string, args ...string) *Program {
 	t.Helper()
 	path := Built(t, program)
 	p := &Program{Cmd: exec.Command(path, args...), Transcript: &Transcript{}, Ended: make(chan error, 1)}
-	p.Env = append(os.Environ(), environment...)
+	p.Env = append(offline(), environment...)
 	p.Stdout, p.Stderr = p.Transcript, p.Transcript
 	require.NoError(t, p.Start())
 	go func() { p.Ended <- p.Wait() }()

@@ -22,6 +22,8 @@ type clusterRun struct {
 	began   time.Time
 	inbox   workflows.Inbox
 	alarm   workflows.Alarm
+	// names are the bytes of the names of all namespaces that this run has known.
+	names int
 	// emptying is the step under way.
 	emptying workflow.Future
 }
@@ -29,12 +31,23 @@ type clusterRun struct {
 // Cluster knows the namespaces of one cluster. At the end of a snapshot it empties those that the snapshot did not name. It
 // lives until an operator forgets the cluster.
 func Cluster(ctx workflow.Context, in workflows.ClusterInput) error {
-	c := &clusterRun{cluster: in.Cluster, state: in.State.Value, began: workflow.Now(ctx), logger: workflow.GetLogger(ctx)}
+	state, wrong := workflows.Continued(ctx, in.State.Value)
+	c := &clusterRun{cluster: workflows.ClusterOf(workflow.GetInfo(ctx).WorkflowExecution.ID), state: state, began: workflow.Now(ctx), logger: workflow.GetLogger(ctx)}
 	if c.state == nil {
 		c.state = &workflows.ClusterState{}
 	}
 	if c.state.Namespaces == nil {
 		c.state.Namespaces = map[string]*workflows.ClusterNamespace{}
+	}
+	for _, name := range workflow.DeterministicKeys(c.state.Namespaces) {
+		c.names += len(name)
+	}
+	c.inbox.Rejected = &c.state.Rejected
+	if in.Cluster != c.cluster {
+		wrong = errOtherCluster
+	}
+	if wrong != nil {
+		c.inbox.Reject(ctx, workflows.RejectedInput, wrong)
 	}
 	c.openInbox()
 	if err := c.answerQueries(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/suite"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/perceptor/perceptor/activities"
@@ -34,6 +35,7 @@ func TestCluster(t *testing.T) { suite.Run(t, new(ClusterSuite)) }
 
 func (s *ClusterSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
+	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.ClusterID("c")})
 	s.env.SetTestTimeout(time.Minute)
 	s.emptied, s.closed, s.forgot = nil, map[string]bool{}, 0
 	s.env.RegisterActivity(activities.NewInventorySteps(nil))
@@ -56,7 +58,7 @@ func (s *ClusterSuite) SetupTest() {
 func (s *ClusterSuite) seen(after time.Duration, counter int64, namespace string, pods int) {
 	s.env.RegisterDelayedCallback(func() {
 		s.env.SignalWorkflow(workflows.SignalNamespace.Name, workflows.NamespaceSeen{
-			Cluster: "c", Namespace: namespace, Pods: pods, Version: model.Version{Epoch: 1, Counter: counter}, Ended: pods < 0,
+			Cluster: "c", Namespace: namespace, Pods: max(pods, 0), Version: model.Version{Epoch: 1, Counter: counter}, Ended: pods < 0,
 		})
 	}, after)
 }

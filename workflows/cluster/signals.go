@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"errors"
+	"fmt"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/inventory"
@@ -8,11 +11,31 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
+// namespacesAtMost bounds what a cluster keeps; a snapshot names at most as many.
+const (
+	namespacesAtMost = 20_000
+	// namesAtMost bounds the bytes of their names, so that what a cluster knows fits into one payload when it is packed.
+	namesAtMost = 800_000
+)
+
+var (
+	errOtherCluster = errors.New("it is about another cluster")
+	errFull         = fmt.Errorf("the cluster has more than %d namespaces", namespacesAtMost)
+)
+
 // openInbox says what is done with each signal.
 func (c *clusterRun) openInbox() {
 	workflows.Receive(&c.inbox, workflows.SignalNamespace, c.receiveCounts)
 	workflows.Receive(&c.inbox, workflows.SignalSnapshotEnd, c.receiveSnapshotEnd)
-	workflows.Receive(&c.inbox, workflows.SignalForgetCluster, func(workflow.Context, workflows.ForgetCluster) { c.state.Forget = true })
+	workflows.Receive(&c.inbox, workflows.SignalForgetCluster, func(workflow.Context, workflows.ForgetCluster) error {
+		c.state.Forget = true
+		return nil
+	})
+}
+
+// hasRoom reports whether the cluster can keep one more namespace.
+func (c *clusterRun) hasRoom() bool {
+	return len(c.state.Namespaces) < namespacesAtMost && c.names < namesAtMost
 }
 
 // snapshotOf is the version of the last complete snapshot that a namespace would be named in.
@@ -24,29 +47,40 @@ func (c *clusterRun) snapshotOf(namespace string) model.Version {
 }
 
 // receiveCounts takes the counts of a namespace. While everything is being forgotten, what is left of it is not news.
-func (c *clusterRun) receiveCounts(ctx workflow.Context, s workflows.NamespaceSeen) {
+func (c *clusterRun) receiveCounts(ctx workflow.Context, s workflows.NamespaceSeen) error {
+	if s.Cluster != c.cluster {
+		return errOtherCluster
+	}
 	known := c.state.Namespaces[s.Namespace]
 	if c.state.Forget || known != nil && s.Version.Before(known.Seen.Version) {
-		return
+		return nil
+	}
+	if known == nil && !s.Ended && !c.hasRoom() {
+		return errFull
 	}
 	c.state.Seen = workflow.Now(ctx)
 	if s.Ended {
 		delete(c.state.Namespaces, s.Namespace)
-		return
+		return nil
 	}
 	if known == nil {
 		known = &workflows.ClusterNamespace{}
 		c.state.Namespaces[s.Namespace] = known
+		c.names += len(s.Namespace)
 	}
 	known.Seen = s
 	// A namespace that the last snapshot did not name, and that has not heard of it: this Cluster did not know it then.
 	if !known.Named && s.Pods > 0 && s.Snapshot.Before(c.snapshotOf(s.Namespace)) {
 		known.Empty = true
 	}
+	return nil
 }
 
 // receiveSnapshotEnd takes what a complete snapshot named. An older one than the last changes nothing.
-func (c *clusterRun) receiveSnapshotEnd(ctx workflow.Context, e workflows.SnapshotEnd) {
+func (c *clusterRun) receiveSnapshotEnd(ctx workflow.Context, e workflows.SnapshotEnd) error {
+	if e.Cluster != c.cluster {
+		return errOtherCluster
+	}
 	if c.state.Forget {
 		// A perceiver still watches this cluster: it is known from now on, with nothing of before.
 		c.state.Forget, c.state.Namespaces = false, map[string]*workflows.ClusterNamespace{}
@@ -61,16 +95,17 @@ func (c *clusterRun) receiveSnapshotEnd(ctx workflow.Context, e workflows.Snapsh
 		c.state.Images = e.Version
 	}
 	if !pods && !images {
-		return
+		return nil
 	}
 	c.state.SnapshotAt = c.state.Seen
 	if !e.Version.Before(c.state.Settings.Version) {
 		c.state.Settings = inventory.Settings{Version: e.Version, WriteBack: e.WriteBack, Domain: e.Domain}
 	}
 	for _, name := range workflow.DeterministicKeys(e.Namespaces) {
-		if c.state.Namespaces[name] == nil {
+		if c.state.Namespaces[name] == nil && c.hasRoom() {
 			seen := workflows.NamespaceSeen{Cluster: c.cluster, Namespace: name, Pods: e.Namespaces[name], Unscanned: e.Namespaces[name]}
 			c.state.Namespaces[name] = &workflows.ClusterNamespace{Seen: seen}
+			c.names += len(name)
 		}
 	}
 	for _, name := range workflow.DeterministicKeys(c.state.Namespaces) {
@@ -81,4 +116,5 @@ func (c *clusterRun) receiveSnapshotEnd(ctx workflow.Context, e workflows.Snapsh
 		_, known.Named = e.Namespaces[name]
 		known.Empty = !known.Named && known.Seen.Pods+known.Seen.Refused > 0
 	}
+	return nil
 }

@@ -12,7 +12,7 @@ import (
 const clusterPage = 2000
 
 func (c *clusterRun) answerQueries(ctx workflow.Context) error {
-	err := workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryStatus, func(q workflows.ClusterQuery) (workflows.ClusterView, error) { return c.view(q), nil },
+	err := workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryStatus, c.answer,
 		workflow.QueryHandlerOptions{Description: "The namespaces of the cluster with their counts, and its last snapshot."})
 	if err != nil {
 		return fmt.Errorf("query %s: %w", workflows.QueryStatus, err)
@@ -20,10 +20,18 @@ func (c *clusterRun) answerQueries(ctx workflow.Context) error {
 	return nil
 }
 
+func (c *clusterRun) answer(q workflows.ClusterQuery) (workflows.ClusterView, error) {
+	if err := q.Check(); err != nil {
+		return workflows.ClusterView{}, err
+	}
+	return c.view(q), nil
+}
+
 func (c *clusterRun) view(q workflows.ClusterQuery) workflows.ClusterView {
 	s := c.state
 	view := workflows.ClusterView{
 		Cluster: c.cluster, Snapshot: s.Pods, SnapshotAt: s.SnapshotAt, Seen: s.Seen, WriteBack: s.Settings.WriteBack, Domain: s.Settings.Domain,
+		Rejected: s.Rejected,
 	}
 	if s.Pods.Before(s.Images) {
 		view.Snapshot = s.Images
@@ -51,6 +59,9 @@ func (c *clusterRun) updateDetails(ctx workflow.Context) {
 	details := fmt.Sprintf("%d namespaces with %d pods, %d of them unscanned, %d in violation", len(c.state.Namespaces), pods, unscanned, violations)
 	if refused > 0 {
 		details += fmt.Sprintf("\n\n**%d pods do not fit into their inventories**: no row shows them.", refused)
+	}
+	if text := c.state.Rejected.Text(); text != "" {
+		details += "\n\n" + text
 	}
 	workflow.SetCurrentDetails(ctx, details)
 }

@@ -1,13 +1,17 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/perceptor/perceptor/internal/inventory"
 	"github.com/perceptor/perceptor/internal/record"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -32,11 +36,23 @@ type imageRun struct {
 // Image keeps one image while something refers to it: it starts the scans, tries again after failures, and keeps the
 // verdicts. It ends a day after the last reference has gone.
 func Image(ctx workflow.Context, in workflows.ImageInput) error {
+	digest, err := workflows.DigestOf(workflow.GetInfo(ctx).WorkflowExecution.ID)
+	if err != nil {
+		return temporal.NewNonRetryableApplicationError(err.Error(), string(model.Invalid), nil)
+	}
+	state, wrong := workflows.Continued(ctx, in.State.Value)
 	i := &imageRun{
-		Image: in.State, attributes: workflows.KnownAttributes(ctx, workflows.ImageAttributes), logger: workflow.GetLogger(ctx), began: workflow.Now(ctx),
+		Image: state, attributes: workflows.KnownAttributes(ctx, workflows.ImageAttributes), logger: workflow.GetLogger(ctx), began: workflow.Now(ctx),
 	}
 	if i.Image == nil {
-		i.Image = &record.Image{Digest: in.Digest}
+		i.Image = &record.Image{Digest: digest}
+	}
+	i.inbox.Rejected = &i.Rejected
+	if in.Digest != digest {
+		wrong = errors.New("it is about another image")
+	}
+	if wrong != nil {
+		i.inbox.Reject(ctx, workflows.RejectedInput, wrong)
 	}
 	i.openInbox()
 	if err := i.answerQueries(ctx); err != nil {
@@ -58,7 +74,7 @@ func (i *imageRun) run(ctx workflow.Context) error {
 		case i.mayEnd() && i.IsForgettable(now):
 			return i.closeRun(ctx, nil)
 		case i.mayEnd() && workflows.ShouldContinueAsNew(ctx, i.began):
-			next := workflows.ImageInput{Digest: i.Digest, State: i.Image}
+			next := workflows.ImageInput{Digest: i.Digest, State: inventory.Packed[record.Image]{Value: i.Image}}
 			return i.closeRun(ctx, workflow.NewContinueAsNewError(ctx, workflows.TypeImage, next))
 		case idle && i.IsScanDue(now):
 			i.startScan(ctx)

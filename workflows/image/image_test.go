@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/suite"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -48,6 +49,7 @@ func TestImage(t *testing.T) { suite.Run(t, new(ImageSuite)) }
 
 func (s *ImageSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
+	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.ImageID(digest)})
 	s.env.SetTestTimeout(20 * time.Second)
 	s.scans, s.gone = nil, nil
 	s.hold = func(ctx workflow.Context) { s.NoError(workflow.Sleep(ctx, time.Second)) }
@@ -284,6 +286,7 @@ func (s *ImageSuite) TestQuietImageContinuesAsNewWithAllItKnows() {
 func (s *ImageSuite) TestObservedImageWritesOnlyWhatChanges() {
 	var written []temporal.SearchAttributes
 	s.env = s.NewTestWorkflowEnvironment()
+	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.ImageID(digest)})
 	s.env.SetTestTimeout(20 * time.Second)
 	s.env.RegisterWorkflowWithOptions(s.scan, workflow.RegisterOptions{Name: "ScanImage"})
 	s.Require().NoError(s.env.SetTypedSearchAttributesOnStart(

@@ -1,6 +1,8 @@
 package image
 
 import (
+	"errors"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
@@ -11,19 +13,35 @@ import (
 
 // openInbox says what is done with each signal.
 func (i *imageRun) openInbox() {
-	workflows.Receive(&i.inbox, workflows.SignalObserve, func(_ workflow.Context, o workflows.Observe) { i.Observe(o) })
-	workflows.Receive(&i.inbox, workflows.SignalForget, func(_ workflow.Context, f workflows.Forget) { i.References.Remove(f.Reference) })
-	workflows.Receive(&i.inbox, workflows.SignalRescan, func(_ workflow.Context, r workflows.Rescan) { i.RequestRescan(r) })
-	workflows.Receive(&i.inbox, workflows.SignalPrioritize, func(_ workflow.Context, p workflows.Prioritize) { i.Prioritize(p.Priority, p.Namespace) })
-	workflows.Receive(&i.inbox, workflows.SignalJudged, func(_ workflow.Context, j workflows.Judged) { i.Judge(j.Verdict) })
+	workflows.Receive(&i.inbox, workflows.SignalObserve, func(_ workflow.Context, o workflows.Observe) error { return i.Observe(o) })
+	workflows.Receive(&i.inbox, workflows.SignalForget, func(_ workflow.Context, f workflows.Forget) error {
+		i.References.Remove(f.Reference)
+		return nil
+	})
+	workflows.Receive(&i.inbox, workflows.SignalRescan, func(_ workflow.Context, r workflows.Rescan) error {
+		i.RequestRescan(r)
+		return nil
+	})
+	workflows.Receive(&i.inbox, workflows.SignalPrioritize, func(_ workflow.Context, p workflows.Prioritize) error {
+		i.Prioritize(p.Priority, p.Namespace)
+		return nil
+	})
+	workflows.Receive(&i.inbox, workflows.SignalJudged, func(_ workflow.Context, j workflows.Judged) error {
+		i.Judge(j.Verdict)
+		return nil
+	})
 	workflows.Receive(&i.inbox, workflows.SignalScanReport, i.receiveReport)
 }
 
 // receiveReport takes the outcome of a scan.
-func (i *imageRun) receiveReport(ctx workflow.Context, r activities.ScanReport) {
+func (i *imageRun) receiveReport(ctx workflow.Context, r activities.ScanReport) error {
+	if r.Digest != i.Digest {
+		return errors.New("it is about another image")
+	}
 	if i.ScanEnded(workflow.Now(ctx), reportOf(r)) {
 		i.child = nil
 	}
+	return nil
 }
 
 func reportOf(r activities.ScanReport) record.Report {

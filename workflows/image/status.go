@@ -29,6 +29,7 @@ func viewOf(i *record.Image) workflows.ImageView {
 		Digest: i.Digest, Names: i.Names, Status: i.Status(), OverallStatus: i.OverallStatus(), Verdicts: i.Verdicts,
 		Failure: i.CurrentFailure(), Scanning: i.Scan != nil, LastStarted: i.LastStarted,
 		References: i.References.List[:min(len(i.References.List), referencesShown)], Referrers: len(i.References.List),
+		Rejected: i.Rejected,
 	}
 }
 
@@ -83,6 +84,9 @@ func detailsOf(i *record.Image) string {
 		if !f.NextTry.IsZero() {
 			text += "; next try " + f.NextTry.Format(time.RFC3339)
 		}
+		parts = append(parts, text)
+	}
+	if text := i.Rejected.Text(); text != "" {
 		parts = append(parts, text)
 	}
 	return strings.Join(parts, "\n\n")

@@ -1,12 +1,15 @@
 package inventory
 
 import (
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/inventory"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -45,8 +48,13 @@ type inventoryRun struct {
 // Inventory keeps the join of one namespace: its pods, the images they run, and what is known of those. It ends when the
 // namespace has been empty for a day.
 func Inventory(ctx workflow.Context, in workflows.InventoryInput) error {
-	n := &inventoryRun{cluster: in.Cluster, namespace: in.Namespace, state: in.State, began: workflow.Now(ctx), logger: workflow.GetLogger(ctx)}
-	if n.state == nil {
+	state, wrong := workflows.Continued(ctx, in.State)
+	cluster, namespace, err := workflows.NamespaceOf(workflow.GetInfo(ctx).WorkflowExecution.ID)
+	if err != nil {
+		return temporal.NewNonRetryableApplicationError(err.Error(), string(model.Invalid), nil)
+	}
+	n := &inventoryRun{cluster: cluster, namespace: namespace, state: state, began: workflow.Now(ctx), logger: workflow.GetLogger(ctx)}
+	if n.state == nil || n.state.Book.Value == nil {
 		n.state = &workflows.InventoryState{Book: inventory.Packed[inventory.Book]{Value: inventory.New(n.began, nil)}}
 	}
 	n.book = n.state.Book.Value
@@ -54,6 +62,13 @@ func Inventory(ctx workflow.Context, in workflows.InventoryInput) error {
 	n.writer = podWriter{cluster: n.cluster, namespace: n.namespace, state: n.state, book: n.book}
 	n.book.Open(n.measureBook(ctx))
 	n.counts = workflows.KnownCounts(ctx)
+	n.inbox.Rejected = &n.state.Rejected
+	if in.Cluster != cluster || in.Namespace != namespace {
+		wrong = errors.New("it is about another namespace")
+	}
+	if wrong != nil {
+		n.inbox.Reject(ctx, workflows.RejectedInput, wrong)
+	}
 	n.openInbox()
 	if err := n.answerQueries(ctx); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/suite"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -60,6 +61,7 @@ func TestInventory(t *testing.T) { suite.Run(t, new(InventorySuite)) }
 
 func (s *InventorySuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
+	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.InventoryID("c", "n")})
 	s.env.SetTestTimeout(time.Minute)
 	s.silent, s.whens = map[string]bool{}, nil
 	s.manifests, s.verdicts = map[string]model.Digest{}, map[model.Digest]model.OverallStatus{}
@@ -406,7 +408,9 @@ func (s *InventorySuite) TestClusterIsToldAtOnceThenNowAndThenAndAtTheEnd() {
 func (s *InventorySuite) TestForgottenInventoryEndsAtOnceAndTellsItsImages() {
 	s.change(0, 1, []model.Pod{s.runs("a", 1)})
 	s.at(time.Minute, func() {
-		s.env.SignalWorkflow(workflows.SignalSnapshot.Name, workflows.SnapshotPart{Forget: true})
+		s.env.SignalWorkflow(workflows.SignalSnapshot.Name, workflows.SnapshotPart{
+			Forget: true, PodsChanged: workflows.PodsChanged{Cluster: "c", Namespace: "n"},
+		})
 	})
 	began := s.env.Now()
 	s.Require().NoError(s.run())
@@ -432,7 +436,12 @@ func (s *InventorySuite) TestBareImagesAreLessUrgentThanPods() {
 			Cluster: "c", Namespace: workflows.BareImages, Version: model.Version{Epoch: 1, Counter: 1}, Pods: []model.Pod{bare},
 		})
 	})
-	s.ends(time.Minute)
+	s.at(time.Minute, func() {
+		s.env.SignalWorkflow(workflows.SignalSnapshot.Name, workflows.SnapshotPart{PodsChanged: workflows.PodsChanged{
+			Cluster: "c", Namespace: workflows.BareImages, Version: model.Version{Epoch: 1, Counter: 1 << 40},
+		}})
+	})
+	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.InventoryID("c", workflows.BareImages)})
 	s.env.ExecuteWorkflow(inventory.Inventory, workflows.InventoryInput{Cluster: "c", Namespace: workflows.BareImages})
 	s.Require().NoError(s.env.GetWorkflowError())
 	s.Equal(string(workflows.PriorityImage), s.ensures[0].Priority)

@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"fmt"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/inventory"
@@ -12,7 +14,18 @@ import (
 func (n *inventoryRun) openInbox() {
 	workflows.Receive(&n.inbox, workflows.SignalPods, n.receivePods)
 	workflows.Receive(&n.inbox, workflows.SignalSnapshot, n.receiveSnapshotPart)
-	workflows.Receive(&n.inbox, workflows.SignalSummary, func(_ workflow.Context, s model.Summary) { n.book.Learn(s) })
+	workflows.Receive(&n.inbox, workflows.SignalSummary, func(_ workflow.Context, s model.Summary) error {
+		n.book.Learn(s)
+		return nil
+	})
+}
+
+// check says whether a report is about this namespace.
+func (n *inventoryRun) check(p workflows.PodsChanged) error {
+	if p.Cluster != n.cluster || p.Namespace != n.namespace {
+		return fmt.Errorf("it is about namespace %s of cluster %s", p.Namespace, p.Cluster)
+	}
+	return nil
 }
 
 func (n *inventoryRun) applySettings(p workflows.PodsChanged) {
@@ -23,16 +36,23 @@ func (n *inventoryRun) applySettings(p workflows.PodsChanged) {
 	}
 }
 
-func (n *inventoryRun) receivePods(ctx workflow.Context, p workflows.PodsChanged) {
+func (n *inventoryRun) receivePods(ctx workflow.Context, p workflows.PodsChanged) error {
+	if err := n.check(p); err != nil {
+		return err
+	}
 	n.applySettings(p)
 	n.book.Change(workflow.Now(ctx), p.Version, p.Pods, p.Gone)
+	return nil
 }
 
-func (n *inventoryRun) receiveSnapshotPart(ctx workflow.Context, p workflows.SnapshotPart) {
+func (n *inventoryRun) receiveSnapshotPart(ctx workflow.Context, p workflows.SnapshotPart) error {
+	if err := n.check(p.PodsChanged); err != nil {
+		return err
+	}
 	if p.Forget {
 		n.book.Forget()
 		n.state.Forgotten = true
-		return
+		return nil
 	}
 	if p.Parts > 0 {
 		n.applySettings(p.PodsChanged)
@@ -43,4 +63,5 @@ func (n *inventoryRun) receiveSnapshotPart(ctx workflow.Context, p workflows.Sna
 	if n.book.Part(workflow.Now(ctx), p.Version, p.Part, p.Parts, p.Pods) {
 		n.checkUnscanned(ctx)
 	}
+	return nil
 }

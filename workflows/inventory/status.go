@@ -17,12 +17,19 @@ func (n *inventoryRun) answerQueries(ctx workflow.Context) error {
 	if err != nil {
 		return fmt.Errorf("query %s: %w", workflows.QueryStatus, err)
 	}
-	err = workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryJoin, func(q workflows.JoinQuery) (workflows.JoinPage, error) { return n.readJoin(q), nil },
+	err = workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryJoin, n.answerJoin,
 		workflow.QueryHandlerOptions{Description: "The rows of the join: pods, their containers, and what is known of their images. Takes a filter."})
 	if err != nil {
 		return fmt.Errorf("query %s: %w", workflows.QueryJoin, err)
 	}
 	return nil
+}
+
+func (n *inventoryRun) answerJoin(q workflows.JoinQuery) (workflows.JoinPage, error) {
+	if err := q.Check(); err != nil {
+		return workflows.JoinPage{}, err
+	}
+	return n.readJoin(q), nil
 }
 
 func (n *inventoryRun) readJoin(q workflows.JoinQuery) workflows.JoinPage {
@@ -36,7 +43,7 @@ func (n *inventoryRun) view() workflows.InventoryView {
 	return workflows.InventoryView{
 		NamespaceSeen: n.seen(n.book.Counts()), Images: len(n.book.Images), Domain: domainOf(n.book),
 		WriteBack: n.book.Settings.WriteBack, Unwritten: len(n.book.Dirty) + len(n.book.Unwritten),
-		WriteFailure: n.state.WriteFailure,
+		WriteFailure: n.state.WriteFailure, Rejected: n.state.Rejected,
 	}
 }
 
@@ -64,6 +71,9 @@ func (n *inventoryRun) updateDetails(ctx workflow.Context) {
 	}
 	if f := n.state.WriteFailure; f != nil {
 		details += fmt.Sprintf("\n\n**Verdicts are not written onto the pods**: %s: %s; next try %s", f.Class, f.Reason, f.NextTry.Format(time.RFC3339))
+	}
+	if text := n.state.Rejected.Text(); text != "" {
+		details += "\n\n" + text
 	}
 	workflow.SetCurrentDetails(ctx, details)
 }

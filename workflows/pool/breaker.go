@@ -21,6 +21,10 @@ const (
 	failuresToTrip = 5
 	// longestRetryAfter bounds what a hub may ask for, so that a hub's mistake does not end its use.
 	longestRetryAfter = time.Hour
+	// waitingAtMost is how many scans are kept in mind that wait for a hub to answer again. A scan asks again by itself too.
+	waitingAtMost = 4_000
+	// reasonLength bounds what is kept of what a hub said.
+	reasonLength = 500
 )
 
 // health finds the breaker of a hub, nil when the hub has none.
@@ -40,9 +44,18 @@ func (p *hubPool) receiveReport(r workflows.HubReport, now time.Time) {
 		return
 	}
 	p.noteExperience(r.Hub, r.Class, r.Reason, r.RetryAfter, now)
-	if h := p.ensureHealth(r.Hub); r.Waiting && r.Holder != "" && !slices.Contains(h.Waiting, r.Holder) {
+	if h := p.ensureHealth(r.Hub); r.Waiting && p.waiting() < waitingAtMost && !slices.Contains(h.Waiting, r.Holder) {
 		h.Waiting = append(h.Waiting, r.Holder)
 	}
+}
+
+// waiting counts the scans that wait for a hub to answer again.
+func (p *hubPool) waiting() int {
+	n := 0
+	for i := range p.Health {
+		n += len(p.Health[i].Waiting)
+	}
+	return n
 }
 
 func (p *hubPool) ensureHealth(hub string) *workflows.HubHealth {
@@ -93,7 +106,7 @@ func (p *hubPool) tripHub(h *workflows.HubHealth, class model.FailureClass, reas
 		p.Book.Trip(h.Hub)
 		p.logger.Warn("hub tripped: it gets no calls until a probe succeeds", "hub", h.Hub, "class", class, "reason", reason)
 	}
-	h.Class, h.Reason = class, reason
+	h.Class, h.Reason = class, model.Clip(reason, reasonLength)
 	if next := now.Add(min(after, longestRetryAfter)); next.After(h.NextProbe) {
 		h.NextProbe = next
 	}

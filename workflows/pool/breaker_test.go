@@ -87,7 +87,7 @@ func TestATrippedHubIsProbedAndThenAvailableForAllWhoWait(t *testing.T) {
 		require.NotEmpty(t, e.grants(6))
 	})
 	next := e.run(fresh(1), 110*time.Second)
-	require.False(t, next.State.Book.Hub("hub-a").Tripped)
+	require.False(t, next.State.Value.Book.Hub("hub-a").Tripped)
 	require.Equal(t, 5, e.asked["hub-a"], "a scan's success brings the probe forward, and one is enough")
 }
 

@@ -298,13 +298,16 @@ func (e *poolEnv) run(in workflows.HubPoolInput, until time.Duration) workflows.
 		e.SetContinueAsNewSuggested(true)
 		e.SignalWorkflow(workflows.SignalConfirm.Name, workflows.Confirm{Chain: "unknown"})
 	})
+	if in.State.Value != nil {
+		e.SetContinuedExecutionRunID("the run before")
+	}
 	e.ExecuteWorkflow(pool.HubPool, in)
 	require.True(e.t, e.IsWorkflowCompleted())
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(e.t, e.GetWorkflowError(), &again)
 	var next workflows.HubPoolInput
 	require.NoError(e.t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
-	require.NotNil(e.t, next.State)
+	require.NotNil(e.t, next.State.Value)
 	return next
 }
 

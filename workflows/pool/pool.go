@@ -1,15 +1,14 @@
 package pool
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
 	"go.temporal.io/sdk/log"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/inventory"
 	"github.com/perceptor/perceptor/internal/lease"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -26,7 +25,7 @@ type hubPool struct {
 
 	logger  log.Logger
 	started time.Time
-	inbox   []workflow.ReceiveChannel
+	inbox   workflows.Inbox
 	// steps is the context of every activity: cancelled before the run ends, since each question can be asked again.
 	steps       workflow.Context
 	cancelSteps workflow.CancelFunc
@@ -80,9 +79,12 @@ func HubPool(ctx workflow.Context, in workflows.HubPoolInput) error {
 			return p.continueAsNew(ctx)
 		}
 		p.dispatch(ctx)
+		if err := p.keep(ctx); err != nil {
+			return p.end(ctx, err)
+		}
 		workflow.SetCurrentDetails(ctx, p.details(ctx))
 		p.setAlarm(ctx)
-		if err := workflow.Await(ctx, p.hasWork); err != nil {
+		if err := workflow.Await(ctx, func() bool { return p.hasWork(ctx) }); err != nil {
 			return p.end(ctx, err)
 		}
 	}
@@ -90,42 +92,42 @@ func HubPool(ctx workflow.Context, in workflows.HubPoolInput) error {
 
 func newHubPool(ctx workflow.Context, in workflows.HubPoolInput) (*hubPool, error) {
 	now := workflow.Now(ctx).UTC()
-	state := in.State
+	state, wrong := workflows.Continued(ctx, in.State.Value)
 	switch {
 	case state != nil:
 		state.Book.AskAgain(now)
-	case in.Fresh:
+	case in.Fresh && wrong == nil:
 		state = &workflows.HubPoolState{Book: lease.New(now)}
 	default:
 		state = &workflows.HubPoolState{Book: lease.NewCold(now)}
-	}
-	if in.State == nil || len(in.Hubs) > 0 {
-		if err := state.Book.Configure(bookHubs(in.Hubs)); err != nil {
-			return nil, temporal.NewNonRetryableApplicationError(fmt.Sprintf("the list of hubs is wrong: %v", err), "invalid", err)
-		}
 	}
 	p := &hubPool{
 		HubPoolState: state, logger: workflow.GetLogger(ctx), started: now, alarm: workflows.Alarm{Soonest: time.Millisecond},
 		probing: map[string]bool{}, switching: map[string]bool{},
 	}
+	p.inbox.Rejected = &state.Rejected
+	if wrong != nil {
+		p.inbox.Reject(ctx, workflows.RejectedInput, wrong)
+	}
+	if state.Kept == nil {
+		state.Kept = checkedKept(in.Kept)
+	}
+	if len(in.Hubs) > 0 {
+		p.configure(in.Hubs)
+	}
 	p.steps, p.cancelSteps = workflow.WithCancel(ctx)
 	if cold := state.Book.Cold; cold != nil && cold.Listed {
 		p.announce = append(p.announce, cold.Silent...)
 	}
-	p.openInbox(ctx)
+	p.openInbox()
 	p.old = workflow.NewTimerWithOptions(ctx, workflows.QuietRun, workflow.TimerOptions{Summary: "a new run, because this one is old"})
 	return p, p.register(ctx)
 }
 
 // hasWork reports whether there is something to take.
-func (p *hubPool) hasWork() bool {
-	if p.changed || p.old.IsReady() || p.alarm.IsRinging() {
+func (p *hubPool) hasWork(ctx workflow.Context) bool {
+	if p.changed || p.old.IsReady() || p.alarm.IsRinging() || p.inbox.HasPending(ctx) {
 		return true
-	}
-	for _, c := range p.inbox {
-		if c.Len() > 0 {
-			return true
-		}
 	}
 	return slices.ContainsFunc(p.outgoing, underWay.ready) || slices.ContainsFunc(p.asked, underWay.ready)
 }
@@ -134,7 +136,7 @@ func (p *hubPool) hasWork() bool {
 func (p *hubPool) receiveSignals(ctx workflow.Context) {
 	p.changed = false
 	p.alarm.Silence()
-	p.takeSignals(ctx)
+	p.inbox.ReceivePending(ctx)
 	takeReady(ctx, &p.outgoing)
 	takeReady(ctx, &p.asked)
 }
@@ -199,9 +201,10 @@ func (p *hubPool) continueAsNew(ctx workflow.Context) error {
 			return p.end(ctx, err)
 		}
 		takeReady(ctx, &p.outgoing)
-		p.takeSignals(ctx)
+		p.inbox.ReceivePending(ctx)
 		if len(p.outgoing) == 0 {
-			return workflow.NewContinueAsNewError(ctx, workflows.TypeHubPool, workflows.HubPoolInput{State: p.HubPoolState})
+			next := workflows.HubPoolInput{State: inventory.Packed[workflows.HubPoolState]{Value: p.HubPoolState}}
+			return workflow.NewContinueAsNewError(ctx, workflows.TypeHubPool, next)
 		}
 	}
 }

@@ -41,8 +41,8 @@ func TestPoolGrantsUpToTheLimitAndQueuesTheRest(t *testing.T) {
 	next := e.run(fresh(2), 5*time.Minute)
 	require.Len(t, e.grants(3), 3, "missed, so sent again after 10 s and 20 s more, and then no longer")
 	require.Len(t, e.grants(2), 1, "delivered, so sent once")
-	require.Len(t, next.State.Book.Leases, 2)
-	require.Empty(t, next.State.Book.Waiters)
+	require.Len(t, next.State.Value.Book.Leases, 2)
+	require.Empty(t, next.State.Value.Book.Waiters)
 }
 
 func TestPoolLetsTheLeaseOfAnEndedScanDrain(t *testing.T) {
@@ -76,11 +76,11 @@ func TestPoolLetsTheLeaseOfAnEndedScanDrain(t *testing.T) {
 			next := e.run(fresh(1), 120*time.Second)
 			if c.freed {
 				require.NotEmpty(t, e.grants(2))
-				require.Equal(t, chainOf(2), next.State.Book.Leases[0].Chain)
+				require.Equal(t, chainOf(2), next.State.Value.Book.Leases[0].Chain)
 				return
 			}
 			require.Empty(t, e.grants(2))
-			require.Equal(t, chainOf(1), next.State.Book.Leases[0].Chain)
+			require.Equal(t, chainOf(1), next.State.Value.Book.Leases[0].Chain)
 			require.Greater(t, e.asked["hub-a "+poolDigest(1).Hex()], 10)
 		})
 	}
@@ -92,7 +92,7 @@ func TestPoolChecksAHolderItCannotReach(t *testing.T) {
 	e.at(time.Second, func() { e.acquire(1, workflows.PriorityPod); e.kill(1) })
 	e.at(5*time.Second, func() { require.Equal(t, workflows.LeaseState(lease.Draining), e.status().Leases[0].State) })
 	next := e.run(fresh(1), 30*time.Second)
-	require.Empty(t, next.State.Book.Leases)
+	require.Empty(t, next.State.Value.Book.Leases)
 }
 
 func TestPoolSendsASecondScanOfAnImageToTheHubThatHasIt(t *testing.T) {
@@ -150,9 +150,9 @@ func TestAPoolWithoutStateGrantsNothingUntilEverybodyWasHeard(t *testing.T) {
 			in := fresh(2)
 			in.Fresh = false
 			next := e.run(in, c.opens)
-			require.Nil(t, next.State.Book.Cold)
+			require.Nil(t, next.State.Value.Book.Cold)
 			require.NotEmpty(t, e.grants(3))
-			require.Len(t, next.State.Book.Leases, 2)
+			require.Len(t, next.State.Value.Book.Leases, 2)
 			require.True(t, held.Held.Attempt.Less(e.newest(3).Attempt), "attempts grow across pools")
 		})
 	}
@@ -188,7 +188,7 @@ func TestPoolContinuesAsNewWithoutLosingAnything(t *testing.T) {
 	require.NoError(t, paused.err)
 	require.NoError(t, limited.err)
 	require.Less(t, e.since(), time.Minute)
-	book := next.State.Book
+	book := next.State.Value.Book
 	require.Equal(t, 3, book.Hub("hub-a").Limit)
 	require.True(t, book.Hub("hub-b").Paused)
 	require.Len(t, book.Leases, 3)
@@ -206,8 +206,8 @@ func TestPoolContinuesAsNewWithoutLosingAnything(t *testing.T) {
 	require.Empty(t, f.grants(1), "confirmed in the first run")
 	require.Empty(t, f.grants(2), "delivered in the first run")
 	require.NotEmpty(t, f.grants(4), "its turn comes in the second run")
-	require.Len(t, last.State.Book.Leases, 3)
-	require.Equal(t, chainOf(5), last.State.Book.Waiters[0].Chain)
+	require.Len(t, last.State.Value.Book.Leases, 3)
+	require.Equal(t, chainOf(5), last.State.Value.Book.Waiters[0].Chain)
 }
 
 // TestPoolMovesOnOnlyWhenItsSignalsHaveArrived: the server drops a signal whose sender has closed.
@@ -226,6 +226,6 @@ func TestPoolMovesOnOnlyWhenItsSignalsHaveArrived(t *testing.T) {
 	cold.Fresh = false
 	next := e.run(cold, time.Hour)
 	require.True(t, waited, "the run ended while an announcement was under way")
-	require.NotNil(t, next.State.Book.Cold)
-	require.Len(t, next.State.Book.Waiters, 1)
+	require.NotNil(t, next.State.Value.Book.Cold)
+	require.Len(t, next.State.Value.Book.Waiters, 1)
 }

@@ -61,10 +61,12 @@ func TestAHubThatComesBackToTheConfigurationHasItsQueueOpened(t *testing.T) {
 	e := newPoolEnv(t)
 	e.down["hub-a"] = hubError{class: model.Transient}
 	e.at(time.Second, func() { e.report(1, model.Throttled, time.Hour) })
-	e.at(2*time.Second, func() { e.SignalWorkflow(workflows.SignalConfigure.Name, workflows.Configure{}) })
+	e.at(2*time.Second, func() {
+		e.SignalWorkflow(workflows.SignalConfigure.Name, workflows.Configure{Hubs: []workflows.HubConfig{{Name: "hub-b", Limit: 1}}})
+	})
 	e.at(3*time.Second, func() {
 		e.SignalWorkflow(workflows.SignalConfigure.Name, workflows.Configure{Hubs: []workflows.HubConfig{{Name: "hub-a", Limit: 1}}})
 	})
 	e.run(fresh(1), time.Minute)
-	require.Equal(t, []string{"open hub-a", "stop hub-a", "open hub-a"}, e.queues)
+	require.Equal(t, []string{"open hub-a", "stop hub-a", "open hub-b", "open hub-a"}, e.queues)
 }

@@ -266,7 +266,7 @@ func TestHubPoolHoldsItsLimitsInRandomRuns(t *testing.T) {
 			in, now = c.play(t, in, now)
 			require.Empty(t, c.broken, "seed %d", seed)
 		}
-		require.Empty(t, in.State.Book.Leases, "seed %d: leaked", seed)
-		require.Empty(t, in.State.Book.Waiters, "seed %d: leaked", seed)
+		require.Empty(t, in.State.Value.Book.Leases, "seed %d: leaked", seed)
+		require.Empty(t, in.State.Value.Book.Waiters, "seed %d: leaked", seed)
 	}
 }

@@ -6,52 +6,72 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/lease"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// openInbox opens the pool's signal channels.
-func (p *hubPool) openInbox(ctx workflow.Context) {
-	p.inbox = []workflow.ReceiveChannel{
-		workflows.SignalConfigure.Channel(ctx), workflows.SignalHubReport.Channel(ctx), workflows.SignalRelease.Channel(ctx),
-		workflows.SignalAcquire.Channel(ctx), workflows.SignalConfirm.Channel(ctx),
-	}
-}
-
-// takeSignals takes all that has arrived before anything is decided, so that a burst costs one workflow task. A scan that
-// gives back a lease and asks for another sends both at once, therefore releases come before requests.
-func (p *hubPool) takeSignals(ctx workflow.Context) {
-	now := workflow.Now(ctx).UTC()
-	workflows.SignalConfigure.ReceivePending(ctx, func(c workflows.Configure) { p.configure(c) })
-	workflows.SignalHubReport.ReceivePending(ctx, func(r workflows.HubReport) { p.receiveReport(r, now) })
-	workflows.SignalRelease.ReceivePending(ctx, func(r workflows.Release) {
+// openInbox says what is done with each message, in the order in which messages are taken. All that has arrived is taken before
+// anything is decided, so that a burst costs one workflow task. A scan that gives back a lease and asks for another sends both at
+// once, therefore releases come before requests.
+func (p *hubPool) openInbox() {
+	workflows.Receive(&p.inbox, workflows.SignalConfigure, func(_ workflow.Context, c workflows.Configure) error {
+		p.configure(c.Hubs)
+		return nil
+	})
+	workflows.Receive(&p.inbox, workflows.SignalHubReport, func(ctx workflow.Context, r workflows.HubReport) error {
+		p.receiveReport(r, workflow.Now(ctx).UTC())
+		return nil
+	})
+	workflows.Receive(&p.inbox, workflows.SignalRelease, func(ctx workflow.Context, r workflows.Release) error {
+		if r.Unfinished {
+			if err := p.Book.RoomFor(r.Chain, true); err != nil {
+				return err
+			}
+		}
 		p.Book.Release(lease.Returned{
 			Chain: r.Chain, Holder: r.Holder, Digest: r.Digest, Scan: r.Scan, Hub: r.Hub, Attempt: r.Attempt, Unfinished: r.Unfinished,
-		}, now)
+		}, workflow.Now(ctx).UTC())
+		return nil
 	})
-	workflows.SignalAcquire.ReceivePending(ctx, func(a workflows.Acquire) { p.receiveRequest(a, now) })
-	workflows.SignalConfirm.ReceivePending(ctx, func(c workflows.Confirm) { p.Book.Confirm(c.Chain, c.Attempt, now) })
+	workflows.Receive(&p.inbox, workflows.SignalAcquire, func(ctx workflow.Context, a workflows.Acquire) error {
+		return p.receiveRequest(a, workflow.Now(ctx).UTC())
+	})
+	workflows.Receive(&p.inbox, workflows.SignalConfirm, func(ctx workflow.Context, c workflows.Confirm) error {
+		p.Book.Confirm(c.Chain, c.Attempt, workflow.Now(ctx).UTC())
+		return nil
+	})
 }
 
-func (p *hubPool) receiveRequest(a workflows.Acquire, now time.Time) {
-	if a.Chain == "" || a.Holder == "" || a.Digest == "" {
-		p.logger.Warn("request for a lease ignored: it lacks chain, holder or digest", "holder", a.Holder, "chain", a.Chain, "digest", a.Digest)
-		return
-	}
+func (p *hubPool) receiveRequest(a workflows.Acquire, now time.Time) error {
 	r := lease.Request{
 		Chain: a.Chain, Holder: a.Holder, Digest: a.Digest, Scan: a.Scan, Hubs: a.Hubs, Priority: a.Priority.Rank(),
 	}
-	if a.Held != nil && a.Held.Hub != "" && !a.Held.WaitFor {
+	if a.Held != nil && !a.Held.WaitFor {
 		r.Held = &lease.Announced{Hub: a.Held.Hub, Attempt: a.Held.Attempt}
 	}
+	if err := p.Book.RoomFor(r.Chain, r.Held != nil); err != nil {
+		return err
+	}
 	p.Book.Acquire(r, now)
+	return nil
 }
 
 // configure replaces the list of hubs. A wrong list changes nothing; a signal cannot be refused, so the status says why.
-func (p *hubPool) configure(c workflows.Configure) {
+func (p *hubPool) configure(hubs []workflows.HubConfig) {
 	p.Problem = ""
-	if err := p.Book.Configure(bookHubs(c.Hubs)); err != nil {
-		p.Problem = err.Error()
-		p.logger.Error("new list of hubs refused", "error", err)
+	known := map[string]bool{}
+	for i := range p.Book.Hubs {
+		known[p.Book.Hubs[i].Name] = true
+	}
+	if err := p.Book.Configure(bookHubs(hubs)); err != nil {
+		p.Problem = model.Clip(err.Error(), model.ReasonLength)
+		p.logger.Error("new list of hubs refused", "error", p.Problem)
+		return
+	}
+	for _, h := range hubs {
+		if !known[h.Name] {
+			p.restore(h.Name)
+		}
 	}
 }
 

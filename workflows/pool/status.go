@@ -13,15 +13,21 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
+// shownAtMost is how many leases and waiters an answer lists, so that it stays below what the server lets pass.
+const shownAtMost = 500
+
 func (p *hubPool) status() workflows.HubPoolStatus {
-	s := workflows.HubPoolStatus{Hubs: []workflows.HubStatus{}, Leases: []workflows.LeaseStatus{}, Waiters: []workflows.WaiterStatus{}, Problem: p.Problem}
+	s := workflows.HubPoolStatus{
+		Hubs: []workflows.HubStatus{}, Leases: []workflows.LeaseStatus{}, Waiters: []workflows.WaiterStatus{}, Problem: p.Problem,
+		LeaseCount: len(p.Book.Leases), WaiterCount: len(p.Book.Waiters), Rejected: p.Rejected,
+	}
 	if c := p.Book.Cold; c != nil {
 		s.ColdUntil, s.ColdWaitsFor = c.Until, coldReason(c)
 	}
 	for i := range p.Book.Hubs {
 		s.Hubs = append(s.Hubs, p.hubStatus(&p.Book.Hubs[i]))
 	}
-	for i := range p.Book.Leases {
+	for i := range p.Book.Leases[:min(len(p.Book.Leases), shownAtMost)] {
 		l := &p.Book.Leases[i]
 		each := workflows.LeaseStatus{
 			Holder: l.Holder, Digest: l.Digest, Hub: l.Hub, State: workflows.LeaseState(l.State), Priority: model.PriorityOf(l.Priority), Attempt: l.Attempt, GrantedAt: l.GrantedAt,
@@ -31,7 +37,7 @@ func (p *hubPool) status() workflows.HubPoolStatus {
 		}
 		s.Leases = append(s.Leases, each)
 	}
-	for i := range p.Book.Waiters {
+	for i := range p.Book.Waiters[:min(len(p.Book.Waiters), shownAtMost)] {
 		w := &p.Book.Waiters[i]
 		s.Waiters = append(s.Waiters, workflows.WaiterStatus{Holder: w.Holder, Digest: w.Digest, Priority: model.PriorityOf(w.Priority), Since: w.Since, WaitsFor: p.waitsFor(w)})
 	}
@@ -144,6 +150,9 @@ func (p *hubPool) details(ctx workflow.Context) string {
 	}
 	if p.Problem != "" {
 		lines = append(lines, "**The newest list of hubs was refused:** "+p.Problem, "")
+	}
+	if text := p.Rejected.Text(); text != "" {
+		lines = append(lines, text, "")
 	}
 	if len(p.Book.Hubs) == 0 {
 		return strings.Join(append(lines, "No hub is configured."), "\n")

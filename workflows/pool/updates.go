@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/lease"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -59,6 +60,9 @@ func (p *hubPool) resetLeases(_ workflow.Context, r workflows.LeaseReset) (workf
 
 // checkName refuses a name that no hub has, and lists the names there are.
 func (p *hubPool) checkName(hub string) error {
+	if err := model.CheckHub(hub); err != nil {
+		return err
+	}
 	if h := p.Book.Hub(hub); h != nil && !h.Removed {
 		return nil
 	}
@@ -78,10 +82,10 @@ func (p *hubPool) validateLimit(l workflows.HubLimit) error {
 	if err := p.checkName(l.Hub); err != nil {
 		return err
 	}
-	switch {
-	case l.Limit < 1:
-		return fmt.Errorf("the limit %d is too small: it must be at least 1; to keep scans away from %s, pause it", l.Limit, l.Hub)
-	case l.Limit == p.Book.Hub(l.Hub).Limit:
+	if err := l.Check(); err != nil {
+		return err
+	}
+	if l.Limit == p.Book.Hub(l.Hub).Limit {
 		return fmt.Errorf("the limit of %s is %d already", l.Hub, l.Limit)
 	}
 	return nil
@@ -108,8 +112,8 @@ func (p *hubPool) validateResume(hub string) error {
 }
 
 func (p *hubPool) validateReset(r workflows.LeaseReset) error {
-	if (r.Digest == "") != r.Stuck {
-		return fmt.Errorf("name one image by its digest, or ask for all stuck leases, not both")
+	if err := r.Check(); err != nil {
+		return err
 	}
 	for i := range p.Book.Leases {
 		l := &p.Book.Leases[i]

@@ -1,12 +1,13 @@
 package refresh
 
 import (
-	"fmt"
+	"errors"
 	"hash/fnv"
 	"strconv"
 	"time"
 
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
@@ -52,11 +53,13 @@ type refreshHub struct {
 // RefreshHub reads the verdicts again that changed at one hub since the pass before, without any scan, and notifies the
 // images. The hub's list of changes names what to read. Whatever cannot be done now is left to the next pass.
 func RefreshHub(ctx workflow.Context, in workflows.RefreshHubInput) (workflows.RefreshState, error) { //nolint:revive // the workflow's name
-	r := &refreshHub{hub: in.Hub, state: in.State, logger: workflow.GetLogger(ctx)}
+	state, err := workflows.Continued(ctx, in.State)
+	if err = errors.Join(err, model.CheckHub(in.Hub)); err != nil {
+		return workflows.RefreshState{}, temporal.NewNonRetryableApplicationError("the input of the refresh is wrong: "+err.Error(), string(model.Invalid), nil)
+	}
+	r := &refreshHub{hub: in.Hub, state: state, logger: workflow.GetLogger(ctx)}
 	if r.state == nil {
-		if err := r.resume(ctx); err != nil {
-			return workflows.RefreshState{}, err
-		}
+		r.resume(ctx)
 	}
 	if err := r.run(ctx); err != nil {
 		return workflows.RefreshState{}, err
@@ -66,11 +69,13 @@ func RefreshHub(ctx workflow.Context, in workflows.RefreshHubInput) (workflows.R
 }
 
 // resume takes up where the pass before ended.
-func (r *refreshHub) resume(ctx workflow.Context) error {
+func (r *refreshHub) resume(ctx workflow.Context) {
 	r.state = &workflows.RefreshState{}
 	if workflow.HasLastCompletionResult(ctx) {
 		if err := workflow.GetLastCompletionResult(ctx, r.state); err != nil {
-			return fmt.Errorf("read what the pass before left: %w", err)
+			// A pass that cannot read it would fail, and so would every later one. It begins again, with a sweep.
+			r.logger.Warn("what the pass before left could not be read; all verdicts are looked at", "error", err)
+			r.state = &workflows.RefreshState{}
 		}
 	}
 	s := r.state
@@ -81,7 +86,6 @@ func (r *refreshHub) resume(ctx workflow.Context) error {
 		s.Until = workflow.Now(ctx).UTC().Add(-refreshFirst)
 		s.Sweep = &workflows.RefreshSweep{Before: s.Until.Add(-refreshOverlap), Shares: sharesAtOnce}
 	}
-	return nil
 }
 
 // run deals with one batch after the other until nothing is left or the hub is in trouble.

@@ -351,6 +351,7 @@ func TestAPassThatIsTooLongGoesOnInANewRun(t *testing.T) {
 	e := w.env()
 	e.SetStartTime(w.now)
 	e.SetContinueAsNewSuggested(true)
+	e.SetContinuedExecutionRunID("the run before")
 	e.ExecuteWorkflow(refresh.RefreshHub, workflows.RefreshHubInput{Hub: "a", State: &workflows.RefreshState{Until: w.now.Add(-time.Hour)}})
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, e.GetWorkflowError(), &again)

@@ -59,15 +59,23 @@ func (s *scanImage) upload(ctx workflow.Context) (workflows.Step, error) {
 		return "", err
 	case done.Trouble == nil:
 		s.pool.reportSuccess(ctx, hub)
-		s.state.Bound = ""
-		s.state.Scan = &done.Scan
-		return s.afterLookUp(ctx), nil
+		return s.uploaded(ctx, done.Scan), nil
 	case done.Refused:
 		return s.refused(ctx, hub, done.Trouble)
 	default:
 		s.pool.reportFailure(ctx, hub, done.Trouble, false)
 		return s.afterLostUpload(ctx, workflows.StepLease)
 	}
+}
+
+// uploaded goes on with the scan that the hub has. A complete one needs the lease no longer.
+func (s *scanImage) uploaded(ctx workflow.Context, scan model.HubScan) workflows.Step {
+	s.state.Bound, s.state.Scan = "", &scan
+	next := s.afterLookUp(ctx)
+	if next == workflows.StepVerdict {
+		s.pool.release(ctx)
+	}
+	return next
 }
 
 // refused gives the lease back after an upload the hub surely did not take, and asks for another when waiting can help.
@@ -94,9 +102,7 @@ func (s *scanImage) afterLostUpload(ctx workflow.Context, again workflows.Step) 
 			return "", err
 		}
 		if activities.HubHasScan(scan, s.state.Previous[hub]) {
-			s.state.Bound = ""
-			s.state.Scan = &scan
-			return s.afterLookUp(ctx), nil
+			return s.uploaded(ctx, scan), nil
 		}
 	}
 	s.pool.release(ctx)

@@ -1,6 +1,8 @@
 package scan
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 
 	"go.temporal.io/sdk/log"
@@ -44,11 +46,22 @@ func ScanImage(ctx workflow.Context, in workflows.ScanImageInput) (model.Verdict
 	return s.run(ctx)
 }
 
+// setUp checks the input. A scan that was started by hand with a wrong one ends at once, before it has done anything: its image
+// finds it closed and starts a scan of its own.
 func (s *scanImage) setUp(ctx workflow.Context) error {
-	s.state = s.in.State
+	info := workflow.GetInfo(ctx)
+	err := s.in.Check()
+	if err == nil && info.WorkflowExecution.ID != workflows.ScanImageID(s.in.Digest) {
+		err = fmt.Errorf("workflow %.120q is not the scan of this image", info.WorkflowExecution.ID)
+	}
+	if err == nil {
+		s.state, err = workflows.Continued(ctx, s.in.State)
+	}
+	if err != nil {
+		return temporal.NewNonRetryableApplicationError("the input of the scan is wrong: "+err.Error(), string(model.Invalid), nil)
+	}
 	if s.state == nil {
-		info := workflow.GetInfo(ctx)
-		s.state = &workflows.ScanState{Chain: info.FirstRunID, Started: workflow.Now(ctx), Step: workflows.StepLookUp}
+		s.state = &workflows.ScanState{Chain: cmp.Or(info.FirstRunID, info.WorkflowExecution.RunID), Started: workflow.Now(ctx), Step: workflows.StepLookUp}
 	}
 	s.pool = newPoolLink(ctx, s)
 	return s.answerQueries(ctx)
@@ -94,6 +107,7 @@ func (s *scanImage) unwanted() {
 // fail turns an error of a step into the failure that is reported, and gives back what the scan holds.
 func (s *scanImage) fail(ctx workflow.Context, err error) {
 	class, reason := activities.FailureOf(err)
+	reason = model.Clip(reason, model.ReasonLength)
 	s.logger.Info("scan failed", "step", s.state.Step, "class", class, "reason", reason)
 	s.state.Failure = &model.Failure{
 		Class: class, Reason: reason, Step: string(s.state.Step), At: workflow.Now(ctx), Attempt: s.in.Attempt,
@@ -102,16 +116,34 @@ func (s *scanImage) fail(ctx workflow.Context, err error) {
 	s.state.Step = workflows.StepReport
 }
 
-// report sends the outcome to the image's workflow.
+// report sends the outcome to the image's workflow, until that has it. An error of the step says nothing of the scan, whose outcome
+// stays what it is.
 func (s *scanImage) report(ctx workflow.Context) (workflows.Step, error) {
-	report := activities.ScanReport{
-		Digest: s.in.Digest, Chain: s.state.Chain, Started: s.state.Started,
-		Outcome: activities.ScanCompleted, Verdict: s.state.Verdict,
+	for {
+		err := s.sendReport(ctx, s.outcome())
+		switch {
+		case err == nil:
+			return workflows.StepDone, nil
+		case ctx.Err() != nil:
+			return "", err
+		}
+		s.logger.Warn("outcome of the scan could not be reported; reported again soon", "error", err)
+		if err := workflow.Sleep(ctx, announceEvery); err != nil {
+			return "", err
+		}
 	}
-	if s.state.Failure != nil {
-		report.Outcome, report.Verdict, report.Failure = activities.ScanFailed, nil, s.state.Failure
+}
+
+// outcome is what the image is sent: the verdict or the failure, and that the scan was cancelled where there is neither.
+func (s *scanImage) outcome() activities.ScanReport {
+	report := activities.ScanReport{Digest: s.in.Digest, Chain: s.state.Chain, Started: s.state.Started, Outcome: activities.ScanCancelled}
+	switch {
+	case s.state.Failure != nil:
+		report.Outcome, report.Failure = activities.ScanFailed, s.state.Failure
+	case s.state.Verdict != nil:
+		report.Outcome, report.Verdict = activities.ScanCompleted, s.state.Verdict
 	}
-	return workflows.StepDone, s.sendReport(ctx, report)
+	return report
 }
 
 func (s *scanImage) sendReport(ctx workflow.Context, report activities.ScanReport) error {
@@ -119,19 +151,15 @@ func (s *scanImage) sendReport(ctx workflow.Context, report activities.ScanRepor
 	return workflow.ExecuteActivity(ctx, reportSteps.ReportScan, report).Get(ctx, nil)
 }
 
-// cancelled gives back what the scan holds and reports, in a context that still works.
+// cancelled gives back what the scan holds and reports, in a context that still works. What is known by then is reported as it is: a
+// verdict is not lost because the scan was cancelled while it was being reported. The lease is given back in any case.
 func (s *scanImage) cancelled(ctx workflow.Context) error {
 	ctx, stop := workflow.NewDisconnectedContext(ctx)
 	defer stop()
 	s.pool.giveUp(ctx)
-	err := s.sendReport(ctx, activities.ScanReport{
-		Digest: s.in.Digest, Chain: s.state.Chain, Started: s.state.Started, Outcome: activities.ScanCancelled,
-	})
-	if err != nil {
-		return fmt.Errorf("report the cancelled scan: %w", err)
-	}
-	if err := s.pool.settle(ctx); err != nil {
-		return err
+	_, err := s.report(ctx)
+	if err := errors.Join(err, s.pool.settle(ctx)); err != nil {
+		return fmt.Errorf("end the cancelled scan: %w", err)
 	}
 	return temporal.NewCanceledError()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/suite"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
@@ -43,6 +44,9 @@ type ScanImageSuite struct {
 	granted  int64
 	// confirmed counts the grants of which the scan said that they have arrived.
 	confirmed int
+	// refuse is how many reports fail in a way that no retry of the step helps; refused is called for each.
+	refuse  int
+	refused func()
 	// hubless is how often the pool does not say which hubs there are.
 	hubless int
 	// announced counts the announcements of a lease held.
@@ -63,6 +67,7 @@ var (
 
 func (s *ScanImageSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
+	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.ScanImageID(digest)})
 	s.env.SetTestTimeout(20 * time.Second)
 	s.acquired, s.released, s.troubles, s.report, s.granted, s.announced, s.confirmed = nil, nil, nil, nil, 0, 0, 0
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
@@ -73,7 +78,7 @@ func (s *ScanImageSuite) SetupTest() {
 	} {
 		s.env.RegisterActivity(steps)
 	}
-	s.hubless = 0
+	s.hubless, s.refuse, s.refused = 0, 0, func() {}
 	s.env.OnActivity(light.ListHubs, mock.Anything).Return(func(context.Context) (activities.ListHubsResult, error) {
 		if s.hubless--; s.hubless >= 0 {
 			return activities.ListHubsResult{}, errors.New("ask hubs: context deadline exceeded")
@@ -81,6 +86,10 @@ func (s *ScanImageSuite) SetupTest() {
 		return activities.ListHubsResult{Hubs: []activities.HubState{{Name: someHub}}}, nil
 	}).Maybe()
 	s.env.OnActivity(tell.ReportScan, mock.Anything, mock.Anything).Return(func(_ context.Context, r activities.ScanReport) error {
+		if s.refuse--; s.refuse >= 0 {
+			s.refused()
+			return temporal.NewNonRetryableApplicationError("no", string(model.Invalid), nil)
+		}
 		s.report = &r
 		return nil
 	}).Maybe()

@@ -35,6 +35,8 @@ type poolLink struct {
 	available map[string]int
 	// gaveUp is set once the lease was given up although the hub may not be done.
 	gaveUp bool
+	// ending is set while the run ends: what arrives then only changes the state that the next run begins with.
+	ending bool
 	// sending counts signals that have not arrived yet.
 	sending int
 	// changed wakes the listener when there is something new to repeat, or nothing more.
@@ -58,11 +60,38 @@ func newPoolLink(ctx workflow.Context, s *scanImage) *poolLink {
 
 // openInbox says what is done with each signal.
 func (p *poolLink) openInbox() {
-	workflows.Receive(&p.inbox, workflows.SignalGrant, p.receiveGrant)
-	workflows.Receive(&p.inbox, workflows.SignalHubAvailable, func(_ workflow.Context, h workflows.HubAvailable) { p.available[h.Hub]++ })
-	workflows.Receive(&p.inbox, workflows.SignalAnnounce, func(ctx workflow.Context, _ workflows.Announce) { p.announce(ctx) })
-	workflows.Receive(&p.inbox, workflows.SignalUnwanted, func(workflow.Context, workflows.Unwanted) { p.scan.unwanted() })
-	workflows.Receive(&p.inbox, workflows.SignalPrioritize, p.scan.prioritize)
+	p.inbox.Rejected = &p.scan.state.Rejected
+	workflows.Receive(&p.inbox, workflows.SignalGrant, func(ctx workflow.Context, g workflows.Grant) error {
+		p.receiveGrant(ctx, g)
+		return nil
+	})
+	workflows.Receive(&p.inbox, workflows.SignalHubAvailable, func(_ workflow.Context, h workflows.HubAvailable) error {
+		if _, waits := p.available[h.Hub]; waits {
+			p.available[h.Hub]++
+		}
+		return nil
+	})
+	workflows.Receive(&p.inbox, workflows.SignalAnnounce, func(ctx workflow.Context, _ workflows.Announce) error {
+		// While the run ends nothing is sent any longer: the next run announces first of all.
+		if !p.ending {
+			p.announce(ctx)
+		}
+		return nil
+	})
+	workflows.Receive(&p.inbox, workflows.SignalUnwanted, func(workflow.Context, workflows.Unwanted) error {
+		if !p.ending {
+			p.scan.unwanted()
+		}
+		return nil
+	})
+	workflows.Receive(&p.inbox, workflows.SignalPrioritize, func(ctx workflow.Context, r workflows.Prioritize) error {
+		if p.ending {
+			p.scan.setPriority(r)
+			return nil
+		}
+		p.scan.prioritize(ctx, r)
+		return nil
+	})
 }
 
 // listen takes the pool's signals and repeats what the scan wants or holds.
@@ -104,6 +133,10 @@ func (p *poolLink) wake() { p.changed.SendAsync(struct{}{}) }
 func (p *poolLink) receiveGrant(ctx workflow.Context, g workflows.Grant) {
 	state := p.scan.state
 	switch {
+	case p.ending:
+		if g.Chain == state.Chain && !g.WaitFor && p.wanted && state.Newest.Less(g.Attempt) {
+			p.wanted, state.Lease, state.Newest = false, &g, g.Attempt
+		}
 	case g.Chain != state.Chain:
 		// Meant for an earlier scan under this workflow id; the pool finds out by itself that it has ended.
 	case g.WaitFor:
@@ -237,6 +270,7 @@ func (p *poolLink) waitUntilAvailable(ctx workflow.Context, hub string, trouble 
 		return temporal.NewNonRetryableApplicationError(trouble.Reason, string(trouble.Class), nil)
 	}
 	before := p.available[hub]
+	p.available[hub] = before // only hubs that were waited for are counted
 	p.reportFailure(ctx, hub, trouble, true)
 	p.scan.state.Waiting = "hub " + hub + " to answer again: " + trouble.Reason
 	p.scan.updateDetails(ctx)
@@ -261,19 +295,12 @@ func (p *poolLink) receivePending(ctx workflow.Context) {
 	if p.granted != nil && !p.granted.WaitFor {
 		p.scan.state.Lease, p.granted = p.granted, nil
 	}
-	workflows.SignalGrant.ReceivePending(ctx, func(g workflows.Grant) {
-		if g.Chain == p.scan.state.Chain && !g.WaitFor && p.wanted && p.scan.state.Newest.Less(g.Attempt) {
-			p.wanted, p.scan.state.Lease, p.scan.state.Newest = false, &g, g.Attempt
-		}
-	})
-	workflows.SignalHubAvailable.ReceivePending(ctx, func(workflows.HubAvailable) {})
-	workflows.SignalAnnounce.ReceivePending(ctx, func(workflows.Announce) {})
-	workflows.SignalUnwanted.ReceivePending(ctx, func(workflows.Unwanted) {})
-	workflows.SignalPrioritize.ReceivePending(ctx, func(r workflows.Prioritize) { p.scan.setPriority(r) })
+	p.ending = true
+	p.inbox.ReceivePending(ctx)
 }
 
 // sendToPool sends the pool a signal in the background, and again until it has arrived.
-func sendToPool[T any](ctx workflow.Context, p *poolLink, s workflows.Signal[T], value T) {
+func sendToPool[T workflows.Message](ctx workflow.Context, p *poolLink, s workflows.Signal[T], value T) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	p.sending++
 	workflow.Go(ctx, func(ctx workflow.Context) {

@@ -61,6 +61,8 @@ func explained(err error) error {
 		return api.Failure{Class: unresolved.Class, Reason: unresolved.Reason}
 	case errors.Is(err, starter.ErrUnknownImage):
 		return fail(model.NotFound, starter.ErrUnknownImage.Error())
+	case errors.Is(err, starter.ErrStateUnknown):
+		return fail(model.Transient, err.Error())
 	case errors.Is(err, starter.ErrUnknownCluster):
 		return fail(model.NotFound, starter.ErrUnknownCluster.Error())
 	case errors.Is(err, starter.ErrBadCursor):

@@ -187,6 +187,7 @@ func TestScanOfAnImageThatFailed(t *testing.T) {
 func TestPodsOfAnUnknownClusterAreNone(t *testing.T) {
 	b, c := backend(t)
 	c.On("QueryWorkflowWithOptions", anything, anything).Return(nil, missing)
+	c.On("ListWorkflow", anything, anything).Return(&workflowservice.ListWorkflowExecutionsResponse{}, nil)
 	page, err := b.Pods(t.Context(), api.PodQuery{Cluster: "new"})
 	require.NoError(t, err)
 	require.Empty(t, page.Pods)
@@ -210,9 +211,9 @@ func TestCluster(t *testing.T) {
 
 func TestHubs(t *testing.T) {
 	b, c := backend(t)
-	c.On("QueryWorkflow", anything, workflows.HubPoolID, "", workflows.QueryStatus).Return(answer(t, workflows.HubPoolStatus{
+	c.On("QueryWorkflowWithOptions", anything, anything).Return(&client.QueryWorkflowWithOptionsResponse{QueryResult: answer(t, workflows.HubPoolStatus{
 		Hubs: []workflows.HubStatus{{Name: "main", Limit: 2, InUse: 1}}, Leases: []workflows.LeaseStatus{{Digest: digest, Hub: "main", State: "held"}},
-	}), nil)
+	})}, nil)
 	view, err := b.Hubs(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []api.Hub{{Name: "main", Limit: 2, InUse: 1}}, view.Hubs)

@@ -14,7 +14,7 @@ func (b *Backend) Pods(ctx context.Context, q api.PodQuery) (api.PodPage, error)
 	page, err := b.starter.Pods.Join(ctx, starter.JoinFilter{
 		Cluster: q.Cluster, Namespace: q.Namespace, Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, After: q.After, Limit: q.Limit,
 	})
-	if errors.Is(err, starter.ErrUnknownCluster) {
+	if errors.Is(err, starter.ErrUnknownCluster) && !errors.Is(err, starter.ErrStateUnknown) {
 		return api.PodPage{}, nil
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -41,10 +42,43 @@ func TestFindingsAreShownWorstFirstWithTheirFix(t *testing.T) {
 	require.Contains(t, text, "1 more at the hub: https://hub/c")
 }
 
-func TestWorstLeavesOutWhatIsDealtWith(t *testing.T) {
+func TestTheBarLeavesOutWhatIsDealtWith(t *testing.T) {
 	r := scanned()
-	require.False(t, r.Worst(model.SeverityHigh), "the high one is ignored at the hub")
-	require.True(t, r.Worst(model.SeverityLow))
+	require.False(t, r.Reaches(Bar{Severity: model.SeverityHigh}), "the high one is ignored at the hub")
+	require.True(t, r.Reaches(Bar{Severity: model.SeverityLow}))
+	r.Findings[0].Exception = &model.FindingException{Reason: "not reachable"}
+	require.False(t, r.Reaches(Bar{Severity: model.SeverityLow}), "both are accepted now")
+}
+
+// TestTheBarOfFixedFindings: each finding without a fix, and its twin with one.
+func TestTheBarOfFixedFindings(t *testing.T) {
+	for _, severity := range []model.Severity{model.SeverityCritical, model.SeverityUnrated} {
+		unfixed := Result{Findings: []model.Finding{{ID: "CVE-1", Severity: severity}}}
+		fixed := Result{Findings: []model.Finding{{ID: "CVE-1", Severity: severity, Fixed: "2"}}}
+		require.False(t, unfixed.Reaches(Bar{Severity: model.SeverityUnrated, OnlyFixed: true}))
+		require.True(t, unfixed.Reaches(Bar{Severity: model.SeverityUnrated}))
+		require.True(t, fixed.Reaches(Bar{Severity: model.SeverityHigh, OnlyFixed: true}))
+	}
+}
+
+func TestAnAcceptedFindingIsShownWithItsReason(t *testing.T) {
+	r := scanned()
+	var plain bytes.Buffer
+	r.Findings[1].Remediation = "NEW"
+	WriteFindings(&plain, r)
+	require.NotContains(t, plain.String(), "ACCEPTED")
+	until := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	r.Findings[1].Exception = &model.FindingException{Stance: "accepted", Author: "olga", Reason: "not\nreachable", Until: until, Origin: "doc"}
+	r.Findings[0].Severity, r.Findings[0].NeedsRating = model.SeverityUnrated, true
+	var out bytes.Buffer
+	WriteFindings(&out, r)
+	require.Contains(t, out.String(), "CVE-2")
+	require.Contains(t, out.String(), "accepted by olga until "+until.Local().Format(time.DateTime)+": not reachable")
+	require.Contains(t, out.String(), "UNRATED, needs rating")
+	var text bytes.Buffer
+	require.NoError(t, WriteJSON(&text, r))
+	require.Contains(t, text.String(), `"author": "olga"`)
+	require.Contains(t, text.String(), `"needsRating": true`)
 }
 
 func TestJSONSaysWhyThereIsNoVerdict(t *testing.T) {

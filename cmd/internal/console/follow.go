@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
@@ -34,8 +36,9 @@ type Result struct {
 func (r Result) Scanned() bool { return r.Error == "" }
 
 // Scan scans every reference and follows all scans to their ends. A reference that cannot be scanned does not hold up the
-// others; its result says why.
-func Scan(ctx context.Context, s *starter.Starter, r starter.ScanRequest, show Display) ([]Result, error) {
+// others; its result says why. An image that cannot be judged yet, because a hub is still loading data, is waited for that
+// long; then its result says so.
+func Scan(ctx context.Context, s *starter.Starter, r starter.ScanRequest, loading time.Duration, show Display) ([]Result, error) {
 	requested, err := s.Scans.Request(ctx, r)
 	if err != nil {
 		return nil, err
@@ -43,14 +46,14 @@ func Scan(ctx context.Context, s *starter.Starter, r starter.ScanRequest, show D
 	results := make([]Result, len(requested))
 	var all sync.WaitGroup
 	for i, each := range requested {
-		all.Go(func() { results[i] = follow(ctx, s, each, show) })
+		all.Go(func() { results[i] = follow(ctx, s, each, loading, show) })
 	}
 	all.Wait()
 	return results, ctx.Err()
 }
 
 // follow waits for the end of one scan.
-func follow(ctx context.Context, s *starter.Starter, requested starter.RequestedScan, show Display) Result {
+func follow(ctx context.Context, s *starter.Starter, requested starter.RequestedScan, loading time.Duration, show Display) Result {
 	line := show.Line(requested.Reference)
 	result := Result{
 		Reference: requested.Reference, Digest: requested.Image.Digest, Platform: requested.Image.Platform.String(), OverallStatus: model.OverallUnknown,
@@ -59,6 +62,15 @@ func follow(ctx context.Context, s *starter.Starter, requested starter.Requested
 	if err == nil {
 		// An image scanned long ago is shown as its hubs judge it now.
 		view, err = s.Images.Refresh(ctx, view)
+	}
+	for end := time.Now().Add(loading); err == nil && beingLoaded(view.Verdicts) && time.Now().Before(end); {
+		line.Show(starter.CurrentStep{WaitingFor: "vulnerability data, which a hub is loading"})
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-time.After(min(askAgain, time.Until(end))):
+			view, err = s.Images.Refresh(ctx, view)
+		}
 	}
 	complete := result
 	if err == nil {
@@ -72,6 +84,16 @@ func follow(ctx context.Context, s *starter.Starter, requested starter.Requested
 	}
 	line.End(fmt.Sprintf("%s, %d findings, %s", complete.OverallStatus, complete.FindingsTotal, complete.Coverage.Text()))
 	return complete
+}
+
+// askAgain is the time between two questions to a hub that loads data.
+const askAgain = time.Second
+
+// beingLoaded reports whether a verdict lacks only what its hub is about to have.
+func beingLoaded(verdicts []model.Verdict) bool {
+	return slices.ContainsFunc(verdicts, func(v model.Verdict) bool {
+		return !v.Coverage.Satisfied && slices.ContainsFunc(v.Coverage.NotAssessed, func(n model.NotAssessed) bool { return n.Reason == model.DataLoading })
+	})
 }
 
 // classOf is the class of what kept an image from being scanned; empty when it has none.
@@ -102,17 +124,25 @@ func (r *Result) fill(ctx context.Context, s *starter.Starter, view workflows.Im
 	return nil
 }
 
-// Worst reports whether any finding that is not dealt with is as bad as bar or worse. A finding without a severity may be as
-// bad as any. It reaches every bar when it has a fix, because then it also violates the default policy.
-func (r Result) Worst(bar model.Severity) bool {
-	for _, f := range r.Findings {
-		unrated := f.Severity == model.SeverityUnrated && f.Fixed != ""
-		if (f.Severity.AtLeast(bar) || unrated) && !dealtWith[f.Remediation] {
-			return true
-		}
-	}
-	return false
+// Bar is what a finding must reach to fail a scan.
+type Bar struct {
+	// Severity is the least bad one that counts.
+	Severity model.Severity
+	// OnlyFixed counts only findings with a fix.
+	OnlyFixed bool
 }
 
-// dealtWith are the hub's words for findings that someone has decided about.
-var dealtWith = map[string]bool{"IGNORED": true, "PATCHED": true, "MITIGATED": true, "REMEDIATION_COMPLETE": true, "DUPLICATE": true}
+// reached reports whether a finding that is not dealt with is as bad as the bar or worse. A finding without a severity may be
+// as bad as any. It reaches every bar when it has a fix, because then it also violates the default policy.
+func (b Bar) reached(f model.Finding) bool {
+	if f.DealtWith() || b.OnlyFixed && f.Fixed == "" {
+		return false
+	}
+	return f.Severity.AtLeast(b.Severity) || f.Severity == model.SeverityUnrated && f.Fixed != ""
+}
+
+// Reaches reports whether any finding reaches the bar.
+func (r Result) Reaches(b Bar) bool { return slices.ContainsFunc(r.Findings, b.reached) }
+
+// Unread is how many findings the hubs have and were too many to read.
+func (r Result) Unread() int { return max(0, r.FindingsTotal-len(r.Findings)) }

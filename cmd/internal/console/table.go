@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -92,6 +93,9 @@ func writeCoverage(out io.Writer, reference string, c model.Coverage) {
 			line("%d not assessed, which the policy permits: %s", each.Count, each.Reason)
 		}
 	}
+	if c.NeedsRating > 0 {
+		line("%d findings need a rating: they have neither a severity nor a fix", c.NeedsRating)
+	}
 	if c.Sample() {
 		line("demo data: only the packages that the sample names are assessed")
 	}
@@ -126,23 +130,65 @@ func WriteFindings(out io.Writer, r Result) {
 	slices.SortStableFunc(findings, func(a, b model.Finding) int {
 		return slices.Index(model.Severities, a.Severity) - slices.Index(model.Severities, b.Severity)
 	})
-	t := NewTable(out, "id", "severity", "score", "package", "version", "fixed in", "also known as")
+	columns := findingColumns(findings)
+	t := NewTable(out, columns...)
 	for _, f := range findings {
-		score := ""
-		if f.Score > 0 {
-			score = strconv.FormatFloat(f.Score, 'f', 1, 64)
-		}
-		fixed := f.Fixed
-		if fixed == "" {
-			fixed = "no fix known"
-		}
-		t.AppendRow([]any{f.ID, f.Severity, score, f.Package, f.Version, fixed, shorten(f.Aliases)})
+		t.AppendRow(findingRow(f)[:len(columns)])
 	}
 	_, _ = fmt.Fprintf(out, "\n%s\n", r.Reference)
 	t.Render()
 	if r.FindingsTotal > len(findings) {
 		_, _ = fmt.Fprintf(out, "%d more at the hub: %s\n", r.FindingsTotal-len(findings), r.Verdicts[0].ComponentsURL)
 	}
+}
+
+// findingColumns are the titles of the table of findings. The last column is only there when a finding was accepted.
+func findingColumns(findings []model.Finding) []any {
+	columns := []any{"id", "severity", "score", "package", "version", "fixed in", "also known as"}
+	if slices.ContainsFunc(findings, model.Finding.DealtWith) {
+		columns = append(columns, "accepted")
+	}
+	return columns
+}
+
+func findingRow(f model.Finding) []any {
+	severity, score, fixed := string(f.Severity), "", f.Fixed
+	if f.NeedsRating && !f.DealtWith() {
+		severity += ", needs rating"
+	}
+	if f.Score > 0 {
+		score = strconv.FormatFloat(f.Score, 'f', 1, 64)
+	}
+	if fixed == "" {
+		fixed = "no fix known"
+	}
+	return []any{f.ID, severity, score, f.Package, f.Version, fixed, shorten(f.Aliases), acceptance(f)}
+}
+
+// maxReason bounds a reason in a table; JSON shows it whole.
+const maxReason = 60
+
+// acceptance says who accepted a finding, until when, and why; empty when no one did.
+func acceptance(f model.Finding) string {
+	e := f.Exception
+	if e == nil {
+		if f.DealtWith() {
+			return "at the hub: " + f.Remediation
+		}
+		return ""
+	}
+	text := e.Stance
+	if e.Author != "" {
+		text += " by " + e.Author
+	}
+	if !e.Until.IsZero() {
+		text += " until " + e.Until.Local().Format(time.DateTime)
+	}
+	reason := []rune(strings.Join(strings.Fields(strings.TrimPrefix(e.Reason, e.Stance+": ")), " "))
+	if len(reason) > maxReason {
+		reason = append(reason[:maxReason], []rune("...")...)
+	}
+	return strings.TrimSpace(text + ": " + string(reason))
 }
 
 // aliasesShown keeps rows on one line of a wide terminal.

@@ -36,6 +36,14 @@ type vulnerableComponent struct {
 		FixedVersion string   `json:"fixedVersion"`
 		Aliases      []string `json:"aliases"`
 		URL          string   `json:"url"`
+		NeedsRating  bool     `json:"needsRating"`
+		Exception    *struct {
+			Stance string  `json:"stance"`
+			Reason string  `json:"reason"`
+			Author string  `json:"author"`
+			Origin string  `json:"origin"`
+			Until  instant `json:"until"`
+		} `json:"exception"`
 	} `json:"vulnerabilityWithRemediation"`
 }
 
@@ -87,6 +95,10 @@ func (v *vulnerableComponent) finding(root origin) model.Finding {
 		Fixed:       v.Vulnerability.FixedVersion,
 		Remediation: v.Vulnerability.Remediation,
 		URL:         root.join("/api/vulnerabilities/" + url.PathEscape(v.Vulnerability.Name)).String(),
+	}
+	f.NeedsRating = v.Vulnerability.NeedsRating
+	if e := v.Vulnerability.Exception; e != nil {
+		f.Exception = &model.FindingException{Stance: e.Stance, Reason: e.Reason, Author: e.Author, Origin: e.Origin, Until: e.Until.Time}
 	}
 	for _, alias := range append(v.Vulnerability.Aliases, lastPart(v.Vulnerability.Related)) {
 		if alias != "" && alias != f.ID && !slices.Contains(f.Aliases, alias) {

@@ -55,8 +55,13 @@ func Open(options Options) (*Hub, error) {
 		return nil, err
 	}
 	h := &Hub{options: options, store: file, certificate: certificate}
+	directory, source, err := options.openUpdates()
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	h.jobs = jobs.New(jobs.Options{
 		Store: file, Policy: rules, Clock: options.Clock, Log: options.Logger, ScanTime: options.ScanTime, Rehearsal: options.Rehearsal,
+		Directory: directory, Source: source, Interval: options.UpdateInterval,
 	})
 	h.rest, err = rest.New(rest.Options{
 		Store: file, Jobs: h.jobs, Policy: rules, Token: token, Password: password, Version: options.Version,
@@ -138,6 +143,9 @@ func (h *Hub) Load(ctx context.Context, records iter.Seq2[[]byte, error], o Load
 
 // Stats reads the counters.
 func (h *Hub) Stats() (Stats, error) { return h.rest.Stats() }
+
+// Data says what the hub has of vulnerability data.
+func (h *Hub) Data() (DataView, error) { return h.rest.Data() }
 
 // Stopping is closed when the hub stops.
 func (h *Hub) Stopping() <-chan struct{} { return h.jobs.Stopping() }

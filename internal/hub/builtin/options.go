@@ -5,10 +5,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/feed"
 	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/rest"
+	"github.com/perceptor/perceptor/internal/hub/builtin/store"
+	"github.com/perceptor/perceptor/internal/hub/builtin/vex"
 )
 
 // The names that a user of the hub needs from the rooms.
@@ -23,6 +29,12 @@ type (
 	LoadReport = jobs.LoadReport
 	// Stats is what the hub counted since its file was made.
 	Stats = rest.Stats
+	// ExceptionDocument is a document of exceptions as it was loaded.
+	ExceptionDocument = store.ExceptionDocument
+	// Exception is one of it.
+	Exception = judge.Exception
+	// DataView is what the hub has of vulnerability data.
+	DataView = rest.DataView
 )
 
 const (
@@ -32,6 +44,8 @@ const (
 	AttemptHeader = rest.AttemptHeader
 	// Replace drops the records that are there already.
 	Replace = jobs.Replace
+	// MaxExceptionDocument bounds a document of exceptions, in bytes.
+	MaxExceptionDocument = vex.MaxSize
 	// Merge keeps the records whose id is not among the new ones.
 	Merge = jobs.Merge
 )
@@ -50,6 +64,15 @@ func (SystemClock) After(d time.Duration) <-chan time.Time { return time.After(d
 
 // defaultMaxDocument bounds an uploaded document. An SBOM of a 2 GB image is about 10 MB, so this is far above need.
 const defaultMaxDocument = 128 << 20
+
+const (
+	// OSV is the address of OSV's own records.
+	OSV = feed.OSV
+	// DefaultUpdateInterval is the time between two checks of one ecosystem. OSV publishes its archives about once an hour.
+	DefaultUpdateInterval = 6 * time.Hour
+	// leastUpdateInterval protects the source.
+	leastUpdateInterval = time.Second
+)
 
 // Options says where a hub keeps its things and how fast it pretends to be.
 type Options struct {
@@ -72,6 +95,12 @@ type Options struct {
 	AcceptDelay time.Duration
 	// MaxDocument is the largest accepted document in bytes; 0 means 128 MiB.
 	MaxDocument int64
+	// Updates is the address that vulnerability data are updated from by themselves, laid out as OSV's bucket; empty means that
+	// they are not. UpdateHosts are those that its redirects may lead to, besides its own. UpdateInterval is the time between
+	// two checks; 0 means 6 hours.
+	Updates        string
+	UpdateHosts    []string
+	UpdateInterval time.Duration
 	// Version is what /api/current-version answers; empty means "0.0.0".
 	Version string
 	// Logger gets what an operator must know; nil means nothing is logged. It never gets a secret.
@@ -97,6 +126,12 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxDocument == 0 {
 		o.MaxDocument = defaultMaxDocument
 	}
+	if o.UpdateInterval == 0 {
+		o.UpdateInterval = DefaultUpdateInterval
+	}
+	if o.UpdateInterval < leastUpdateInterval {
+		return o, fmt.Errorf("built-in hub: UpdateInterval %s is less than %s", o.UpdateInterval, leastUpdateInterval)
+	}
 	if o.Version == "" {
 		o.Version = "0.0.0"
 	}
@@ -107,4 +142,26 @@ func (o Options) withDefaults() (Options, error) {
 		o.Clock = SystemClock{}
 	}
 	return o, nil
+}
+
+// sortedFiles are what a load that was killed left behind.
+const sortedFiles = "sorted-*"
+
+// openUpdates makes the folder for the files of loads and downloads, and opens the source of updates; nil without one.
+func (o Options) openUpdates() (directory string, source *feed.Bucket, err error) {
+	directory = o.File + ".loading"
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return "", nil, fmt.Errorf("make the folder for loading data: %w", err)
+	}
+	left, _ := filepath.Glob(filepath.Join(directory, sortedFiles)) // the pattern is right
+	for _, each := range left {
+		if err := os.Remove(each); err != nil {
+			return "", nil, fmt.Errorf("delete what an earlier load left: %w", err)
+		}
+	}
+	if o.Updates == "" {
+		return directory, nil, nil
+	}
+	source, err = feed.Open(feed.Options{Base: o.Updates, Hosts: o.UpdateHosts, Directory: directory})
+	return directory, source, err
 }

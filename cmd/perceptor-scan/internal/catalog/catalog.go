@@ -144,6 +144,8 @@ func catalogue(ctx context.Context, src source.Source, req Request, out *protoco
 	config := syft.DefaultCreateSBOMConfig().
 		WithTool("perceptor-scan", req.Tool).
 		WithParallelism(max(runtime.GOMAXPROCS(0), 2)).
+		// Syft leaves what conda has installed out of images; it is as much a list of packages as any other.
+		WithCatalogerSelection(cataloging.NewSelectionRequest().WithAdditions("conda-meta-cataloger")).
 		WithoutFiles()
 	config.Relationships = config.Relationships.WithPackageFileOwnership(false)
 	// A file that gave some packages and not others is one that was not understood.

@@ -143,6 +143,10 @@ func (r *resolver) repairOf(location file.Location) func(path string, raw []byte
 		switch {
 		case path.Base(each) == "package.json":
 			return r.packageJSON
+		case path.Base(each) == "METADATA", path.Base(each) == "PKG-INFO":
+			return func(_ string, raw []byte) []byte { text, _ := toUTF8(raw); return text }
+		case strings.HasSuffix(each, "/lib/apk/db/installed"):
+			return r.apkList
 		case strings.HasSuffix(each, "/lib/dpkg/status"), strings.HasSuffix(each, "/lib/opkg/status"):
 			return r.dpkgStatus
 		case strings.HasSuffix(path.Dir(each), statusDirectory):
@@ -153,6 +157,14 @@ func (r *resolver) repairOf(location file.Location) func(path string, raw []byte
 		}
 	}
 	return nil
+}
+
+// apkList notes a list of apk that was cut off: each of its lines has an end.
+func (r *resolver) apkList(where string, raw []byte) []byte {
+	if len(raw) > 0 && raw[len(raw)-1] != '\n' {
+		r.notes.note(where, "it ends in the middle of a line")
+	}
+	return raw
 }
 
 // besideEntry reports whether a file of a status directory belongs to a package without describing it, such as the sums

@@ -18,6 +18,7 @@ const (
 	tagName      = 1000
 	tagVersion   = 1001
 	tagRelease   = 1002
+	tagVendor    = 1011
 	tagArch      = 1022
 	tagSourceRPM = 1044
 	typeString   = 6

@@ -31,6 +31,8 @@ var releaseFiles = []string{"/etc/os-release", "/usr/lib/os-release", "/etc/redh
 // findUnread gathers what could not be read, by path. It fails where all packages of the system are missing because their
 // list could not be read: such an image would be shown as clean by hubs that do not ask what was unread.
 func findUnread(bom *sbom.SBOM, files file.Resolver, noted *notes) (map[string]string, error) {
+	archives := &jars{files: files, known: map[string]*jarParts{}}
+	archives.dropResources(bom)
 	found, described := map[string]bool{}, map[string]bool{}
 	for p := range bom.Artifacts.Packages.Enumerate() {
 		found[p.FoundBy] = true
@@ -42,7 +44,8 @@ func findUnread(bom *sbom.SBOM, files file.Resolver, noted *notes) (map[string]s
 	for where, reasons := range bom.Artifacts.Unknowns {
 		for _, reason := range reasons {
 			cataloger, said, _ := strings.Cut(reason, ": ")
-			if !tellsOfPackages(cataloger, said, where.FullNestedPath(), described[where.FullNestedPath()]) {
+			if !tellsOfPackages(cataloger, said, where.FullNestedPath(), described[where.FullNestedPath()]) ||
+				said == nothingNamed && archives.isOnlyResources(where.FullNestedPath()) {
 				slog.Info("nothing found in a file", "path", where.FullNestedPath(), "reason", reason)
 				continue
 			}
@@ -53,10 +56,14 @@ func findUnread(bom *sbom.SBOM, files file.Resolver, noted *notes) (map[string]s
 		}
 	}
 	for where, reason := range noted.unread {
-		if path.Base(where) != "package.json" && !found["dpkg-db-cataloger"] {
+		if isDpkgList(where) && !found["dpkg-db-cataloger"] {
 			return nil, lost(where, reason)
 		}
 		unread[where] = reason
+	}
+	archives.findBrokenInner(bom, unread)
+	if err := findSilent(files, described, unread); err != nil {
+		return nil, err
 	}
 	if err := checkSystem(bom, files, found, noted, unread); err != nil {
 		return nil, err
@@ -70,6 +77,41 @@ func findUnread(bom *sbom.SBOM, files file.Resolver, noted *notes) (map[string]s
 	return unread, nil
 }
 
+// isDpkgList reports whether a file is a list of the system's packages. All other noted files describe packages of a language.
+func isDpkgList(where string) bool {
+	return strings.Contains(where, "/lib/dpkg/status") || strings.HasSuffix(where, "/lib/opkg/status")
+}
+
+// descriptions are files that each describe one installed package, so that one of which nothing is listed was not understood.
+var descriptions = []string{
+	"**/*.dist-info/METADATA", "**/*.egg-info/PKG-INFO", "**/conda-meta/*.json", "**/library/*/DESCRIPTION", "**/site-library/*/DESCRIPTION",
+}
+
+// findSilent notes descriptions of packages that gave none.
+func findSilent(files file.Resolver, described map[string]bool, unread map[string]string) error {
+	locations, err := files.FilesByGlob(descriptions...)
+	if err != nil {
+		return fmt.Errorf("look for descriptions of packages: %w", err)
+	}
+	for _, location := range locations {
+		where := location.RealPath
+		if !described[where] && unread[where] == "" && !isExample(where) {
+			unread[where] = "it describes a package, and no package was found in it"
+		}
+	}
+	return nil
+}
+
+// isExample reports whether a file belongs to the tests of something.
+func isExample(where string) bool {
+	for _, part := range strings.Split(where, "/") {
+		if part == "test" || part == "tests" || part == "testdata" || part == "testing" {
+			return true
+		}
+	}
+	return false
+}
+
 func lost(where, reason string) error {
 	return protocol.Failure{
 		Class:   model.Invalid,
@@ -77,8 +119,8 @@ func lost(where, reason string) error {
 	}
 }
 
-// archives is the cataloger of files that hold many packages, besides the databases.
-const archives = "java-archive-cataloger"
+// javaArchives is the cataloger of files that hold many packages, besides the databases.
+const javaArchives = "java-archive-cataloger"
 
 // tellsOfPackages reports whether what Syft did not understand may be packages that are missing now. Each of several
 // catalogers looks into each program, so one of them may fail at a program that another has described.
@@ -91,7 +133,7 @@ func tellsOfPackages(cataloger, said, where string, described bool) bool {
 	case strings.Contains(where, "/go/src/") && strings.Contains(where, "/testdata/"):
 		return false // the Go distribution's own broken examples
 	case described:
-		return databases[cataloger] != nil || cataloger == archives
+		return databases[cataloger] != nil || cataloger == javaArchives
 	}
 	return true
 }

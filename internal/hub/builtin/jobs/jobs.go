@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/feed"
 	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 )
@@ -25,6 +27,11 @@ type Options struct {
 	Policy *judge.Policy
 	Clock  Clock
 	Log    *slog.Logger
+	// Directory is for the files of a running load, which are deleted at its end; empty means the system's. It exists.
+	Directory string
+	// Source is where updates come from; nil means that there are none. Interval is the time between two checks.
+	Source   *feed.Bucket
+	Interval time.Duration
 	// ScanTime is how long a scan works after its acceptance; 0 means as fast as the hub can.
 	ScanTime time.Duration
 	// Rehearsal lets a test decide how scans go; nil in production.
@@ -34,25 +41,34 @@ type Options struct {
 // Jobs is all work of one hub.
 type Jobs struct {
 	*core
-	Scans   *Scans
-	Catalog *Catalog
-	Judging *Judging
-	Updates *Updates
-	Cleanup *Cleanup
+	Scans      *Scans
+	Catalog    *Catalog
+	Judging    *Judging
+	Updates    *Updates
+	Exceptions *Exceptions
+	Cleanup    *Cleanup
+	// Feed is nil without a source of updates.
+	Feed *Feed
 }
 
 // New prepares the work; nothing runs before Resume.
 func New(o Options) *Jobs {
-	c := &core{Options: o, verdicts: newVerdicts(o.Policy)}
+	c := &core{Options: o, needNew: make(chan struct{}, 1)}
+	c.verdicts = newVerdicts(o.Policy, &c.book)
 	c.context, c.stop = context.WithCancel(context.Background())
 	if c.Rehearsal == nil {
 		c.Rehearsal = steady{o.ScanTime}
 	}
 	judging := &Judging{core: c, wake: make(chan struct{}, 1)}
 	catalog := &Catalog{core: c, judging: judging}
-	updates := &Updates{core: c, judging: judging}
+	updates := &Updates{core: c, judging: judging, loading: make(chan struct{}, 1)}
+	var following *Feed
+	if o.Source != nil {
+		following = &Feed{core: c, updates: updates, judging: judging, failures: map[string]int{}}
+	}
 	return &Jobs{
-		core: c, Judging: judging, Catalog: catalog, Updates: updates, Cleanup: &Cleanup{core: c, updates: updates},
+		core: c, Judging: judging, Catalog: catalog, Updates: updates, Feed: following,
+		Exceptions: &Exceptions{core: c, judging: judging}, Cleanup: &Cleanup{core: c, updates: updates},
 		Scans: &Scans{core: c, judging: judging, catalog: catalog, slots: make(chan struct{}, parallelJudging)},
 	}
 }
@@ -67,6 +83,12 @@ func (j *Jobs) Resume(chores ...func() error) error {
 	})
 	if err != nil {
 		return fmt.Errorf("find the scans to go on with: %w", err)
+	}
+	if j.Feed != nil {
+		if err := j.Feed.open(); err != nil {
+			return err
+		}
+		j.goOn(j.Feed.run)
 	}
 	for _, s := range running {
 		j.Scans.start(s)
@@ -100,6 +122,11 @@ func (j *Jobs) Stopping() <-chan struct{} { return j.context.Done() }
 type core struct {
 	Options
 	verdicts *verdicts
+	// book is what the feed remembers, for the verdicts; nil inside without a feed. needs are the ecosystems that it knows to be
+	// needed, and needNew wakes it when a verdict needs another.
+	book    atomic.Pointer[feed.Book]
+	needs   atomic.Pointer[map[string]feed.Need]
+	needNew chan struct{}
 
 	context context.Context // the hub's own life, not a caller's
 	stop    context.CancelFunc

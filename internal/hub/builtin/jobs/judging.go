@@ -9,6 +9,7 @@ import (
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
+	"github.com/perceptor/perceptor/model"
 )
 
 // judgeBatch is how many versions are judged in one transaction, between which uploads get their turn.
@@ -78,13 +79,18 @@ func (j *Judging) judgeVersion(tx *store.Tx, v *store.Version, moved bool) (chan
 		if err != nil {
 			return change{}, err
 		}
-		if after, sum, err = j.verdicts.judge(tx, p.Name, found, now); err != nil {
+		image, err := imageOf(tx, v, p.Name)
+		if err != nil {
+			return change{}, err
+		}
+		if after, sum, err = j.verdicts.judge(tx, image, found, now); err != nil {
 			return change{}, err
 		}
 		if sum.Basis, err = j.verdicts.basis(tx, now); err != nil {
 			return change{}, err
 		}
 	}
+	j.need(tx, sum.Needs)
 	c := compare(before, after)
 	// A verdict can change without any component: its coverage tells, such as a later as-of time or a file that was not read.
 	c.coverage = sum.Status != v.Summary.Status || !reflect.DeepEqual(sum.Coverage, v.Summary.Coverage)
@@ -102,12 +108,27 @@ func (j *Judging) judgeVersion(tx *store.Tx, v *store.Version, moved bool) (chan
 	return c, tx.Versions().Put(*v)
 }
 
+// imageOf names the image of a version. Perceptor calls a scan by the digest of its image.
+func imageOf(tx *store.Tx, v *store.Version, repository string) (judge.Image, error) {
+	image := judge.Image{Repository: repository}
+	err := tx.Versions().EachCodeLocation(v.ID, func(id string) error {
+		l, err := tx.CodeLocations().Find(id)
+		if err != nil {
+			return err
+		}
+		if digest, err := model.ParseDigest("sha256:" + l.Name); err == nil {
+			image.Digests = append(image.Digests, digest)
+		}
+		return nil
+	})
+	return image, err
+}
+
 // keepJudged judges versions again when the data changed or time alone changes verdicts.
 func (j *Judging) keepJudged() {
 	for {
 		var ends <-chan time.Time
-		now := j.Clock.Now()
-		if next := j.verdicts.nextChange(now); !next.IsZero() {
+		if next, now := j.nextChange(); !next.IsZero() {
 			ends = j.Clock.After(next.Sub(now))
 		}
 		select {
@@ -128,6 +149,19 @@ func (j *Judging) keepJudged() {
 			}
 		}
 	}
+}
+
+// nextChange is when time alone changes verdicts. Where that cannot be read, it is soon: judging again says what is wrong.
+func (j *Judging) nextChange() (next, now time.Time) {
+	now = j.Clock.Now()
+	err := j.Store.View(func(tx *store.Tx) (err error) {
+		next, err = j.verdicts.nextChange(tx, now)
+		return err
+	})
+	if err != nil {
+		next = now.Add(retryWait)
+	}
+	return next, now
 }
 
 // judgeStale judges every version whose verdict rests on something older. What is left after a kill is found the same way.

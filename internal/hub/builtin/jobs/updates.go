@@ -1,16 +1,13 @@
 package jobs
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,9 +19,10 @@ import (
 type Updates struct {
 	*core
 	judging *Judging
-	// loading serializes loads; progress is how far the running one is.
-	loading  sync.Mutex
-	progress atomic.Pointer[LoadReport]
+	// loading is full while a load runs, and background while that is one of the hub's own; progress is how far it is.
+	loading    chan struct{}
+	background atomic.Bool
+	progress   atomic.Pointer[LoadReport]
 	// writing is the number being written: set before others can see it, cleared after it came into use.
 	writing atomic.Uint64
 }
@@ -56,12 +54,16 @@ type LoadOptions struct {
 	Complete bool
 	// Sample says that the records are the demonstration records. They are passed over where an ecosystem has others.
 	Sample bool
+	// own says that the hub itself loads: it refuses to begin while another load runs, and others wait for it.
+	own bool
 }
 
 const (
 	// loadBatch and loadBatchBytes bound one transaction of a load: its memory, and how long an upload may wait for it.
-	loadBatch      = 4000
+	loadBatch      = 40_000
 	loadBatchBytes = 16 << 20
+	// sortBytes bounds what a load keeps in memory before it uses files.
+	sortBytes = 64 << 20
 	// namedMalformed is how many malformed or odd records a report names; all are counted.
 	namedMalformed = 20
 )
@@ -88,6 +90,8 @@ type LoadReport struct {
 	// Ecosystems are those that the load carried, Complete those of them that are complete now.
 	Ecosystems []string `json:"ecosystems"`
 	Complete   []string `json:"complete"`
+	// number is that of the sets that were written.
+	number uint64
 }
 
 // MalformedRecord is one input that is no record: which one, counted from 1 with empty ones, its id if that could be read,
@@ -96,27 +100,6 @@ type MalformedRecord struct {
 	Line   int    `json:"line"`
 	ID     string `json:"id,omitempty"`
 	Reason string `json:"reason"`
-}
-
-const archiveKey = `{"perceptor:archive":`
-
-// ArchiveLine is a line between records. It says that the records after it are all there are of an ecosystem, without a
-// release in its name. They count for this ecosystem only, whatever else they name. An empty name ends that.
-func ArchiveLine(ecosystem string) []byte {
-	name, _ := json.Marshal(ecosystem) // a text is always written
-	return append(append([]byte(archiveKey), name...), '}')
-}
-
-// archiveOf reads an ArchiveLine and reports whether the line is one.
-func archiveOf(raw []byte) (ecosystem string, is bool) {
-	if !bytes.HasPrefix(raw, []byte(archiveKey)) {
-		return "", false
-	}
-	var line map[string]string
-	if json.Unmarshal(raw, &line) != nil {
-		return "", false
-	}
-	return line["perceptor:archive"], true
 }
 
 // Load reads OSV records, one JSON text each, empty ones passed over, and makes them the data in use of the ecosystems that
@@ -130,21 +113,31 @@ func (u *Updates) Load(ctx context.Context, records iter.Seq2[[]byte, error], o 
 	if o.Mode != Replace && o.Mode != Merge {
 		return LoadReport{}, fmt.Errorf("load vulnerability data: mode %.20q is neither %s nor %s", o.Mode, Replace, Merge)
 	}
-	if !u.loading.TryLock() {
-		return LoadReport{}, ErrLoading
+	end, err := u.begin(ctx, o.own)
+	if err != nil {
+		return LoadReport{}, err
 	}
-	defer u.loading.Unlock()
+	defer end()
 	l, err := u.newLoader(o)
 	if err != nil {
 		return LoadReport{}, err
 	}
 	defer u.writing.Store(0)
 	defer u.progress.Store(nil)
-	if err := l.read(ctx, records); err != nil {
+	err = l.read(ctx, records)
+	defer func() { // nothing depends on the end of temporary files
+		if err := l.sorter.Close(); err != nil {
+			u.Log.Warn("temporary files of a load were not deleted", "error", err)
+		}
+	}()
+	if err != nil {
 		return l.report, err
 	}
 	if l.report.Records == 0 {
 		return l.report, ErrNoRecords
+	}
+	if err := l.write(ctx); err != nil {
+		return l.report, err
 	}
 	if err := l.keepOld(ctx); err != nil {
 		return l.report, err
@@ -158,6 +151,31 @@ func (u *Updates) Load(ctx context.Context, records iter.Seq2[[]byte, error], o 
 	return l.report, nil
 }
 
+// begin waits until a load may begin; end makes room for the next one. A load of the hub's own is waited for, since it was
+// not asked for; another one is not.
+func (u *Updates) begin(ctx context.Context, own bool) (end func(), err error) {
+	for {
+		select {
+		case u.loading <- struct{}{}:
+			u.background.Store(own)
+			return func() { <-u.loading }, nil
+		default:
+		}
+		if own || !u.background.Load() {
+			return nil, ErrLoading
+		}
+		select {
+		case u.loading <- struct{}{}:
+			u.background.Store(false)
+			return func() { <-u.loading }, nil
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for the end of another load of vulnerability data: %w", ctx.Err())
+		case <-u.context.Done():
+			return nil, fmt.Errorf("load vulnerability data: %w", u.context.Err())
+		}
+	}
+}
+
 // loader writes the sets of one load.
 type loader struct {
 	*Updates
@@ -165,34 +183,44 @@ type loader struct {
 	number  uint64
 	before  store.Generation
 	report  LoadReport
-	batch   []filed
-	bytes   int
-	// archive is the ecosystem whose complete archive is being read; empty outside of one.
-	archive string
+	sorter  *store.Sorter
 	// carried are the ecosystems that the load is about.
 	carried map[string]*carried
 	// ids are those of the load's records, kept for a merge only.
 	ids map[string]bool
 }
 
-// filed is a record and the ecosystems that it is filed under.
-type filed struct {
-	record     osv.Record
-	ecosystems []string
-}
-
 // carried is what a load brings of one ecosystem.
 type carried struct {
 	complete bool
-	newest   time.Time
+	// newest is the latest change of a record, published the latest first publication.
+	newest, published time.Time
 	// copied says that the set was made only to drop old records from it, so what was known of the ecosystem still holds.
 	copied bool
+}
+
+func (c *carried) see(record osv.Record) {
+	if record.Modified.After(c.newest) {
+		c.newest = record.Modified
+	}
+	if record.Published.After(c.published) {
+		c.published = record.Published
+	}
+}
+
+// asOf is from when the records are at least. Some databases leave the times of change out until they publish, so the
+// latest publication stands in. It is zero when no record has any time.
+func (c *carried) asOf() time.Time {
+	if c.newest.Unix() > 0 {
+		return c.newest
+	}
+	return c.published
 }
 
 func (u *Updates) newLoader(o LoadOptions) (*loader, error) {
 	l := &loader{
 		Updates: u, options: o, report: LoadReport{MalformedRecords: []MalformedRecord{}, Ecosystems: []string{}, Complete: []string{}},
-		carried: map[string]*carried{}, ids: map[string]bool{},
+		carried: map[string]*carried{}, ids: map[string]bool{}, sorter: store.NewSorter(u.Directory, sortBytes),
 	}
 	err := u.Store.Update(func(tx *store.Tx) (err error) {
 		if l.before, err = tx.Data().Current(); err != nil {
@@ -200,6 +228,7 @@ func (u *Updates) newLoader(o LoadOptions) (*loader, error) {
 		}
 		l.number, err = tx.Data().NextNumber()
 		u.writing.Store(l.number)
+		l.report.number = l.number
 		return err
 	})
 	if err != nil {
@@ -208,67 +237,48 @@ func (u *Updates) newLoader(o LoadOptions) (*loader, error) {
 	return l, nil
 }
 
+// read takes in all records. They are understood in parallel and counted in their order.
 func (l *loader) read(ctx context.Context, records iter.Seq2[[]byte, error]) error {
-	line := 0
-	for raw, err := range records {
-		line++
-		if err = errors.Join(err, ctx.Err(), l.context.Err()); err != nil {
-			return fmt.Errorf("load vulnerability data: record %d: %w", line, err)
+	for one := range l.understood(ctx, records) {
+		if one.err != nil {
+			return fmt.Errorf("load vulnerability data: record %d: %w", one.line, one.err)
 		}
-		if len(raw) == 0 {
-			continue
-		}
-		if ecosystem, is := archiveOf(raw); is {
-			if l.archive = ecosystem; ecosystem != "" {
-				l.carry(ecosystem).complete = true
-			}
-			continue
-		}
-		record, err := osv.Parse(raw)
-		if err != nil {
-			l.malformed(line, raw, err)
-			continue
-		}
-		l.odd(line, record)
-		l.file(record)
-		if l.bytes += len(raw); len(l.batch) >= loadBatch || l.bytes >= loadBatchBytes {
-			if err := l.write(); err != nil {
-				return err
-			}
+		if err := l.take(one); err != nil {
+			return err
 		}
 	}
-	return l.write()
+	return nil
 }
 
-// file decides which ecosystems a record belongs to.
-func (l *loader) file(record osv.Record) {
-	one := filed{record: record}
-	for _, key := range osv.KeysOf(record) {
-		base := osv.Base(key.Ecosystem)
-		if !slices.Contains(one.ecosystems, base) && (l.archive == "" || l.archive == base) {
-			one.ecosystems = append(one.ecosystems, base)
+// take counts one line of the input.
+func (l *loader) take(one understood) error {
+	switch {
+	case one.marker:
+		if one.archive != "" {
+			l.carry(one.archive).complete = true
 		}
+		return nil
+	case one.malformed != nil:
+		l.malformed(one)
+		return nil
 	}
-	if len(one.ecosystems) == 0 { // a withdrawn one, or one of an archive under another name
-		one.ecosystems = []string{l.archive}
-	}
-	if l.options.Sample {
-		one.ecosystems = slices.DeleteFunc(one.ecosystems, func(base string) bool {
-			held, there := l.before.Ecosystems[base]
-			return there && !held.Sample
-		})
-	}
+	l.odd(one.line, one.record)
 	for _, base := range one.ecosystems {
-		c := l.carry(base)
-		if record.Modified.After(c.newest) {
-			c.newest = record.Modified
-		}
+		l.carry(base).see(one.record)
 	}
 	if l.options.Mode == Merge {
-		l.ids[record.ID] = true
+		l.ids[one.record.ID] = true
 	}
-	l.batch = append(l.batch, one)
+	l.report.Records++
+	if l.report.Records%progressEvery == 0 {
+		seen := l.report
+		l.progress.Store(&seen)
+	}
+	return l.sorter.Add(one.entries...)
 }
+
+// progressEvery is the number of records after which the progress is shown again.
+const progressEvery = 500
 
 func (l *loader) carry(base string) *carried {
 	if l.carried[base] == nil {
@@ -277,18 +287,13 @@ func (l *loader) carry(base string) *carried {
 	return l.carried[base]
 }
 
-func (l *loader) malformed(line int, raw []byte, err error) {
+func (l *loader) malformed(one understood) {
 	l.report.Malformed++
-	if len(l.report.MalformedRecords) >= namedMalformed {
-		return
+	if len(l.report.MalformedRecords) < namedMalformed {
+		l.report.MalformedRecords = append(l.report.MalformedRecords, MalformedRecord{
+			Line: one.line, ID: one.id[:min(len(one.id), MaxName)], Reason: one.malformed.Error(),
+		})
 	}
-	var named struct {
-		ID string `json:"id"`
-	}
-	_ = json.Unmarshal(raw, &named) // a record too broken for its id is named by its line
-	l.report.MalformedRecords = append(l.report.MalformedRecords, MalformedRecord{
-		Line: line, ID: named.ID[:min(len(named.ID), MaxName)], Reason: err.Error(),
-	})
 }
 
 // odd reports a record with parts that were not understood.
@@ -304,31 +309,40 @@ func (l *loader) odd(line int, record osv.Record) {
 // set is that of an ecosystem in this load.
 func (l *loader) set(base string) store.Set { return store.Set{Number: l.number, Ecosystem: base} }
 
-// write stores the batch.
-func (l *loader) write() error {
-	err := l.Store.Update(func(tx *store.Tx) error {
-		for base := range l.carried {
-			if err := tx.Data().Make(l.set(base)); err != nil {
-				return err
-			}
+// write stores all records in the order of their keys, in transactions between which uploads get their turn.
+func (l *loader) write(ctx context.Context) error {
+	var batch []store.Entry
+	size := 0
+	commit := func() error {
+		if err := errors.Join(ctx.Err(), l.context.Err()); err != nil {
+			return err
 		}
-		for _, one := range l.batch {
-			for _, base := range one.ecosystems {
-				if err := tx.Data().Put(l.set(base), one.record); err != nil {
+		return l.Store.Update(func(tx *store.Tx) error {
+			for base := range l.carried {
+				if err := tx.Data().Make(l.set(base)); err != nil {
 					return err
 				}
 			}
+			return tx.Data().Write(l.number, batch)
+		})
+	}
+	for entry, err := range l.sorter.Sorted() {
+		if err != nil {
+			return fmt.Errorf("write vulnerability data: %w", err)
 		}
-		return nil
-	})
-	if err != nil {
+		batch = append(batch, entry)
+		if size += entry.Size(); len(batch) < loadBatch && size < loadBatchBytes {
+			continue
+		}
+		if err := commit(); err != nil {
+			return fmt.Errorf("write vulnerability data: %w", err)
+		}
+		clear(batch)
+		batch, size = batch[:0], 0
+	}
+	if err := commit(); err != nil {
 		return fmt.Errorf("write vulnerability data: %w", err)
 	}
-	l.report.Records += len(l.batch)
-	clear(l.batch)
-	l.batch, l.bytes = l.batch[:0], 0
-	seen := l.report
-	l.progress.Store(&seen)
 	return nil
 }
 
@@ -442,7 +456,7 @@ func (l *loader) described(base string, now time.Time) store.Ecosystem {
 	c, held := l.carried[base], l.before.Ecosystems[base]
 	asOf := l.options.AsOf
 	if asOf.IsZero() {
-		asOf = c.newest
+		asOf = c.asOf()
 	}
 	if asOf.After(now) {
 		asOf = now // a record from the future makes no data newer than now

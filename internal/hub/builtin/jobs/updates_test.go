@@ -23,10 +23,10 @@ func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d
 // bench is a store with its work, in which nothing runs but what a test starts.
 type bench struct {
 	*jobs.Jobs
-	t *testing.T
+	t testing.TB
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	file, err := store.Open(filepath.Join(t.TempDir(), "hub.db"))
 	require.NoError(t, err)

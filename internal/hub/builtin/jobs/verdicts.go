@@ -6,10 +6,12 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/feed"
 	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
@@ -34,30 +36,40 @@ func LoadPolicy(file string) (*judge.Policy, error) {
 
 // verdicts brings store, policy and judge together.
 type verdicts struct {
-	policy *judge.Policy
-	cache  *assessmentCache
+	policy     *judge.Policy
+	cache      *assessmentCache
+	exceptions registerCache
+	// feed is what is known of the source of updates; nil inside when there are no updates.
+	feed *atomic.Pointer[feed.Book]
 }
 
-func newVerdicts(policy *judge.Policy) *verdicts {
-	return &verdicts{policy: policy, cache: &assessmentCache{entries: map[string]judge.Assessment{}}}
+func newVerdicts(policy *judge.Policy, book *atomic.Pointer[feed.Book]) *verdicts {
+	return &verdicts{policy: policy, feed: book, cache: &assessmentCache{entries: map[string]judge.Assessment{}}}
 }
 
-// judge says what data and policy say of the contents of an image.
-func (v *verdicts) judge(tx *store.Tx, repository string, contents judge.Contents, now time.Time) ([]judge.Judged, store.Summary, error) {
-	in := judge.Input{Contents: contents, Repository: repository, Assessor: v.assessor(tx), Policy: v.policy, Now: now}
+// judge says what data, policy and exceptions say of the contents of an image.
+func (v *verdicts) judge(tx *store.Tx, image judge.Image, contents judge.Contents, now time.Time) ([]judge.Judged, store.Summary, error) {
+	exceptions, err := v.exceptions.of(tx)
+	if err != nil {
+		return nil, store.Summary{}, err
+	}
+	in := judge.Input{Contents: contents, Image: image, Assessor: v.assessor(tx), Policy: v.policy, Exceptions: exceptions, Now: now}
 	result, err := judge.Judge(in)
 	if err != nil {
 		return nil, store.Summary{}, err
 	}
 	sum := store.Summary{
 		Status: result.Status, Levels: map[string]int{}, Policies: map[model.OverallStatus]int{}, PolicySeverities: map[string]int{},
-		Coverage: result.Coverage, FindingCounts: result.Findings,
+		Coverage: result.Coverage, FindingCounts: result.Findings, Needs: map[string]int{},
 	}
 	for i := range result.Components {
 		one := &result.Components[i]
 		sum.Levels[Level(one)]++
 		sum.Policies[one.Status]++
 		sum.Findings += len(one.Findings)
+		if one.Ecosystem != "" {
+			sum.Needs[osv.Base(one.Ecosystem)]++
+		}
 		if one.Status == model.InViolation {
 			sum.PolicySeverities[worstRule(one)]++
 		}
@@ -69,6 +81,9 @@ func (v *verdicts) judge(tx *store.Tx, repository string, contents judge.Content
 func (v *verdicts) warm(tx *store.Tx, contents judge.Contents) error {
 	data := v.assessor(tx)
 	for _, c := range contents.Components {
+		if _, judged := contents.Words[c.Key()]; judged {
+			continue // by another scanner
+		}
 		if _, err := data.Assess(c, contents.Distribution); err != nil {
 			return err
 		}
@@ -76,14 +91,26 @@ func (v *verdicts) warm(tx *store.Tx, contents judge.Contents) error {
 	return nil
 }
 
-// basis names what verdicts rest on at this moment: it changes with data, policy and the way of judging.
+// basis names what verdicts rest on at this moment: it changes with data, policy, exceptions and the way of judging.
 func (v *verdicts) basis(tx *store.Tx, now time.Time) (string, error) {
+	exceptions, err := v.exceptions.of(tx)
+	if err != nil {
+		return "", err
+	}
 	g, err := tx.Data().Current()
-	return fmt.Sprintf("%d/%s", g.Number, v.policy.Basis(nil, now)), err
+	basis := fmt.Sprintf("%d/%s", g.Number, v.policy.Basis(exceptions, now))
+	if book := v.feed.Load(); book != nil {
+		// What cannot be fetched is not being loaded any more.
+		basis += fmt.Sprintf("/updates without %q", book.Troubles())
+	}
+	return basis, err
 }
 
 // nextChange is when time alone changes verdicts; zero when it will not.
-func (v *verdicts) nextChange(now time.Time) time.Time { return v.policy.NextChange(nil, now) }
+func (v *verdicts) nextChange(tx *store.Tx, now time.Time) (time.Time, error) {
+	exceptions, err := v.exceptions.of(tx)
+	return v.policy.NextChange(exceptions, now), err
+}
 
 // unusable reports whether an error means stored data that trying again does not change.
 func unusable(err error) bool { return errors.Is(err, store.ErrDamaged) }
@@ -130,12 +157,15 @@ func worstRule(one *judge.Judged) string {
 }
 
 // assessor assesses components by the data in use when the transaction began.
-func (v *verdicts) assessor(tx *store.Tx) cached { return cached{tx: tx, cache: v.cache} }
+func (v *verdicts) assessor(tx *store.Tx) cached {
+	return cached{tx: tx, cache: v.cache, feed: v.feed.Load()}
+}
 
 // cached is an assessor with a cache, and the records that it asks.
 type cached struct {
 	tx    *store.Tx
 	cache *assessmentCache
+	feed  *feed.Book
 }
 
 var (
@@ -151,14 +181,27 @@ func (c cached) Assess(component judge.Component, on osv.Distribution) (judge.As
 	}
 	key := judge.CacheKey(component, on)
 	if known, ok := c.cache.get(g.Number, key); ok {
-		return known, nil
+		return c.loading(known, g), nil
 	}
 	a, err := judge.Assess(component, on, c)
 	if err != nil {
 		return a, err
 	}
 	c.cache.put(g.Number, key, a)
-	return a, nil
+	return c.loading(a, g), nil
+}
+
+// loading replaces the reason where a component is not assessed only because its data are on their way.
+func (c cached) loading(a judge.Assessment, g store.Generation) judge.Assessment {
+	lacks := a.Reason == model.NoData || a.Reason == model.OnlySample || a.Reason == model.IncompleteData
+	if !lacks || a.Ecosystem == "" || c.feed == nil {
+		return a
+	}
+	base := osv.Base(a.Ecosystem)
+	if c.feed.Loading(base, heldOf(g.Ecosystems[base])) {
+		a.Reason, a.Detail = model.DataLoading, "the data of "+base+" are being loaded"
+	}
+	return a
 }
 
 // Source describes the data in use of one ecosystem.

@@ -64,7 +64,7 @@ func (o over) Assess(c Component, on osv.Distribution) (Assessment, error) {
 // CacheKey is all that an Assessment depends on besides the data.
 func CacheKey(c Component, on osv.Distribution) string {
 	return strings.Join([]string{
-		c.PURL, c.Version, c.Vendor, c.Source, c.SourceVersion, c.Modularity, on.ID, on.VersionID, on.Codename, on.Pretty, on.CPE,
+		c.PURL, c.Version, c.Vendor, c.Commit, c.Source, c.SourceVersion, c.Modularity, on.ID, on.VersionID, on.Codename, on.Pretty, on.CPE,
 	}, "\x00")
 }
 
@@ -105,7 +105,10 @@ func Assess(c Component, on osv.Distribution, records Records) (Assessment, erro
 	case !source.Sample:
 		a = a.not(model.IncompleteData, "only a part of the records of "+osv.Base(p.Ecosystem)+" is loaded")
 	}
-	if !osv.OwnBuild(p.Ecosystem, c.Vendor, c.Version) {
+	if p.GuessedGroup && len(found) == 0 {
+		a = a.not(model.NoData, "the group of the artifact is not known")
+	}
+	if !osv.OwnBuild(p.Ecosystem, c.Vendor, c.Version, c.Commit) {
 		vendor := c.Vendor
 		if vendor == "" {
 			vendor = "no one named"

@@ -7,10 +7,15 @@ import (
 // Contents is what a document says is in an image. Its JSON is for storing.
 type Contents struct {
 	// Subject is what the document calls the image; empty where it does not say.
-	Subject      string           `json:"subject,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	// Serials are the serial numbers of the documents.
+	Serials      []string         `json:"serials,omitempty"`
 	Distribution osv.Distribution `json:"distribution,omitzero"`
 	// Components are sorted, each once.
 	Components []Component `json:"components,omitempty"`
+	// Words are what another scanner says, by the key of the component; nil where none judged. A component without a word is
+	// looked up by this hub.
+	Words map[string]Word `json:"words,omitempty"`
 	// Unread are files that list packages, or should, and could not be read.
 	Unread []UnreadFile `json:"unread,omitempty"`
 }
@@ -22,6 +27,8 @@ type Component struct {
 	PURL    string `json:"purl,omitempty"`
 	// Vendor is who built a package of a distribution: the maintainer (deb, apk) or the vendor (rpm).
 	Vendor string `json:"vendor,omitempty"`
+	// Commit is the commit of the distribution's repository that an apk says it was built from; empty where it says none.
+	Commit string `json:"commit,omitempty"`
 	// Source and SourceVersion are the source package of a binary one, where the document says it outside the package URL.
 	Source        string `json:"source,omitempty"`
 	SourceVersion string `json:"sourceVersion,omitempty"`

@@ -16,4 +16,10 @@
 // version is readable, every record about the package was understood, the release still gets fixes in public, and, for
 // packages of a distribution (deb, rpm, apk), the distribution itself built it. A component that is not assessed can still
 // have findings: what is known counts, whatever else is not known.
+//
+// # Findings of other scanners
+//
+// A document with vulnerabilities is the word of another scanner. It vouches for the components of its document, as long as
+// it is named and the age of its data is known. A finding that names no component of the document counts as a file that could
+// not be read. Releases past their support stay so.
 package judge

@@ -14,14 +14,29 @@ import (
 // Input is everything a verdict rests on.
 type Input struct {
 	Contents Contents
-	// Repository is where the image is from (the hub's project name); policies and exceptions may be limited to some.
-	Repository string
-	Assessor   Assessor
+	// Image is what the contents are of; policies and exceptions may be limited to some.
+	Image    Image
+	Assessor Assessor
 	// Policy is the default one when nil.
-	Policy *Policy
-	// Exceptions must be compiled.
-	Exceptions Exceptions
+	Policy     *Policy
+	Exceptions *Register
 	Now        time.Time
+}
+
+// Image names what is judged.
+type Image struct {
+	// Repository is where the image is from (the hub's project name).
+	Repository string
+	// Digests are those of the image, as far as they are known.
+	Digests []model.Digest
+	// Serials are the serial numbers of the documents that say what is in it.
+	Serials []string
+}
+
+func (i *Image) has(d model.Digest) bool { return slices.Contains(i.Digests, d) }
+
+func (i *Image) hasSerial(serial string) bool {
+	return slices.ContainsFunc(i.Serials, func(each string) bool { return strings.EqualFold(each, serial) })
 }
 
 // Result is a verdict with its details. Its JSON is for storing.
@@ -88,6 +103,7 @@ type Violation struct {
 
 // Acceptance is why a finding breaks no rule.
 type Acceptance struct {
+	Stance Stance    `json:"stance,omitempty"`
 	Reason string    `json:"reason"`
 	Author string    `json:"author,omitempty"`
 	Until  time.Time `json:"until,omitzero"`
@@ -100,15 +116,16 @@ func Judge(in Input) (Result, error) {
 	if in.Policy == nil {
 		in.Policy = DefaultPolicy()
 	}
+	in.Image.Serials = append(slices.Clone(in.Image.Serials), in.Contents.Serials...)
 	result := Result{Status: model.NotInViolation, Unread: in.Contents.Unread, Components: make([]Judged, 0, len(in.Contents.Components))}
 	data := map[string]model.DataSource{}
 	for _, c := range in.Contents.Components {
-		a, err := in.Assessor.Assess(c, in.Contents.Distribution)
+		a, err := in.assess(c)
 		if err != nil {
 			return Result{}, fmt.Errorf("assess %.200s: %w", c.Key(), err)
 		}
 		if a.Data != nil {
-			data[a.Ecosystem] = *a.Data
+			data[a.Ecosystem+"\x00"+a.Data.Source] = *a.Data
 		}
 		one := in.judged(c, a)
 		result.add(&one)
@@ -121,6 +138,14 @@ func Judge(in Input) (Result, error) {
 	return result, nil
 }
 
+// assess takes the word of another scanner where there is one, and else asks the records.
+func (in *Input) assess(c Component) (Assessment, error) {
+	if word, judged := in.Contents.Words[c.Key()]; judged {
+		return word.assessment(c, in.Contents.Distribution, in.Now), nil
+	}
+	return in.Assessor.Assess(c, in.Contents.Distribution)
+}
+
 // judged applies policy and exceptions to one assessed component.
 func (in *Input) judged(c Component, a Assessment) Judged {
 	one := Judged{Component: c, Reason: a.Reason, Detail: a.Detail, Ecosystem: a.Ecosystem, Status: model.NotInViolation}
@@ -129,14 +154,14 @@ func (in *Input) judged(c Component, a Assessment) Judged {
 		one.Detail = "the last fixes were published on " + osv.SupportEnd(a.Ecosystem).AddDate(0, 0, -1).Format(time.DateOnly)
 	}
 	one.Assessed = one.Reason == ""
-	one.Permitted = !one.Assessed && in.Policy.Coverage.permits(&one, in.Repository)
+	one.Permitted = !one.Assessed && in.Policy.Coverage.permits(&one, in.Image.Repository)
 	broken, accepted := map[string]bool{}, false
 	for _, f := range a.Findings {
 		finding := Finding{Finding: f, NeedsRating: f.Severity == model.SeverityUnrated && f.Fixed == ""}
 		finding.Accepted = in.accepted(&one, &f)
 		for i := range in.Policy.Rules {
 			rule := &in.Policy.Rules[i]
-			if !rule.covers(&one) || !rule.breaks(&f) {
+			if !rule.covers(&one) || !rule.breaks(&f) || in.Policy.OnlyFixed && f.Fixed == "" {
 				continue
 			}
 			finding.Rules = append(finding.Rules, rule.Name)
@@ -165,10 +190,13 @@ func (in *Input) judged(c Component, a Assessment) Judged {
 }
 
 func (in *Input) accepted(one *Judged, f *osv.Finding) *Acceptance {
-	if a := in.Policy.Overrides.accepts(one, f, in.Repository, in.Now); a != nil {
+	if a := in.Policy.overrides.accepts(one, f, &in.Image, in.Now); a != nil {
 		return a
 	}
-	return in.Exceptions.accepts(one, f, in.Repository, in.Now)
+	if a := in.Exceptions.accepts(one, f, &in.Image, in.Now); a != nil {
+		return a
+	}
+	return in.Contents.Words[one.Key()].accepted(f.ID)
 }
 
 // add counts one component.
@@ -208,7 +236,7 @@ func (in *Input) settle(r *Result) {
 	c := &r.Coverage
 	c.Leave(model.FileUnreadable, len(r.Unread))
 	empty := c.Components == 0
-	permittedEmpty := empty && in.Policy.Coverage.permitEmpty.match(in.Repository)
+	permittedEmpty := empty && in.Policy.Coverage.permitEmpty.match(in.Image.Repository)
 	if empty && !permittedEmpty {
 		c.Leave(model.NothingRecognized, 1)
 	}
@@ -249,7 +277,11 @@ func (in *Input) shortfall(r *Result, permittedEmpty bool) string {
 	if in.Policy.Strict && c.NeedsRating > 0 {
 		parts = append(parts, fmt.Sprintf("%d findings need a rating", c.NeedsRating))
 	}
-	if !c.ValidUntil.IsZero() && !in.Now.Before(c.ValidUntil) {
+	switch {
+	case c.ValidUntil.IsZero() || in.Now.Before(c.ValidUntil):
+	case c.ValidUntil.Unix() <= 0:
+		parts = append(parts, "the age of the vulnerability data is not known: load them with --as-of")
+	default:
 		parts = append(parts, "vulnerability data expired on "+c.ValidUntil.UTC().Format(time.RFC3339))
 	}
 	return strings.Join(parts, "; ")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -199,6 +200,25 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestWhatADocumentOnlyGuesses: a cataloger that does not find the group of a Java archive writes the artifact's name there.
+// Nothing is found under a wrong name, and that is no answer.
+func TestWhatADocumentOnlyGuesses(t *testing.T) {
+	full := newShelf().add(t, record("GHSA-1", "Maven", "self:self", fixedIn2, critical), record("GHSA-2", "Maven", "org.jetbrains.kotlin:kotlin-stdlib", fixedIn2, critical)).
+		complete("Maven")
+	maven := func(purl string) judge.Component { return judge.Component{Name: "a", PURL: purl} }
+	for purl, want := range map[string]model.OverallStatus{
+		"pkg:maven/widget/widget@1.0":                  model.OverallUnknown,
+		"pkg:maven/org.example/widget@1.0":             model.NotInViolation,
+		"pkg:maven/commons-io/commons-io@1.0":          model.NotInViolation,
+		"pkg:maven/self/self@1.0":                      model.InViolation,
+		"pkg:maven/self/self@2.0.0":                    model.NotInViolation,
+		"pkg:maven/kotlin-stdlib/kotlin-stdlib@1.0":    model.InViolation,
+		"pkg:maven/kotlin-stdlib/kotlin-stdlib@2.1.21": model.NotInViolation,
+	} {
+		require.Equal(t, want, judged(t, on(full, maven(purl))).Status, purl)
+	}
+}
+
 func TestSeverities(t *testing.T) {
 	for _, row := range []struct {
 		name, record string
@@ -247,47 +267,36 @@ func TestCounts(t *testing.T) {
 
 func TestExceptions(t *testing.T) {
 	s := newShelf().add(t, record("GHSA-1", "npm", "p", fixedIn2, critical, `"aliases":["CVE-2026-1"]`)).complete("npm")
-	exceptions, err := judge.ParseExceptions([]byte(`
-exceptions:
-  - vulnerability: cve-2026-1
-    component: pkg:npm/p@*
-    repository: shop/*
-    reason: not reachable
-    author: ada
-    until: 2026-12-01T00:00:00Z
-`), "exceptions.yaml")
+	all := []judge.Exception{{
+		Vulnerability: "cve-2026-1", Component: "pkg:npm/p@*", Repository: "shop/*", Reason: "not reachable", Author: "ada",
+		Until: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), Origin: "exceptions.yaml",
+	}}
+	exceptions, err := judge.NewRegister(all)
 	require.NoError(t, err)
 	in := on(s, npm("p", "1.0.0"))
-	in.Exceptions, in.Repository = exceptions, "shop/web"
+	in.Exceptions, in.Image.Repository = exceptions, "shop/web"
 	result := judged(t, in)
 	require.Equal(t, model.InViolationOverridden, result.Status)
 	require.Equal(t, 1, result.Accepted)
 	require.Equal(t, model.Counts{Critical: 1}, result.Findings, "an accepted finding stays visible")
 	require.Equal(t,
-		&judge.Acceptance{Reason: "not reachable", Author: "ada", Until: exceptions[0].Until, Origin: "exceptions.yaml"},
+		&judge.Acceptance{Stance: judge.Accepted, Reason: "not reachable", Author: "ada", Until: all[0].Until, Origin: "exceptions.yaml"},
 		result.Components[0].Findings[0].Accepted)
 
 	elsewhere := in
-	elsewhere.Repository = "bank/web"
+	elsewhere.Image.Repository = "bank/web"
 	require.Equal(t, model.InViolation, judged(t, elsewhere).Status)
 	later := in
-	later.Now = exceptions[0].Until
+	later.Now = all[0].Until
 	require.Equal(t, model.InViolation, judged(t, later).Status)
 	unknown := in
 	unknown.Contents.Components = append(slices.Clone(in.Contents.Components), judge.Component{Name: "x"})
 	require.Equal(t, model.OverallUnknown, judged(t, unknown).Status, "worse than accepted")
 
 	policy := judge.DefaultPolicy()
-	require.Equal(t, exceptions[0].Until, policy.NextChange(exceptions, now))
+	require.Equal(t, all[0].Until, policy.NextChange(exceptions, now))
 	require.NotEqual(t, policy.Basis(exceptions, now), policy.Basis(exceptions, later.Now))
 	require.NotEqual(t, policy.Basis(exceptions, now), policy.Basis(nil, now))
-	for _, wrong := range []string{
-		"exceptions: [{component: p, reason: r}]", "exceptions: [{vulnerability: v, reason: r}]",
-		"exceptions: [{vulnerability: v, component: p}]", "other: 1", "[",
-	} {
-		_, err := judge.ParseExceptions([]byte(wrong), "x")
-		require.Error(t, err, wrong)
-	}
 }
 
 func TestPolicy(t *testing.T) {
@@ -324,13 +333,21 @@ func TestPolicy(t *testing.T) {
 		},
 		{"an empty image that may be", "coverage: {permitEmpty: ['assets/*']}", "assets/logo", nil, model.NotInViolation},
 		{"an empty image that may not", "coverage: {permitEmpty: ['assets/*']}", "shop/web", nil, model.OverallUnknown},
+		{"only what has a fix", "onlyFixed: true\nrules: [{name: r, severity: minor, vulnerability: low}]", "", []judge.Component{npm("q", "1.0.0")}, model.NotInViolation},
+		{"what has a fix", "onlyFixed: true\nrules: [{name: r, severity: minor, vulnerability: low}]", "", []judge.Component{npm("p", "1.0.0")}, model.InViolation},
+		{"a validity in days", "coverage: {validFor: 1d}", "", []judge.Component{npm("p", "3.0.0")}, model.NotInViolation},
+		{"a validity of no days", "coverage: {validFor: 30s}", "", []judge.Component{npm("p", "3.0.0")}, model.OverallUnknown},
+		{"a package that may be left out in its repository", "coverage: {permit: [{components: ['pkg:cpan/*'], repositories: ['*/shop/*']}]}", "registry.example/shop/web",
+			[]judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.NotInViolation},
+		{"a package that may not be left out in this repository", "coverage: {permit: [{components: ['pkg:cpan/*'], repositories: ['*/shop/*']}]}", "registry.example/bank/web",
+			[]judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.OverallUnknown},
 		{"a shorter validity", "coverage: {validFor: 30m}", "", []judge.Component{npm("p", "3.0.0")}, model.OverallUnknown},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			policy, err := judge.ParsePolicy([]byte(row.policy))
 			require.NoError(t, err)
 			in := on(s, row.components...)
-			in.Policy, in.Repository = policy, row.repository
+			in.Policy, in.Image.Repository = policy, row.repository
 			result := judged(t, in)
 			require.Equal(t, row.status, result.Status, result.Coverage.Reason)
 		})
@@ -338,11 +355,34 @@ func TestPolicy(t *testing.T) {
 	for _, wrong := range []string{
 		"rules: [{severity: minor, vulnerability: low}]", "rules: [{name: r, severity: x, vulnerability: low}]", "rules: [{name: r, severity: minor, vulnerability: x}]",
 		"rules: [{name: r, severity: minor, vulnerability: low, components: ['']}]", "other: 1", "coverage: {permit: [{}]}", "coverage: {validFor: -1h}",
+		"coverage: {validFor: 14}", "coverage: {validFor: -1d}", "coverage: {validFor: [1]}", "coverage: {permit: [{purl: x}]}",
+		"coverage: {permitEmpty: ['']}", "rules: []\n---\nrules: []",
 		"rules: [{name: r, severity: minor, vulnerability: low}, {name: r, severity: minor, vulnerability: low}]", "overrides: [{component: p}]",
 	} {
 		_, err := judge.ParsePolicy([]byte(wrong))
 		require.Error(t, err, wrong)
 	}
+}
+
+// TestTheExampleOfThePolicyFile is what the documentation shows: it can be loaded, and it means what its comments say.
+func TestTheExampleOfThePolicyFile(t *testing.T) {
+	raw, err := os.ReadFile("../../../../docs/policy.yaml")
+	require.NoError(t, err)
+	policy, err := judge.ParsePolicy(raw)
+	require.NoError(t, err)
+	require.Equal(t, judge.DefaultPolicy().Rules[0].Vulnerability, policy.Rules[0].Vulnerability)
+	require.Equal(t, judge.Age(model.DataValidFor), policy.Coverage.ValidFor)
+	require.Len(t, policy.Coverage.Permit, 3)
+	require.NotEmpty(t, policy.Coverage.PermitEmpty)
+	require.NotEmpty(t, policy.Overrides)
+	require.False(t, policy.Strict)
+	require.False(t, policy.OnlyFixed)
+	s := newShelf().add(t, record("GHSA-1", "npm", "p", fixedIn2, low)).complete("npm")
+	in := on(s, npm("p", "3.0.0"), judge.Component{Name: "x", PURL: "pkg:github/actions/checkout@4"})
+	in.Policy = policy
+	require.Equal(t, model.NotInViolation, judged(t, in).Status, "permitted by its package URL")
+	in.Policy = nil
+	require.Equal(t, model.OverallUnknown, judged(t, in).Status, "not by the default")
 }
 
 // brokenShelf cannot be read.

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +20,7 @@ import (
 
 // Version names the way this program judges. It changes when the same data and policy give another verdict, so that old
 // verdicts are made again after an upgrade.
-const Version = "2"
+const Version = "3"
 
 // RuleSeverities are how bad breaking a rule is, worst first.
 var RuleSeverities = []string{"BLOCKER", "CRITICAL", "MAJOR", "MINOR", "TRIVIAL", "UNSPECIFIED"}
@@ -42,12 +42,15 @@ rules:
 type Policy struct {
 	Rules []Rule `yaml:"rules"`
 	// Overrides are exceptions that stand in the policy file.
-	Overrides Exceptions `yaml:"overrides"`
+	Overrides []Exception `yaml:"overrides"`
 	// Strict withholds green while a finding needs a rating.
 	Strict bool `yaml:"strict"`
+	// OnlyFixed limits every rule to findings that have a fix.
+	OnlyFixed bool `yaml:"onlyFixed"`
 	// Coverage says what may be left unassessed.
 	Coverage CoverageRule `yaml:"coverage"`
 
+	overrides   *Register
 	fingerprint string
 }
 
@@ -77,10 +80,34 @@ type CoverageRule struct {
 	// PermitEmpty lists patterns of repositories whose images may hold nothing that is recognized.
 	PermitEmpty []string `yaml:"permitEmpty"`
 	// ValidFor is how long after the data's as-of time a green verdict holds; 0 means model.DataValidFor.
-	ValidFor time.Duration `yaml:"validFor"`
+	ValidFor Age `yaml:"validFor"`
 
 	permitEmpty patterns
 }
+
+// Age is a length of time. In a file it is a number with a unit: 14d, 36h or 90m.
+type Age time.Duration
+
+// UnmarshalYAML reads an age.
+func (a *Age) UnmarshalYAML(node *yaml.Node) error {
+	text := node.Value
+	if days, is := strings.CutSuffix(text, "d"); is {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return fmt.Errorf("line %d: age %.40q: want a number of days such as 14d", node.Line, text)
+		}
+		*a = Age(time.Duration(n) * day)
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("line %d: age %.40q: want a number with a unit, such as 14d, 36h or 90m", node.Line, text)
+	}
+	*a = Age(d)
+	return nil
+}
+
+const day = 24 * time.Hour
 
 // Permit names components that may be left unassessed, by patterns with * and ?. Each list that is given must match, and at
 // least one is given.
@@ -112,6 +139,10 @@ func ParsePolicy(raw []byte) (*Policy, error) {
 	if err := decoder.Decode(p); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read rules: %w", err)
 	}
+	var more any
+	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, errors.New("read rules: there is a second document after ---; only the first would hold")
+	}
 	names := map[string]bool{}
 	for i := range p.Rules {
 		rule := &p.Rules[i]
@@ -128,9 +159,13 @@ func ParsePolicy(raw []byte) (*Policy, error) {
 	}
 	for i := range p.Overrides {
 		p.Overrides[i].Origin = "policy"
-		if err := p.Overrides[i].compile(); err != nil {
-			return nil, fmt.Errorf("override number %d (vulnerability %q): %w", i+1, p.Overrides[i].Vulnerability, err)
+		if err := p.Overrides[i].Compile(); err != nil {
+			return nil, fmt.Errorf("override number %d (vulnerability %.80q): %w", i+1, p.Overrides[i].Vulnerability, err)
 		}
+	}
+	var err error
+	if p.overrides, err = NewRegister(p.Overrides); err != nil {
+		return nil, err
 	}
 	if err := p.Coverage.compile(); err != nil {
 		return nil, fmt.Errorf("coverage: %w", err)
@@ -161,7 +196,7 @@ func (r *Rule) compile() error {
 
 func (c *CoverageRule) compile() error {
 	if c.ValidFor < 0 {
-		return fmt.Errorf("validFor %s is less than nothing", c.ValidFor)
+		return fmt.Errorf("validFor %s is less than nothing", time.Duration(c.ValidFor))
 	}
 	var err error
 	if c.permitEmpty, err = compilePatterns(c.PermitEmpty...); err != nil {
@@ -195,26 +230,15 @@ func (p *Permit) compile() error {
 
 // Basis names policy and exceptions as they are at a time, and the way of judging. It changes when any of them changes, and
 // when an exception or the support of a release ends.
-func (p *Policy) Basis(exceptions Exceptions, now time.Time) string {
-	active := 0
-	for _, each := range [][]Exception{p.Overrides, exceptions} {
-		for i := range each {
-			if each[i].active(now) {
-				active++
-			}
-		}
-	}
-	// Exceptions hold nothing that cannot be written as JSON.
-	raw, _ := json.Marshal(exceptions)
-	sum := sha256.Sum256(raw)
-	return fmt.Sprintf("%s-%s-%s-%d-%d", Version, p.fingerprint, hex.EncodeToString(sum[:8]), active, osv.SupportEnded(now))
+func (p *Policy) Basis(exceptions *Register, now time.Time) string {
+	return fmt.Sprintf("%s-%s-%s-%s-%d", Version, p.fingerprint, p.overrides.basis(now), exceptions.basis(now), osv.SupportEnded(now))
 }
 
 // NextChange is when the next exception or the next release's support ends, so that verdicts must be made again; zero when
 // none will.
-func (p *Policy) NextChange(exceptions Exceptions, now time.Time) time.Time {
+func (p *Policy) NextChange(exceptions *Register, now time.Time) time.Time {
 	next := osv.NextSupportEnd(now)
-	for _, end := range []time.Time{p.Overrides.nextEnd(now), exceptions.nextEnd(now)} {
+	for _, end := range []time.Time{p.overrides.nextEnd(now), exceptions.nextEnd(now)} {
 		if !end.IsZero() && (next.IsZero() || end.Before(next)) {
 			next = end
 		}
@@ -238,11 +262,6 @@ func (r *Rule) covers(c *Judged) bool {
 	return r.components.allows(c.PURL, c.Name) && r.ecosystems.allows(c.Ecosystem, osv.Base(c.Ecosystem), purlType(c.PURL))
 }
 
-func purlType(purl string) string {
-	kind, _, _ := strings.Cut(strings.TrimPrefix(purl, "pkg:"), "/")
-	return kind
-}
-
 // permits reports whether the component may be left unassessed.
 func (c *CoverageRule) permits(one *Judged, repository string) bool {
 	return slices.ContainsFunc(c.Permit, func(p Permit) bool {
@@ -255,5 +274,5 @@ func (c *CoverageRule) validFor() time.Duration {
 	if c.ValidFor == 0 {
 		return model.DataValidFor
 	}
-	return c.ValidFor
+	return time.Duration(c.ValidFor)
 }

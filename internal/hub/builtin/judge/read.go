@@ -20,15 +20,22 @@ const PropertyUnread = "perceptor:unread"
 // no packages. The same package found at several places is one component; it is the owner's software only where it is so at
 // every place.
 func Read(bom *cyclonedx.BOM) (Contents, error) {
-	r := reader{found: map[string]Component{}, unread: map[string]string{}}
+	r := reader{found: map[string]Component{}, unread: map[string]string{}, archives: map[string]string{}, holders: map[string]bool{}}
 	var contents Contents
+	if bom.SerialNumber != "" {
+		contents.Serials = []string{bom.SerialNumber}
+	}
 	if bom.Metadata != nil && bom.Metadata.Component != nil {
 		contents.Subject = bom.Metadata.Component.Name
 	}
 	if err := r.components(bom.Components); err != nil {
 		return Contents{}, err
 	}
-	contents.Distribution = r.distribution
+	r.claimArchives()
+	if err := r.scannerWords(bom); err != nil {
+		return Contents{}, err
+	}
+	contents.Distribution, contents.Words = r.distribution, r.words
 	contents.Components, contents.Unread = r.sorted()
 	return contents, nil
 }
@@ -44,12 +51,23 @@ func Combine(a, b Contents) Contents {
 			r.unread[u.Path] = u.Reason
 		}
 	}
+	a.Words = maps.Clone(a.Words)
 	if a.Distribution.ID == "" {
 		a.Distribution = b.Distribution
 	}
 	if a.Subject == "" {
 		a.Subject = b.Subject
 	}
+	for key, word := range b.Words {
+		if a.Words == nil {
+			a.Words = map[string]Word{}
+		}
+		if known, both := a.Words[key]; both {
+			word = known.and(word)
+		}
+		a.Words[key] = word
+	}
+	a.Serials = append(slices.Clone(a.Serials), b.Serials...)
 	a.Components, a.Unread = r.sorted()
 	return a
 }
@@ -59,6 +77,35 @@ type reader struct {
 	found        map[string]Component
 	unread       map[string]string
 	distribution osv.Distribution
+	// words are nil where no other scanner judged.
+	words map[string]Word
+	// archives are the Java archives that name no group, by their paths; holders are the paths of those that hold others.
+	archives map[string]string
+	holders  map[string]bool
+}
+
+// noteArchive remembers where a Java archive stands in the image, or in which other one.
+func (r *reader) noteArchive(c Component, where string) {
+	if where == "" || !strings.HasPrefix(c.PURL, "pkg:maven/") {
+		return
+	}
+	outer, _, nested := strings.Cut(where, ":")
+	switch {
+	case nested:
+		r.holders[outer] = true
+	case osv.IsGuessedGroup(c.PURL):
+		r.archives[where] = c.Key()
+	}
+}
+
+// claimArchives marks the owner's applications: archives that hold the libraries of others, and name no group themselves.
+func (r *reader) claimArchives() {
+	for where, key := range r.archives {
+		if c, known := r.found[key]; known && r.holders[where] {
+			c.Own = true
+			r.found[key] = c
+		}
+	}
 }
 
 func (r *reader) sorted() ([]Component, []UnreadFile) {
@@ -89,13 +136,21 @@ func (r *reader) components(list *[]cyclonedx.Component) error {
 			if reason, is := p[PropertyUnread]; is {
 				r.unread[each.Name] = reason
 			}
+		case isKey(each):
 		case each.Name == "":
 			return fmt.Errorf("component %.80q has no name", each.BOMRef)
 		default:
-			r.add(componentOf(each, p))
+			c := componentOf(each, p)
+			r.add(c)
+			r.noteArchive(c, p["syft:metadata:virtualPath"])
 		}
 	}
 	return nil
+}
+
+// isKey reports whether a component is a key that rpm trusts. It stands in rpm's list like a package, and is none.
+func isKey(c *cyclonedx.Component) bool {
+	return c.Name == "gpg-pubkey" && strings.HasPrefix(c.PackageURL, "pkg:rpm/")
 }
 
 func (r *reader) add(c Component) {
@@ -160,23 +215,13 @@ func componentOf(c *cyclonedx.Component, p properties) Component {
 	}
 	one.Source = first("syft:metadata:source", "syft:metadata:originPackage", "aquasecurity:trivy:SrcName")
 	one.SourceVersion = p["syft:metadata:sourceVersion"]
+	one.Commit = p["syft:metadata:gitCommitOfApkPort"]
 	one.Modularity = first("syft:metadata:modularityLabel", "aquasecurity:trivy:Modularitylabel")
 	one.Own = isOwn(c, p)
 	if _, is := p[PropertyUnread]; is && one.Version == "" {
 		one.PURL = withoutVersion(one.PURL)
 	}
 	return one
-}
-
-func withoutVersion(purl string) string {
-	path, rest, _ := strings.Cut(purl, "?")
-	if at := strings.LastIndexByte(path, '@'); at > strings.LastIndexByte(path, '/') {
-		path = path[:at]
-	}
-	if rest != "" {
-		path += "?" + rest
-	}
-	return path
 }
 
 // isOwn reports whether a component is the software of the image's owner, by what the cataloger says of it: the main module

@@ -40,6 +40,12 @@ const document = `{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"comp
 	{"type":"library","name":"twice","version":"1.0.0","purl":"pkg:npm/twice@1.0.0","properties":[{"name":"syft:location:0:path","value":"/app/package.json"},
 	 {"name":"syft:location:1:path","value":"/app/node_modules/twice/package.json"}]},
 	{"type":"library","group":"g","name":"a","version":"1","purl":"pkg:maven/g/a@1","components":[{"type":"library","name":"inner","version":"2"}]},
+	{"type":"library","name":"gpg-pubkey","version":"b86b3716-61e69f29","purl":"pkg:rpm/almalinux/gpg-pubkey@b86b3716-61e69f29"},
+	{"type":"library","name":"musl","version":"1.2.5-r10","publisher":"Timo <t@iki.fi>","purl":"pkg:apk/alpine/musl@1.2.5-r10",
+	 "properties":[{"name":"syft:metadata:gitCommitOfApkPort","value":"1f4a"}]},
+	{"type":"library","name":"web","version":"1","purl":"pkg:maven/web/web@1","properties":[{"name":"syft:metadata:virtualPath","value":"/app/web.jar"}]},
+	{"type":"library","name":"lib","version":"1","purl":"pkg:maven/lib/lib@1","properties":[{"name":"syft:metadata:virtualPath","value":"/app/web.jar:lib/lib.jar"}]},
+	{"type":"library","name":"alone","version":"1","purl":"pkg:maven/alone/alone@1","properties":[{"name":"syft:metadata:virtualPath","value":"/app/alone.jar"}]},
 	{"type":"file","name":"/etc/passwd"},
 	{"type":"file","name":"/srv/package.json","properties":[{"name":"perceptor:unread","value":"not JSON"}]},
 	{"type":"library","name":"blurred","purl":"pkg:npm/blurred@1?x=y","properties":[{"name":"perceptor:unread","value":"version is a number"}]}]}`
@@ -53,7 +59,12 @@ func TestRead(t *testing.T) {
 	for _, c := range contents.Components {
 		byName[c.Name] = c
 	}
-	require.Len(t, contents.Components, 10, "files and the operating system are no packages, and each is there once")
+	require.Equal(t, "1f4a", byName["musl"].Commit)
+	require.NotContains(t, byName, "gpg-pubkey", "a key is no package")
+	require.True(t, byName["web"].Own, "an archive with the libraries of others is the application")
+	require.False(t, byName["lib"].Own)
+	require.False(t, byName["alone"].Own)
+	require.Len(t, contents.Components, 14, "files and the operating system are no packages, and each is there once")
 	require.Equal(t, "AlmaLinux", byName["nodejs"].Vendor)
 	require.Equal(t, "nodejs:18:9040020240101000000:rhel9", byName["nodejs"].Modularity)
 	require.True(t, byName["example.org/shop"].Own)

@@ -1,7 +1,6 @@
 package osv
 
 import (
-	"archive/zip"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/klauspost/compress/zip"
+
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -24,7 +25,7 @@ const (
 )
 
 // readFolder reads every JSON file and zip of a folder and those below it. Links are not followed.
-func (s *Source) readFolder(ctx context.Context, yield func(Record) error) error {
+func (s *Source) readFolder(ctx context.Context, take taker) error {
 	root, err := os.OpenRoot(s.from)
 	if err != nil {
 		return &Error{Class: model.Invalid, Where: s.from, Problem: "cannot be opened", Err: err}
@@ -48,12 +49,12 @@ func (s *Source) readFolder(ctx context.Context, yield func(Record) error) error
 		return ctx.Err()
 	})
 	for i := 0; err == nil && i < len(names); i++ {
-		err = s.readInFolder(ctx, root, names[i], &progress, yield)
+		err = s.readInFolder(ctx, root, names[i], &progress, take)
 	}
 	return wrapped(s.from, err)
 }
 
-func (s *Source) readInFolder(ctx context.Context, root *os.Root, name string, progress *Progress, yield func(Record) error) error {
+func (s *Source) readInFolder(ctx context.Context, root *os.Root, name string, progress *Progress, take taker) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -68,9 +69,9 @@ func (s *Source) readInFolder(ctx context.Context, root *os.Root, name string, p
 	}
 	if isZip(name) {
 		// A zip reports its own progress, by its own size.
-		err = s.readFile(ctx, file, path.Join(s.from, name), yield)
+		err = s.readFile(ctx, file, path.Join(s.from, name), take)
 	} else {
-		err = s.readOne(file, name, yield)
+		err = s.readOne(file, name, take)
 	}
 	progress.Done += info.Size()
 	s.progress(*progress)
@@ -78,9 +79,9 @@ func (s *Source) readInFolder(ctx context.Context, root *os.Root, name string, p
 }
 
 // readFile reads an archive or, by its name, one record.
-func (s *Source) readFile(ctx context.Context, file *os.File, name string, yield func(Record) error) error {
+func (s *Source) readFile(ctx context.Context, file *os.File, name string, take taker) error {
 	if isJSON(name) {
-		return wrapped(name, s.readOne(file, name, yield))
+		return wrapped(name, s.readOne(file, name, take))
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -98,12 +99,12 @@ func (s *Source) readFile(ctx context.Context, file *os.File, name string, yield
 	}
 	ecosystem := wholeEcosystem(name)
 	if ecosystem == "" || s.opts.Archive == nil {
-		return wrapped(name, s.readEntries(ctx, archive, name, yield))
+		return wrapped(name, s.readEntries(ctx, archive, name, take))
 	}
 	if err := s.opts.Archive(ecosystem); err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
-	err = s.readEntries(ctx, archive, name, yield)
+	err = s.readEntries(ctx, archive, name, take)
 	if err == nil {
 		err = s.opts.Archive("")
 	}
@@ -127,7 +128,7 @@ func wholeEcosystem(name string) string {
 	return folder
 }
 
-func (s *Source) readEntries(ctx context.Context, archive *zip.Reader, name string, yield func(Record) error) error {
+func (s *Source) readEntries(ctx context.Context, archive *zip.Reader, name string, take taker) error {
 	progress := Progress{Name: name}
 	for _, entry := range archive.File {
 		progress.Total += size(entry.CompressedSize64)
@@ -138,7 +139,7 @@ func (s *Source) readEntries(ctx context.Context, archive *zip.Reader, name stri
 			return err
 		}
 		if !entry.FileInfo().IsDir() && isJSON(entry.Name) {
-			n, err := s.readEntry(entry, yield)
+			n, err := s.readEntry(entry, take)
 			if err != nil {
 				return err
 			}
@@ -154,7 +155,7 @@ func (s *Source) readEntries(ctx context.Context, archive *zip.Reader, name stri
 
 // readEntry answers how many bytes it unpacked. A record that is too long is malformed; one that cannot be unpacked means
 // that the archive is damaged.
-func (s *Source) readEntry(entry *zip.File, yield func(Record) error) (int64, error) {
+func (s *Source) readEntry(entry *zip.File, take taker) (int64, error) {
 	stream, err := entry.Open()
 	if err != nil {
 		return 0, damaged(entry.Name, err)
@@ -165,15 +166,15 @@ func (s *Source) readEntry(entry *zip.File, yield func(Record) error) (int64, er
 	if err != nil {
 		return 0, damaged(entry.Name, err)
 	}
-	return n, s.take(entry.Name, s.buffer.Bytes(), yield)
+	return n, take(entry.Name, s.buffer.Bytes())
 }
 
-func (s *Source) readOne(file *os.File, name string, yield func(Record) error) error {
+func (s *Source) readOne(file *os.File, name string, take taker) error {
 	data, err := io.ReadAll(io.LimitReader(file, MaxRecordSize+1))
 	if err != nil {
 		return err
 	}
-	return s.take(name, data, yield)
+	return take(name, data)
 }
 
 func damaged(entry string, err error) error {

@@ -60,6 +60,9 @@ const maxPURLLength = 4096
 type Package struct {
 	// Ecosystem is where it belongs, with its release: "Debian:12", "npm". Empty when it belongs to none that is judged.
 	Ecosystem string
+	// GuessedGroup says that a Java archive names its artifact and not its group, so that the cataloger put the artifact's name
+	// there. Only a record of that name shows that the guess is right.
+	GuessedGroup bool
 	// forms are the names it is looked up under, each with its version there.
 	forms []installed
 }
@@ -103,6 +106,7 @@ func Locate(s Subject, on Distribution) (p Package, reason model.NotAssessedReas
 	}
 	place, problem := placeOf(parsed, s, on)
 	p.Ecosystem = place.ecosystem
+	p.GuessedGroup = isGuessedGroup(parsed)
 	if problem != "" {
 		return p, model.NoData, problem
 	}
@@ -200,10 +204,54 @@ func placeOf(p packageurl.PackageURL, s Subject, on Distribution) (place, string
 	if p.Type == packageurl.TypeMaven && p.Namespace == "" {
 		return place{ecosystem: languages.ecosystem}, "the group of the artifact is not known"
 	}
+	if group := groupOf(p.Name); p.Type == packageurl.TypeMaven && p.Namespace == p.Name && group != "" {
+		name = group + ":" + p.Name
+	}
 	if p.Type == packageurl.TypeGolang {
 		name += majorVersionIn(p.Subpath)
 	}
 	return place{ecosystem: languages.ecosystem, names: []nameVersion{{name, p.Version}}}, ""
+}
+
+// IsGuessedGroup is GuessedGroup of a package URL.
+func IsGuessedGroup(purl string) bool {
+	parsed, err := packageurl.FromString(purl)
+	return err == nil && isGuessedGroup(parsed)
+}
+
+func isGuessedGroup(p packageurl.PackageURL) bool {
+	return p.Type == packageurl.TypeMaven && p.Namespace == p.Name && !selfNamed[p.Name] && groupOf(p.Name) == ""
+}
+
+// selfNamed are the old artifacts of Maven Central that really are their own group, and that many images hold.
+var selfNamed = setOf(`antlr aopalliance asm avalon-framework batik bsf bsh c3p0 cglib classworlds commons-beanutils commons-chain commons-cli
+	commons-codec commons-collections commons-configuration commons-daemon commons-dbcp commons-dbutils commons-digester commons-discovery commons-el
+	commons-email commons-fileupload commons-httpclient commons-io commons-jexl commons-jxpath commons-lang commons-logging commons-math commons-net
+	commons-pool commons-validator dom4j freemarker hsqldb javassist jaxen jdom jline joda-time junit log4j logkit nekohtml ognl oro quartz regexp
+	rhino stax struts velocity wsdl4j xalan xmlbeans xmlunit xom`)
+
+// groups are those of artifacts that Gradle builds, so that the archive does not name them, by how the artifact's name begins.
+var groups = []struct{ artifact, group string }{
+	{"kotlinx-", "org.jetbrains.kotlinx"}, {"kotlin-", "org.jetbrains.kotlin"}, {"okhttp", "com.squareup.okhttp3"}, {"okio", "com.squareup.okio"},
+	{"reactor-netty", "io.projectreactor.netty"}, {"reactor-core", "io.projectreactor"}, {"lettuce-core", "io.lettuce"},
+}
+
+// groupOf is the group of a well-known artifact; empty for all others.
+func groupOf(artifact string) string {
+	for _, each := range groups {
+		if strings.HasPrefix(artifact, each.artifact) {
+			return each.group
+		}
+	}
+	return ""
+}
+
+func setOf(words string) map[string]bool {
+	set := map[string]bool{}
+	for word := range strings.FieldsSeq(words) {
+		set[word] = true
+	}
+	return set
 }
 
 // majorVersionIn is what some tools put into the subpath though it is part of the module's name: "/v2" of "#v2".

@@ -140,3 +140,20 @@ func RatingOf(r Record) (severity model.Severity, score float64, ids []string) {
 	}
 	return best.severity, best.score, ids
 }
+
+// Rate reads a CVSS vector of any version, or a word such as "important". It is UNRATED when the text is neither.
+func Rate(text string) (severity model.Severity, score float64) {
+	r := rate(text)
+	return r.severity, r.score
+}
+
+// maxScore is the top of the CVSS scale.
+const maxScore = 10
+
+// RateScore reads a base score of CVSS 3 or 4.
+func RateScore(score float64) model.Severity {
+	if score <= 0 || score > maxScore {
+		return model.SeverityUnrated
+	}
+	return scored(score, scaleV31).severity
+}

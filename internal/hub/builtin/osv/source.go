@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/perceptor/perceptor/internal/hub/builtin/fetch"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -19,8 +20,6 @@ type Options struct {
 	Progress func(Progress)
 	// Malformed is called for every record that is skipped, with an *Error that names its file and what is wrong in it.
 	Malformed func(error)
-	// Text is given the JSON of each readable record before the record itself, for passing it on; it must not keep it.
-	Text func(json []byte) error
 	// Archive is called with the ecosystem before the records of an archive that holds all of it, as "<ecosystem>/all.zip"
 	// does, and with an empty text after them.
 	Archive func(ecosystem string) error
@@ -92,22 +91,52 @@ func Open(ctx context.Context, from string, opts Options) (*Source, error) {
 	return s, nil
 }
 
+// taker is given the text of one record at a time and the name of its file. It must not keep the text.
+type taker func(name string, text []byte) error
+
 // Each hands every readable record to the function, once for each time it is published there. Malformed records are
 // skipped and reported. It stops at the first error of the function, which it wraps, and at the first damage to an archive
 // or a download, which is an *Error: what was handed on until then is not all there is. A source without a single record
 // is an error too.
 func (s *Source) Each(ctx context.Context, yield func(Record) error) (Summary, error) {
+	return s.run(ctx, func(name string, text []byte) error {
+		r, err := Parse(text)
+		if err != nil {
+			s.malformed(name, err)
+			return nil
+		}
+		s.summary.Records++
+		if err := yield(r); err != nil {
+			return fmt.Errorf("take record %s: %w", r.ID, err)
+		}
+		return nil
+	})
+}
+
+// Texts is as Each, but hands on the text of every record without reading it, for passing it on. The function must not keep
+// it. Malformed records are handed on as well, and counted as records.
+func (s *Source) Texts(ctx context.Context, yield func(text []byte) error) (Summary, error) {
+	return s.run(ctx, func(name string, text []byte) error {
+		s.summary.Records++
+		if err := yield(text); err != nil {
+			return fmt.Errorf("pass on %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+func (s *Source) run(ctx context.Context, take taker) (Summary, error) {
 	s.summary = Summary{}
-	err := s.each(ctx, yield)
+	err := s.each(ctx, take)
 	if err == nil && s.summary.Records == 0 {
 		err = &Error{Class: model.Invalid, Where: s.name(), Problem: fmt.Sprintf("holds no OSV record (%d malformed)", s.summary.Malformed)}
 	}
 	return s.summary, err
 }
 
-func (s *Source) each(ctx context.Context, yield func(Record) error) error {
+func (s *Source) each(ctx context.Context, take taker) error {
 	if s.folder {
-		return s.readFolder(ctx, yield)
+		return s.readFolder(ctx, take)
 	}
 	if len(s.archives) == 0 {
 		file, err := os.Open(s.from)
@@ -115,10 +144,10 @@ func (s *Source) each(ctx context.Context, yield func(Record) error) error {
 			return &Error{Class: model.Invalid, Where: s.from, Problem: "cannot be opened", Err: err}
 		}
 		defer file.Close() //nolint:errcheck // only read
-		return s.readFile(ctx, file, s.from, yield)
+		return s.readFile(ctx, file, s.from, take)
 	}
 	for _, address := range s.archives {
-		if err := s.readAddress(ctx, address, yield); err != nil {
+		if err := s.readAddress(ctx, address, take); err != nil {
 			return err
 		}
 	}
@@ -128,7 +157,7 @@ func (s *Source) each(ctx context.Context, yield func(Record) error) error {
 // name is the source as it may be shown.
 func (s *Source) name() string {
 	if len(s.archives) > 0 {
-		return bare(s.from)
+		return fetch.Bare(s.from)
 	}
 	return s.from
 }
@@ -139,25 +168,6 @@ func (s *Source) progress(p Progress) {
 	}
 	p.Summary = s.summary
 	s.opts.Progress(p)
-}
-
-// take parses one record and hands it on.
-func (s *Source) take(name string, data []byte, yield func(Record) error) error {
-	r, err := Parse(data)
-	if err != nil {
-		s.malformed(name, err)
-		return nil
-	}
-	s.summary.Records++
-	if s.opts.Text != nil {
-		if err := s.opts.Text(data); err != nil {
-			return fmt.Errorf("pass on record %s: %w", r.ID, err)
-		}
-	}
-	if err := yield(r); err != nil {
-		return fmt.Errorf("take record %s: %w", r.ID, err)
-	}
-	return nil
 }
 
 func (s *Source) malformed(name string, err error) {

@@ -195,12 +195,17 @@ func TestTheCallersErrorStops(t *testing.T) {
 func TestTextIsPassedOn(t *testing.T) {
 	name := write(t, filepath.Join(t.TempDir(), "all.zip"), archive(t, "A-1.json", recordText("A-1"), "bad.json", "{}", "A-2.json", recordText("A-2")))
 	var texts []string
-	_, err := read(t, name, osv.Options{Text: func(text []byte) error { texts = append(texts, string(text)); return nil }})
+	source, err := osv.Open(t.Context(), name, osv.Options{})
 	require.NoError(t, err)
-	require.Equal(t, []string{recordText("A-1"), recordText("A-2")}, texts)
+	summary, err := source.Texts(t.Context(), func(text []byte) error {
+		texts = append(texts, string(text))
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{recordText("A-1"), "{}", recordText("A-2")}, texts, "who reads them says what is malformed")
+	require.Equal(t, osv.Summary{Records: 3}, summary)
 
 	gone := errors.New("no one listens")
-	got, err := read(t, name, osv.Options{Text: func([]byte) error { return gone }})
+	_, err = source.Texts(t.Context(), func([]byte) error { return gone })
 	require.ErrorIs(t, err, gone)
-	require.Empty(t, got.ids)
 }

@@ -10,16 +10,17 @@ import (
 )
 
 // OwnBuild reports whether a package of a distribution was built by the distribution itself, so that its records cover
-// it. Vendor is the maintainer (deb, apk) or the vendor (rpm) as the package says it. Packages of ecosystems that are no
-// distribution are always covered.
-func OwnBuild(ecosystem, vendor, version string) bool {
+// it. Vendor is the maintainer (deb, apk) or the vendor (rpm) as the package says it; commit is the commit of the
+// distribution's own repository that it says it was built from (apk), empty where it says none. Packages of ecosystems that
+// are no distribution are always covered.
+func OwnBuild(ecosystem, vendor, version, commit string) bool {
 	base := Base(ecosystem)
 	vendor = strings.ToLower(strings.TrimSpace(vendor))
 	switch ecosystems[base].scheme {
 	case schemeRPM:
 		return containsAny(vendor, rpmVendors[base])
 	case schemeApk:
-		return ownApk(base, vendor)
+		return ownApk(base, vendor, commit)
 	case schemeDeb:
 		return !foreignDeb.MatchString(version) && ownDeb(base, vendor)
 	}
@@ -103,17 +104,30 @@ var apkZones = map[string][]string{
 	ecosystemWolfi:      {"chainguard.dev", "wolfi.dev"},
 }
 
-// ownApk goes by the maintainer's address too. Only Alpine and its relatives write one into each package; the others write
-// none, and then it is theirs.
-func ownApk(base, maintainer string) bool {
-	if maintainer == "" {
-		switch base {
-		case ecosystemChainguard, ecosystemMinimOS, ecosystemWolfi:
-			return true
-		}
-		return false
+// apkCommit is what Alpine's build server writes into each package: the commit of aports that it was built from. Other
+// vendors build outside a repository, or in a copy that was changed ("-dirty").
+var apkCommit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// apkRole finds maintainers that are no person. Each package of Alpine is maintained by a person; vendors give a role.
+var apkRole = regexp.MustCompile(`\b(packag\w*|pkgs?|teams?|releases?|builds?|builders?|support|info|admin|contact|security|noreply|no-reply|maintainers|developers|devs?|` +
+	`inc|ltd|llc|gmbh|corp|corporation|project|foundation|packagers?)\b|@([a-z0-9-]+\.)*(nginx|f5|amazon|azul|docker|elastic|hashicorp|grafana|microsoft|oracle|redhat|` +
+	`eclipse|adoptium|sgerrand|mongodb|percona|datadoghq|newrelic)\.(com|org|io|net)\b`)
+
+// ownApk goes by the maintainer's address too. Alpine's maintainers are some hundred people with addresses of their own, and
+// they change with each release: an unknown person's package is Alpine's if it names its commit, and so is one without a
+// maintainer. The other distributions write no maintainer, and then it is theirs.
+func ownApk(base, maintainer, commit string) bool {
+	if below(domainOf(maintainer), apkZones[base]) || knownMaintainer(base, addressOf(maintainer)) {
+		return true
 	}
-	return below(domainOf(maintainer), apkZones[base]) || knownMaintainer(base, addressOf(maintainer))
+	if base == ecosystemAlpine {
+		return apkCommit.MatchString(commit) && !apkRole.MatchString(maintainer)
+	}
+	switch base {
+	case ecosystemChainguard, ecosystemMinimOS, ecosystemWolfi:
+		return maintainer == ""
+	}
+	return false
 }
 
 var (

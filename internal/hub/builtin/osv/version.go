@@ -25,7 +25,7 @@ func parseVersion(name, text string) (semantic.Version, error) {
 	if !looksLikeVersion(ecosystems[base].scheme, text) {
 		return nil, invalid("version", fmt.Sprintf("%q is not a version of %s", text, base))
 	}
-	version, err := semantic.Parse(text, base)
+	version, err := semantic.Parse(orderedForm(base, text), base)
 	if err == nil {
 		switch version.(type) {
 		case semantic.DebianVersion, semantic.MavenVersion:
@@ -39,8 +39,62 @@ func parseVersion(name, text string) (semantic.Version, error) {
 	return version, nil
 }
 
+// orderedForm is a version in the spelling in which the library orders it as the ecosystem's own tools do.
+func orderedForm(base, text string) string {
+	switch base {
+	case ecosystemRubyGems:
+		return gemVersion(text)
+	case ecosystemMaven:
+		return mavenVersion(text)
+	}
+	return text
+}
+
+var (
+	// mavenQualifier is a dot before a word. Maven takes it for a hyphen since 3.8.7, and the library does not.
+	mavenQualifier = regexp.MustCompile(`\.([^0-9.-])`)
+	// mavenForm are numbers, then words and numbers with one separator at most between two of them.
+	mavenForm = regexp.MustCompile(`^([^0-9.-]+[.-]?)?(\d+(\.\d+)*)?([.-]?[^0-9.-]+([.-]?\d+(\.\d+)*)?)*(-\d+(\.\d+)*)*$`)
+	// mavenOdd finds the words after which Maven's order and its own description differ: one behind a dot that is followed by
+	// anything but its number, one that means nothing and is followed by more, and a zero behind a word.
+	mavenOdd = regexp.MustCompile(`(?i)\.[^0-9.-]+(\d+[^0-9]|[.-])|(^|[0-9.-])(final|ga|release)[0-9.-]|redhat|[^0-9.]0+[^0-9]|^[^0-9]+0+([^0-9]|$)`)
+	// mavenRebuilt is what a vendor makes of a version of someone else: "1.2.3.Final-redhat-00001".
+	mavenRebuilt = regexp.MustCompile(`(?i)^\d+(\.\d+)*(\.(final|ga|release))?[.-]redhat-\d+$`)
+)
+
+func mavenVersion(text string) string { return mavenQualifier.ReplaceAllString(text, "-$1") }
+
+// looksLikeMaven reports whether the order of a version is beyond doubt. Maven orders everything, and what it does with odd
+// forms is neither described nor the same in each of its releases.
+func looksLikeMaven(text string) bool {
+	return mavenRebuilt.MatchString(text) || strings.ContainsAny(text, "0123456789") && mavenForm.MatchString(text) && !mavenOdd.MatchString(text)
+}
+
+var (
+	gemPart = regexp.MustCompile(`[0-9]+|[A-Za-z]+`)
+	// gemPlatform is what a lock file writes behind the version of a gem that was built for one platform.
+	gemPlatform = regexp.MustCompile(`-(x86|x64|i[3-6]86|amd64|aarch64|arm|ppc|powerpc|s390x|riscv|universal|java|jruby|mswin|mingw)[-_0-9A-Za-z.]*$`)
+)
+
+// gemVersion is the version as RubyGems takes it apart: numbers without leading zeros and words. A hyphen stands for ".pre.".
+func gemVersion(text string) string {
+	text = gemPlatform.ReplaceAllString(text, "")
+	parts := gemPart.FindAllString(strings.ReplaceAll(text, "-", ".pre."), -1)
+	for i, part := range parts {
+		if short := strings.TrimLeft(part, "0"); short != "" {
+			parts[i] = short
+		} else {
+			parts[i] = "0"
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
 // apkForm is the grammar of apk-tools, as doc/apk-package.5.scd there has it; the hash was added later.
 var apkForm = regexp.MustCompile(`^\d+(\.\d+)*[a-z]?(_(alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*(~[0-9a-f]+)?(-r\d+)?$`)
+
+// negativeIdentifier finds "-1" among the parts of a prerelease, which is a word, and which the library takes for a number.
+var negativeIdentifier = regexp.MustCompile(`-([^+]*\.)?-\d+(\.|\+|$)`)
 
 // looksLikeVersion asks for the digit that versions begin with. Python's legacy versions, Maven's and those of RPMs may
 // begin with anything, and have an order all the same; what has no digit at all is a word.
@@ -49,7 +103,12 @@ func looksLikeVersion(s scheme, text string) bool {
 		return false // a variable of a build that was not filled in
 	}
 	switch s {
-	case schemePyPI, schemeMaven, schemeRPM:
+	case schemeRPM:
+		// Neither a version nor a release has a hyphen.
+		return strings.ContainsAny(text, "0123456789") && strings.Count(text, "-") <= 1
+	case schemeMaven:
+		return looksLikeMaven(text)
+	case schemePyPI:
 		return strings.ContainsAny(text, "0123456789")
 	case schemeApk:
 		return apkForm.MatchString(text)
@@ -57,6 +116,11 @@ func looksLikeVersion(s scheme, text string) bool {
 		if strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
 			return false
 		}
+	case schemeSemver:
+		if negativeIdentifier.MatchString(text) {
+			return false
+		}
+		text = strings.TrimPrefix(strings.TrimPrefix(text, "v"), "V")
 	default:
 		text = strings.TrimPrefix(strings.TrimPrefix(text, "v"), "V")
 	}

@@ -109,6 +109,17 @@ type vulnerabilityView struct {
 	Aliases []string `json:"aliases"`
 	// URL is an addition: where a person reads about it.
 	URL string `json:"url"`
+	// NeedsRating is an addition: it has neither a severity nor a fix, so a person must rate it.
+	NeedsRating bool `json:"needsRating,omitempty"`
+	// Exception is an addition: who accepted it, why and until when; null when no one did.
+	Exception *exceptionView `json:"exception,omitempty"`
+}
+
+// exceptionView is why a finding breaks no rule.
+type exceptionView struct {
+	judge.Acceptance
+	// Until is null where the exception has no end.
+	Until stamp `json:"until"`
 }
 
 type vulnerableView struct {
@@ -134,8 +145,12 @@ func vulnerabilitySource(id string) string {
 
 func (c *call) viewVulnerable(v store.Version, one judge.Judged, m judge.Finding) vulnerableView {
 	path, status := bomComponentPath(v, jobs.ComponentID(one.Component)), "NEW"
+	var exception *exceptionView
 	if m.Accepted != nil {
-		status = "IGNORED"
+		exception, status = &exceptionView{Acceptance: *m.Accepted, Until: stamp(m.Accepted.Until)}, "IGNORED"
+		if m.Accepted.Stance == judge.Fixed {
+			status = "PATCHED"
+		}
 	}
 	aliases := m.Aliases
 	if aliases == nil {
@@ -149,7 +164,7 @@ func (c *call) viewVulnerable(v store.Version, one judge.Judged, m judge.Finding
 			VulnerabilityName: m.ID, Source: vulnerabilitySource(m.ID), Severity: string(m.Severity),
 			BaseScore: m.Score, OverallScore: m.Score, RemediationStatus: status, RemediationCreatedAt: stamp(v.CreatedAt),
 			RemediationUpdatedAt: stamp(v.Summary.JudgedAt), Published: stamp(m.Published), Updated: stamp(m.Modified),
-			FixedVersion: m.Fixed, Aliases: aliases, URL: m.URL,
+			FixedVersion: m.Fixed, Aliases: aliases, URL: m.URL, NeedsRating: m.NeedsRating, Exception: exception,
 		},
 	}
 }

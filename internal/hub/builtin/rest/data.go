@@ -3,7 +3,6 @@ package rest
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/klauspost/compress/gzip"
+
 	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
@@ -24,38 +25,50 @@ import (
 // data answers /internal/vulnerability-data.
 type data struct{ *Server }
 
-// dataView is what the hub has of vulnerability data.
-type dataView struct {
+// DataView is what the hub has of vulnerability data.
+type DataView struct {
 	Generation uint64 `json:"generation"`
 	// Records counts each record once in every ecosystem that it is about.
 	Records int `json:"records"`
 	// Ecosystems counts records by ecosystem and release; a record may be about several.
 	Ecosystems map[string]int `json:"ecosystems"`
 	// Data says where the data of each ecosystem come from and how far they go.
-	Data     []ecosystemView `json:"data"`
+	Data     []EcosystemView `json:"data"`
 	LoadedAt stamp           `json:"loadedAt"`
 	// Loading is how far a load is that runs now.
 	Loading *jobs.LoadReport `json:"loading,omitempty"`
+	// Updates says how the updates go; missing when there are none.
+	Updates *jobs.FeedReport `json:"updates,omitempty"`
 	// Rejudging says that some versions are still shown as the data before judged them.
 	Rejudging bool `json:"rejudging"`
 }
 
-// ecosystemView is the data of one ecosystem.
-type ecosystemView struct {
+// EcosystemView is the data of one ecosystem.
+type EcosystemView struct {
 	model.DataSource
 	Records  int   `json:"records"`
 	LoadedAt stamp `json:"loadedAt"`
 }
 
 func (s data) get(*call) (reply, error) {
+	view, err := s.Data()
+	return reply{status: http.StatusOK, body: view}, err
+}
+
+// Data says what the hub has of vulnerability data.
+func (s *Server) Data() (DataView, error) {
 	var g store.Generation
 	err := s.store.View(func(tx *store.Tx) (err error) {
 		g, err = tx.Data().Current()
 		return err
 	})
-	view := dataView{
-		Generation: g.Number, Ecosystems: map[string]int{}, Data: []ecosystemView{}, LoadedAt: stamp(g.LoadedAt),
+	view := DataView{
+		Generation: g.Number, Ecosystems: map[string]int{}, Data: []EcosystemView{}, LoadedAt: stamp(g.LoadedAt),
 		Loading: s.jobs.Updates.Progress(), Rejudging: s.jobs.Judging.Stale(),
+	}
+	if s.jobs.Feed != nil {
+		report := s.jobs.Feed.Report()
+		view.Updates = &report
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.Ecosystems)) {
 		held := g.Ecosystems[name]
@@ -64,12 +77,12 @@ func (s data) get(*call) (reply, error) {
 			continue // about nothing that is judged
 		}
 		maps.Copy(view.Ecosystems, held.Releases)
-		view.Data = append(view.Data, ecosystemView{
+		view.Data = append(view.Data, EcosystemView{
 			DataSource: model.DataSource{Ecosystem: name, Source: held.Source, AsOf: held.AsOf, Complete: held.Complete, Sample: held.Sample},
 			Records:    held.Records, LoadedAt: stamp(held.LoadedAt),
 		})
 	}
-	return reply{status: http.StatusOK, body: view}, err
+	return view, err
 }
 
 // put loads the body: one OSV record a line, or the same in gzip. Queries: mode (replace or merge), source, asOf, complete and

@@ -224,6 +224,9 @@ const stampForm = "2006-01-02T15:04:05.000Z"
 // stamp is a time as the REST API writes it; the zero time is null.
 type stamp time.Time
 
+// UnmarshalJSON reads it.
+func (s *stamp) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, (*time.Time)(s)) }
+
 // MarshalJSON writes the hub's form.
 func (s stamp) MarshalJSON() ([]byte, error) {
 	if time.Time(s).IsZero() {

@@ -54,6 +54,10 @@ func (s *Server) routes() []route {
 		{"GET /internal/stats", "", withToken, stats{s}.get},
 		{"GET /internal/vulnerability-data", "", withToken, data{s}.get},
 		{"PUT /internal/vulnerability-data", "", withToken, data{s}.put},
+		{"GET /internal/exceptions", "", withToken, exceptions{s}.list},
+		{"GET /internal/exceptions/{name}", "", withToken, exceptions{s}.get},
+		{"PUT /internal/exceptions/{name}", "", withToken, exceptions{s}.put},
+		{"DELETE /internal/exceptions/{name}", "", withToken, exceptions{s}.delete},
 	}
 	return append(append(all, s.projectRoutes()...), s.locationRoutes()...)
 }

@@ -70,6 +70,7 @@ func (s *Server) Handler(around func(http.Handler) http.Handler) http.Handler {
 	for _, r := range s.routes() {
 		mux.Handle(r.pattern, s.wrap(r))
 	}
+	mux.HandleFunc("GET /metrics", metrics{s}.get)
 	mux.Handle("/", s.wrap(route{access: open, serve: func(c *call) (reply, error) { return reply{}, s.unknownPath(mux, c) }}))
 	inner := http.Handler(mux)
 	if around != nil {

@@ -3,6 +3,10 @@ package rest
 import (
 	"fmt"
 	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 )
@@ -98,4 +102,56 @@ func (s *Server) countRefused(why error) error {
 func (s stats) get(*call) (reply, error) {
 	read, err := s.Stats()
 	return reply{status: http.StatusOK, body: read}, err
+}
+
+// metrics answers /metrics, in the form of Prometheus.
+type metrics struct{ *Server }
+
+var (
+	dataAge      = prometheus.NewDesc("perceptor_hub_data_age_seconds", "Time since the data of an ecosystem were last checked against their source.", []string{"ecosystem"}, nil)
+	dataComplete = prometheus.NewDesc("perceptor_hub_data_complete", "1 when the data are all records of the ecosystem.", []string{"ecosystem"}, nil)
+	failedTries  = prometheus.NewDesc("perceptor_hub_update_failures_total", "Failed tries to update the data of an ecosystem since the start.", []string{"ecosystem"}, nil)
+	updateBytes  = prometheus.NewDesc("perceptor_hub_update_bytes_total", "Bytes received by updates since the start.", nil, nil)
+)
+
+// get writes the metrics itself, since they are no JSON.
+func (s metrics) get(w http.ResponseWriter, r *http.Request) {
+	if err := s.authorize(r, withToken); err != nil {
+		s.writeError(w, r, err)
+		return
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s)
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+}
+
+// Describe names the metrics.
+func (s metrics) Describe(to chan<- *prometheus.Desc) {
+	for _, each := range []*prometheus.Desc{dataAge, dataComplete, failedTries, updateBytes} {
+		to <- each
+	}
+}
+
+// Collect reads the values. Data that cannot be read fail the request: a missing value must not look like a good one.
+func (s metrics) Collect(to chan<- prometheus.Metric) {
+	view, err := s.Data()
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(dataAge, err)
+		return
+	}
+	for _, each := range view.Data {
+		complete := 0.0
+		if each.Complete {
+			complete = 1
+		}
+		to <- prometheus.MustNewConstMetric(dataComplete, prometheus.GaugeValue, complete, each.Ecosystem)
+		to <- prometheus.MustNewConstMetric(dataAge, prometheus.GaugeValue, s.clock.Now().Sub(each.AsOf).Round(time.Second).Seconds(), each.Ecosystem)
+	}
+	if view.Updates == nil {
+		return
+	}
+	to <- prometheus.MustNewConstMetric(updateBytes, prometheus.CounterValue, float64(view.Updates.Bytes))
+	for _, each := range view.Updates.Ecosystems {
+		to <- prometheus.MustNewConstMetric(failedTries, prometheus.CounterValue, float64(each.FailedTries), each.Ecosystem)
+	}
 }

@@ -8,8 +8,10 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"strings"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
+	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
 	"github.com/perceptor/perceptor/model"
 )
@@ -44,7 +46,7 @@ func (s uploads) receive(c *call) (scanID string, err error) {
 	if form.repeated != "" {
 		return form.repeated, nil
 	}
-	contents, err := parseDocument(form.document)
+	contents, err := judge.Parse(form.document)
 	if err != nil {
 		return "", refuse(http.StatusBadRequest, "document", "the document cannot be scanned: %v", err)
 	}
@@ -201,4 +203,15 @@ func (f *uploadForm) check() error {
 		return err
 	}
 	return jobs.CheckName("versionName", f.version)
+}
+
+// scanNameOf is the code location of a document whose sender gave none.
+func scanNameOf(c judge.Contents, project, version string) string {
+	name := c.Subject
+	if name == "" {
+		name = project + "/" + version
+	}
+	const kind = " cyclonedx/sbom"
+	name = strings.NewReplacer(" ", "-", "\x00", "").Replace(name)
+	return strings.ToValidUTF8(name[:min(len(name), jobs.MaxName-len(kind))], "") + kind
 }

@@ -24,8 +24,8 @@ type Data struct{ tx *bbolt.Tx }
 
 const (
 	recordPart = "records" // ecosystem with release, package, id -> the record's part about that package
-	idPart     = "ids"     // id of every record
-	ratingPart = "ratings" // id of a vulnerability -> how bad any record says that it is
+	idPart     = "ids"     // id of every record -> when it was last changed, and where else it is filed
+	ratingPart = "ratings" // id of a vulnerability, id of a record -> how bad the record says that it is
 )
 
 var dataParts = []string{recordPart, idPart, ratingPart}
@@ -99,85 +99,109 @@ func (d Data) Make(s Set) error {
 	return nil
 }
 
-// rating is how bad a vulnerability is, as records say it.
-type rating struct {
-	Severity model.Severity `json:"s"`
-	Score    float64        `json:"c,omitempty"`
-}
-
-func (r rating) worse(than rating) bool {
-	if r.Severity == than.Severity {
-		return r.Score > than.Score
-	}
-	return than.Severity == "" || r.Severity.AtLeast(than.Severity)
-}
-
-// Put files a record in a set, under every package of the set's ecosystem.
-func (d Data) Put(s Set, record osv.Record) error {
-	if err := d.part(s, idPart).Put([]byte(record.ID), []byte{1}); err != nil {
-		return fmt.Errorf("write id %s: %w", record.ID, err)
-	}
-	for _, key := range osv.KeysOf(record) {
-		if osv.Base(key.Ecosystem) != s.Ecosystem {
-			continue
-		}
-		raw, err := json.Marshal(record.Only(key))
-		if err != nil {
-			return fmt.Errorf("encode record %s: %w", record.ID, err)
-		}
-		if err := d.part(s, recordPart).Put([]byte(recordKey(key, record.ID)), raw); err != nil {
-			return fmt.Errorf("write record %s: %w", record.ID, err)
-		}
-	}
-	severity, score, ids := osv.RatingOf(record)
-	if severity == "" {
-		return nil
-	}
-	for _, id := range ids {
-		if err := d.rate(s, id, rating{severity, score}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (d Data) rate(s Set, id string, now rating) error {
-	before, err := d.rating(s, id)
-	if err != nil || !now.worse(before) {
+// Put files a record in a set, under every package of the set's ecosystem. Changed is the time of change that the source names
+// for it, where that is later than the record's own.
+func (d Data) Put(s Set, record osv.Record, changed time.Time) error {
+	entries, err := EntriesOf(s.Ecosystem, record, changed)
+	if err != nil {
 		return err
 	}
-	raw, err := json.Marshal(now)
-	if err != nil {
-		return fmt.Errorf("encode the rating of %s: %w", id, err)
-	}
-	if err := d.part(s, ratingPart).Put([]byte(id), raw); err != nil {
-		return fmt.Errorf("write the rating of %s: %w", id, err)
+	return d.Write(s.Number, entries)
+}
+
+// full is how full pages are left that are written in the order of their keys.
+const full = 0.95
+
+// Write writes entries into the sets of an update, which must be there. It is fastest in the order of Sorter.
+func (d Data) Write(number uint64, entries []Entry) error {
+	var into *bbolt.Bucket
+	ecosystem, part := "", byte(0)
+	for i := range entries {
+		each := &entries[i]
+		if into == nil || each.Ecosystem != ecosystem || each.part != part {
+			ecosystem, part = each.Ecosystem, each.part
+			into = d.part(Set{number, ecosystem}, dataParts[part])
+			into.FillPercent = full
+		}
+		if err := into.Put(each.key, each.value); err != nil {
+			return fmt.Errorf("write %s of the data of %q: %w", dataParts[part], ecosystem, err)
+		}
 	}
 	return nil
 }
 
-func (d Data) rating(s Set, id string) (rating, error) {
-	var known rating
-	raw := d.part(s, ratingPart).Get([]byte(id))
+// Remove takes a record out of a set; nothing happens when it is not there.
+func (d Data) Remove(s Set, id string) error {
+	raw := d.part(s, idPart).Get([]byte(id))
 	if raw == nil {
-		return known, nil
+		return nil
 	}
-	if err := json.Unmarshal(raw, &known); err != nil {
-		return known, fmt.Errorf("%w: rating of %s: %w", ErrDamaged, id, err)
+	filed, err := readFiling(raw)
+	if err != nil {
+		return fmt.Errorf("%w: id %s: %w", ErrDamaged, id, err)
 	}
-	return known, nil
+	for part, keys := range map[string][]string{recordPart: filed.packages, ratingPart: filed.rated, idPart: {""}} {
+		for _, key := range keys {
+			full := joinKey(key, id)
+			if part == idPart {
+				full = id
+			}
+			if err := d.part(s, part).Delete([]byte(full)); err != nil {
+				return fmt.Errorf("delete from %s of the data of %q: %w", part, s.Ecosystem, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Mark notes a later time of change for a record that is there, or for one that could not be understood and is not.
+func (d Data) Mark(s Set, id string, changed time.Time) error {
+	filed := filing{}
+	if raw := d.part(s, idPart).Get([]byte(id)); raw != nil {
+		var err error
+		if filed, err = readFiling(raw); err != nil {
+			return fmt.Errorf("%w: id %s: %w", ErrDamaged, id, err)
+		}
+	}
+	filed.changed = seconds(changed)
+	if err := d.part(s, idPart).Put([]byte(id), filed.bytes()); err != nil {
+		return fmt.Errorf("write id %s: %w", id, err)
+	}
+	return nil
+}
+
+// Known lists the records of a set with the time of their last change, to the second; zero where none is known.
+func (d Data) Known(s Set) (map[string]time.Time, error) {
+	known := map[string]time.Time{}
+	err := d.part(s, idPart).ForEach(func(id, raw []byte) error {
+		filed, err := readFiling(raw)
+		if err != nil {
+			return fmt.Errorf("%w: id %s: %w", ErrDamaged, id, err)
+		}
+		at := time.Time{}
+		if filed.changed > 0 {
+			at = time.Unix(filed.changed, 0).UTC()
+		}
+		known[string(id)] = at
+		return nil
+	})
+	return known, err
 }
 
 // Severity is how bad a vulnerability is by any record of any package in use; empty when none says so.
 func (d Data) Severity(g Generation, id string) (model.Severity, float64, error) {
 	var worst rating
 	for name, ecosystem := range g.Ecosystems {
-		known, err := d.rating(Set{ecosystem.Number, name}, id)
-		if err != nil {
-			return "", 0, err
-		}
-		if known.Severity != "" && known.worse(worst) {
-			worst = known
+		prefix := []byte(joinKey(id, ""))
+		cursor := d.part(Set{ecosystem.Number, name}, ratingPart).Cursor()
+		for key, raw := cursor.Seek(prefix); bytes.HasPrefix(key, prefix); key, raw = cursor.Next() {
+			var known rating
+			if err := json.Unmarshal(raw, &known); err != nil {
+				return "", 0, fmt.Errorf("%w: rating of %s: %w", ErrDamaged, id, err)
+			}
+			if known.worse(worst) {
+				worst = known
+			}
 		}
 	}
 	return worst.Severity, worst.Score, nil
@@ -206,24 +230,16 @@ func (d Data) Records(g Generation, key osv.Key) ([]osv.Record, error) {
 // Count counts the records of a set, all and by release.
 func (d Data) Count(s Set) (records int, releases map[string]int, err error) {
 	releases = map[string]int{}
-	if s.Ecosystem != "" {
-		releases[s.Ecosystem] = 0
-	}
-	counted := map[string]bool{}
-	err = d.part(s, recordPart).ForEach(func(key, _ []byte) error {
-		release, _, _ := strings.Cut(string(key), "\x00")
-		// A record about several packages of a release counts once.
-		id := release + string(key[bytes.LastIndexByte(key, 0):])
-		if !counted[id] {
-			counted[id] = true
-			releases[release]++
+	err = d.part(s, idPart).ForEach(func(id, raw []byte) error {
+		filed, err := readFiling(raw)
+		if err != nil {
+			return fmt.Errorf("%w: id %s: %w", ErrDamaged, id, err)
 		}
+		records++
+		filed.releases(releases)
 		return nil
 	})
-	if releases[s.Ecosystem] == 0 {
-		delete(releases, s.Ecosystem)
-	}
-	return d.part(s, idPart).Stats().KeyN, releases, err
+	return records, releases, err
 }
 
 // Has reports whether a set holds the record of an id.
@@ -236,6 +252,12 @@ func (d Data) Use(g Generation) error {
 	}
 	return write(d.tx, metaBucket, "generation", g)
 }
+
+// Feed reads what was noted of the source of updates; nothing changes when nothing was.
+func (d Data) Feed(into any) error { return readInto(d.tx, metaBucket, "feed", into) }
+
+// PutFeed notes it.
+func (d Data) PutFeed(noted any) error { return write(d.tx, metaBucket, "feed", noted) }
 
 // Position is where a copy of a set goes on; the zero value is its beginning.
 type Position struct {
@@ -255,7 +277,7 @@ func (d Data) Copy(from, to Set, at Position, most, mostBytes int, skip func(id 
 			return Position{part: at.part, key: bytes.Clone(key)}, kept, nil
 		}
 		id := string(key[bytes.LastIndexByte(key, 0)+1:])
-		if part != ratingPart && skip(id) || part == ratingPart && into.Get(key) != nil {
+		if skip(id) {
 			continue
 		}
 		if err := into.Put(bytes.Clone(key), bytes.Clone(value)); err != nil {

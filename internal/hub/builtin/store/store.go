@@ -36,6 +36,7 @@ const (
 	uploadsByNameBucket = "uploads-by-name"
 	scansByNameBucket   = "scans-by-name"
 	refusedByBucket     = "uploads-refused-by"  // reason -> number
+	exceptionBucket     = "exceptions"          // name -> document
 	dataPrefix          = "vulnerability-data-" // followed by the number of the update and the ecosystem
 )
 
@@ -43,11 +44,11 @@ var allBuckets = []string{
 	metaBucket, projectBucket, projectNameBucket, versionBucket, versionNameBucket, locationBucket, locationNameBucket,
 	versionLocations, scanBucket, scanIndexBucket, scanContentsBucket, contentsBucket, resultBucket, activeBucket,
 	attemptBucket, notificationBucket, statBucket, uploadsByNameBucket, scansByNameBucket,
-	refusedByBucket,
+	refusedByBucket, exceptionBucket,
 }
 
 // schema is the version of the file's layout.
-const schema = "2"
+const schema = "3"
 
 // lockWait is how long an open waits for another process to let the file go, as a stopping hub is about to.
 const lockWait = 2 * time.Second
@@ -108,6 +109,9 @@ func (s *Store) Update(change func(*Tx) error) error {
 // Tx is one transaction. What it hands out must not be used after its end.
 type Tx struct{ tx *bbolt.Tx }
 
+// OnCommit has a function called once the transaction is written; it is not called when that fails.
+func (t *Tx) OnCommit(then func()) { t.tx.OnCommit(then) }
+
 // Projects reaches the projects.
 func (t *Tx) Projects() Projects { return Projects{t.tx} }
 
@@ -125,6 +129,9 @@ func (t *Tx) Notifications() Notifications { return Notifications{t.tx} }
 
 // Counters reaches what is counted.
 func (t *Tx) Counters() Counters { return Counters{t.tx} }
+
+// Exceptions reaches the documents of exceptions.
+func (t *Tx) Exceptions() Exceptions { return Exceptions{t.tx} }
 
 // Data reaches the vulnerability data.
 func (t *Tx) Data() Data { return Data{t.tx} }

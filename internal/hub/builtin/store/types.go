@@ -45,6 +45,8 @@ type Summary struct {
 	FindingCounts model.Counts `json:"findingCounts,omitzero"`
 	// Coverage is what the verdict rests on.
 	Coverage model.Coverage `json:"coverage"`
+	// Needs counts components by the ecosystem, without its release, that they are looked up in.
+	Needs map[string]int `json:"needs,omitempty"`
 }
 
 // Judged reports whether the version was judged at all.
