@@ -12,7 +12,12 @@ import (
 func (c *clusterRun) openInbox() {
 	workflows.Receive(&c.inbox, workflows.SignalNamespace, c.receiveCounts)
 	workflows.Receive(&c.inbox, workflows.SignalSnapshotEnd, c.receiveSnapshotEnd)
-	workflows.Receive(&c.inbox, workflows.SignalForgetCluster, func(workflow.Context, workflows.ForgetCluster) { c.state.Forget = true })
+	workflows.Receive(&c.inbox, workflows.SignalHealth, func(ctx workflow.Context, h model.PerceiverHealth) {
+		c.state.Health, c.state.HealthAt = h, workflow.Now(ctx)
+	})
+	workflows.Receive(&c.inbox, workflows.SignalForgetCluster, func(workflow.Context, workflows.ForgetCluster) {
+		c.state.Forget, c.state.Identity, c.state.Conflict = true, "", nil
+	})
 }
 
 // snapshotOf is the version of the last complete snapshot that a namespace would be named in.

@@ -26,6 +26,7 @@ func (n *inventoryRun) applySettings(p workflows.PodsChanged) {
 func (n *inventoryRun) receivePods(ctx workflow.Context, p workflows.PodsChanged) {
 	n.applySettings(p)
 	n.book.Change(workflow.Now(ctx), p.Version, p.Pods, p.Gone)
+	n.book.Remark(p.Remark)
 }
 
 func (n *inventoryRun) receiveSnapshotPart(ctx workflow.Context, p workflows.SnapshotPart) {
@@ -42,5 +43,6 @@ func (n *inventoryRun) receiveSnapshotPart(ctx workflow.Context, p workflows.Sna
 	}
 	if n.book.Part(workflow.Now(ctx), p.Version, p.Part, p.Parts, p.Pods) {
 		n.checkUnscanned(ctx)
+		n.book.CompareAll()
 	}
 }

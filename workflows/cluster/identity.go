@@ -1,0 +1,81 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/perceptor/perceptor/model"
+	"github.com/perceptor/perceptor/workflows"
+)
+
+// answerUpdates registers perceivers and lets an operator give the name to another cluster. No handler blocks.
+func (c *clusterRun) answerUpdates(ctx workflow.Context) error {
+	for _, u := range []struct {
+		name, description string
+		handler           any
+	}{
+		{workflows.UpdateBegin, "A perceiver begins to report: which cluster it watches. The answer is the epoch of its reports.", c.begin},
+		{workflows.UpdateAdopt, "Give the name to another cluster, such as one that was built again.", c.adopt},
+	} {
+		if err := workflow.SetUpdateHandlerWithOptions(ctx, u.name, u.handler, workflow.UpdateHandlerOptions{Description: u.description}); err != nil {
+			return fmt.Errorf("offer the update %s: %w", u.name, err)
+		}
+	}
+	return nil
+}
+
+// begin registers a perceiver, unless it watches another cluster. One that cannot say which cluster it watches is taken only while
+// the cluster has no identity: it could be another one.
+func (c *clusterRun) begin(ctx workflow.Context, b workflows.BeginCluster) (workflows.BegunCluster, error) {
+	now := workflow.Now(ctx)
+	if c.state.Identity != "" && b.Identity != c.state.Identity {
+		c.noteConflict(now, b.Identity)
+		c.logger.Warn("a perceiver of another cluster was refused", "cluster", c.cluster, "identity", b.Identity, "known", c.state.Identity)
+		return workflows.BegunCluster{}, temporal.NewNonRetryableApplicationError("the name belongs to another cluster", workflows.ErrorOtherCluster, nil, c.state.Identity)
+	}
+	c.state.Identity = b.Identity
+	c.state.Epoch = nextEpoch(now, c.state.Epoch, c.state.Pods, c.state.Images, c.state.Settings.Version)
+	for _, name := range workflow.DeterministicKeys(c.state.Namespaces) {
+		c.state.Epoch = max(c.state.Epoch, c.state.Namespaces[name].Seen.Snapshot.Epoch+1)
+	}
+	return workflows.BegunCluster{Epoch: c.state.Epoch}, nil
+}
+
+// nextEpoch is the time, or later than everything that was given or seen before: a clock that was ahead once does not make the
+// reports of the next perceiver old.
+func nextEpoch(now time.Time, given int64, seen ...model.Version) int64 {
+	next := max(now.UnixNano(), given+1)
+	for _, v := range seen {
+		next = max(next, v.Epoch+1)
+	}
+	return next
+}
+
+func (c *clusterRun) noteConflict(now time.Time, identity string) {
+	known := c.state.Conflict
+	if known == nil || known.Identity != identity {
+		known = &workflows.ClusterConflict{Identity: identity, Since: now}
+		c.state.Conflict = known
+	}
+	known.Last = now
+	known.Count++
+}
+
+// adopt gives the name to the cluster that was refused, or to a named one. The perceiver of the earlier one is refused when it
+// registers again, and its older reports change nothing.
+func (c *clusterRun) adopt(_ workflow.Context, a workflows.AdoptCluster) (workflows.ClusterView, error) {
+	identity := a.Identity
+	if identity == "" && c.state.Conflict != nil {
+		identity = c.state.Conflict.Identity
+	}
+	if identity == "" {
+		return workflows.ClusterView{}, temporal.NewNonRetryableApplicationError("no other cluster with an identity was refused under this name; nothing to adopt", "invalid", nil)
+	}
+	c.state.Identity, c.state.Conflict = identity, nil
+	view := c.view(workflows.ClusterQuery{})
+	view.Namespaces = nil
+	return view, nil
+}
