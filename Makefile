@@ -27,7 +27,7 @@ workflowcheck := $(CURDIR)/bin/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)/work
 # The tests of the built programs have the tag e2e, the benchmarks the tag bench. The checks read both.
 tags := e2e,bench
 # The tests with the tag e2e that `make test` leaves out; the targets e2e-... and record run them by name.
-long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestRollingRestart|TestRecord.*)$$
+long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestRollingRestart|TestMarks|TestRecord.*)$$
 
 # Reads the output of `go test -json`, prints one line for each package and everything about failed tests, and names the skipped
 # tests. With SUMMARY=--no-skips a skipped test is a failure.
@@ -36,7 +36,7 @@ summary := $(GO) run ./test/summary $(SUMMARY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build announce run demo kube-apiserver e2e-hub e2e-kubernetes e2e-rolling record check test bench bench-large clean \
+.PHONY: help build announce run demo kube-apiserver e2e-hub e2e-kubernetes e2e-rolling e2e-marks record check test bench bench-large clean \
 	always archtest format tidy vet lint workflowcheck test-heavy test-e2e test-root
 
 help: ## list the targets
@@ -117,6 +117,11 @@ e2e-rolling: build ## 200 images while four scanners are restarted one after the
 	@rm -f bin/e2e-rolling.result
 	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-rolling.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestRollingRestart$$' ./test/e2e
 	@cat bin/e2e-rolling.result
+
+e2e-marks: build kube-apiserver ## the marks on 800 pods: edits, a frozen leader, rights, clocks, two clusters of one name: about 10 minutes (needs etcd)
+	@rm -f bin/e2e-marks.result
+	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-marks.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestMarks$$' ./test/e2e
+	@cat bin/e2e-marks.result
 
 record: build ## record the histories that the replay tests read again, from the programs of this tree: about 5 minutes
 	E2E_RECORD=1 $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestRecord' ./test/e2e

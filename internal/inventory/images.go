@@ -137,10 +137,10 @@ func (b *Book) Expire(now time.Time, atMost int) bool {
 }
 
 // NextExpiry is when the next green verdict ends; zero when none does.
-func (b *Book) NextExpiry() time.Time {
+func (t *ImageTable) NextExpiry() time.Time {
 	var next time.Time
-	for _, d := range sorted(b.Images) {
-		if end := b.Images[d].ends(); !end.IsZero() && (next.IsZero() || end.Before(next)) {
+	for _, d := range sorted(t.Images) {
+		if end := t.Images[d].ends(); !end.IsZero() && (next.IsZero() || end.Before(next)) {
 			next = end
 		}
 	}

@@ -136,7 +136,7 @@ type Counts struct {
 // Counts counts.
 func (b *Book) Counts() Counts {
 	if b.counts == nil {
-		c := b.countPods()
+		c := countPods(b)
 		b.counts = &c
 	}
 	c := *b.counts
@@ -157,7 +157,7 @@ func (i *Image) isKnown() bool {
 	}
 }
 
-func (b *Book) countPods() Counts {
+func countPods(b *Book) Counts {
 	c := Counts{Pods: len(b.Pods)}
 	//workflowcheck:ignore sums do not depend on the order
 	for _, pod := range b.Pods {

@@ -28,9 +28,7 @@ func (b *Book) Set(s Settings) {
 	b.Settings = s
 	switch {
 	case began:
-		for _, uid := range sorted(b.Pods) {
-			b.markDirty(uid)
-		}
+		b.CompareAll()
 	case !s.WriteBack:
 		clear(b.Dirty)
 		clear(b.Unwritten)
