@@ -162,16 +162,16 @@ func TestBeginGivesAnEpochOrRefusesAnotherCluster(t *testing.T) {
 		begun.Epoch = 7
 	}).Return(nil).Once()
 	c.On("UpdateWithStartWorkflow", anything, anything).Return(handle, nil)
-	epoch, err := New(c).Clusters.Begin(t.Context(), "c", "uid-1")
+	epoch, err := New(c).Clusters.Begin(t.Context(), "c", "uid-1", 0)
 	require.NoError(t, err)
 	require.EqualValues(t, 7, epoch)
 	handle.On("Get", anything, anything).Return(temporal.NewNonRetryableApplicationError("other", workflows.ErrorOtherCluster, nil, "uid-1"))
-	_, err = New(c).Clusters.Begin(t.Context(), "c", "uid-2")
+	_, err = New(c).Clusters.Begin(t.Context(), "c", "uid-2", 0)
 	other := &OtherClusterError{}
 	require.ErrorAs(t, err, &other)
 	require.Equal(t, OtherClusterError{Cluster: "c", Known: "uid-1", Given: "uid-2"}, *other)
 	require.ErrorContains(t, err, "perceptor cluster adopt c")
-	_, err = New(c).Clusters.Begin(t.Context(), "a/b", "uid-2")
+	_, err = New(c).Clusters.Begin(t.Context(), "a/b", "uid-2", 0)
 	require.ErrorContains(t, err, "slash")
 }
 

@@ -71,13 +71,14 @@ func (c Clusters) Forget(ctx context.Context, name string) error {
 // Begin registers a perceiver that begins to report, and gives the epoch of its reports: the present time in nanoseconds since 1970,
 // and newer than every epoch given before, whatever the clocks say. Identity tells the cluster from others: the UID of the namespace
 // kube-system, the ID of a container engine, or the cluster ID of a swarm. A perceiver of another cluster than the one that has the
-// name gets an *OtherClusterError. Begin needs a running worker with the role workflows.
-func (c Clusters) Begin(ctx context.Context, name, identity string) (int64, error) {
+// name gets an *OtherClusterError. A perceiver may ask again now and then with its epoch as current, which is 0 at its start: it gets
+// another one when newer reports than its own were taken. Begin needs a running worker with the role workflows.
+func (c Clusters) Begin(ctx context.Context, name, identity string, current int64) (int64, error) {
 	if err := model.CheckCluster(name); err != nil {
 		return 0, fmt.Errorf("begin to watch a cluster: %w", err)
 	}
 	var begun workflows.BegunCluster
-	err := c.updateCluster(ctx, name, workflows.UpdateBegin, workflows.BeginCluster{Identity: identity}, &begun)
+	err := c.updateCluster(ctx, name, workflows.UpdateBegin, workflows.BeginCluster{Identity: identity, Epoch: current}, &begun)
 	if refused, ok := errors.AsType[*temporal.ApplicationError](err); ok && refused.Type() == workflows.ErrorOtherCluster {
 		other := &OtherClusterError{Cluster: name, Given: identity}
 		if err := refused.Details(&other.Known); err != nil {

@@ -75,8 +75,8 @@ func newKubernetes(s PerceiverSettings) (*kubernetes.Perceiver, error) {
 	st := starter.New(s.Client)
 	return kubernetes.New(kubernetes.Options{
 		Cluster: s.Config.Cluster, Client: cluster, Reporter: podReporter{starter: st, logger: s.Logger},
-		Begin: func(ctx context.Context, identity string) (int64, error) {
-			epoch, err := st.Clusters.Begin(ctx, s.Config.Cluster, identity)
+		Begin: func(ctx context.Context, identity string, current int64) (int64, error) {
+			epoch, err := st.Clusters.Begin(ctx, s.Config.Cluster, identity, current)
 			if other, ok := errors.AsType[*starter.OtherClusterError](err); ok && other.Given != "" {
 				return 0, fmt.Errorf("%w: %w", kubernetes.ErrOtherCluster, err)
 			}

@@ -85,11 +85,14 @@ const (
 type BeginCluster struct {
 	// Identity tells its cluster from others; empty where the perceiver cannot read it.
 	Identity string `json:"identity,omitempty"`
+	// Epoch is the one with which the perceiver reports already; 0 when it begins.
+	Epoch int64 `json:"epoch,omitempty"`
 }
 
 // BegunCluster is the answer to BeginCluster.
 type BegunCluster struct {
-	// Epoch is newer than every one that was given before, whatever the clocks say.
+	// Epoch is newer than every one that was given before, whatever the clocks say. It is the perceiver's own while nothing newer
+	// was reported.
 	Epoch int64 `json:"epoch"`
 }
 

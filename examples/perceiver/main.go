@@ -55,7 +55,7 @@ func perceive(ctx context.Context, cluster string, images []string) error {
 	pods := st.Pods
 
 	// The identity tells two clusters of one name apart. Here it is the name; a platform has an ID of its own.
-	epoch, err := st.Clusters.Begin(ctx, cluster, "example:"+cluster)
+	epoch, err := st.Clusters.Begin(ctx, cluster, "example:"+cluster, 0)
 	if err != nil {
 		return fmt.Errorf("begin to watch cluster %s: %w", cluster, err)
 	}

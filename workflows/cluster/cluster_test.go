@@ -183,10 +183,14 @@ func (s *ClusterSuite) TestEpochsGrowWhateverTheClocksSay() {
 	}, 2*time.Second)
 	second := s.update(3*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "one"})
 	third := s.update(4*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "one"})
+	goesOn := s.update(5*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "one", Epoch: ahead + 2})
+	ignored := s.update(6*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "one", Epoch: ahead + 1})
 	s.run(time.Minute)
 	s.Require().NoError(errors.Join(first.err, second.err, third.err))
 	s.Equal(workflows.BegunCluster{Epoch: ahead + 1}, second.value)
 	s.Equal(workflows.BegunCluster{Epoch: ahead + 2}, third.value)
+	s.Equal(third.value, goesOn.value, "a perceiver that is heard keeps its epoch")
+	s.Equal(workflows.BegunCluster{Epoch: ahead + 3}, ignored.value, "one whose reports are older than others gets a newer one")
 }
 
 // TestSecondClusterOfOneNameIsRefused: until an operator adopts it. Then the first one is refused.

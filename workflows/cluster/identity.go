@@ -7,7 +7,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -30,6 +29,7 @@ func (c *clusterRun) answerUpdates(ctx workflow.Context) error {
 // begin registers a perceiver, unless it watches another cluster. One that cannot say which cluster it watches is taken only while
 // the cluster has no identity: it could be another one.
 func (c *clusterRun) begin(ctx workflow.Context, b workflows.BeginCluster) (workflows.BegunCluster, error) {
+	c.inbox.ReceivePending(ctx) // a snapshot that arrived before counts
 	now := workflow.Now(ctx)
 	if c.state.Identity != "" && b.Identity != c.state.Identity {
 		c.noteConflict(now, b.Identity)
@@ -37,21 +37,15 @@ func (c *clusterRun) begin(ctx workflow.Context, b workflows.BeginCluster) (work
 		return workflows.BegunCluster{}, temporal.NewNonRetryableApplicationError("the name belongs to another cluster", workflows.ErrorOtherCluster, nil, c.state.Identity)
 	}
 	c.state.Identity = b.Identity
-	c.state.Epoch = nextEpoch(now, c.state.Epoch, c.state.Pods, c.state.Images, c.state.Settings.Version)
+	c.state.Epoch = max(c.state.Epoch, c.state.Pods.Epoch, c.state.Images.Epoch, c.state.Settings.Version.Epoch)
 	for _, name := range workflow.DeterministicKeys(c.state.Namespaces) {
-		c.state.Epoch = max(c.state.Epoch, c.state.Namespaces[name].Seen.Snapshot.Epoch+1)
+		c.state.Epoch = max(c.state.Epoch, c.state.Namespaces[name].Seen.Snapshot.Epoch)
+	}
+	if b.Epoch == 0 || b.Epoch < c.state.Epoch {
+		// A clock that was ahead once does not make the reports of the next perceiver old.
+		c.state.Epoch = max(now.UnixNano(), c.state.Epoch+1)
 	}
 	return workflows.BegunCluster{Epoch: c.state.Epoch}, nil
-}
-
-// nextEpoch is the time, or later than everything that was given or seen before: a clock that was ahead once does not make the
-// reports of the next perceiver old.
-func nextEpoch(now time.Time, given int64, seen ...model.Version) int64 {
-	next := max(now.UnixNano(), given+1)
-	for _, v := range seen {
-		next = max(next, v.Epoch+1)
-	}
-	return next
 }
 
 func (c *clusterRun) noteConflict(now time.Time, identity string) {

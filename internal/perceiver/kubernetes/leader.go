@@ -98,7 +98,7 @@ func (p *Perceiver) term(ctx context.Context, lock *notedLock) error {
 			return
 		}
 		p.options.Logger.Info("leading")
-		if failed = p.work(ctx, lock.mayWrite); failed != nil {
+		if failed = p.workOn(ctx, lock.mayWrite); failed != nil {
 			cancel()
 		}
 	}

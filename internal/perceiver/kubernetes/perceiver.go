@@ -33,8 +33,9 @@ type Options struct {
 	Prefix string
 	// Begin is asked before anything is reported, with what tells this cluster from others (empty where that cannot be read). It gives
 	// the epoch of the reports. An error that is ErrOtherCluster ends the perceiver; after any other error it is asked again. Without
-	// Begin the epoch is the time. It is asked again before each snapshot.
-	Begin func(ctx context.Context, identity string) (epoch int64, err error)
+	// Begin the epoch is the time. It is asked again in the rhythm of snapshots, with the current epoch; another answer than that
+	// says that newer reports were taken, and everything is reported again.
+	Begin func(ctx context.Context, identity string, current int64) (epoch int64, err error)
 	// Health receives what the perceiver cannot do, when that changes and now and then; it may be nil.
 	Health func(context.Context, model.PerceiverHealth) error
 	// Serve is called when the caches are filled, with what writes verdicts, and returns when its context ends.
@@ -91,7 +92,21 @@ func (p *Perceiver) Run(ctx context.Context) error {
 	if p.options.LeaderElect {
 		return p.lead(ctx)
 	}
-	return p.work(ctx, nil)
+	return p.workOn(ctx, nil)
+}
+
+// errSuperseded says that newer reports of the cluster than those of this perceiver were taken.
+var errSuperseded = errors.New("newer reports of this cluster were taken")
+
+// workOn works until ctx ends. It begins again with a newer epoch when its reports are older than others.
+func (p *Perceiver) workOn(ctx context.Context, leading func() bool) error {
+	for {
+		err := p.work(ctx, leading)
+		if ctx.Err() != nil || !errors.Is(err, errSuperseded) {
+			return err
+		}
+		p.options.Logger.Warn("the perceiver begins again: another one reported this cluster, or its clock was ahead", "cluster", p.options.Cluster)
+	}
 }
 
 // ErrOtherCluster says that the cluster's name belongs to another cluster.
@@ -132,7 +147,7 @@ func (p *Perceiver) work(ctx context.Context, leading func() bool) error {
 		r.remark = writer.remark
 	}
 	refused := make(chan error, 1)
-	running.Go(func() { refused <- p.watchIdentity(ctx, cancel) })
+	running.Go(func() { refused <- p.watchIdentity(ctx, epoch, leading, cancel) })
 	r.run(ctx)
 	cancel()
 	return <-refused
@@ -147,7 +162,7 @@ func (p *Perceiver) begin(ctx context.Context) (int64, error) {
 		return time.Now().UnixNano(), nil
 	}
 	for {
-		epoch, err := p.register(ctx)
+		epoch, err := p.register(ctx, 0)
 		if err == nil || errors.Is(err, ErrOtherCluster) {
 			return epoch, err
 		}
@@ -164,18 +179,19 @@ func (p *Perceiver) begin(ctx context.Context) (int64, error) {
 
 // register says which cluster this is. Without permission to read its identity it registers without one; whether that is enough
 // is decided there.
-func (p *Perceiver) register(ctx context.Context) (int64, error) {
+func (p *Perceiver) register(ctx context.Context, current int64) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
 	identity, err := p.options.Client.ClusterUID(ctx)
 	if class := classOf(err); err != nil && class != model.Unauthorized && class != model.NotFound {
 		return 0, fmt.Errorf("read the identity of the cluster: %w", err)
 	}
-	return p.options.Begin(ctx, identity)
+	return p.options.Begin(ctx, identity, current)
 }
 
-// watchIdentity asks now and then whether the name still belongs to this cluster. When it does not, it stops the work.
-func (p *Perceiver) watchIdentity(ctx context.Context, stop func()) error {
+// watchIdentity asks now and then whether the name still belongs to this cluster, and whether its reports are the newest. When they
+// are not, it stops the work.
+func (p *Perceiver) watchIdentity(ctx context.Context, epoch int64, leading func() bool, stop func()) error {
 	if p.options.Begin == nil {
 		return nil
 	}
@@ -187,7 +203,14 @@ func (p *Perceiver) watchIdentity(ctx context.Context, stop func()) error {
 			return nil
 		case <-ticker.C:
 		}
-		if _, err := p.register(ctx); errors.Is(err, ErrOtherCluster) {
+		if leading != nil && !leading() {
+			continue
+		}
+		now, err := p.register(ctx, epoch)
+		if err == nil && now != epoch {
+			err = errSuperseded
+		}
+		if errors.Is(err, ErrOtherCluster) || errors.Is(err, errSuperseded) {
 			stop()
 			return err
 		}
