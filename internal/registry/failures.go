@@ -35,6 +35,7 @@ const (
 	refusedRedirect kind = "refused redirect"
 	unauthorized    kind = "unauthorized"
 	absent          kind = "absent"
+	otherImage      kind = "another image"
 	throttled       kind = "throttled"
 	serverError     kind = "server error"
 	rejected        kind = "rejected"
@@ -65,6 +66,7 @@ var table = map[kind]struct {
 	refusedRedirect: {model.Invalid, false},
 	unauthorized:    {model.Unauthorized, false},
 	absent:          {model.NotFound, false},
+	otherImage:      {model.NotFound, false},
 	throttled:       {model.Throttled, true},
 	serverError:     {model.Transient, true},
 	rejected:        {model.Invalid, false},

@@ -52,6 +52,9 @@ func (g *gate) wait(ctx context.Context, host string) error {
 		if left <= 0 {
 			return nil
 		}
+		if deadline, limited := ctx.Deadline(); limited && left > time.Until(deadline) {
+			return &fault{kind: throttled, reason: throttledReason(left), retry: left, err: context.DeadlineExceeded}
+		}
 		if left > g.pace.patience {
 			return &fault{kind: throttled, reason: throttledReason(left), retry: left}
 		}

@@ -5,19 +5,11 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/registry"
 	"github.com/perceptor/perceptor/model"
 )
-
-// keychain has one login for each registry.
-type keychain map[string]authn.AuthConfig
-
-func (k keychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
-	return authn.FromConfig(k[r.RegistryStr()]), nil
-}
 
 // classed is an error that says whether asking again can help.
 type classed struct{ class model.FailureClass }
@@ -32,9 +24,9 @@ func TestPullSecrets(t *testing.T) {
 	asked := ""
 	h := newHost(t, registry.Options{
 		Credentials: map[string]registry.Credential{"here": {Username: "robot", PasswordFile: "/no/such/file"}},
-		PullSecrets: func(_ context.Context, credential string) (authn.Keychain, error) {
+		PullSecrets: func(_ context.Context, credential string) ([][]byte, error) {
 			asked = credential
-			return keychain{f.host(): {Username: "robot", Password: "s3cret"}}, answer
+			return [][]byte{[]byte(`{"auths":{"` + f.host() + `":{"username":"robot","password":"s3cret"}}}`)}, answer
 		},
 	})
 	pull := func(credential string) error {

@@ -112,6 +112,12 @@ func (w *wire) admit(req *http.Request) error {
 	if !w.allowed(req.URL) {
 		return errPlainHTTP
 	}
+	// Logins have clients of their own in the library: their redirects show here alone.
+	if from := req.Response; from != nil && from.Request != nil {
+		if err := w.checkRedirect(req, []*http.Request{from.Request}); err != nil {
+			return err
+		}
+	}
 	return w.gate.wait(req.Context(), req.URL.Host)
 }
 
