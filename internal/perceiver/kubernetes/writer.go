@@ -367,7 +367,7 @@ func (w *Writer) send(ctx context.Context, pod metadata, plan ownership.Plan, fo
 	return removeKeys(ctx, w.client, w.manager.Name(), pod, plan.Remove)
 }
 
-// removeKeys takes keys away from a pod, whoever owns them.
+// removeKeys takes keys away from a pod, also where another manager owns them.
 func removeKeys(ctx context.Context, client Client, manager string, pod metadata, keys []ownership.Key) error {
 	if len(keys) == 0 {
 		return nil

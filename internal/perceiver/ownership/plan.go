@@ -11,7 +11,7 @@ import (
 type Plan struct {
 	// Apply are the marks to apply as the manager; the keys that the manager applied before and that are not among them vanish.
 	Apply Marks
-	// Remove are keys to take away afterwards, whoever owns them now.
+	// Remove are keys to take away afterwards, also where another manager owns them.
 	Remove []Key
 }
 
@@ -51,7 +51,7 @@ func (m Manager) Plan(o *metav1.ObjectMeta, marks Marks) Plan {
 	return p
 }
 
-// Removal are all keys of the perceiver on a pod that looks like this, whoever owns them now. Keys of others stay.
+// Removal are all keys of the perceiver on a pod that looks like this, also where another manager owns them. Keys of others stay.
 func (m Manager) Removal(o *metav1.ObjectMeta) []Key {
 	s := m.Read(o)
 	return append(s.Marks.keys(), s.Leftover...)
