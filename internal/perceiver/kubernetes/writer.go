@@ -233,6 +233,7 @@ func (w *Writer) writeRow(ctx context.Context, row model.PodVerdict) (outcome, e
 	if row.UID == "" || row.Namespace == "" || row.Name == "" {
 		return unchanged, errNoPod
 	}
+	standing, unseen := w.sentTo(row.UID)
 	entry, is := w.watch.entry(row.UID)
 	if !is {
 		// The cache knows every pod that was reported. Only to be sure, because what is gone is forgotten.
@@ -242,7 +243,10 @@ func (w *Writer) writeRow(ctx context.Context, row model.PodVerdict) (outcome, e
 		return gone, nil
 	}
 	want := w.manager.Want(w.marker.of(row), entry.others)
-	if !entry.leftover && w.stands(row.UID, entry.marks, sumOfMarks(want)) {
+	if !unseen {
+		standing = entry.marks
+	}
+	if !entry.leftover && standing == sumOfMarks(want) {
 		return unchanged, nil
 	}
 	became, err := w.bring(ctx, row, entry)
@@ -293,14 +297,13 @@ func (w *Writer) bring(ctx context.Context, row model.PodVerdict, entry *podEntr
 	}
 }
 
-// stands reports whether a pod has these marks: the cache says so, and nothing else was written after what it shows.
-func (w *Writer) stands(uid string, cached, wanted uint64) bool {
+// sentTo is what was sent to a pod and is not in the cache yet; false where the cache is right. It is asked before the cache is
+// read, because what was sent is forgotten when the cache shows it.
+func (w *Writer) sentTo(uid string) (uint64, bool) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
-	if sent, is := w.sent[uid]; is && ownership.Elapsed(sent.at, time.Now()) < sentGoodFor {
-		return sent.marks == wanted
-	}
-	return cached == wanted
+	sent, is := w.sent[uid]
+	return sent.marks, is && ownership.Elapsed(sent.at, time.Now()) < sentGoodFor
 }
 
 // seen notes what the cache shows on a pod. A change of marks that is not the last one sent is someone else's.
