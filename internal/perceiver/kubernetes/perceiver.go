@@ -230,7 +230,7 @@ func (p *Perceiver) reportHealth(ctx context.Context, troubles *trouble.Book) {
 	}
 	last, at := "", time.Time{}
 	for {
-		list, refused := troubles.List()
+		list, refused := troubles.List(time.Now())
 		kinds := ""
 		for _, each := range list {
 			kinds += string(each.Kind) + each.Since.String()

@@ -29,7 +29,8 @@ type Book struct {
 
 type entry struct {
 	model.Trouble
-	last time.Time
+	// last is when it failed last, and worked when it was done after that; zero when it was not.
+	last, worked time.Time
 }
 
 // New is a book without entries.
@@ -50,7 +51,7 @@ func (b *Book) Fail(kind model.TroubleKind, reason string, now time.Time) {
 		b.troubles[kind] = known
 		b.logger.Warn("the perceiver cannot do its work", "what", string(kind), "error", reason)
 	}
-	known.Reason, known.last = reason, now
+	known.Reason, known.last, known.worked = reason, now, time.Time{}
 	known.Count++
 }
 
@@ -59,7 +60,16 @@ func (b *Book) Work(kind model.TroubleKind, now time.Time) {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	known := b.troubles[kind]
-	if known == nil || kind == model.TroubleWrite && now.Sub(known.last) < quiet {
+	if known != nil {
+		known.worked = now
+		b.settle(kind, now)
+	}
+}
+
+// settle ends a trouble when its work was done after the last failure, and nothing has failed since for a while.
+func (b *Book) settle(kind model.TroubleKind, now time.Time) {
+	known := b.troubles[kind]
+	if known.worked.IsZero() || kind == model.TroubleWrite && now.Sub(known.last) < quiet {
 		return
 	}
 	delete(b.troubles, kind)
@@ -67,10 +77,14 @@ func (b *Book) Work(kind model.TroubleKind, now time.Time) {
 }
 
 // List is what cannot be done now, in the order of the kinds, and how many writes were refused so far.
-func (b *Book) List() (troubles []model.Trouble, refused int64) {
+func (b *Book) List(now time.Time) (troubles []model.Trouble, refused int64) {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	for _, kind := range slices.Sorted(maps.Keys(b.troubles)) {
+		b.settle(kind, now)
+		if b.troubles[kind] == nil {
+			continue
+		}
 		troubles = append(troubles, b.troubles[kind].Trouble)
 	}
 	return troubles, b.refused
