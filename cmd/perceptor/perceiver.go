@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/perceptor/perceptor/workers"
@@ -28,8 +30,12 @@ Verdicts become labels and annotations. --labels chooses the keys:
   opssight  the keys of OpsSight
   both      both sets (the default); one set takes half the space
 
-A pod that is found in violation also gets an Event. The perceiver writes to a pod when all its images are scanned. If the pod
-later runs an image that is not scanned, its status becomes UNKNOWN and the counts are removed.
+A pod that is found in violation also gets an Event. The perceiver writes to a pod when all its images are scanned, or when one of
+them is known to be in violation. If the pod later runs an image that is not scanned, its status becomes UNKNOWN and the counts
+are removed. Marks that someone else changes are written again. A key without a prefix that another program had before keeps
+its value; the annotation perceptor/keys-of-others-... names it.
+
+--remove-marks takes everything away again, also from pods that have opted out. Stop the perceiver first, or it writes again.
 
 In patterns, * stands for any characters and ? for one character. A pattern for images is compared with registry and
 repository, such as docker.io/library/redis. A pattern with a colon is compared with repository and tag.`
@@ -47,7 +53,13 @@ const kubernetesExamples = `  # inside the cluster, with the name prod-eu
 func newPerceiverKubernetes(s *shared) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "kubernetes", Short: "Watch the pods of a Kubernetes cluster", Long: kubernetesHelp, Example: kubernetesExamples, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runPerceiverKubernetes(cmd, s) },
+	}
+	remove := false
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if remove {
+			return removeMarks(cmd, s)
+		}
+		return runPerceiverKubernetes(cmd, s)
 	}
 	flags := cmd.Flags()
 	flags.String("cluster", "", "name of the cluster (default \"default\")")
@@ -65,7 +77,26 @@ func newPerceiverKubernetes(s *shared) *cobra.Command {
 	flags.String("domain", "", "group of scanners (domain) that can reach the cluster's registries")
 	flags.Bool("pull-secrets", false, "report the names of the pods' pull secrets, for scanners with --pull-secrets")
 	flags.Float64("kubernetes-rate", 0, "largest number of requests per second to the API server (default 50)")
+	flags.BoolVar(&remove, "remove-marks", false, "remove all labels and annotations of this perceiver from the cluster's pods, and end")
 	return cmd
+}
+
+// removeMarks takes everything away that the perceiver of this cluster has written onto pods.
+func removeMarks(cmd *cobra.Command, s *shared) error {
+	c, err := s.load(cmd.Flags())
+	if err != nil {
+		return err
+	}
+	l, err := logger(c.LogLevel)
+	if err != nil {
+		return err
+	}
+	removed, err := workers.RemoveMarks(cmd.Context(), c.Perceiver, version(), l)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "Removed the marks of %d pods\n", removed)
+	return err
 }
 
 func runPerceiverKubernetes(cmd *cobra.Command, s *shared) error {

@@ -68,6 +68,12 @@ type Cluster struct {
 	Seen      time.Time `json:"seen,omitzero" doc:"When the last report of the cluster arrived."`
 	WriteBack bool      `json:"writeBack" doc:"Whether verdicts are written onto the pods."`
 	Domain    string    `json:"domain,omitempty" doc:"The set of scanners that reaches the registries of the cluster."`
+	// Troubles is what the perceiver cannot do now.
+	Troubles []model.Trouble `json:"troubles,omitempty" doc:"What the perceiver cannot do now, such as write marks or read nodes."`
+	// WritesRefused counts writes onto pods that failed since the perceiver began.
+	WritesRefused int64 `json:"writesRefused,omitempty" doc:"Writes onto pods that failed since the perceiver began."`
+	// Conflict is the identity of another cluster whose perceiver was refused under this name.
+	Conflict string `json:"conflict,omitempty" doc:"Identity of another cluster whose perceiver was refused under this name."`
 }
 
 // Namespace counts the pods of one namespace.
@@ -76,6 +82,7 @@ type Namespace struct {
 	Pods       int    `json:"pods"`
 	Unscanned  int    `json:"unscanned" doc:"Pods with an image that has no verdict."`
 	Violations int    `json:"violations" doc:"Pods that are in violation."`
+	Unknown    int    `json:"unknown" doc:"Pods whose overall status is UNKNOWN."`
 	Refused    int    `json:"refused,omitempty" doc:"Pods beyond what can be stored."`
 }
 

@@ -113,7 +113,7 @@ const (
 // The state, under the names of Perceptor 0.x (2018) where it had one.
 var (
 	statusGauge = prometheus.NewDesc("perceptor_core_status_gauge",
-		"Counts: number_of_pods, pods_unscanned, pods_in_violation, number_of_clusters, number_of_images, image_status_<status>, image_overall_status_<status>.", []string{"name"}, nil)
+		"Counts: number_of_pods, pods_unscanned, pods_in_violation, pods_unknown, number_of_clusters, clusters_in_trouble, writes_refused, number_of_images, image_status_<status>, image_overall_status_<status>.", []string{"name"}, nil)
 	breakerGauge = prometheus.NewDesc("perceptor_core_hub_circuit_breaker_state",
 		"1 while the hub is available, 0 while it is tripped: it failed and gets no scans.", []string{"host"}, nil)
 	hubScansGauge = prometheus.NewDesc("perceptor_core_hub_scans",
@@ -209,17 +209,22 @@ func (c *stateCollector) countPods(ctx context.Context) ([]prometheus.Metric, er
 	if err != nil {
 		return nil, err
 	}
-	var pods, unscanned, violations int
+	var pods, unscanned, violations, unknown, troubled, refused int
 	for _, cluster := range clusters {
+		if len(cluster.Troubles) > 0 || cluster.Conflict != "" {
+			troubled++
+		}
+		refused += int(cluster.WritesRefused)
 		for _, n := range cluster.Namespaces {
 			if strings.HasPrefix(n.Name, model.ReservedNamespaces) {
 				continue // images without a pod
 			}
-			pods, unscanned, violations = pods+n.Pods, unscanned+n.Unscanned, violations+n.Violations
+			pods, unscanned, violations, unknown = pods+n.Pods, unscanned+n.Unscanned, violations+n.Violations, unknown+n.Unknown
 		}
 	}
 	return []prometheus.Metric{
 		gauge(statusGauge, pods, "number_of_pods"), gauge(statusGauge, unscanned, "pods_unscanned"),
-		gauge(statusGauge, violations, "pods_in_violation"), gauge(statusGauge, len(clusters), "number_of_clusters"),
+		gauge(statusGauge, violations, "pods_in_violation"), gauge(statusGauge, unknown, "pods_unknown"),
+		gauge(statusGauge, troubled, "clusters_in_trouble"), gauge(statusGauge, refused, "writes_refused"), gauge(statusGauge, len(clusters), "number_of_clusters"),
 	}, nil
 }

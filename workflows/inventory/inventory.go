@@ -186,8 +186,19 @@ func (n *inventoryRun) deadline(ctx workflow.Context) time.Time {
 	if countsDiffer(s.LastReported, n.book.Counts()) {
 		times = append(times, s.LastReportedAt.Add(notifyClusterEvery))
 	}
+	if end := n.book.NextExpiry(); !end.IsZero() {
+		times = append(times, later(end, s.ExpireAfter))
+	}
 	if n.book.HasUnwritten() {
 		times = append(times, s.WriteAfter, s.RewriteAt)
 	}
 	return workflows.Earliest(workflow.Now(ctx), n.began.Add(workflows.QuietRun), times...)
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
