@@ -3,11 +3,13 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/credentials"
 	"github.com/docker/cli/cli/config/types"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -25,6 +27,61 @@ type Credential struct {
 	PasswordFile string
 	// DockerConfig is a docker config file, such as a mounted Kubernetes secret of the kind dockerconfigjson.
 	DockerConfig string
+	// Binding says for which images it may be used.
+	Binding Binding
+}
+
+// Permits says why the pods of a namespace may not name a credential for an image; nil when they may. From is "cluster/namespace",
+// or a cluster alone; empty means an operator of all clusters. The error is an Error, and does not name the credential.
+func (c *Client) Permits(reference, credential, from string) error {
+	if credential == "" {
+		return nil
+	}
+	if err := c.permits(reference, credential, from); err != nil {
+		return explain(context.Background(), "resolve", reference, credential, err)
+	}
+	return nil
+}
+
+func (c *Client) permits(reference, credential, from string) error {
+	ref, _, err := parseReference(reference, c.options.Hosts)
+	if err != nil {
+		return err
+	}
+	cluster, _, _ := strings.Cut(from, "/")
+	if named, ok := c.options.Credentials[credential]; ok {
+		if !named.Binding.serves(cluster) {
+			c.log.Warn("credential was not used: it is not bound to this cluster", "credential", credential, "from", from)
+			return unbound("cluster")
+		}
+		return c.checkBinding(named, ref.Context(), credential)
+	}
+	if c.options.PullSecrets == nil || c.options.MayName == nil {
+		return c.unknownCredential(credential)
+	}
+	if err := c.options.MayName(credential, from); err != nil {
+		c.log.Warn("pull secret was not used", "credential", credential, "from", from, "error", err)
+		return unbound("namespace")
+	}
+	return nil
+}
+
+// checkBinding refuses a credential for an image that it is not bound to.
+func (c *Client) checkBinding(named Credential, repo name.Repository, credential string) error {
+	if named.Binding.opens(repo) {
+		return nil
+	}
+	c.log.Warn("credential was not used: it is not bound to this repository", "credential", credential, "repository", repo.Name())
+	return unbound("registry and repository")
+}
+
+func unbound(what string) error {
+	return faultf(badCredential, "the credential that the request names is not bound to this %s; the scanners' configuration says what it is bound to", what)
+}
+
+func (c *Client) unknownCredential(credential string) error {
+	c.log.Warn("credential was not used: it is not in the configuration", "credential", credential)
+	return faultf(badCredential, "this host has no credential of the name that the request gives")
 }
 
 // authenticator finds the login for a repository. Anonymous is a login too: the registry decides.
@@ -32,33 +89,63 @@ func (c *Client) authenticator(ctx context.Context, repo name.Repository, creden
 	if credential != "" {
 		return c.namedAuthenticator(ctx, repo, credential)
 	}
-	const source = "this host's docker configuration"
-	if c.options.DockerConfig != "" {
-		return fromDockerConfig(c.options.DockerConfig, repo, source)
+	path := c.options.DockerConfig
+	if path == "" {
+		path = usualDockerConfig()
 	}
-	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, repo)
-	if err != nil {
-		return nil, unreadable(source, err)
+	if path == "" {
+		return authn.Anonymous, nil
 	}
-	return auth, nil
+	return fromDockerConfig(path, repo, "this host's docker configuration")
+}
+
+// usualDockerConfig is the file with the logins of docker or else of podman; empty when there is none.
+func usualDockerConfig() string {
+	var places []string
+	if directory := os.Getenv(config.EnvOverrideConfigDir); directory != "" {
+		places = append(places, filepath.Join(directory, config.ConfigFileName))
+	} else if home, err := os.UserHomeDir(); err == nil {
+		places = append(places, filepath.Join(home, ".docker", config.ConfigFileName))
+	}
+	places = append(places, os.Getenv("REGISTRY_AUTH_FILE"))
+	if runtime := os.Getenv("XDG_RUNTIME_DIR"); runtime != "" {
+		places = append(places, filepath.Join(runtime, "containers", "auth.json"))
+	}
+	if own, err := os.UserConfigDir(); err == nil {
+		places = append(places, filepath.Join(own, "containers", "auth.json"))
+	}
+	for _, place := range places {
+		if info, err := os.Stat(place); place != "" && err == nil && !info.IsDir() {
+			return place
+		}
+	}
+	return ""
 }
 
 func (c *Client) namedAuthenticator(ctx context.Context, repo name.Repository, credential string) (authn.Authenticator, error) {
 	if named, ok := c.options.Credentials[credential]; ok {
-		return named.authenticator(repo, fmt.Sprintf("the credential %q", credential))
+		if err := c.checkBinding(named, repo, credential); err != nil {
+			return nil, err
+		}
+		auth, err := named.authenticator(repo, "the credential that the request names")
+		if err != nil {
+			c.log.Warn("credential cannot be used", "credential", credential, "error", err)
+		}
+		return auth, err
 	}
 	if c.options.PullSecrets == nil {
-		return nil, faultf(badCredential, "there is no credential %q on this host", credential)
+		return nil, c.unknownCredential(credential)
 	}
 	keychain, err := c.options.PullSecrets(ctx, credential)
 	if err == nil {
 		return authn.Resolve(ctx, keychain, repo)
 	}
+	c.log.Warn("pull secret could not be read", "credential", credential, "error", err)
 	var classed interface{ FailureClass() model.FailureClass }
 	if errors.As(err, &classed) && !classed.FailureClass().Temporary() {
-		return nil, faultf(badCredential, "%s", err)
+		return nil, faultf(badCredential, "the pull secret that the pod names cannot be used")
 	}
-	return nil, faultf(refused, "%s", err)
+	return nil, faultf(refused, "the pull secret that the pod names cannot be read at the moment")
 }
 
 func (c Credential) authenticator(repo name.Repository, source string) (authn.Authenticator, error) {
@@ -109,6 +196,9 @@ func fromDockerConfig(path string, repo name.Repository, source string) (authn.A
 		if key == name.DefaultRegistry {
 			key = authn.DefaultAuthKey
 		}
+		if !mentions(parsed, key) {
+			continue
+		}
 		found, err := parsed.GetAuthConfig(key)
 		if err != nil {
 			return nil, unreadable(source, err)
@@ -123,6 +213,24 @@ func fromDockerConfig(path string, repo name.Repository, source string) (authn.A
 		}
 	}
 	return authn.Anonymous, nil
+}
+
+// mentions reports whether a docker config has a login, or a helper, for this very host or repository. A helper for all hosts
+// (credsStore) is asked only about hosts in the list of logins, where "docker login" puts them: a cloud's helper may have an
+// answer for any host.
+func mentions(file *configfile.ConfigFile, key string) bool {
+	if _, has := file.CredentialHelpers[key]; has {
+		return true
+	}
+	if _, has := file.AuthConfigs[key]; has {
+		return true
+	}
+	for each := range file.AuthConfigs {
+		if credentials.ConvertToHostname(each) == credentials.ConvertToHostname(key) && key == credentials.ConvertToHostname(key) {
+			return true
+		}
+	}
+	return false
 }
 
 // unreadable leaves the parser's words out of the reason: they may quote what they could not read.

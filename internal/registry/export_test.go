@@ -10,6 +10,12 @@ import (
 
 // NewHasty is New for tests that wait for retries: as many tries, but hardly any time between them.
 func NewHasty(options Options) (*Client, error) {
+	options.Reach.Loopback = true // where the registries of tests are
+	return NewGuarded(options)
+}
+
+// NewGuarded is NewHasty with the addresses of the options alone.
+func NewGuarded(options Options) (*Client, error) {
 	return newClient(options, pace{
 		tries: 5, first: time.Millisecond, longest: 4 * time.Millisecond,
 		patience: 5 * time.Second, stall: 200 * time.Millisecond, tick: time.Millisecond,

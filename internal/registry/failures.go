@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/perceptor/perceptor/internal/netguard"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -33,6 +34,8 @@ const (
 	certificate     kind = "certificate"
 	noTLS           kind = "no TLS"
 	refusedRedirect kind = "refused redirect"
+	refusedAddress  kind = "refused address"
+	foreignRealm    kind = "foreign realm"
 	unauthorized    kind = "unauthorized"
 	absent          kind = "absent"
 	throttled       kind = "throttled"
@@ -63,6 +66,8 @@ var table = map[kind]struct {
 	certificate:     {model.Invalid, false},
 	noTLS:           {model.Invalid, false},
 	refusedRedirect: {model.Invalid, false},
+	refusedAddress:  {model.Invalid, false},
+	foreignRealm:    {model.Invalid, false},
 	unauthorized:    {model.Unauthorized, false},
 	absent:          {model.NotFound, false},
 	throttled:       {model.Throttled, true},
@@ -135,6 +140,9 @@ func kindOf(err error) kind {
 	}
 	if f, ok := errors.AsType[*fault](err); ok {
 		return f.kind
+	}
+	if _, ok := errors.AsType[*netguard.RefusedError](err); ok {
+		return refusedAddress
 	}
 	if answer, ok := errors.AsType[*transport.Error](err); ok {
 		return answered(answer.StatusCode, answer.Errors)

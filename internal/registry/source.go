@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,7 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// saidLimit is how many characters of a registry's own words go into a reason.
+// saidLimit is how many characters of a registry's own words go into the log.
 const saidLimit = 200
 
 // source is one repository, opened with one credential.
@@ -24,14 +25,17 @@ type source struct {
 	http *http.Client
 	pace pace
 	gate *gate
-	// access tells apart what different credentials may see.
-	access string
+	log  *slog.Logger
+	// login.access tells apart what different credentials may see.
+	login login
 }
 
 // open logs in to the registry of a repository, in the way that registry asks for.
 func (c *Client) open(ctx context.Context, repo name.Repository, credential string) (*source, error) {
-	s := &source{repo: repo, pace: c.pace, gate: c.wire.gate, access: repo.Name() + " " + credential}
-	ctx = withAccess(ctx, s.access)
+	s := &source{repo: repo, pace: c.pace, gate: c.wire.gate, log: c.log, login: login{
+		access: repo.Name() + " " + credential, registry: canonicalHost(repo.RegistryStr()), realms: c.options.Hosts[repo.RegistryStr()].Realms,
+	}}
+	ctx = withLogin(ctx, s.login)
 	auth, err := c.authenticator(ctx, repo, credential)
 	if err != nil {
 		return nil, err
@@ -40,7 +44,7 @@ func (c *Client) open(ctx context.Context, repo name.Repository, credential stri
 		agent := transport.NewUserAgent(c.wire, "perceptor")
 		rt, err := transport.NewWithContext(ctx, repo.Registry, auth, agent, []string{repo.Scope(transport.PullScope)})
 		if err != nil {
-			return loginError(ctx, err)
+			return s.loginError(ctx, err)
 		}
 		s.http = &http.Client{Transport: rt, CheckRedirect: c.wire.checkRedirect}
 		return nil
@@ -53,7 +57,7 @@ func (c *Client) open(ctx context.Context, repo name.Repository, credential stri
 
 // loginError says what is wrong before anything was asked for. A registry on loopback is tried with TLS and without,
 // and the library's error then holds both outcomes, so the words are found here, while both are at hand.
-func loginError(ctx context.Context, err error) error {
+func (s *source) loginError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -62,13 +66,24 @@ func loginError(ctx context.Context, err error) error {
 		return f
 	}
 	if answer, ok := errors.AsType[*transport.Error](err); ok && answered(answer.StatusCode, answer.Errors) == k {
+		s.logAnswer("greeting", answer)
 		f := answerFault(answer, "greeting")
 		if k == absent {
 			f.reason = "the host does not answer like a registry; is the name right?"
 		}
 		return f
 	}
-	return &fault{kind: k, reason: connectionReason(k, err), err: withoutAddress(err)}
+	return &fault{kind: k, reason: connectionReason(k, s.repo.RegistryStr(), err), err: withoutAddress(err)}
+}
+
+// logAnswer logs a registry's own words. They go nowhere else: a foreign host chooses them, and it may be one that repeats what
+// it knows of the inside.
+func (s *source) logAnswer(what string, answer *transport.Error) {
+	words := ""
+	if len(answer.Errors) > 0 {
+		words = clean(answer.Errors[0].Message)
+	}
+	s.log.Info("registry refused a request", "host", s.repo.RegistryStr(), "asked", what, "status", answer.StatusCode, "said", words)
 }
 
 // retry runs f until it succeeds, its failure is one the table gives up on, or the tries are used up.
@@ -96,7 +111,7 @@ func (s *source) left(err error) time.Duration {
 	if f, ok := errors.AsType[*fault](err); ok && f.retry > 0 {
 		return f.retry
 	}
-	return max(0, s.gate.left(s.repo.RegistryStr(), s.access))
+	return max(0, s.gate.left(s.repo.RegistryStr(), s.login.access))
 }
 
 // asked adds to a failure how long the registry wants to be left alone.
@@ -125,7 +140,7 @@ func statusOf(err error) int {
 // get asks for a part of the repository and returns the answer when it has one of the wanted statuses.
 func (s *source) get(ctx context.Context, path, what string, header http.Header, wanted ...int) (*http.Response, error) {
 	address := url.URL{Scheme: s.repo.Scheme(), Host: s.repo.RegistryStr(), Path: "/v2/" + s.repo.RepositoryStr() + "/" + path}
-	req, err := http.NewRequestWithContext(withAccess(ctx, s.access), http.MethodGet, address.String(), nil)
+	req, err := http.NewRequestWithContext(withLogin(ctx, s.login), http.MethodGet, address.String(), nil)
 	if err != nil {
 		return nil, faultf(badReference, "the repository %s makes no address", s.repo)
 	}
@@ -143,13 +158,14 @@ func (s *source) get(ctx context.Context, path, what string, header http.Header,
 	if !errors.As(err, &answer) {
 		return nil, faultf(rejected, "the registry answered %d with an endless text", resp.StatusCode)
 	}
+	s.logAnswer(what, answer)
 	return nil, answerFault(answer, what)
 }
 
 // answerFault is an answer without the request, whose address may hold a signature.
 func answerFault(answer *transport.Error, what string) *fault {
 	f := &fault{kind: answered(answer.StatusCode, answer.Errors), status: answer.StatusCode}
-	f.reason = said(answer.StatusCode, answer.Errors)
+	f.reason = said(answer.StatusCode)
 	if f.kind == absent {
 		f.reason = "the registry does not have its " + what
 		if what == "manifest" {
@@ -159,22 +175,23 @@ func answerFault(answer *transport.Error, what string) *fault {
 	return f
 }
 
-// said is a status with the registry's own words, as far as they are fit to be shown.
-func said(status int, diagnostics []transport.Diagnostic) string {
-	text := fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status))
-	if len(diagnostics) == 0 {
-		return strings.TrimSpace(text)
-	}
-	words := strings.Map(func(r rune) rune {
+// said is a status in words of our own.
+func said(status int) string {
+	return strings.TrimSpace(fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status)))
+}
+
+// clean makes a registry's own words fit for a log.
+func clean(words string) string {
+	words = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return ' '
-	}, diagnostics[0].Message)
+	}, words)
 	if runes := []rune(words); len(runes) > saidLimit {
 		words = string(runes[:saidLimit]) + "..."
 	}
-	return strings.TrimSpace(text) + ": " + strings.TrimSpace(words)
+	return strings.TrimSpace(words)
 }
 
 func (s *source) fetchSmall(ctx context.Context, path, what string, limit int64) ([]byte, http.Header, error) {
