@@ -117,8 +117,10 @@ func connectionReason(k kind, host string, err error) string {
 		return "the disk is full"
 	case disk:
 		return "this machine's disk: " + err.Error()
+	case foreignRealm:
+		return "the registry names a token server that may not be called"
 	}
-	return err.Error()
+	return "the registry's answer could not be used; the scanner's log says more"
 }
 
 // unknownName is the name that could not be resolved, which after a redirect is not that of the registry.

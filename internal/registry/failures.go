@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -153,6 +154,10 @@ func kindOf(err error) kind {
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return noSpace
+	}
+	// The library has no type for a token server that it does not call.
+	if strings.Contains(err.Error(), "invalid realm in www-authenticate") || strings.Contains(err.Error(), "refusing token-server redirect") {
+		return foreignRealm
 	}
 	return kindOfConnection(err)
 }

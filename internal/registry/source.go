@@ -73,6 +73,11 @@ func (s *source) loginError(ctx context.Context, err error) error {
 		}
 		return f
 	}
+	if k == other {
+		// The library quotes what the registry sent, a token among it.
+		s.log.Info("registry could not be logged in to", "host", s.repo.RegistryStr(), "error", clean(strings.Split(err.Error(), "\n")[0]))
+		return &fault{kind: k, reason: connectionReason(k, s.repo.RegistryStr(), err)}
+	}
 	return &fault{kind: k, reason: connectionReason(k, s.repo.RegistryStr(), err), err: withoutAddress(err)}
 }
 
