@@ -16,6 +16,8 @@ import (
 
 // Resolver turns a reference into the manifest of one platform.
 type Resolver interface {
+	// Permits says why pods from a namespace may not name a credential for an image; From of ResolveRequest says what from is.
+	Permits(reference, credential, from string) error
 	Resolve(ctx context.Context, reference string, platform model.Platform, credential string) (ResolvedImage, error)
 }
 
@@ -54,6 +56,9 @@ type ResolveRequest struct {
 	Platform model.Platform `json:"platform"`
 	// Credential is a credential's name.
 	Credential string `json:"credential,omitempty"`
+	// From is who names the credential: "cluster/namespace" of pods, a cluster alone for its operator, empty for an operator of
+	// all clusters. It is empty without a credential, so that all namespaces share an answer.
+	From string `json:"from,omitempty"`
 }
 
 // ResolveImagesInput is a batch of requests.
@@ -100,6 +105,11 @@ func (s *RegistrySteps) resolve(ctx context.Context, r ResolveRequest) Resolutio
 		platform = model.Platform{OS: "linux", Architecture: runtime.GOARCH}
 	}
 	r.Platform = platform
+	if r.Credential == "" {
+		r.From = ""
+	} else if err := s.resolver.Permits(r.Reference, r.Credential, r.From); err != nil {
+		return Resolution{Failure: troubleOf(err)} // before anything that is remembered is answered
+	}
 	found, err := s.resolved.resolve(ctx, r, func() (ResolvedImage, error) {
 		if known, is := s.known(ctx, r); is {
 			return known, nil

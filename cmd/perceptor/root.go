@@ -73,8 +73,14 @@ func (s *shared) open(flags *pflag.FlagSet) (connected, error) {
 // load reads the configuration. When it names no hub, the hub of a running perceptor-dev is added.
 func (s *shared) load(flags *pflag.FlagSet) (config.Config, error) {
 	c, err := config.Load(s.configFile, flags)
-	if err != nil || len(c.Hubs) > 0 {
+	if err != nil {
 		return c, err
+	}
+	if s.dev != "" {
+		c.Scanner.Network.Loopback = true // the registry of perceptor-dev is on this machine
+	}
+	if len(c.Hubs) > 0 {
+		return c, nil
 	}
 	directory, addresses, err := s.running()
 	if err != nil {
@@ -82,6 +88,7 @@ func (s *shared) load(flags *pflag.FlagSet) (config.Config, error) {
 	}
 	if addresses.Hub != "" {
 		c.Hubs = []config.Hub{devdir.Hub(directory, addresses.Hub)}
+		c.Scanner.Network.Loopback = true
 	}
 	return c, nil
 }

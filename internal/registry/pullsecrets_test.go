@@ -34,7 +34,7 @@ func TestPullSecrets(t *testing.T) {
 	asked := ""
 	var log strings.Builder
 	h := newHost(t, registry.Options{
-		Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Log:         slog.New(slog.NewTextHandler(&log, nil)),
 		Credentials: map[string]registry.Credential{"here": {Username: "robot", PasswordFile: "/no/such/file", Binding: registry.Binding{Hosts: []string{f.host()}}}},
 		PullSecrets: func(_ context.Context, credential string) (authn.Keychain, error) {
 			asked = credential

@@ -46,12 +46,15 @@ func (t *Transcript) String() string {
 	return t.text.String()
 }
 
+// onThisMachine lets scanners call the registries of tests, which are on loopback.
+const onThisMachine = "PERCEPTOR_SCANNER_NETWORK_LOOPBACK=true"
+
 // Start runs a program until the test ends. Its output is shown when the test fails.
 func Start(t testing.TB, program string, environment []string, args ...string) *Program {
 	t.Helper()
 	path := Built(t, program)
 	p := &Program{Cmd: exec.Command(path, args...), Transcript: &Transcript{}, Ended: make(chan error, 1)}
-	p.Env = append(os.Environ(), environment...)
+	p.Env = append(append(os.Environ(), onThisMachine), environment...)
 	p.Stdout, p.Stderr = p.Transcript, p.Transcript
 	require.NoError(t, p.Start())
 	go func() { p.Ended <- p.Wait() }()

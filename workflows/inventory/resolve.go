@@ -24,6 +24,8 @@ const (
 // resolver asks registries for the digests of the references that the book does not know yet.
 type resolver struct {
 	book *inventory.Book
+	// from is "cluster/namespace" of the pods, which limits the credentials that they may name.
+	from string
 	// batches are the questions under way.
 	batches []*resolving
 }
@@ -44,7 +46,11 @@ func (r *resolver) start(ctx workflow.Context) {
 		}
 		var in activities.ResolveImagesInput
 		for _, q := range questions {
-			in.Requests = append(in.Requests, activities.ResolveRequest{Reference: q.Reference, Platform: q.Platform, Credential: q.Credential})
+			request := activities.ResolveRequest{Reference: q.Reference, Platform: q.Platform, Credential: q.Credential}
+			if q.Credential != "" {
+				request.From = r.from
+			}
+			in.Requests = append(in.Requests, request)
 		}
 		domain := domainOf(r.book)
 		step := workflows.RegistryStep(ctx, domain, fmt.Sprintf("resolve %d images", len(questions)))
