@@ -39,7 +39,9 @@ changes:
     - {name: board, scope: reader, cluster: "*", sha256: ...}          # reads every cluster; the file holds only a hash
     - {name: olga, scope: operator, token: ...}                        # reads and changes cluster default
 
-For one cluster with the name "default", this form is enough: {perceiver: TOKEN, reader: TOKEN, operator: TOKEN}
+A token of one cluster sees the images that the cluster runs. Hubs serve all clusters, so only operators with cluster "*" change them.
+If there is one cluster and its name is "default", this form is enough: {perceiver: TOKEN, reader: TOKEN, operator: TOKEN}
+Reader and operator have everything then.
 Make a token with: openssl rand -hex 32
 
 Without a certificate the API listens only on loopback. --plain-http allows other addresses, for use behind a TLS proxy.`

@@ -128,8 +128,10 @@ type stateCollector struct {
 	log     *slog.Logger
 
 	lock sync.Mutex
-	kept []prometheus.Metric
-	at   time.Time
+	// kept are the values of the last reading; none after one that failed, which is kept as long.
+	kept   []prometheus.Metric
+	failed bool
+	at     time.Time
 }
 
 // Describe names the metrics.
@@ -149,10 +151,13 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 		read, err := c.readState(ctx)
 		if err != nil {
 			c.log.Warn("state for the metrics could not be read", "error", err)
-			to <- gauge(knownGauge, 0)
-			return
 		}
-		c.kept, c.at = read, time.Now()
+		// A failure is kept, too: scrapes must not be a way to ask a server in trouble again and again.
+		c.kept, c.failed, c.at = read, err != nil, time.Now()
+	}
+	if c.failed {
+		to <- gauge(knownGauge, 0)
+		return
 	}
 	to <- gauge(knownGauge, 1)
 	for _, each := range c.kept {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,8 +159,29 @@ func (m *Memory) ForgetCluster(_ context.Context, name string) error {
 }
 
 // Images implements api.Backend.
-func (m *Memory) Images(_ context.Context, q api.ImageQuery) (api.ImagePage, error) {
-	return api.ImagePage{}, m.note("images " + q.Repository + " " + string(q.Status))
+func (m *Memory) Images(ctx context.Context, q api.ImageQuery) (api.ImagePage, error) {
+	page := api.ImagePage{Images: []api.ImageRow{}}
+	m.lock.Lock()
+	digests := slices.Sorted(maps.Keys(m.verdicts))
+	m.lock.Unlock()
+	for _, d := range digests {
+		if runs, _ := m.Runs(ctx, q.Cluster, d); q.Cluster == "" || runs {
+			page.Images = append(page.Images, api.ImageRow{Digest: d})
+		}
+	}
+	return page, m.note("images " + q.Repository + " " + string(q.Status))
+}
+
+// Runs implements api.Backend.
+func (m *Memory) Runs(_ context.Context, cluster string, d model.Digest) (bool, error) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	for _, p := range m.pods[cluster] {
+		if slices.ContainsFunc(p.Containers, func(c model.Container) bool { return c.Digest == d }) {
+			return true, m.Down
+		}
+	}
+	return false, m.Down
 }
 
 // Image implements api.Backend.

@@ -94,6 +94,9 @@ func (r reports) post(request *api.Request) error {
 	if read.head.Version != nil {
 		stored.Version = *read.head.Version
 	}
+	if err := request.Enter(); err != nil {
+		return err
+	}
 	if err := r.backend.Report(request.Context(), stored); err != nil {
 		return err
 	}
