@@ -57,7 +57,7 @@ type Hub struct {
 	// The longest time between an accepted upload and the moment when the hub shows it. 0 is right for the built-in hub; use `60s` for
 	// Black Duck.
 	Settle time.Duration `mapstructure:"settle"`
-	// The largest limit that `perceptor hub limit` and the API may set. 0 means four times `limit`.
+	// The largest limit that `perceptor hub limit` and the API may set. 0 means ten times `limit`.
 	MaxLimit int `mapstructure:"max-limit"`
 	// Gives the hub no new scans.
 	Disabled bool `mapstructure:"disabled"`

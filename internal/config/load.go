@@ -118,7 +118,7 @@ func (h Hub) validate(i int) []error {
 		complain("limit is %d; want at least 1; a hub without scans has disabled: true", h.Limit)
 	}
 	if h.MaxLimit != 0 && h.MaxLimit < h.Limit {
-		complain("max-limit is %d; want at least limit, which is %d, or 0 for four times limit", h.MaxLimit, h.Limit)
+		complain("max-limit is %d; want at least limit, which is %d, or 0 for ten times limit", h.MaxLimit, h.Limit)
 	}
 	if h.Rate < 0 || h.Settle < 0 {
 		complain("rate and settle must not be negative")

@@ -81,6 +81,8 @@ func (p *hubPool) validateLimit(l workflows.HubLimit) error {
 	switch {
 	case l.Limit < 1:
 		return fmt.Errorf("the limit %d is too small: it must be at least 1; to keep scans away from %s, pause it", l.Limit, l.Hub)
+	case p.Book.Hub(l.Hub).MaxLimit > 0 && l.Limit > p.Book.Hub(l.Hub).MaxLimit:
+		return fmt.Errorf("the limit %d is too large: the configuration allows at most %d for %s (max-limit)", l.Limit, p.Book.Hub(l.Hub).MaxLimit, l.Hub)
 	case l.Limit == p.Book.Hub(l.Hub).Limit:
 		return fmt.Errorf("the limit of %s is %d already", l.Hub, l.Limit)
 	}
