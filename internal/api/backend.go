@@ -20,7 +20,7 @@ type Backend interface {
 
 // Reporter takes the reports of perceivers.
 type Reporter interface {
-	// Report stores what a perceiver reports.
+	// Report stores what a perceiver reports. The error is Stale when the cluster has a snapshot that is newer.
 	Report(ctx context.Context, r model.PodReport) error
 }
 

@@ -49,7 +49,7 @@ func (SystemClock) Now() time.Time { return time.Now() }
 func (SystemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
 // defaultMaxDocument bounds an uploaded document. An SBOM of a 2 GB image is about 10 MB, so this is far above need.
-const defaultMaxDocument = 128 << 20
+const defaultMaxDocument = 64 << 20
 
 // Options says where a hub keeps its things and how fast it pretends to be.
 type Options struct {
@@ -70,7 +70,7 @@ type Options struct {
 	ScanTime time.Duration
 	// AcceptDelay is how long an upload waits before it is accepted.
 	AcceptDelay time.Duration
-	// MaxDocument is the largest accepted document in bytes; 0 means 128 MiB.
+	// MaxDocument is the largest accepted document in bytes; 0 means 64 MiB.
 	MaxDocument int64
 	// Version is what /api/current-version answers; empty means "0.0.0".
 	Version string

@@ -80,12 +80,16 @@ func (s *Server) authenticateToken(c *call) (reply, error) {
 
 // authenticateForm is the password login.
 func (s *Server) authenticateForm(c *call) (reply, error) {
+	if s.wrong.tooMany(c.Request, s.clock.Now()) {
+		return reply{}, refuse(http.StatusTooManyRequests, "too_many_logins", "there were too many wrong logins from this address; try again in a minute")
+	}
 	c.Body = http.MaxBytesReader(c.writer, c.Body, 64<<10)
 	if err := c.ParseForm(); err != nil {
 		return reply{}, refuse(http.StatusBadRequest, "form", "the login form cannot be read: send j_username and j_password as application/x-www-form-urlencoded")
 	}
 	userOK, passwordOK := same(c.PostForm.Get("j_username"), User), same(c.PostForm.Get("j_password"), s.logins.password)
 	if !userOK || !passwordOK {
+		s.wrong.note(c.Request)
 		return reply{}, refuse(http.StatusUnauthorized, "unauthorized", "user name or password is wrong")
 	}
 	bearer := s.logins.issue(s.jobs.Now())
