@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/user"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -157,6 +158,9 @@ func (s *shared) connection(l *slog.Logger) (client.Options, error) {
 		options.HostPort = addresses.Temporal
 	}
 	options.Logger = log.NewStructuredLogger(l)
+	if options.Identity == "" {
+		options.Identity = identity()
+	}
 	if options.HostPort == "" {
 		options.HostPort = client.DefaultHostPort
 	}
@@ -164,6 +168,18 @@ func (s *shared) connection(l *slog.Logger) (client.Options, error) {
 		options.Namespace = client.DefaultNamespace
 	}
 	return options, nil
+}
+
+// identity is who the histories of workflows name as the sender of signals and updates: the user, the host and the process.
+func identity() string {
+	name, host := "unknown", "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return fmt.Sprintf("perceptor %s@%s %d", name, host, os.Getpid())
 }
 
 // withStarter runs a verb that only asks or signals workflows.

@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -51,7 +54,23 @@ func newMetrics() *metrics {
 // addMetrics serves the metrics. They need no token, because they name nothing but hubs.
 func (s *Server) addMetrics() {
 	s.AddMetric(&stateCollector{backend: s.options.Backend, log: s.options.Log})
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce}))
+	handler := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce})
+	if s.options.MetricsApart {
+		s.metricsApart = http.NewServeMux()
+		s.metricsApart.Handle("GET /metrics", handler)
+		return
+	}
+	s.mux.Handle("GET /metrics", handler)
+}
+
+// ServeMetrics answers /metrics alone, on a listener of its own, until ctx ends. It is for MetricsApart.
+func (s *Server) ServeMetrics(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{Handler: s.metricsApart, ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: RequestTime, IdleTimeout: idleTime}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the metrics: %w", err)
+	}
+	return nil
 }
 
 // measured counts every request under the pattern that it matched.

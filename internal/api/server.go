@@ -25,6 +25,8 @@ type Options struct {
 	// Version is shown in the OpenAPI description.
 	Version string
 	Log     *slog.Logger
+	// MetricsApart leaves /metrics out; ServeMetrics serves it on a listener of its own.
+	MetricsApart bool
 }
 
 // API adds the endpoints of one API to a server while the server is made.
@@ -39,7 +41,9 @@ type Server struct {
 	batches     gate
 	senders     senders
 	metrics     *metrics
-	handler     http.Handler
+	// metricsApart is what ServeMetrics answers with; nil without MetricsApart.
+	metricsApart *http.ServeMux
+	handler      http.Handler
 }
 
 // New makes a server of APIs.

@@ -118,6 +118,8 @@ type ScanClient struct {
 type API struct {
 	// The address to listen on.
 	Address string `mapstructure:"address" flag:"address"`
+	// The address for `/metrics` alone, such as `0.0.0.0:9090`. Empty means that `/metrics` is at `address`, without a token.
+	MetricsAddress string `mapstructure:"metrics-address" flag:"metrics-address"`
 	// The file with the access tokens. Required. `perceptor api --help` shows its form.
 	TokenFile string `mapstructure:"token-file" flag:"token-file"`
 	// The file with the TLS certificate, in PEM form. Without it the API speaks plain HTTP, and only on loopback.

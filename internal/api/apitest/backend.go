@@ -33,10 +33,18 @@ type Memory struct {
 
 // NewMemory makes a backend with one hub.
 func NewMemory() *Memory {
-	return &Memory{
-		pods: map[string]map[string]model.Pod{}, verdicts: map[model.Digest]model.Summary{},
-		HubList: []api.Hub{{Name: "main", Limit: 2, Configured: 2}},
-	}
+	m := &Memory{}
+	m.Reset()
+	return m
+}
+
+// Reset makes the backend as NewMemory does.
+func (m *Memory) Reset() {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.pods, m.verdicts = map[string]map[string]model.Pod{}, map[model.Digest]model.Summary{}
+	m.HubList = []api.Hub{{Name: "main", Limit: 2, Configured: 2}}
+	m.Reports, m.Asked, m.Down = nil, nil, nil
 }
 
 // Report implements api.Backend.

@@ -63,7 +63,13 @@ var targets = []target{
 // filled is a server with both clusters, each with one pod that runs an image of its own.
 func filled(t *testing.T) *apitest.Served {
 	t.Helper()
-	s := serve(t)
+	return refilled(t, serve(t))
+}
+
+// refilled forgets what earlier requests did to a server.
+func refilled(t *testing.T, s *apitest.Served) *apitest.Served {
+	t.Helper()
+	s.Reset()
 	for i, token := range []string{apitest.PerceiverToken, apitest.ProdPerceiverToken} {
 		each := targets[i]
 		body := `{"pods":[{"uid":"` + each.pod + `","name":"` + each.pod + `","namespace":"shop","containers":[{"name":"c","reference":"app:1","digest":"` + string(each.digest) + `"}]}]}`
@@ -129,17 +135,17 @@ func TestAccessIsTheDocumentedOne(t *testing.T) {
 	table := accessTable(t)
 	all := guardedEndpoints(t)
 	require.Len(t, table, len(all), "docs/access.md has a row for each endpoint, and no other: %v", all)
-	asked := 0
+	asked, s := 0, serve(t)
 	for _, endpoint := range all {
 		require.Contains(t, table, endpoint, "docs/access.md needs a row")
 		for _, kind := range kinds {
 			for _, at := range targets {
-				checkAccess(t, endpoint, kind.token, kind.cluster, table[endpoint][kind.column], at)
+				checkAccess(t, s, endpoint, kind.token, kind.cluster, table[endpoint][kind.column], at)
 				asked++
 			}
 		}
 		for _, token := range []string{"", "a-token-without-an-owner"} {
-			got := ask(t, filled(t), endpoint, token, targets[0])
+			got := ask(t, s, endpoint, token, targets[0])
 			require.Equal(t, http.StatusUnauthorized, got.Status, endpoint)
 		}
 	}
@@ -158,9 +164,9 @@ func singular(endpoint string) bool {
 	return strings.Contains(endpoint, "{digest}") || strings.Contains(endpoint, "{cluster}") || endpoint == "POST /api/v1/reports"
 }
 
-func checkAccess(t *testing.T, endpoint, token, cluster, right string, at target) {
+func checkAccess(t *testing.T, s *apitest.Served, endpoint, token, cluster, right string, at target) {
 	t.Helper()
-	s := filled(t)
+	refilled(t, s)
 	reports := len(s.Reports)
 	got := ask(t, s, endpoint, token, at)
 	what := endpoint + " as " + token + " about " + at.cluster + ": " + got.Body
