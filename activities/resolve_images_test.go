@@ -101,8 +101,9 @@ func TestWhoGivesUpLetsTheNextAsk(t *testing.T) {
 }
 
 func TestPinned(t *testing.T) {
-	require.True(t, isPinned("registry.example/app@sha256:"+strings.Repeat("a", 64)))
-	require.True(t, isPinned("registry.example/app:1@sha256:"+strings.Repeat("a", 64)))
-	require.False(t, isPinned("registry.example/app:1"))
-	require.False(t, isPinned("registry.example/app@sha256:short"))
+	pinned := func(reference string) bool { return ResolveRequest{Reference: reference}.digest() != "" }
+	require.True(t, pinned("registry.example/app@sha256:"+strings.Repeat("a", 64)))
+	require.True(t, pinned("registry.example/app:1@sha256:"+strings.Repeat("a", 64)))
+	require.False(t, pinned("registry.example/app:1"))
+	require.False(t, pinned("registry.example/app@sha256:short"))
 }

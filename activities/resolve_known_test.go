@@ -25,8 +25,8 @@ func (j judgedImages) HasVerdict(_ context.Context, d model.Digest) (bool, error
 // goneRegistry answers nothing but how often it was asked.
 type goneRegistry struct{ asked []string }
 
-func (g *goneRegistry) Resolve(_ context.Context, reference string, _ model.Platform, _ string) (activities.ResolvedImage, error) {
-	g.asked = append(g.asked, reference)
+func (g *goneRegistry) Resolve(_ context.Context, r activities.ResolveRequest) (activities.ResolvedImage, error) {
+	g.asked = append(g.asked, r.Reference)
 	return activities.ResolvedImage{}, edgeError{class: model.Transient}
 }
 

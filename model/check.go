@@ -134,6 +134,12 @@ func (c Container) check() error {
 			return fmt.Errorf("digest %q: want %q in front", c.Digest, "sha256:")
 		}
 	}
+	if strings.ContainsFunc(c.Repository, unicode.IsSpace) {
+		return fmt.Errorf("repository %.80q: there is a space in it", c.Repository)
+	}
+	if err := checkText("repository", c.Repository, RepositoryLength); err != nil {
+		return err
+	}
 	if c.HubNames == nil {
 		return nil
 	}

@@ -7,11 +7,18 @@ type Platform struct {
 	OS           string `json:"os,omitempty"`
 	Architecture string `json:"architecture,omitempty"`
 	Variant      string `json:"variant,omitempty"`
+	// OSVersion is the version of Windows, such as 10.0.20348.1850. Windows runs only images of certain versions; other systems
+	// have none.
+	OSVersion string `json:"osVersion,omitempty"`
 }
 
-// String is the usual "os/architecture[/variant]", empty when nothing is known.
+// String is the usual "os/architecture[/variant]", empty when nothing is known. A version stands in brackets behind the system.
 func (p Platform) String() string {
-	parts := []string{p.OS, p.Architecture}
+	system := p.OS
+	if p.OSVersion != "" {
+		system += "(" + p.OSVersion + ")"
+	}
+	parts := []string{system, p.Architecture}
 	if p.Variant != "" {
 		parts = append(parts, p.Variant)
 	}

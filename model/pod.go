@@ -62,6 +62,9 @@ type Container struct {
 	// Digest is what the runtime reports: that of a manifest, of an index, or of an image's configuration. It is empty until
 	// the container has started.
 	Digest Digest `json:"digest,omitempty"`
+	// Repository is where the runtime says that the image is from, if that is another repository than Reference's. The image is
+	// looked for there too.
+	Repository string `json:"repository,omitempty"`
 	// HubNames overrides what the image is called at the hub.
 	HubNames *HubNames `json:"hubNames,omitempty"`
 }

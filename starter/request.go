@@ -61,7 +61,10 @@ func (s Scans) Request(ctx context.Context, r ScanRequest) ([]RequestedScan, err
 	}
 	requests := make([]activities.ResolveRequest, len(r.References))
 	for n, reference := range r.References {
-		requests[n] = activities.ResolveRequest{Reference: reference, Platform: r.Platform, Credential: r.Credential, From: r.Cluster}
+		requests[n] = activities.ResolveRequest{Reference: reference, Platform: r.Platform, ScannerPlatform: true, Credential: r.Credential}
+		if r.Credential != "" {
+			requests[n].From = r.Cluster
+		}
 	}
 	resolved, err := Images(s).Resolve(ctx, r.Domain, requests)
 	if err != nil {

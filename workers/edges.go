@@ -52,7 +52,7 @@ func newRegistry(c config.Config, logger *slog.Logger) (*registry.Client, error)
 		if err != nil {
 			return nil, fmt.Errorf("pull secrets: %w", err)
 		}
-		options.PullSecrets = kubernetes.NewSecrets(cluster).Keychain
+		options.PullSecrets = kubernetes.NewSecrets(cluster).DockerConfigs
 		options.MayName = func(credential, from string) error { return kubernetes.MayName(c.Perceiver.Cluster, credential, from) }
 	}
 	return registry.New(options)
@@ -80,8 +80,10 @@ func (p puller) Pull(ctx context.Context, names []model.Name, d model.Digest, ta
 	return activities.PulledImage{Name: pulled.Name, Bytes: pulled.Bytes, Size: pulled.Size}, err
 }
 
-func (p puller) Resolve(ctx context.Context, reference string, platform model.Platform, credential string) (activities.ResolvedImage, error) {
-	found, err := p.Client.Resolve(ctx, reference, platform, credential)
+func (p puller) Resolve(ctx context.Context, r activities.ResolveRequest) (activities.ResolvedImage, error) {
+	found, err := p.Client.Resolve(ctx, registry.Question{
+		Reference: r.Reference, Reported: r.Reported, Repository: r.Repository, Platform: r.Platform, ScannerPlatform: r.ScannerPlatform, Credential: r.Credential,
+	})
 	return activities.ResolvedImage{Digest: found.Digest, Name: found.Name, Platform: found.Platform, Size: found.Size}, err
 }
 

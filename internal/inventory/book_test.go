@@ -42,7 +42,7 @@ func names(b *inventory.Book) []string {
 
 // resolve answers every question: what was reported is the manifest.
 func resolve(b *inventory.Book, now time.Time) {
-	for questions := b.Questions(now, 100); len(questions) > 0; questions = b.Questions(now, 100) {
+	for questions := b.Questions(now, 100, false); len(questions) > 0; questions = b.Questions(now, 100, false) {
 		for _, q := range questions {
 			_, digest, _ := strings.Cut(q.Reference, "@")
 			b.Answered(now, q.Use, model.Digest(digest), model.Name{Repository: "registry.example/app"})

@@ -156,10 +156,12 @@ func (b *Book) Ensures(before time.Time, atMost int) []Ensure {
 	return ensures
 }
 
-// ensureOf is what to send to an image: the names of its uses, and what is known of it.
+// ensureOf is what to send to an image: the names of its uses, the most recently seen first, and what is known of it.
 func ensureOf(d model.Digest, known *Image, uses map[int]*Use) Ensure {
 	e := Ensure{Digest: d, Known: known.Summary}
-	for _, number := range sorted(known.uses) {
+	numbers := sorted(known.uses)
+	slices.SortStableFunc(numbers, func(a, b int) int { return uses[b].At.Compare(uses[a].At) })
+	for _, number := range numbers {
 		use := uses[number]
 		if !slices.Contains(e.Names, use.Name) && len(e.Names) < namesAtMost {
 			e.Names = append(e.Names, use.Name)

@@ -11,9 +11,10 @@ const tagGoodFor = 10 * time.Minute
 
 // Use is one way in which containers name an image, and where it leads.
 type Use struct {
-	// Reference, Reported, Platform, Credential and HubNames are what the containers and their pods say.
+	// Reference, Reported, Repository, Platform, Credential and HubNames are what the containers and their pods say.
 	Reference  string          `json:"reference"`
 	Reported   model.Digest    `json:"reported,omitempty"`
+	Repository string          `json:"repository,omitempty"`
 	Platform   model.Platform  `json:"platform,omitzero"`
 	Credential string          `json:"credential,omitempty"`
 	HubNames   *model.HubNames `json:"hubNames,omitempty"`
@@ -24,22 +25,22 @@ type Use struct {
 	// Failure is why it is not known, and when it is tried again.
 	Failure *model.Failure `json:"failure,omitempty"`
 
-	// asked is set while the registry is being asked.
-	asked bool
+	// asked is set while the registry is being asked; slow after it was asked and has not answered soon.
+	asked, slow bool
 	// pods counts the containers of each pod that have this use.
 	pods map[string]int
 }
 
 // useKey tells uses apart.
 type useKey struct {
-	reference, credential string
-	reported              model.Digest
-	platform              model.Platform
-	hubNames              model.HubNames
+	reference, repository, credential string
+	reported                          model.Digest
+	platform                          model.Platform
+	hubNames                          model.HubNames
 }
 
 func (u *Use) key() useKey {
-	k := useKey{reference: u.Reference, credential: u.Credential, reported: u.Reported, platform: u.Platform}
+	k := useKey{reference: u.Reference, repository: u.Repository, credential: u.Credential, reported: u.Reported, platform: u.Platform}
 	if u.HubNames != nil {
 		k.hubNames = *u.HubNames
 	}
@@ -47,7 +48,7 @@ func (u *Use) key() useKey {
 }
 
 func keyOf(p model.Pod, c model.Container) useKey {
-	k := useKey{reference: c.Reference, credential: p.Credential, reported: c.Digest, platform: p.Platform}
+	k := useKey{reference: c.Reference, repository: c.Repository, credential: p.Credential, reported: c.Digest, platform: p.Platform}
 	if c.HubNames != nil {
 		k.hubNames = *c.HubNames
 	}
@@ -85,7 +86,10 @@ func (t *UseTable) useOf(now time.Time, p model.Pod, c model.Container, known *P
 			return number
 		}
 	}
-	made := &Use{Reference: c.Reference, Reported: c.Digest, Platform: p.Platform, Credential: p.Credential, HubNames: c.HubNames, pods: map[string]int{}}
+	made := &Use{
+		Reference: c.Reference, Reported: c.Digest, Repository: c.Repository, Platform: p.Platform, Credential: p.Credential, HubNames: c.HubNames,
+		pods: map[string]int{},
+	}
 	number := t.NextUse
 	t.NextUse++
 	t.Uses[number], t.byKey[key], t.unresolved[number] = made, number, true
@@ -122,25 +126,37 @@ func (t *UseTable) sameUses(known *Pod, p model.Pod) bool {
 type Question struct {
 	Use        int
 	Reference  string
+	Reported   model.Digest
+	Repository string
 	Platform   model.Platform
 	Credential string
 }
 
-// Questions are at most that many uses whose manifests are not known and that are due; they count as asked until answered.
-func (t *UseTable) Questions(now time.Time, atMost int) []Question {
+// Questions are at most that many uses whose manifests are not known and that are due; they count as asked until answered. The
+// questions that were not answered soon come by themselves, so that they hold up no other.
+func (t *UseTable) Questions(now time.Time, atMost int, slow bool) []Question {
 	var questions []Question
 	for _, number := range sorted(t.unresolved) {
 		use := t.Uses[number]
 		if len(questions) == atMost {
 			break
 		}
-		if use.asked || use.Failure != nil && now.Before(use.Failure.NextTry) {
+		if use.asked || use.slow != slow || use.Failure != nil && now.Before(use.Failure.NextTry) {
 			continue
 		}
 		use.asked = true
-		questions = append(questions, Question{Use: number, Reference: use.reference(), Platform: use.Platform, Credential: use.Credential})
+		questions = append(questions, Question{
+			Use: number, Reference: use.Reference, Reported: use.Reported, Repository: use.Repository, Platform: use.Platform, Credential: use.Credential,
+		})
 	}
 	return questions
+}
+
+// NotAnsweredSoon records that the registry of a use is still being asked.
+func (t *UseTable) NotAnsweredSoon(number int) {
+	if use := t.Uses[number]; use != nil {
+		use.asked, use.slow = false, true
+	}
 }
 
 // NextQuestion is when the next use is tried again; zero when none is waiting for that.
@@ -155,21 +171,13 @@ func (t *UseTable) NextQuestion() time.Time {
 	return next
 }
 
-// reference is what to ask a registry for: what the runtime reported, when it did, because a tag may have been moved.
-func (u *Use) reference() string {
-	if u.Reported == "" {
-		return u.Reference
-	}
-	return repositoryOf(u.Reference) + "@" + string(u.Reported)
-}
-
 // Answered records the manifest of a use, if the use is still there.
 func (b *Book) Answered(now time.Time, number int, d model.Digest, name model.Name) {
 	use := b.Uses[number]
 	if use == nil || use.Digest != "" {
 		return
 	}
-	use.asked, use.Failure = false, nil
+	use.asked, use.slow, use.Failure = false, false, nil
 	use.Digest, use.Name, use.At = d, name, now
 	delete(b.unresolved, number)
 	if use.Name.Tag == "" {

@@ -23,7 +23,7 @@ const (
 // Image is the record of one image. Its times are those that callers pass as now.
 type Image struct {
 	Digest model.Digest `json:"digest"`
-	// Names, Platform, Domain, Priority, Namespace and HubNames come from observations of the image.
+	// Names are the most recently seen first. They, Platform, Domain, Priority, Namespace and HubNames come from observations of the image.
 	Names     []model.Name    `json:"names,omitempty"`
 	Platform  model.Platform  `json:"platform"`
 	Domain    string          `json:"domain,omitempty"`
@@ -51,11 +51,7 @@ func (i *Image) Observe(o model.Observation) {
 	if !i.References.Add(o.Reference) {
 		return
 	}
-	for _, name := range o.Names {
-		if !slices.Contains(i.Names, name) && len(i.Names) < namesAtMost {
-			i.Names = append(i.Names, name)
-		}
-	}
+	i.seen(o.Names)
 	if i.Priority == "" || o.Priority.Rank() < i.Priority.Rank() {
 		i.Priority, i.Namespace = o.Priority, o.Namespace
 	}
@@ -71,6 +67,18 @@ func (i *Image) Observe(o model.Observation) {
 	if o.Reference.Kind == model.ReferenceInventory {
 		i.Publication.noteKnown(o.Reference.ID, o.Known)
 	}
+}
+
+// seen puts names that were just seen before the others: it is there that the image can be pulled from, if anywhere. Where there
+// are too many, those not seen for the longest time go.
+func (i *Image) seen(names []model.Name) {
+	var order []model.Name
+	for _, name := range slices.Concat(names, i.Names) {
+		if !slices.Contains(order, name) && len(order) < namesAtMost {
+			order = append(order, name)
+		}
+	}
+	i.Names = order
 }
 
 // IsForgettable reports whether the image has been without a reference for so long that it need not be remembered.

@@ -72,7 +72,7 @@ func TestObservationFillsTheRecord(t *testing.T) {
 		{
 			"a second name", func(o *model.Observation) { o.Names = []model.Name{{Repository: "registry.example/b"}} },
 			func(t *testing.T, i *record.Image) {
-				require.Equal(t, []string{"registry.example/a:1", "registry.example/b"}, []string{i.Names[0].Reference(), i.Names[1].Reference()})
+				require.Equal(t, []string{"registry.example/b", "registry.example/a:1"}, []string{i.Names[0].Reference(), i.Names[1].Reference()})
 			},
 		},
 		{"the same name", func(*model.Observation) {}, func(t *testing.T, i *record.Image) { require.Len(t, i.Names, 1) }},
@@ -112,7 +112,13 @@ func TestNamesAreBounded(t *testing.T) {
 		i.Observe(o)
 	}
 	require.Len(t, i.Names, 20)
-	require.Equal(t, "registry.example/a", i.Names[0].Repository, "the first stay")
+	require.Equal(t, "29", i.Names[0].Repository, "the most recently seen is tried first")
+	require.Equal(t, "10", i.Names[19].Repository, "and those not seen for the longest time go")
+	o := observation(100)
+	o.Names = []model.Name{{Repository: "15"}}
+	i.Observe(o)
+	require.Len(t, i.Names, 20)
+	require.Equal(t, []string{"15", "29"}, []string{i.Names[0].Repository, i.Names[1].Repository}, "a name that is seen again comes first")
 }
 
 func TestImageIsForgottenADayAfterItsLastReference(t *testing.T) {

@@ -10,11 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/perceptor/perceptor/internal/netguard"
-	"github.com/perceptor/perceptor/model"
 )
 
 // Options say where layers are kept and how registries are spoken to.
@@ -32,9 +30,10 @@ type Options struct {
 	Reach netguard.Rules
 	// Credentials are the credentials that pulls may name. Each is bound to hosts.
 	Credentials map[string]Credential
-	// PullSecrets finds the logins behind a credential that Credentials does not have, such as one that names secrets of a
-	// cluster. An error with a FailureClass says by it whether asking again can help. Nil: there are no others.
-	PullSecrets func(ctx context.Context, credential string) (authn.Keychain, error)
+	// PullSecrets finds the docker configurations behind a credential that Credentials does not have, such as one that names
+	// secrets of a cluster. Their logins are tried in the order of a kubelet. An error with a FailureClass says by it whether
+	// asking again can help. Nil: there are no others.
+	PullSecrets func(ctx context.Context, credential string) ([][]byte, error)
 	// MayName says why the pods of a namespace, "cluster/namespace", may not name a credential that Credentials does not have.
 	// It is asked before PullSecrets, and needed with it.
 	MayName func(credential, from string) error
@@ -72,12 +71,16 @@ type pace struct {
 	stall time.Duration
 	// tick is how often progress is reported.
 	tick time.Duration
+	// question is the longest that one registry is waited for when an image is resolved. It covers a slow answer to a login,
+	// an index, a manifest and a configuration. A registry that never answers holds up its own question for this long alone.
+	question time.Duration
 }
 
 // defaultPace sums up to about ten seconds of delays before a pull gives up and leaves it to the caller.
 var defaultPace = pace{
 	tries: 5, first: 500 * time.Millisecond, longest: 8 * time.Second,
 	patience: time.Minute, stall: time.Minute, tick: 250 * time.Millisecond,
+	question: 20 * time.Second,
 }
 
 // Client resolves and pulls. It is safe for concurrent use.
@@ -162,61 +165,4 @@ func bound(credentials map[string]Credential) (map[string]Credential, error) {
 		checked[name] = credential
 	}
 	return checked, nil
-}
-
-// Resolved is one platform manifest.
-type Resolved struct {
-	Digest model.Digest
-	// Name is where it was found, the registry's host included.
-	Name model.Name
-	// Platform is what the image itself says it was built for.
-	Platform model.Platform
-	// Size is the sum of its compressed layers and its config in bytes; a layer that occurs twice counts once.
-	Size int64
-}
-
-// Resolve finds the manifest that reference means on a platform; the empty platform is Linux on this machine's
-// architecture. An index is followed to its manifest. A single manifest asked for by digest is what it is, whatever
-// its platform. The credential is a name from Options, or empty for the host's docker configuration.
-func (c *Client) Resolve(ctx context.Context, reference string, platform model.Platform, credential string) (Resolved, error) {
-	resolved, err := c.resolve(ctx, reference, platform, credential)
-	if err != nil {
-		return Resolved{}, explain(ctx, "resolve", reference, credential, err)
-	}
-	return resolved, nil
-}
-
-func (c *Client) resolve(ctx context.Context, reference string, platform model.Platform, credential string) (Resolved, error) {
-	ref, imageName, err := parseReference(reference, c.options.Hosts)
-	if err != nil {
-		return Resolved{}, err
-	}
-	imageName.Credential = credential
-	src, err := c.open(ctx, ref.Context(), credential)
-	if err != nil {
-		return Resolved{}, err
-	}
-	doc, err := src.manifest(ctx, ref.Identifier())
-	if err != nil {
-		return Resolved{}, err
-	}
-	byDigest := false
-	if doc.mediaType.IsIndex() {
-		if doc, err = src.follow(ctx, doc, platform); err != nil {
-			return Resolved{}, err
-		}
-		byDigest = true
-	} else {
-		_, byDigest = ref.(name.Digest)
-	}
-	img, err := src.image(ctx, doc)
-	if err != nil {
-		return Resolved{}, err
-	}
-	// A configuration that names no platform is one of a tool that writes none: the image is what it is.
-	foreign := img.platform != (model.Platform{}) && !serves(img.platform, platform)
-	if wanted := platform != (model.Platform{}); wanted && !byDigest && foreign {
-		return Resolved{}, onlyOthers(platform, []model.Platform{img.platform})
-	}
-	return Resolved{Digest: model.Digest(doc.digest.String()), Name: imageName, Platform: img.platform, Size: img.size()}, nil
 }

@@ -30,6 +30,7 @@ type Error struct {
 	// Retry is how long the registry asked to be left alone; 0 when it did not.
 	Retry time.Duration
 
+	kind   kind
 	reason string
 	err    error
 }
@@ -57,7 +58,7 @@ func explain(ctx context.Context, op, reference, credential string, err error) *
 	}
 	err = withoutAddress(err)
 	k := kindOf(err)
-	e := &Error{Class: table[k].class, Op: op, Reference: reference, err: err}
+	e := &Error{Class: table[k].class, Op: op, Reference: reference, kind: k, err: err}
 	var f *fault
 	var answer *transport.Error
 	switch {

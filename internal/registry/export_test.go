@@ -6,6 +6,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/perceptor/perceptor/model"
 )
 
 // NewHasty is New for tests that wait for retries: as many tries, but hardly any time between them.
@@ -18,7 +20,7 @@ func NewHasty(options Options) (*Client, error) {
 func NewGuarded(options Options) (*Client, error) {
 	return newClient(options, pace{
 		tries: 5, first: time.Millisecond, longest: 4 * time.Millisecond,
-		patience: 5 * time.Second, stall: 200 * time.Millisecond, tick: time.Millisecond,
+		patience: 5 * time.Second, stall: 200 * time.Millisecond, tick: time.Millisecond, question: 3 * time.Second,
 	})
 }
 
@@ -32,7 +34,34 @@ var ParseReference = parseReference
 var RetryAfter = retryAfter
 
 // Choose is the choice of a manifest from an index.
-var Choose = choose
+func Choose(entries []v1.Descriptor, wanted model.Platform) (v1.Hash, error) {
+	var all []entry
+	for _, d := range entries {
+		all = append(all, entry{digest: d.Digest, platform: platformIn(d)})
+	}
+	return choose(all, wanted)
+}
+
+// Logins are the user names that docker configurations hold for a repository, in the order in which they are tried.
+func Logins(repository string, texts ...string) ([]string, error) {
+	repo, err := parseRepository(repository, nil)
+	if err != nil {
+		return nil, err
+	}
+	var secrets [][]byte
+	for _, text := range texts {
+		secrets = append(secrets, []byte(text))
+	}
+	found, err := fromPullSecrets(secrets, repo)
+	var users []string
+	for _, c := range configsOf(found) {
+		users = append(users, c.Username)
+	}
+	return users, err
+}
+
+// ChallengeScheme is the reader of challenges.
+var ChallengeScheme = challengeScheme
 
 // Waiting is how many pulls wait for a layer to arrive.
 func (c *Client) Waiting(h v1.Hash) int {

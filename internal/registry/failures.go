@@ -39,6 +39,7 @@ const (
 	foreignRealm    kind = "foreign realm"
 	unauthorized    kind = "unauthorized"
 	absent          kind = "absent"
+	otherImage      kind = "another image"
 	throttled       kind = "throttled"
 	serverError     kind = "server error"
 	rejected        kind = "rejected"
@@ -71,6 +72,7 @@ var table = map[kind]struct {
 	foreignRealm:    {model.Invalid, false},
 	unauthorized:    {model.Unauthorized, false},
 	absent:          {model.NotFound, false},
+	otherImage:      {model.NotFound, false},
 	throttled:       {model.Throttled, true},
 	serverError:     {model.Transient, true},
 	rejected:        {model.Invalid, false},

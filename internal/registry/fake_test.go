@@ -228,6 +228,11 @@ func newHost(t testing.TB, options registry.Options) host {
 	return h
 }
 
+// Resolve asks as a person does who names no machine.
+func (h host) Resolve(ctx context.Context, reference string, platform model.Platform, credential string) (registry.Resolved, error) {
+	return h.Client.Resolve(ctx, registry.Question{Reference: reference, Platform: platform, ScannerPlatform: true, Credential: credential})
+}
+
 func (h host) tar() string { return filepath.Join(h.tars, "image.tar") }
 
 // pull pulls by digest from one repository.

@@ -37,12 +37,12 @@ func withLogin(ctx context.Context, l login) context.Context {
 	return context.WithValue(ctx, loginKey{}, l)
 }
 
-func loginOf(ctx context.Context) login {
+func loginFor(ctx context.Context) login {
 	l, _ := ctx.Value(loginKey{}).(login)
 	return l
 }
 
-func accessOf(ctx context.Context) string { return loginOf(ctx).access }
+func accessOf(ctx context.Context) string { return loginFor(ctx).access }
 
 // narrow names a closing for one repository and login at a host. No host's name holds a space.
 func narrow(host, access string) string { return host + " " + access }
@@ -53,6 +53,9 @@ func (g *gate) wait(ctx context.Context, host string) error {
 		left := g.left(host, accessOf(ctx))
 		if left <= 0 {
 			return nil
+		}
+		if deadline, limited := ctx.Deadline(); limited && left > time.Until(deadline) {
+			return &fault{kind: throttled, reason: throttledReason(left), retry: left, err: context.DeadlineExceeded}
 		}
 		if left > g.pace.patience {
 			return &fault{kind: throttled, reason: throttledReason(left), retry: left}

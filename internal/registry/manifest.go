@@ -22,6 +22,9 @@ const manifestLimit = 4 << 20
 // configLimit bounds an image's config, which is held in memory. Real ones have a few kilobytes.
 const configLimit = 8 << 20
 
+// mostLayers bounds the layers of an image. Container tools stop at 127.
+const mostLayers = 1000
+
 // accepted are the kinds of documents asked for. Schema 1 is among them so that it can be named when it comes.
 var accepted = strings.Join([]string{
 	string(types.OCIImageIndex), string(types.DockerManifestList),
@@ -38,14 +41,25 @@ type document struct {
 
 // contents is what a pull needs to know of one image.
 type contents struct {
-	config   []byte
-	platform model.Platform
+	config []byte
+	// platform is what the configuration says; empty where it says nothing.
+	platform v1.Platform
 	manifest *v1.Manifest
 	// unique holds each layer once, in the order of the manifest.
 	unique []v1.Descriptor
 }
 
 func (i *contents) size() int64 { return i.manifest.Config.Size + total(i.unique) }
+
+// runsOn reports whether a machine of a platform, of which not everything may be known, runs the image.
+func (i *contents) runsOn(p model.Platform) bool {
+	return i.platform.OS == "" && i.platform.Architecture == "" || serves(i.platform, p)
+}
+
+// is reports whether the image has this configuration.
+func (i *contents) is(configuration model.Digest) bool {
+	return model.Digest(i.manifest.Config.Digest.String()) == configuration
+}
 
 func total(layers []v1.Descriptor) int64 {
 	var sum int64
@@ -100,14 +114,22 @@ func kindOfDocument(body []byte, header http.Header) (types.MediaType, error) {
 	return mediaType, nil
 }
 
+func (d document) parse() (*v1.Manifest, error) {
+	parsed, err := v1.ParseManifest(bytes.NewReader(d.body))
+	if err != nil {
+		return nil, &fault{kind: notAnImage, reason: "its manifest is not readable", err: err}
+	}
+	return parsed, nil
+}
+
 // image checks that a document is an image and fetches its config.
 func (s *source) image(ctx context.Context, doc document) (*contents, error) {
 	if !doc.mediaType.IsImage() {
 		return nil, faultf(unsupported, "it is an index of several images; resolve it to one of them first")
 	}
-	parsed, err := v1.ParseManifest(bytes.NewReader(doc.body))
+	parsed, err := doc.parse()
 	if err != nil {
-		return nil, &fault{kind: notAnImage, reason: "its manifest is not readable", err: err}
+		return nil, err
 	}
 	if err := checkManifest(parsed); err != nil {
 		return nil, err
@@ -123,7 +145,7 @@ func (s *source) image(ctx context.Context, doc document) (*contents, error) {
 	if len(config.RootFS.DiffIDs) != len(parsed.Layers) {
 		return nil, faultf(notAnImage, "its config speaks of %d layers and its manifest of %d", len(config.RootFS.DiffIDs), len(parsed.Layers))
 	}
-	img.platform = model.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
+	img.platform = v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant, OSVersion: config.OSVersion}
 	return img, nil
 }
 
@@ -133,6 +155,9 @@ func checkManifest(m *v1.Manifest) error {
 	}
 	if m.Config.Size < 0 || m.Config.Size > configLimit {
 		return faultf(oversize, "its config has %d bytes, the limit is %d", m.Config.Size, configLimit)
+	}
+	if len(m.Layers) > mostLayers {
+		return faultf(unsupported, "it has %d layers, more than %d", len(m.Layers), mostLayers)
 	}
 	sizes := map[v1.Hash]int64{}
 	for _, l := range append([]v1.Descriptor{m.Config}, m.Layers...) {

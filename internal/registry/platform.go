@@ -4,152 +4,222 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/containerd/platforms"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	specs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/perceptor/perceptor/model"
 )
 
-// The bounds of an index that holds further indexes: how deep, and how many of them are read for one image.
+// The bounds of an index that holds further indexes: how deep, how many of them are read for one image, and how many images
+// they may name together. Indexes of real images name some dozens.
 const (
 	deepestIndex = 4
 	mostIndexes  = 32
+	mostEntries  = 2000
 )
 
-// follow reads an index, and the indexes in it, and fetches the manifest that a machine of this platform would run.
-func (s *source) follow(ctx context.Context, index document, wanted model.Platform) (document, error) {
-	read := 0
-	entries, err := s.entries(ctx, index, deepestIndex, &read)
-	if err != nil {
-		return document{}, err
-	}
-	chosen, err := choose(entries, wanted)
-	if err != nil {
-		return document{}, err
-	}
-	return s.manifest(ctx, chosen.String())
+// entry is an image that an index names.
+type entry struct {
+	digest v1.Hash
+	// platform is what the index says of it; nil where it says nothing.
+	platform *v1.Platform
 }
 
 // entries are the images of an index and of the indexes in it, in their order.
-func (s *source) entries(ctx context.Context, index document, depth int, read *int) ([]v1.Descriptor, error) {
+func (s *source) entries(ctx context.Context, index document) ([]entry, error) {
+	var all []entry
+	read := 0
+	err := s.collect(ctx, index, deepestIndex, &read, &all)
+	return all, err
+}
+
+func (s *source) collect(ctx context.Context, index document, depth int, read *int, all *[]entry) error {
 	if *read++; depth == 0 || *read > mostIndexes {
-		return nil, faultf(unsupported, "its index holds indexes more than %d deep, or more than %d of them", deepestIndex, mostIndexes)
+		return faultf(unsupported, "its index holds indexes more than %d deep, or more than %d of them", deepestIndex, mostIndexes)
 	}
 	parsed, err := v1.ParseIndexManifest(bytes.NewReader(index.body))
 	if err != nil {
-		return nil, &fault{kind: notAnImage, reason: "its index is not readable JSON", err: err}
+		return &fault{kind: notAnImage, reason: "its index is not readable JSON", err: err}
 	}
-	var all []v1.Descriptor
-	for _, entry := range parsed.Manifests {
-		if !entry.MediaType.IsIndex() {
-			all = append(all, entry)
-			continue
+	for _, d := range parsed.Manifests {
+		switch {
+		case d.MediaType.IsIndex():
+			if d.Digest.Algorithm != "sha256" {
+				return faultf(notAnImage, "its index names an index without a usable digest")
+			}
+			inner, err := s.manifest(ctx, d.Digest.String())
+			if err != nil {
+				return err
+			}
+			if !inner.mediaType.IsIndex() {
+				return faultf(notAnImage, "its index calls %s an index, which it is not", d.Digest)
+			}
+			if err := s.collect(ctx, inner, depth-1, read, all); err != nil {
+				return err
+			}
+		case d.MediaType == "" || d.MediaType.IsImage():
+			*all = append(*all, entry{digest: d.Digest, platform: platformIn(d)})
 		}
-		inner, err := s.manifest(ctx, entry.Digest.String())
-		if err != nil {
-			return nil, err
+		if len(*all) > mostEntries {
+			return faultf(unsupported, "its index names more than %d images", mostEntries)
 		}
-		if !inner.mediaType.IsIndex() {
-			return nil, faultf(notAnImage, "its index calls %s an index, which it is not", entry.Digest)
-		}
-		below, err := s.entries(ctx, inner, depth-1, read)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, below...)
 	}
-	return all, nil
+	return nil
 }
 
-// choose picks the manifest that a machine of this platform would run.
-func choose(entries []v1.Descriptor, wanted model.Platform) (v1.Hash, error) {
-	if wanted == (model.Platform{}) {
-		wanted = model.Platform{OS: "linux", Architecture: runtime.GOARCH}
+// platformIn is the platform of an index's entry; nil where it names none.
+func platformIn(d v1.Descriptor) *v1.Platform {
+	if d.Platform == nil || d.Platform.OS == "" && d.Platform.Architecture == "" {
+		return nil
 	}
-	var best *v1.Descriptor
-	var offered []model.Platform
-	for i, entry := range entries {
-		if entry.MediaType != "" && !entry.MediaType.IsImage() {
-			continue
-		}
-		have, known := platformOf(entry)
-		if known {
-			offered = append(offered, have)
-		}
-		// An entry without a platform can only be meant when there is no choice.
-		if !serves(have, wanted) && (known || len(entries) > 1) {
-			continue
-		}
-		if best == nil || distance(have, wanted) < distance(asPlatform(best), wanted) {
-			best = &entries[i]
-		}
+	return d.Platform
+}
+
+// noImage reports whether an entry is something that belongs to an image, such as a build attestation.
+func (e entry) noImage() bool { return e.platform != nil && e.platform.OS == "unknown" }
+
+// choose picks the manifest that a machine of this platform would run, by the rules of containerd. What is not known of the
+// platform is not guessed: then there must be only one image that can be meant.
+func choose(entries []entry, wanted model.Platform) (v1.Hash, error) {
+	fitting := fits(entries, wanted)
+	if len(fitting) == 0 {
+		return v1.Hash{}, onlyOthers(wanted, entries)
 	}
-	if best == nil {
-		return v1.Hash{}, onlyOthers(wanted, offered)
+	if vague(wanted) && slices.ContainsFunc(fitting, func(e entry) bool { return e.digest != fitting[0].digest }) {
+		return v1.Hash{}, severalFit(wanted, fitting)
 	}
-	if best.Digest.Algorithm != "sha256" {
+	if fitting[0].digest.Algorithm != "sha256" {
 		return v1.Hash{}, faultf(notAnImage, "its index names an image without a usable digest")
 	}
-	return best.Digest, nil
+	return fitting[0].digest, nil
 }
 
-func asPlatform(d *v1.Descriptor) model.Platform {
-	p, _ := platformOf(*d)
-	return p
+// vague reports whether a platform leaves open what its machine would choose.
+func vague(p model.Platform) bool {
+	return p.OS == "" || p.Architecture == "" || p.OS == windows && p.OSVersion == ""
 }
 
-// platformOf is the platform of an index's entry. Build attestations call theirs "unknown".
-func platformOf(d v1.Descriptor) (model.Platform, bool) {
-	if d.Platform == nil || d.Platform.OS == "" && d.Platform.Architecture == "" {
-		return model.Platform{}, false
+// windows is the one system whose images fit certain versions of it alone.
+const windows = "windows"
+
+// fits are the entries that a machine of this platform could run, the best first.
+func fits(entries []entry, wanted model.Platform) []entry {
+	images := slices.DeleteFunc(slices.Clone(entries), entry.noImage)
+	var fitting []entry
+	for _, e := range images {
+		// An entry without a platform can only be meant when there is no choice.
+		if e.platform == nil && len(images) == 1 || e.platform != nil && serves(*e.platform, wanted) {
+			fitting = append(fitting, e)
+		}
 	}
-	p := model.Platform{OS: d.Platform.OS, Architecture: d.Platform.Architecture, Variant: d.Platform.Variant}
-	return p, true
+	if wanted.OS == "" || wanted.Architecture == "" {
+		return fitting
+	}
+	rule := platforms.Only(asSpec(wanted))
+	slices.SortStableFunc(fitting, func(a, b entry) int {
+		switch {
+		case a.platform == nil || b.platform == nil:
+			return 0
+		case rule.Less(specOf(*a.platform), specOf(*b.platform)):
+			return -1
+		case rule.Less(specOf(*b.platform), specOf(*a.platform)):
+			return 1
+		}
+		// Of several versions of Windows that the machine can run, it takes the newest.
+		return compareVersions(b.platform.OSVersion, a.platform.OSVersion)
+	})
+	return fitting
 }
 
-// serves reports whether an image for have runs on wanted: the same system and architecture, and no newer variant of it.
-func serves(have, wanted model.Platform) bool {
-	if wanted.OS != "" && have.OS != wanted.OS || wanted.Architecture != "" && have.Architecture != wanted.Architecture {
-		return false
+// serves reports whether an image for have runs on a machine of a platform, of which not everything may be known.
+func serves(have v1.Platform, wanted model.Platform) bool {
+	if wanted.OS != "" && wanted.Architecture != "" {
+		return platforms.Only(asSpec(wanted)).Match(specOf(have))
 	}
-	return wanted.Variant == "" || variant(have) <= variant(wanted)
+	normal, want := platforms.Normalize(specOf(have)), platforms.Normalize(asSpec(wanted))
+	return (wanted.OS == "" || normal.OS == want.OS) && (wanted.Architecture == "" || normal.Architecture == want.Architecture)
 }
 
-// distance is 0 for exactly the wanted variant and grows with how far an image is from it; without a wanted
-// variant the usual one of its architecture is nearest.
-func distance(have, wanted model.Platform) int {
-	d := variant(wanted) - variant(have)
-	if d < 0 {
-		return -d
-	}
-	return d
+func asSpec(p model.Platform) specs.Platform {
+	return specs.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}
 }
 
-// usualVariant is what an architecture without a variant means to container runtimes.
-var usualVariant = map[string]int{"arm": 7, "arm64": 8, "amd64": 1}
+func specOf(p v1.Platform) specs.Platform {
+	return specs.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion, OSFeatures: p.OSFeatures}
+}
 
-// variant is the number in "v7", or the usual one of the architecture when none is written.
-func variant(p model.Platform) int {
-	if n, err := strconv.Atoi(strings.TrimPrefix(p.Variant, "v")); err == nil {
-		return n
+func asPlatform(p v1.Platform) model.Platform {
+	return model.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}
+}
+
+// compareVersions orders versions of Windows such as 10.0.20348.1850 by their numbers. What is no number counts as none.
+func compareVersions(a, b string) int {
+	return slices.Compare(numbersIn(a), numbersIn(b))
+}
+
+func numbersIn(version string) []uint64 {
+	var numbers []uint64
+	for part := range strings.SplitSeq(version, ".") {
+		n, err := strconv.ParseUint(part, 10, 32)
+		if err != nil {
+			break
+		}
+		numbers = append(numbers, n)
 	}
-	return usualVariant[p.Architecture]
+	return numbers
 }
 
 // onlyOthers is the failure of an image that exists for other platforms alone.
-func onlyOthers(wanted model.Platform, offered []model.Platform) error {
-	offered = slices.DeleteFunc(offered, func(p model.Platform) bool { return p.OS == "unknown" })
-	if len(offered) == 0 {
-		return faultf(unsupported, "there is no image for %s in it, nor for any other platform", wanted)
+func onlyOthers(wanted model.Platform, offered []entry) error {
+	words := offers(offered)
+	if words == "" {
+		return faultf(unsupported, "there is no image for %s in it, nor for any other platform", inWords(wanted))
 	}
-	slices.SortFunc(offered, func(a, b model.Platform) int { return cmp.Compare(a.String(), b.String()) })
+	return faultf(unsupported, "there is no image for %s in it, only for %s", inWords(wanted), words)
+}
+
+// severalFit is the failure of an image whose machine is not known well enough.
+func severalFit(wanted model.Platform, fitting []entry) error {
+	const advice = "the platform that it runs on is not known%s, and its index has images for %s; can the perceiver read the nodes?"
+	part := ""
+	if wanted != (model.Platform{}) {
+		part = " in full (" + wanted.String() + ")"
+	}
+	return faultf(unsupported, advice, part, offers(fitting))
+}
+
+// inWords is a platform in a sentence.
+func inWords(p model.Platform) string {
+	if p == (model.Platform{}) {
+		return "an unknown platform"
+	}
+	return p.String()
+}
+
+// offersAtMost is how many platforms a reason names.
+const offersAtMost = 8
+
+// offers are the platforms of entries in a sentence; empty where none is named.
+func offers(entries []entry) string {
+	var have []model.Platform
+	for _, e := range entries {
+		if e.platform != nil && !e.noImage() {
+			have = append(have, asPlatform(*e.platform))
+		}
+	}
+	slices.SortFunc(have, func(a, b model.Platform) int { return cmp.Compare(a.String(), b.String()) })
 	var words []string
-	for _, p := range slices.Compact(offered) {
+	for _, p := range slices.Compact(have) {
+		if len(words) == offersAtMost {
+			words = append(words, "others")
+			break
+		}
 		words = append(words, p.String())
 	}
-	return faultf(unsupported, "there is no image for %s in it, only for %s", wanted, strings.Join(words, ", "))
+	return strings.Join(words, ", ")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -57,9 +58,7 @@ func (c *Client) Pull(ctx context.Context, request PullRequest, progress func(Pr
 			return pulled, nil
 		}
 		failure := explain(ctx, "pull", from.Pinned(request.Digest), from.Credential, err)
-		if first == nil || weight(failure.Class) > weight(first.Class) {
-			first = failure
-		}
+		first = heavier(first, failure)
 		if endsPull(ctx, failure) {
 			break
 		}
@@ -68,6 +67,15 @@ func (c *Client) Pull(ctx context.Context, request PullRequest, progress func(Pr
 		first.reason += fmt.Sprintf("; other names tried without success: %d", others)
 	}
 	return Pulled{}, first
+}
+
+// heavier is the one of two failures that says more of what can be done; the first one of equals, and the second where there is
+// no first.
+func heavier(first, second *Error) *Error {
+	if first == nil || weight(second.Class) > weight(first.Class) {
+		return second
+	}
+	return first
 }
 
 // weight orders the failures of several names: what passes by itself comes first, since the whole pull may then work later;
@@ -87,8 +95,7 @@ func weight(class model.FailureClass) int {
 
 // endsPull reports whether no other name can help: the caller stopped, or this machine is what fails.
 func endsPull(ctx context.Context, failure *Error) bool {
-	k := kindOf(failure)
-	return ctx.Err() != nil || k == stopped || k == noSpace || k == disk
+	return ctx.Err() != nil || slices.Contains([]kind{stopped, noSpace, disk}, failure.kind)
 }
 
 func (r PullRequest) check() error {
@@ -109,10 +116,16 @@ func (c *Client) pull(ctx context.Context, request PullRequest, from model.Name,
 	if err != nil {
 		return Pulled{}, err
 	}
-	src, err := c.open(ctx, repo, from.Credential)
-	if err != nil {
-		return Pulled{}, err
-	}
+	var pulled Pulled
+	err = c.withLogins(ctx, repo, from.Credential, func(src *source) error {
+		var err error
+		pulled, err = c.pullFrom(ctx, src, request, from, progress)
+		return err
+	})
+	return pulled, err
+}
+
+func (c *Client) pullFrom(ctx context.Context, src *source, request PullRequest, from model.Name, progress func(Progress)) (Pulled, error) {
 	doc, err := src.manifest(ctx, string(request.Digest))
 	if err != nil {
 		return Pulled{}, err

@@ -7,19 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/registry"
 	"github.com/perceptor/perceptor/model"
 )
-
-// keychain has one login for each registry.
-type keychain map[string]authn.AuthConfig
-
-func (k keychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
-	return authn.FromConfig(k[r.RegistryStr()]), nil
-}
 
 // classed is an error that says whether asking again can help.
 type classed struct{ class model.FailureClass }
@@ -36,9 +28,9 @@ func TestPullSecrets(t *testing.T) {
 	h := newHost(t, registry.Options{
 		Log:         slog.New(slog.NewTextHandler(&log, nil)),
 		Credentials: map[string]registry.Credential{"here": {Username: "robot", PasswordFile: "/no/such/file", Binding: registry.Binding{Hosts: []string{f.host()}}}},
-		PullSecrets: func(_ context.Context, credential string) (authn.Keychain, error) {
+		PullSecrets: func(_ context.Context, credential string) ([][]byte, error) {
 			asked = credential
-			return keychain{f.host(): {Username: "robot", Password: "s3cret"}}, answer
+			return [][]byte{[]byte(`{"auths":{"` + f.host() + `":{"username":"robot","password":"s3cret"}}}`)}, answer
 		},
 	})
 	pull := func(credential string) error {

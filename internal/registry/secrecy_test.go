@@ -16,7 +16,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/netguard"
@@ -103,8 +102,8 @@ func boundHost(t *testing.T, ours string, hosts map[string]registry.Host) (host,
 			"identity": {DockerConfig: identity, Binding: bound},
 			"narrow":   {Username: ourUser, PasswordFile: password, Binding: registry.Binding{Hosts: []string{ours}, Repositories: []string{"team-a"}, Clusters: []string{"prod"}}},
 		},
-		PullSecrets: func(context.Context, string) (authn.Keychain, error) {
-			return keychain{ours: {Username: ourUser, Password: ourSecret}}, nil
+		PullSecrets: func(context.Context, string) ([][]byte, error) {
+			return [][]byte{fmt.Appendf(nil, `{"auths":{%q:{"username":%q,"password":%q}}}`, ours, ourUser, ourSecret)}, nil
 		},
 		MayName: func(credential, from string) error {
 			if from != "prod/shop" || !strings.HasPrefix(credential, "kubernetes:shop/") {
@@ -379,14 +378,14 @@ func TestAddressesThatAreNotCalled(t *testing.T) {
 		return c
 	}
 	for _, name := range []string{"127.0.0.1", "localhost", "LOCALHOST.", "x.localhost", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "[fd00:ec2::254]", "0.0.0.0", "10.255.255.1", "[::ffff:a9fe:a9fe]"} {
-		_, err := guarded(netguard.Rules{}, nil).Resolve(t.Context(), name+":"+port+"/app:v1", model.Platform{}, "")
+		_, err := guarded(netguard.Rules{}, nil).Resolve(t.Context(), registry.Question{Reference: name + ":" + port + "/app:v1"})
 		require.ErrorContains(t, err, "may not be called from here", name)
 		require.Equal(t, model.Invalid, classOf(t, err))
 	}
 	require.Zero(t, f.requests)
-	_, err = guarded(netguard.Rules{}, nil).Resolve(t.Context(), f.host()+"/app:v1", model.Platform{}, "")
+	_, err = guarded(netguard.Rules{}, nil).Resolve(t.Context(), registry.Question{Reference: f.host() + "/app:v1"})
 	require.ErrorContains(t, err, "internal: true at this host under registries", "it says what to configure")
-	_, err = guarded(netguard.Rules{}, map[string]registry.Host{f.host(): {Internal: true}}).Resolve(t.Context(), f.host()+"/app:v1", model.Platform{}, "")
+	_, err = guarded(netguard.Rules{}, map[string]registry.Host{f.host(): {Internal: true}}).Resolve(t.Context(), registry.Question{Reference: f.host() + "/app:v1"})
 	require.Equal(t, model.Unauthorized, classOf(t, err), "it is asked once the configuration names it")
 	require.Positive(t, f.requests)
 	// A realm and a redirect at a metadata service, while loopback is allowed.
@@ -395,7 +394,7 @@ func TestAddressesThatAreNotCalled(t *testing.T) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="`+to+`",service="x"`)
 			w.WriteHeader(http.StatusUnauthorized)
 		}
-		_, err = guarded(netguard.Rules{Loopback: true}, nil).Resolve(t.Context(), f.host()+"/app:v1", model.Platform{}, "")
+		_, err = guarded(netguard.Rules{Loopback: true}, nil).Resolve(t.Context(), registry.Question{Reference: f.host() + "/app:v1"})
 		require.Error(t, err)
 		require.Equal(t, model.Invalid, classOf(t, err), "%v", err)
 	}

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
@@ -30,23 +32,51 @@ type source struct {
 	login login
 }
 
+// withLogins does something with a repository, with each login in turn until one is good for it. The failure is the one that
+// says most, and never that of trying without a login where there is one.
+func (c *Client) withLogins(ctx context.Context, repo name.Repository, credential string, do func(*source) error) error {
+	logins, err := c.logins(ctx, repo, credential)
+	if err != nil {
+		return err
+	}
+	var kept error
+	for i, login := range logins {
+		src, err := c.open(ctx, repo, login, fmt.Sprintf("%s %s %d", repo.Name(), credential, i))
+		if err == nil {
+			err = do(src)
+		}
+		if err == nil {
+			return nil
+		}
+		anyone := i == len(logins)-1
+		if kept == nil || !anyone && weight(table[kindOf(err)].class) > weight(table[kindOf(kept)].class) {
+			kept = err
+		}
+		if ctx.Err() != nil || anyone || !helpsAnotherLogin(kindOf(err), i+1 == len(logins)-1) {
+			return kept
+		}
+	}
+	return kept
+}
+
+// helpsAnotherLogin reports whether a failure may be one of the login alone. Registries are known to hide a repository from
+// those who may not read it, and to count their limits by login.
+func helpsAnotherLogin(k kind, onlyAnyoneLeft bool) bool {
+	return k == unauthorized || !onlyAnyoneLeft && (k == absent || k == throttled)
+}
+
 // open logs in to the registry of a repository, in the way that registry asks for.
-func (c *Client) open(ctx context.Context, repo name.Repository, credential string) (*source, error) {
+func (c *Client) open(ctx context.Context, repo name.Repository, auth authn.Authenticator, access string) (*source, error) {
 	s := &source{repo: repo, pace: c.pace, gate: c.wire.gate, log: c.log, login: login{
-		access: repo.Name() + " " + credential, registry: canonicalHost(repo.RegistryStr()), realms: c.options.Hosts[repo.RegistryStr()].Realms,
+		access: access, registry: canonicalHost(repo.RegistryStr()), realms: c.options.Hosts[repo.RegistryStr()].Realms,
 	}}
 	ctx = withLogin(ctx, s.login)
-	auth, err := c.authenticator(ctx, repo, credential)
-	if err != nil {
-		return nil, err
-	}
-	err = s.retry(ctx, func() error {
-		agent := transport.NewUserAgent(c.wire, "perceptor")
-		rt, err := transport.NewWithContext(ctx, repo.Registry, auth, agent, []string{repo.Scope(transport.PullScope)})
+	err := s.retry(ctx, func() error {
+		opened, err := newSession(ctx, repo, auth, transport.NewUserAgent(c.wire, "perceptor"))
 		if err != nil {
 			return s.loginError(ctx, err)
 		}
-		s.http = &http.Client{Transport: rt, CheckRedirect: c.wire.checkRedirect}
+		s.http = &http.Client{Transport: opened, CheckRedirect: c.wire.checkRedirect}
 		return nil
 	})
 	if err != nil {
@@ -241,4 +271,122 @@ func stallOr(ctx context.Context, err error) error {
 		return errStalled
 	}
 	return err
+}
+
+// session carries the requests to one repository with one login. Most registries say at their greeting how they want to be
+// logged in to. Some greet anyone and ask for the login only at the repository, or in another way there: then the session is
+// opened again by what the repository asks.
+type session struct {
+	repo  name.Repository
+	auth  authn.Authenticator
+	agent http.RoundTripper
+	// asked is the scheme that the greeting asked for, in lower case; empty where it asked for none.
+	asked string
+
+	lock  sync.Mutex
+	inner http.RoundTripper
+	// again says that the session was opened by what the repository asked.
+	again bool
+}
+
+func newSession(ctx context.Context, repo name.Repository, auth authn.Authenticator, agent http.RoundTripper) (*session, error) {
+	s := &session{repo: repo, auth: auth, agent: agent}
+	inner, err := s.open(ctx, notingTripper{agent, repo.RegistryStr(), func(scheme string) { s.asked = scheme }})
+	s.inner = inner
+	return s, err
+}
+
+func (s *session) open(ctx context.Context, agent http.RoundTripper) (http.RoundTripper, error) {
+	return transport.NewWithContext(ctx, s.repo.Registry, s.auth, agent, []string{s.repo.Scope(transport.PullScope)})
+}
+
+// RoundTrip implements http.RoundTripper.
+func (s *session) RoundTrip(req *http.Request) (*http.Response, error) {
+	s.lock.Lock()
+	inner, again := s.inner, s.again
+	s.lock.Unlock()
+	plain := req.Clone(req.Context())
+	resp, err := inner.RoundTrip(req)
+	if err != nil || again || resp.StatusCode != http.StatusUnauthorized || req.URL.Host != s.repo.RegistryStr() {
+		return resp, err
+	}
+	if scheme := challengeScheme(resp.Header); scheme == "" || scheme == s.asked {
+		return resp, nil
+	}
+	opened, err := s.reopen(req, resp)
+	if err != nil {
+		_ = resp.Body.Close()
+		return nil, err
+	}
+	_ = resp.Body.Close()
+	return opened.RoundTrip(plain)
+}
+
+// reopen opens the session by the challenge of an answer. Of several requests that are refused at one time, one does it.
+func (s *session) reopen(req *http.Request, refusal *http.Response) (http.RoundTripper, error) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.again {
+		return s.inner, nil
+	}
+	opened, err := s.open(req.Context(), greetingTripper{s.agent, req.URL.Scheme, s.repo.RegistryStr(), refusal.Header.Values("WWW-Authenticate")})
+	if err != nil {
+		return nil, err
+	}
+	s.inner, s.again = opened, true
+	return opened, nil
+}
+
+// challengeScheme is the first way to log in that an answer asks for and that is known here, in lower case; empty without one.
+func challengeScheme(header http.Header) string {
+	for _, challenge := range header.Values("WWW-Authenticate") {
+		scheme, _, _ := strings.Cut(strings.TrimSpace(challenge), " ")
+		if scheme = strings.ToLower(scheme); scheme == "basic" || scheme == "bearer" {
+			return scheme
+		}
+	}
+	return ""
+}
+
+func isGreeting(req *http.Request, host string) bool {
+	return req.Method == http.MethodGet && req.URL.Host == host && req.URL.Path == "/v2/"
+}
+
+// notingTripper notes what the greeting of a registry asks for.
+type notingTripper struct {
+	http.RoundTripper
+
+	host string
+	note func(scheme string)
+}
+
+func (n notingTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := n.RoundTripper.RoundTrip(req)
+	if err == nil && isGreeting(req, n.host) {
+		n.note(challengeScheme(resp.Header))
+	}
+	return resp, err
+}
+
+// errOtherScheme is a greeting that is not sent, since the registry is known to speak another way.
+var errOtherScheme = errors.New("the registry is not spoken to in this way")
+
+// greetingTripper answers the greeting with the challenges of a repository.
+type greetingTripper struct {
+	http.RoundTripper
+
+	scheme, host string
+	challenges   []string
+}
+
+func (g greetingTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !isGreeting(req, g.host) {
+		return g.RoundTripper.RoundTrip(req)
+	}
+	if req.URL.Scheme != g.scheme {
+		return nil, errOtherScheme
+	}
+	return &http.Response{
+		StatusCode: http.StatusUnauthorized, Header: http.Header{"Www-Authenticate": g.challenges}, Body: http.NoBody, Request: req,
+	}, nil
 }

@@ -124,10 +124,16 @@ func (w *wire) admit(req *http.Request) error {
 	if !w.allowed(req.URL) {
 		return errPlainHTTP
 	}
+	// Logins have clients of their own in the library: their redirects show here alone.
+	if from := req.Response; from != nil && from.Request != nil {
+		if err := w.checkRedirect(req, []*http.Request{from.Request}); err != nil {
+			return err
+		}
+	}
 	if err := w.reachOf(req.URL.Host).CheckHost(req.URL.Hostname()); err != nil {
 		return fmt.Errorf("call %s: %w", req.URL.Hostname(), err)
 	}
-	if carriesLogin(req) && !loginOf(req.Context()).mayReceive(req.URL) {
+	if carriesLogin(req) && !loginFor(req.Context()).mayReceive(req.URL) {
 		return faultf(foreignRealm, "the registry asks for the login at another host, %s, which gets none; if this is its token server, list it under realms of this registry", req.URL.Hostname())
 	}
 	return w.gate.wait(req.Context(), req.URL.Host)

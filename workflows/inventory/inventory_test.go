@@ -40,6 +40,9 @@ type InventorySuite struct {
 	manifests map[string]model.Digest
 	// asked are the references that a registry was asked for, with their platforms.
 	asked []string
+	// silent are references that no registry answers soon: whens are the ends of the batches that asked for them.
+	silent map[string]bool
+	whens  []activities.AnswerWhen
 	// observed and forgotten are what images were notified of.
 	observed  []activities.EnsureImage
 	forgotten []model.Digest
@@ -58,6 +61,7 @@ func TestInventory(t *testing.T) { suite.Run(t, new(InventorySuite)) }
 func (s *InventorySuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
 	s.env.SetTestTimeout(time.Minute)
+	s.silent, s.whens = map[string]bool{}, nil
 	s.manifests, s.verdicts = map[string]model.Digest{}, map[model.Digest]model.OverallStatus{}
 	s.asked, s.observed, s.forgotten, s.written, s.reported, s.ensures = nil, nil, nil, nil, nil, nil
 	s.write = func(in activities.WriteVerdictsInput) (model.WriteResult, error) {
@@ -84,7 +88,17 @@ func (s *InventorySuite) SetupTest() {
 func (s *InventorySuite) resolve(_ context.Context, in activities.ResolveImagesInput) (activities.ResolveImagesResult, error) {
 	var result activities.ResolveImagesResult
 	for _, r := range in.Requests {
+		if r.Reported != "" {
+			repository, _ := model.SplitReference(r.Reference)
+			r.Reference = repository + "@" + string(r.Reported)
+		}
 		s.asked = append(s.asked, r.Reference+" "+r.Platform.String())
+		if s.silent[r.Reference] {
+			if s.whens = append(s.whens, in.When); in.When == activities.WhenSoon {
+				result.Resolutions = append(result.Resolutions, activities.Resolution{Pending: true})
+				continue
+			}
+		}
 		found, ok := s.manifests[r.Reference+" "+r.Platform.Architecture]
 		if !ok {
 			found, ok = s.manifests[r.Reference]
@@ -187,6 +201,20 @@ func (s *InventorySuite) run() error {
 
 // ends empties the namespace, so that the inventory ends a day later.
 func (s *InventorySuite) ends(after time.Duration) { s.snapshot(after, 1<<40) }
+
+func (s *InventorySuite) TestRegistryThatDoesNotAnswerSoonIsAskedApartFromOthers() {
+	s.verdicts[digestNumber(1)] = model.NotInViolation
+	s.silent["registry.example/app@"+string(digestNumber(2))] = true
+	s.change(0, 1, []model.Pod{s.runs("a", 1), s.runs("b", 2)})
+	s.join(time.Second, workflows.JoinQuery{}, func(rows []model.PodVerdict) {
+		s.Require().Len(rows, 2)
+		s.Equal(model.NotInViolation, rows[0].OverallStatus)
+		s.NotEqual(model.NotInViolation, rows[1].OverallStatus)
+	})
+	s.ends(time.Minute)
+	s.Require().NoError(s.run())
+	s.Equal([]activities.AnswerWhen{activities.WhenSoon, activities.WhenSome}, s.whens)
+}
 
 func (s *InventorySuite) TestPodGetsItsVerdictAndItIsWrittenOnce() {
 	s.verdicts[digestNumber(1)] = model.InViolation

@@ -19,6 +19,8 @@ import (
 const (
 	resolveBatch   = 50
 	resolveBatches = 4
+	// slowBatches is how many of them may be of questions that were not answered soon: there is always room for the others.
+	slowBatches = 2
 )
 
 // resolver asks registries for the digests of the references that the book does not know yet.
@@ -26,6 +28,8 @@ type resolver struct {
 	book *inventory.Book
 	// from is "cluster/namespace" of the pods, which limits the credentials that they may name.
 	from string
+	// bare says that the namespace has images without a pod.
+	bare bool
 	// batches are the questions under way.
 	batches []*resolving
 }
@@ -35,29 +39,57 @@ type resolving struct {
 	future    workflow.Future
 	questions []inventory.Question
 	domain    string
+	slow      bool
 }
 
-// start asks registries for the next manifests, some batches at a time.
+// start asks registries for the next manifests, some batches at a time. A batch ends after about a second: what a registry has
+// not answered by then is asked again apart from the others. Images without a pod run on no machine that is known: they are
+// those of the scanner's platform.
 func (r *resolver) start(ctx workflow.Context) {
 	for len(r.batches) < resolveBatches {
-		questions := r.book.Questions(workflow.Now(ctx), resolveBatch)
-		if len(questions) == 0 {
+		batch := r.next(workflow.Now(ctx))
+		if batch == nil {
 			return
 		}
-		var in activities.ResolveImagesInput
-		for _, q := range questions {
-			request := activities.ResolveRequest{Reference: q.Reference, Platform: q.Platform, Credential: q.Credential}
+		in := activities.ResolveImagesInput{When: activities.WhenSoon}
+		if batch.slow {
+			in.When = activities.WhenSome
+		}
+		for _, q := range batch.questions {
+			request := activities.ResolveRequest{
+				Reference: q.Reference, Reported: q.Reported, Repository: q.Repository, Platform: q.Platform, Credential: q.Credential,
+				ScannerPlatform: r.bare,
+			}
 			if q.Credential != "" {
 				request.From = r.from
 			}
 			in.Requests = append(in.Requests, request)
 		}
-		domain := domainOf(r.book)
-		step := workflows.RegistryStep(ctx, domain, fmt.Sprintf("resolve %d images", len(questions)))
-		r.batches = append(r.batches, &resolving{
-			future: workflow.ExecuteActivity(step, registrySteps.ResolveImages, in), questions: questions, domain: domain,
-		})
+		batch.domain = domainOf(r.book)
+		step := workflows.RegistryStep(ctx, batch.domain, fmt.Sprintf("resolve %d images", len(batch.questions)))
+		batch.future = workflow.ExecuteActivity(step, registrySteps.ResolveImages, in)
+		r.batches = append(r.batches, batch)
 	}
+}
+
+// next is the next batch of questions; nil where none is due.
+func (r *resolver) next(now time.Time) *resolving {
+	if questions := r.book.Questions(now, resolveBatch, false); len(questions) > 0 {
+		return &resolving{questions: questions}
+	}
+	slow := 0
+	for _, b := range r.batches {
+		if b.slow {
+			slow++
+		}
+	}
+	if slow >= slowBatches {
+		return nil
+	}
+	if questions := r.book.Questions(now, resolveBatch, true); len(questions) > 0 {
+		return &resolving{questions: questions, slow: true}
+	}
+	return nil
 }
 
 // takeAnswers takes the answers of a batch.
@@ -80,6 +112,8 @@ func (r *resolver) takeAnswers(ctx workflow.Context, b *resolving) {
 		switch answer := result.Resolutions[at]; {
 		case answer.Image != nil:
 			r.book.Answered(now, q.Use, answer.Image.Digest, answer.Image.Name)
+		case answer.Pending:
+			r.book.NotAnsweredSoon(q.Use)
 		case answer.Failure != nil:
 			r.noteFailure(now, q, answer.Failure.Class, answer.Failure.Reason, answer.Failure.RetryAfter)
 		default:

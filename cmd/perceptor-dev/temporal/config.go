@@ -95,6 +95,7 @@ func sqlConfig(database string) *config.SQL {
 			"mode":         "rwc",
 			"journal_mode": "wal",
 			"synchronous":  "normal",
+			"cache_size":   "-65536", // in KiB; its default of 2 MiB is read from the file again and again
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,13 +38,13 @@ func (e *VersionError) Error() string {
 
 // prepareDatabase makes the database where it is missing, and refuses one of
 // another server version.
-func prepareDatabase(options Options, configuration *config.Config) error {
+func prepareDatabase(ctx context.Context, options Options, configuration *config.Config) error {
 	_, err := os.Stat(options.Database)
 	switch {
 	case err == nil:
 		return checkVersion(options)
 	case errors.Is(err, fs.ErrNotExist):
-		return createDatabase(options, configuration.ClusterMetadata.CurrentClusterName)
+		return createDatabase(ctx, options, configuration.ClusterMetadata.CurrentClusterName)
 	default:
 		return fmt.Errorf("look at temporal database: %w", err)
 	}
@@ -62,7 +63,7 @@ func checkVersion(options Options) error {
 
 // createDatabase builds the tables and the namespace under another name first:
 // a process killed half way leaves no database that looks whole.
-func createDatabase(options Options, cluster string) error {
+func createDatabase(ctx context.Context, options Options, cluster string) error {
 	scratch := options.Database + ".new"
 	for _, leftover := range []string{scratch, scratch + "-journal"} {
 		if err := os.Remove(leftover); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +85,11 @@ func createDatabase(options Options, cluster string) error {
 	if err := sqlite.SetupSchema(making); err != nil {
 		return fmt.Errorf("create tables of temporal database: %w", err)
 	}
-	if err := createNamespace(making, cluster, options.SearchAttributes); err != nil {
+	attributes, err := createNamespace(making, cluster, options.SearchAttributes)
+	if err != nil {
+		return err
+	}
+	if err := dropIndexes(ctx, scratch, attributes); err != nil {
 		return err
 	}
 	if err := os.WriteFile(options.Version, []byte(headers.ServerVersion+"\n"), 0o600); err != nil {
@@ -96,14 +101,15 @@ func createDatabase(options Options, cluster string) error {
 	return nil
 }
 
-func createNamespace(database *config.SQL, cluster string, attributes map[string]enumspb.IndexedValueType) error {
+// createNamespace returns the name of each attribute by the column that it is stored in.
+func createNamespace(database *config.SQL, cluster string, attributes map[string]enumspb.IndexedValueType) (map[string]string, error) {
 	namespace, err := sqlite.NewNamespaceConfig(cluster, Namespace, false, attributes)
 	if err != nil {
-		return fmt.Errorf("describe namespace %s: %w", Namespace, err)
+		return nil, fmt.Errorf("describe namespace %s: %w", Namespace, err)
 	}
 	namespace.Detail.Config.Retention = durationpb.New(retention)
 	if err := sqlite.CreateNamespaces(database, namespace); err != nil {
-		return fmt.Errorf("create namespace %s: %w", Namespace, err)
+		return nil, fmt.Errorf("create namespace %s: %w", Namespace, err)
 	}
-	return nil
+	return namespace.Detail.Config.CustomSearchAttributeAliases, nil
 }

@@ -60,7 +60,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := prepareDatabase(options, layout.config); err != nil {
+	if err := prepareDatabase(ctx, options, layout.config); err != nil {
 		return nil, err
 	}
 	logger, logFile, err := openLog(options.Log)

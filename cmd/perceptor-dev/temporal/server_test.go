@@ -2,6 +2,7 @@ package temporal_test
 
 import (
 	"context"
+	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
@@ -94,6 +95,40 @@ func TestTheNamespaceIsBornWithRetentionAndSearchAttributes(t *testing.T) {
 	listed, err := connection.OperatorService().ListSearchAttributes(t.Context(), &operatorservice.ListSearchAttributesRequest{Namespace: temporal.Namespace})
 	require.NoError(t, err)
 	require.Equal(t, attributes, listed.GetCustomAttributes())
+}
+
+// TestOnlyColumnsInUseHaveAnIndex: an attribute of ours and what Web UI filters by have one, the spare columns have none. A
+// filter on a column without an index still works.
+func TestOnlyColumnsInUseHaveAnIndex(t *testing.T) {
+	dir := t.TempDir()
+	server, err := start(t, dir, "127.0.0.1:0")
+	require.NoError(t, err)
+	connection := connect(t, server)
+	for _, filter := range []string{"WorkflowType = 'a'", "TaskQueue = 'a'", "HistoryLength > 3", "ExecutionStatus = 'Running'", "BuildIds IN ('a')"} {
+		_, err := connection.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: filter})
+		require.NoError(t, err, filter)
+	}
+	connection.Close()
+	require.NoError(t, server.Stop())
+
+	db, err := sql.Open("sqlite", filepath.Join(dir, "temporal.db"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	rows, err := db.QueryContext(t.Context(), `SELECT info.name FROM pragma_index_list('executions_visibility') AS list, pragma_index_info(list.name) AS info
+		WHERE list.origin = 'c' AND info.seqno = 1 AND info.name IS NOT NULL`)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
+	var columns []string
+	for rows.Next() {
+		var column string
+		require.NoError(t, rows.Scan(&column))
+		columns = append(columns, column)
+	}
+	require.NoError(t, rows.Err())
+	require.Subset(t, columns, []string{"workflow_id", "workflow_type_name", "status", "execution_time"})
+	require.NotContains(t, columns, "TemporalDouble02", "a spare column")
+	require.NotContains(t, columns, "history_length")
+	require.Len(t, columns, 8+len(attributes), "which columns the attributes of the namespace take is up to the server")
 }
 
 func TestADatabaseOfAnotherVersionIsRefused(t *testing.T) {

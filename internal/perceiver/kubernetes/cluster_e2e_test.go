@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -180,13 +179,8 @@ stringData: {.dockerconfigjson: '{"auths":{"registry.example":{"username":"robot
 	}
 	client, err := Connect(Connection{Kubeconfig: c.Kubeconfig, UserAgent: "perceptor/test"})
 	require.NoError(t, err)
-	keychain, err := NewSecrets(client).Keychain(t.Context(), "kubernetes:shop/gone,ours")
+	texts, err := NewSecrets(client).DockerConfigs(t.Context(), "kubernetes:shop/gone,ours")
 	require.NoError(t, err)
-	repository, err := name.NewRepository("registry.example/web")
-	require.NoError(t, err)
-	login, err := keychain.Resolve(repository)
-	require.NoError(t, err)
-	found, err := login.Authorization()
-	require.NoError(t, err)
-	require.Equal(t, "robot", found.Username)
+	require.Len(t, texts, 1)
+	require.JSONEq(t, `{"auths":{"registry.example":{"username":"robot","password":"s3cret"}}}`, string(texts[0]))
 }

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"strings"
 	"unique"
 
@@ -66,9 +67,11 @@ func containerOf(name, reference string, kind model.ContainerKind, status *corev
 		}
 	}
 	repository, tag, pinned := splitReference(reference)
-	if digest == "" {
+	// A pinned reference always means the same, so an ID of the runtime's own says nothing more.
+	if digest == "" || reported == "" && pinned != "" {
 		digest = pinned
 	}
+	other := ""
 	switch {
 	case repository == "" || isConfiguration(reference):
 		// Not a name of anything a registry has; the runtime's will do, or else the resolver says what is wrong with it.
@@ -80,8 +83,13 @@ func containerOf(name, reference string, kind model.ContainerKind, status *corev
 		reference = joinReference(reported, tag)
 	default:
 		reference = joinReference(repository, tag)
+		if reported != repository {
+			other = reported
+		}
 	}
-	return model.Container{Name: shared(name), Kind: kind, Reference: shared(reference), Digest: model.Digest(shared(string(digest)))}
+	return model.Container{
+		Name: shared(name), Kind: kind, Reference: shared(reference), Digest: model.Digest(shared(string(digest))), Repository: shared(other),
+	}
 }
 
 // shared makes equal strings one: a cluster has far fewer images, namespaces and names of containers than pods.
@@ -107,11 +115,16 @@ func wantedPlatform(pod *corev1.Pod) model.Platform {
 }
 
 func platformOf(node *corev1.Node) model.Platform {
-	return sharedPlatform(model.Platform{OS: node.Status.NodeInfo.OperatingSystem, Architecture: node.Status.NodeInfo.Architecture})
+	info := node.Status.NodeInfo
+	platform := model.Platform{OS: info.OperatingSystem, Architecture: info.Architecture}
+	if platform.OS == "windows" {
+		platform.OSVersion = cmp.Or(info.KernelVersion, node.Labels[corev1.LabelWindowsBuild])
+	}
+	return sharedPlatform(platform)
 }
 
 func sharedPlatform(p model.Platform) model.Platform {
-	return model.Platform{OS: shared(p.OS), Architecture: shared(p.Architecture), Variant: shared(p.Variant)}
+	return model.Platform{OS: shared(p.OS), Architecture: shared(p.Architecture), Variant: shared(p.Variant), OSVersion: shared(p.OSVersion)}
 }
 
 // secretsPrefix marks a credential's name as the names of pull secrets in a cluster.

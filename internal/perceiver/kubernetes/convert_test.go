@@ -39,23 +39,24 @@ func TestWhatAContainerRuns(t *testing.T) {
 		statusImage, id  string
 		reference        string
 		digest           model.Digest
+		repository       string
 		withoutAnyStatus bool
 	}{
 		{what: "containerd", asked: "r.example/app:1", id: "r.example/app@" + string(a), reference: "r.example/app:1", digest: a},
 		{what: "Docker", asked: "r.example/app:1", id: "docker-pullable://r.example/app@" + string(a), reference: "r.example/app:1", digest: a},
-		{what: "the runtime knows the digest under another name", asked: "r.example/app:1", id: "m.example/copy@" + string(a), reference: "r.example/app:1", digest: a},
+		{what: "the runtime knows the digest under another name", asked: "r.example/app:1", id: "m.example/copy@" + string(a), reference: "r.example/app:1", digest: a, repository: "m.example/copy"},
 		{what: "a short name", asked: "nginx:1", id: "docker.io/library/nginx@" + string(a), reference: "docker.io/library/nginx:1", digest: a},
 		{what: "a short name without a tag", asked: "fedora", id: "quay.example/fedora@" + string(a), reference: "quay.example/fedora", digest: a},
 		{what: "a short name with Docker", asked: "nginx:1", id: "docker-pullable://nginx@" + string(a), reference: "nginx:1", digest: a},
-		{what: "built on the node", asked: "app:dev", id: "docker://sha256:" + sumA, reference: "app:dev"},
-		{what: "only a configuration", asked: "r.example/app:1", id: "sha256:" + sumA, reference: "r.example/app:1"},
+		{what: "built on the node", asked: "app:dev", id: "docker://sha256:" + sumA, reference: "app:dev", digest: a},
+		{what: "only a configuration", asked: "r.example/app:1", id: "sha256:" + sumA, reference: "r.example/app:1", digest: a},
 		{what: "pinned, only a configuration", asked: "r.example/app:1@" + string(b), id: "sha256:" + sumA, reference: "r.example/app:1", digest: b},
 		{what: "pinned, not started", asked: "r.example/app@" + string(b), reference: "r.example/app", digest: b},
 		{what: "pinned to an index, running a manifest of it", asked: "r.example/app@" + string(b), id: "r.example/app@" + string(a), reference: "r.example/app", digest: a},
 		{what: "not started", asked: "r.example/app:1", reference: "r.example/app:1"},
 		{what: "no status at all", asked: "r.example/app:1", reference: "r.example/app:1", withoutAnyStatus: true},
 		{what: "asked for by a configuration", asked: "sha256:" + sumB, statusImage: "r.example/app:1", id: "r.example/app@" + string(a), reference: "r.example/app:1", digest: a},
-		{what: "asked for by a configuration and nothing else known", asked: sumB, id: "sha256:" + sumB, reference: sumB},
+		{what: "asked for by a configuration and nothing else known", asked: sumB, id: "sha256:" + sumB, reference: sumB, digest: b},
 		{what: "no reference at all", asked: "a b", reference: "a b"},
 		{what: "no reference, but the runtime knows one", asked: "a b", id: "r.example/app@" + string(a), reference: "r.example/app", digest: a},
 		{what: "bytes that are no text", asked: "a\xff", reference: "a\uFFFD"},
@@ -66,7 +67,7 @@ func TestWhatAContainerRuns(t *testing.T) {
 				pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c0", Image: row.statusImage, ImageID: row.id}}
 			}
 			got := convert(pod, everything(t), false)
-			require.Equal(t, []model.Container{{Name: "c0", Kind: model.ContainerMain, Reference: row.reference, Digest: row.digest}}, got.Containers)
+			require.Equal(t, []model.Container{{Name: "c0", Kind: model.ContainerMain, Reference: row.reference, Digest: row.digest, Repository: row.repository}}, got.Containers)
 		})
 	}
 }
@@ -123,4 +124,13 @@ func TestPlatformAPodAsksFor(t *testing.T) {
 	require.Equal(t, model.Platform{OS: "linux", Architecture: "arm64"}, wantedPlatform(pod))
 	pod.Spec.OS = &corev1.PodOS{Name: corev1.Windows}
 	require.Equal(t, "windows/arm64", wantedPlatform(pod).String())
+}
+
+func TestPlatformOfAWindowsNodeHasItsVersion(t *testing.T) {
+	node := &corev1.Node{Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{OperatingSystem: "windows", Architecture: "amd64", KernelVersion: "10.0.20348.1850"}}}
+	require.Equal(t, model.Platform{OS: "windows", Architecture: "amd64", OSVersion: "10.0.20348.1850"}, platformOf(node))
+	node.Status.NodeInfo.KernelVersion, node.Labels = "", map[string]string{corev1.LabelWindowsBuild: "10.0.20348"}
+	require.Equal(t, "10.0.20348", platformOf(node).OSVersion)
+	node.Status.NodeInfo.OperatingSystem, node.Status.NodeInfo.KernelVersion = "linux", "6.1.0"
+	require.Empty(t, platformOf(node).OSVersion, "the kernel of Linux decides about no image")
 }

@@ -13,13 +13,14 @@ const (
 	longestReference = 4096
 )
 
-// parseImageID reads what a runtime reports as a container's imageID: the repository and the digest of a manifest or an
-// index. Both are empty where it names neither, as for an image the runtime knows only by its configuration:
+// parseImageID reads what a runtime reports as a container's imageID. With a repository the digest is that of a manifest or an
+// index. Without one it is an ID of the runtime's own: the digest of a configuration, or of a manifest where the runtime names
+// images by these. Both are empty where nothing can be read:
 //
 //	docker-pullable://repo@sha256:...   Docker, pulled from a registry
-//	docker://sha256:...                 Docker, built on the node: a configuration
+//	docker://sha256:...                 Docker, built on the node: an ID
 //	repo@sha256:...                     containerd and CRI-O
-//	sha256:... or 64 digits             containerd and CRI-O, never pulled under a name: a configuration
+//	sha256:... or 64 digits             containerd and CRI-O, never pulled under a name: an ID
 //	(empty)                             not started yet
 func parseImageID(id string) (repository string, digest model.Digest) {
 	if len(id) > longestReference {
@@ -27,6 +28,9 @@ func parseImageID(id string) (repository string, digest model.Digest) {
 	}
 	if _, rest, found := strings.Cut(id, schemeEnd); found {
 		id = rest
+	}
+	if own, err := model.ParseDigest(id); err == nil {
+		return "", own
 	}
 	repository, _, digest = splitReference(id)
 	if repository == "" || digest == "" {

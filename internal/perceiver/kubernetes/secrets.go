@@ -2,11 +2,10 @@ package kubernetes
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	authnkubernetes "github.com/google/go-containerregistry/pkg/authn/kubernetes"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -23,15 +22,16 @@ type Secrets struct {
 // NewSecrets reads through a client.
 func NewSecrets(c Client) *Secrets { return &Secrets{client: c} }
 
-// Keychain is the logins behind a credential, whose name is that of a report: "kubernetes:NAMESPACE/SECRET,SECRET". Secrets
-// that are not there are passed over, as a kubelet does. The error's class says whether asking again can help.
-func (s *Secrets) Keychain(ctx context.Context, credential string) (authn.Keychain, error) {
+// DockerConfigs are the docker configurations behind a credential, in the order of the pod's secrets. The credential's name is
+// that of a report: "kubernetes:NAMESPACE/SECRET,SECRET". Secrets that are not there are passed over, as a kubelet does. The
+// error's class says whether asking again can help.
+func (s *Secrets) DockerConfigs(ctx context.Context, credential string) ([][]byte, error) {
 	path, ours := strings.CutPrefix(credential, secretsPrefix)
 	namespace, names, whole := strings.Cut(path, "/")
 	if !ours || !whole {
 		return nil, &SecretError{class: model.Unauthorized, reason: fmt.Sprintf("there is no credential %q on this host", credential)}
 	}
-	var found []corev1.Secret
+	var found [][]byte
 	for name := range strings.SplitSeq(names, ",") {
 		secret, err := s.client.Secret(ctx, namespace, name)
 		switch {
@@ -39,15 +39,28 @@ func (s *Secrets) Keychain(ctx context.Context, credential string) (authn.Keycha
 		case err != nil:
 			return nil, &SecretError{class: classOf(err), reason: fmt.Sprintf("pull secret %s/%s cannot be read: %s", namespace, name, clip(err.Error(), reasonLength))}
 		default:
-			found = append(found, *secret)
+			if text := dockerConfigIn(secret); len(text) > 0 {
+				found = append(found, text)
+			}
 		}
 	}
-	keychain, err := authnkubernetes.NewFromPullSecrets(ctx, found)
-	if err != nil {
-		// The parser's words may quote what it could not read.
-		return nil, &SecretError{class: model.Unauthorized, reason: fmt.Sprintf("the pull secrets %s/%s are no valid docker configuration", namespace, names)}
+	return found, nil
+}
+
+// dockerConfigIn is the docker configuration in a secret, the old form brought into the present one; nil where there is none.
+func dockerConfigIn(secret *corev1.Secret) []byte {
+	if secret.Type == corev1.SecretTypeDockerConfigJson {
+		return secret.Data[corev1.DockerConfigJsonKey]
 	}
-	return keychain, nil
+	old := secret.Data[corev1.DockerConfigKey]
+	if secret.Type != corev1.SecretTypeDockercfg || len(old) == 0 {
+		return nil
+	}
+	present, err := json.Marshal(map[string]json.RawMessage{"auths": old})
+	if err != nil {
+		return old // What cannot be read is found out, and said, where it is used.
+	}
+	return present
 }
 
 // MayName says why pods may not name a credential: secrets of another cluster, or of another namespace than theirs. From is

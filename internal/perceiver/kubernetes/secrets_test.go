@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -33,25 +31,27 @@ func TestPullSecretsAreFoundByTheNameOfAReport(t *testing.T) {
 		pullSecret("shop", "ours", `{"auths":{"registry.example":{"username":"robot","password":"s3cret"}},"credHelpers":{"helped.example":"evil"}}`),
 		pullSecret("shop", "other", `{"auths":{"other.example":{"auth":"YW5uOnB3"}}}`),
 		pullSecret("bank", "ours", `{"auths":{"registry.example":{"username":"thief","password":"x"}}}`))})
-	keychain, err := secrets.Keychain(t.Context(), credentialName(pod))
+	texts, err := secrets.DockerConfigs(t.Context(), credentialName(pod))
 	require.NoError(t, err)
-	login := func(repository string) authn.AuthConfig {
-		repo, err := name.NewRepository(repository)
-		require.NoError(t, err)
-		found, err := keychain.Resolve(repo)
-		require.NoError(t, err)
-		config, err := found.Authorization()
-		require.NoError(t, err)
-		return *config
+	require.Len(t, texts, 2, "one for each secret that is there, of the pod's namespace alone")
+	require.Contains(t, string(texts[0]), "other.example", "in the order of the pod")
+	require.Contains(t, string(texts[1]), "robot")
+}
+
+func TestPullSecretOfTheOldForm(t *testing.T) {
+	old := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "old"}, Type: corev1.SecretTypeDockercfg,
+		Data: map[string][]byte{corev1.DockerConfigKey: []byte(`{"registry.example":{"username":"robot","password":"s3cret"}}`)},
 	}
-	require.Equal(t, authn.AuthConfig{Username: "robot", Password: "s3cret"}, login("registry.example/web"))
-	require.Equal(t, "ann", login("other.example/a/b").Username)
-	require.Empty(t, login("third.example/web"), "no login is shown to a registry it is not for")
-	require.Empty(t, login("helped.example/web"), "and no program is run to find one")
+	opaque := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "opaque"}, Data: map[string][]byte{"a": []byte("b")}}
+	texts, err := NewSecrets(fakeClient{fake.NewClientset(old, opaque)}).DockerConfigs(t.Context(), "kubernetes:shop/old,opaque")
+	require.NoError(t, err)
+	require.Len(t, texts, 1)
+	require.JSONEq(t, `{"auths":{"registry.example":{"username":"robot","password":"s3cret"}}}`, string(texts[0]))
 }
 
 func TestPullSecretsThatCannotBeRead(t *testing.T) {
-	client := fake.NewClientset(pullSecret("shop", "broken", `{"auths":"hunter2"}`))
+	client := fake.NewClientset(pullSecret("shop", "mine", `{"auths":"hunter2"}`))
 	var answer error
 	client.PrependReactor("get", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return answer != nil, nil, answer
@@ -66,13 +66,12 @@ func TestPullSecretsThatCannotBeRead(t *testing.T) {
 	}{
 		{"kubernetes:shop/mine", forbidden, model.Unauthorized, "pull secret shop/mine cannot be read"},
 		{"kubernetes:shop/mine", errors.New("connection refused"), model.Transient, "connection refused"},
-		{"kubernetes:shop/broken", nil, model.Unauthorized, "no valid docker configuration"},
 		{"kubernetes:shop", nil, model.Unauthorized, "there is no credential"},
 		{"robot", nil, model.Unauthorized, "there is no credential \"robot\" on this host"},
 	} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			answer = each.answer
-			_, err := secrets.Keychain(t.Context(), each.credential)
+			_, err := secrets.DockerConfigs(t.Context(), each.credential)
 			var failed *SecretError
 			require.ErrorAs(t, err, &failed)
 			require.Equal(t, each.class, failed.FailureClass())
