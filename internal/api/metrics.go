@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -51,7 +54,23 @@ func newMetrics() *metrics {
 // addMetrics serves the metrics. They need no token, because they name nothing but hubs.
 func (s *Server) addMetrics() {
 	s.AddMetric(&stateCollector{backend: s.options.Backend, log: s.options.Log})
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce}))
+	handler := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce})
+	if s.options.MetricsApart {
+		s.metricsApart = http.NewServeMux()
+		s.metricsApart.Handle("GET /metrics", handler)
+		return
+	}
+	s.mux.Handle("GET /metrics", handler)
+}
+
+// ServeMetrics answers /metrics alone, on a listener of its own, until ctx ends. It is for MetricsApart.
+func (s *Server) ServeMetrics(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{Handler: s.metricsApart, ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: RequestTime, IdleTimeout: idleTime}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the metrics: %w", err)
+	}
+	return nil
 }
 
 // measured counts every request under the pattern that it matched.
@@ -128,8 +147,10 @@ type stateCollector struct {
 	log     *slog.Logger
 
 	lock sync.Mutex
-	kept []prometheus.Metric
-	at   time.Time
+	// kept are the values of the last reading; none after one that failed, which is kept as long.
+	kept   []prometheus.Metric
+	failed bool
+	at     time.Time
 }
 
 // Describe names the metrics.
@@ -149,10 +170,13 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 		read, err := c.readState(ctx)
 		if err != nil {
 			c.log.Warn("state for the metrics could not be read", "error", err)
-			to <- gauge(knownGauge, 0)
-			return
 		}
-		c.kept, c.at = read, time.Now()
+		// A failure is kept, too: scrapes must not be a way to ask a server in trouble again and again.
+		c.kept, c.failed, c.at = read, err != nil, time.Now()
+	}
+	if c.failed {
+		to <- gauge(knownGauge, 0)
+		return
 	}
 	to <- gauge(knownGauge, 1)
 	for _, each := range c.kept {

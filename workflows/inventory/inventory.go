@@ -58,7 +58,7 @@ func Inventory(ctx workflow.Context, in workflows.InventoryInput) error {
 		n.state = &workflows.InventoryState{Book: inventory.Packed[inventory.Book]{Value: inventory.New(n.began, nil)}}
 	}
 	n.book = n.state.Book.Value
-	n.resolver = resolver{book: n.book, bare: n.namespace == workflows.BareImages}
+	n.resolver = resolver{book: n.book, from: in.Cluster + "/" + in.Namespace, bare: n.namespace == workflows.BareImages}
 	n.writer = podWriter{cluster: n.cluster, namespace: n.namespace, state: n.state, book: n.book}
 	n.book.Open(n.measureBook(ctx))
 	n.counts = workflows.KnownCounts(ctx)

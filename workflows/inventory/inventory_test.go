@@ -374,7 +374,7 @@ func (s *InventorySuite) TestGreenVerdictThatEndsIsWrittenAgain() {
 	s.snapshot(0, 1, s.runs("a", 1))
 	s.at(time.Minute, func() {
 		s.env.SignalWorkflow(workflows.SignalSummary.Name, model.Summary{
-			Digest: digestNumber(1), Version: model.Version{Epoch: 1 << 62}, Status: model.StatusComplete, OverallStatus: model.NotInViolation,
+			Digest: digestNumber(1), Version: model.Version{Epoch: s.env.Now().UnixNano()}, Status: model.StatusComplete, OverallStatus: model.NotInViolation,
 			Coverage: model.CoverageSummary{Components: 1, Assessed: 1, Satisfied: true, ValidUntil: s.env.Now().Add(time.Hour)},
 		})
 	})
