@@ -170,6 +170,8 @@ type NamespaceSeen struct {
 	Unscanned int `json:"unscanned"`
 	// Violations is how many pods are in violation.
 	Violations int `json:"violations"`
+	// Unknown is how many pods have the overall status UNKNOWN.
+	Unknown int `json:"unknown"`
 	// Refused is how many pods there are beyond what an inventory can hold.
 	Refused int           `json:"refused,omitempty"`
 	Version model.Version `json:"version"`

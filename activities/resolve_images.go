@@ -16,6 +16,8 @@ import (
 
 // Resolver finds the manifest of one platform behind a reference. A question must end by itself within a minute or so.
 type Resolver interface {
+	// Permits says why pods from a namespace may not name a credential for an image; From of ResolveRequest says what from is.
+	Permits(reference, credential, from string) error
 	Resolve(ctx context.Context, r ResolveRequest) (ResolvedImage, error)
 }
 
@@ -67,6 +69,9 @@ type ResolveRequest struct {
 	ScannerPlatform bool `json:"scannerPlatform,omitempty"`
 	// Credential is a credential's name.
 	Credential string `json:"credential,omitempty"`
+	// From is who names the credential: "cluster/namespace" of pods, a cluster alone for its operator, empty for an operator of
+	// all clusters. It is empty without a credential, so that all namespaces share an answer.
+	From string `json:"from,omitempty"`
 }
 
 // AnswerWhen says when a batch of questions ends. What is not answered by then is pending: it goes on, and the same question
@@ -162,6 +167,11 @@ func collect(ctx context.Context, when AnswerWhen, answers <-chan answered, into
 
 // resolve answers one question. It goes on after the batch has ended: the next one that asks the same gets its answer.
 func (s *RegistrySteps) resolve(ctx context.Context, r ResolveRequest) Resolution {
+	if r.Credential == "" {
+		r.From = ""
+	} else if err := s.permits(r); err != nil {
+		return Resolution{Failure: troubleOf(err)} // before anything that is remembered is answered
+	}
 	found, err := s.resolved.resolve(ctx, r, func() (ResolvedImage, error) {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), questionLimit)
 		defer cancel()
@@ -171,6 +181,15 @@ func (s *RegistrySteps) resolve(ctx context.Context, r ResolveRequest) Resolutio
 		return Resolution{Failure: troubleOf(err)}
 	}
 	return Resolution{Image: &found}
+}
+
+// permits asks about the reference, and about the repository that the runtime names where the reference is not permitted.
+func (s *RegistrySteps) permits(r ResolveRequest) error {
+	err := s.resolver.Permits(r.Reference, r.Credential, r.From)
+	if err != nil && r.Repository != "" && s.resolver.Permits(r.Repository, r.Credential, r.From) == nil {
+		return nil
+	}
+	return err
 }
 
 // find asks whether the image is known, and then its registry.

@@ -30,6 +30,35 @@ func (g *goneRegistry) Resolve(_ context.Context, r activities.ResolveRequest) (
 	return activities.ResolvedImage{}, edgeError{class: model.Transient}
 }
 
+func (g *goneRegistry) Permits(_, credential, from string) error {
+	if credential == "theirs" && from != "prod/shop" {
+		return edgeError{class: model.Unauthorized}
+	}
+	return nil
+}
+
+// TestACredentialThatIsNotPermitted is asked about before anything that is known or remembered.
+func TestACredentialThatIsNotPermitted(t *testing.T) {
+	known := model.Digest("sha256:" + strings.Repeat("a", 64))
+	registry := &goneRegistry{}
+	steps := activities.NewRegistrySteps(registry, judgedImages{digests: map[model.Digest]bool{known: true}})
+	env := environment(t, steps)
+	var in activities.ResolveImagesInput
+	for _, from := range []string{"prod/shop", "test/shop", ""} {
+		in.Requests = append(in.Requests, activities.ResolveRequest{Reference: "mirror.invalid/app@" + string(known), Credential: "theirs", From: from})
+	}
+	value, err := env.ExecuteActivity(steps.ResolveImages, in)
+	require.NoError(t, err)
+	var result activities.ResolveImagesResult
+	require.NoError(t, value.Get(&result))
+	require.NotNil(t, result.Resolutions[0].Image)
+	for _, refused := range result.Resolutions[1:] {
+		require.Nil(t, refused.Image)
+		require.Equal(t, model.Unauthorized, refused.Failure.Class)
+	}
+	require.Empty(t, registry.asked)
+}
+
 func TestADigestThatHasAVerdictNeedsNoRegistry(t *testing.T) {
 	known := model.Digest("sha256:" + strings.Repeat("a", 64))
 	other := model.Digest("sha256:" + strings.Repeat("b", 64))

@@ -19,10 +19,11 @@ type JoinReader interface {
 	Rows(ctx context.Context, cluster, namespace string, uids []string) ([]model.PodVerdict, error)
 }
 
-// VerdictWriter writes rows onto the pods of one cluster. A pod that cannot be written fails alone; an error says that
-// none could be.
+// VerdictWriter writes rows onto the pods of one cluster, named by their UIDs. It reads the rows by a function, and again when
+// they have grown old before it comes to a pod. A pod that cannot be written fails alone; an error says that none could be, or
+// that another perceiver has to write.
 type VerdictWriter interface {
-	Write(ctx context.Context, rows []model.PodVerdict) (model.WriteResult, error)
+	Write(ctx context.Context, uids []string, read func(context.Context, []string) ([]model.PodVerdict, error)) (model.WriteResult, error)
 }
 
 // PerceiverSteps are the steps that run beside a perceiver, in its cluster.
@@ -40,10 +41,8 @@ func NewPerceiverSteps(r JoinReader, w VerdictWriter) *PerceiverSteps {
 func (s *PerceiverSteps) WriteVerdicts(ctx context.Context, in WriteVerdictsInput) (model.WriteResult, error) {
 	beat := startHeartbeat(ctx, Progress{Phase: "write onto pods"})
 	defer beat.end()
-	rows, err := s.reader.Rows(ctx, in.Cluster, in.Namespace, in.UIDs)
-	if err != nil {
-		return model.WriteResult{}, asApplicationError(err)
-	}
-	result, err := s.writer.Write(ctx, rows)
+	result, err := s.writer.Write(ctx, in.UIDs, func(ctx context.Context, uids []string) ([]model.PodVerdict, error) {
+		return s.reader.Rows(ctx, in.Cluster, in.Namespace, uids)
+	})
 	return result, asApplicationError(err)
 }

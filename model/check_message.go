@@ -247,3 +247,42 @@ func CheckPriority(p Priority, namespace string) error {
 func (r Rescan) Check(time.Time) error {
 	return errors.Join(r.Priority.Check(), CheckText("reason", r.Reason, ReasonLength))
 }
+
+// TroublesAtMost and IdentityLength bound what a perceiver says of itself and of its cluster. The UID of a namespace has 36
+// characters.
+const (
+	TroublesAtMost = 20
+	IdentityLength = 253
+)
+
+// Check says what is wrong with what a perceiver says of its own work.
+func (h PerceiverHealth) Check(now time.Time) error {
+	if err := errors.Join(CheckSize("troubles", len(h.Troubles), TroublesAtMost), checkRefused(h.Refused)); err != nil {
+		return err
+	}
+	for _, t := range h.Troubles {
+		if !slices.Contains(troubleKinds, t.Kind) {
+			return fmt.Errorf("trouble %.40q is not known", t.Kind)
+		}
+		err := errors.Join(CheckCount("failures", t.Count), CheckTime("the begin of a trouble", t.Since, now), CheckText("the reason", t.Reason, ReasonLength))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkRefused(n int64) error {
+	if n < 0 {
+		return fmt.Errorf("%d refused writes", n)
+	}
+	return nil
+}
+
+// CheckIdentity says what is wrong with the identity of a cluster. An empty one is not known.
+func CheckIdentity(identity string) error {
+	if identity == "" {
+		return nil
+	}
+	return CheckName("identity", identity, IdentityLength)
+}

@@ -14,6 +14,8 @@ type Pod struct {
 	Containers []Container `json:"containers"`
 	// Bare is set for an image that was reported without a pod. Such a Pod has one container and no name.
 	Bare bool `json:"bare,omitempty"`
+	// Marked says that the perceiver has written a verdict onto the pod before: it must not stay when it no longer holds.
+	Marked bool `json:"marked,omitempty"`
 }
 
 // BareImages is the namespace of a cluster's images that were reported without a pod. No platform has a namespace of this name.
@@ -98,6 +100,9 @@ type PodReport struct {
 	Pods []Pod `json:"pods,omitempty"`
 	// Gone are pods that have ended. A snapshot ignores them.
 	Gone []PodKey `json:"gone,omitempty"`
+	// Remark are pods whose marks someone else has changed: the verdicts are written again. A snapshot ignores them, because after
+	// a snapshot every pod is compared.
+	Remark []PodKey `json:"remark,omitempty"`
 	// WriteBack says that the perceiver writes verdicts onto its pods: it serves the perceiver queue of the cluster.
 	WriteBack bool `json:"writeBack,omitempty"`
 	// Domain is the set of scanners that reach the cluster's registries; empty means the default one.

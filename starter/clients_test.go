@@ -155,19 +155,27 @@ func TestClustersAreListedOnceAndInOrder(t *testing.T) {
 	require.ErrorIs(t, New(c).Clusters.Forget(t.Context(), "gone"), ErrUnknownCluster)
 }
 
-func TestEpochIsNewerThanTheLastSnapshot(t *testing.T) {
+func TestBeginGivesAnEpochOrRefusesAnotherCluster(t *testing.T) {
 	c := mocks.NewClient(t)
-	ahead := time.Now().Add(time.Hour).UnixNano()
-	c.On("QueryWorkflowWithOptions", anything, anything).Return(&client.QueryWorkflowWithOptionsResponse{
-		QueryResult: answer(t, workflows.ClusterView{Snapshot: model.Version{Epoch: ahead}}),
-	}, nil).Once()
-	epoch, err := New(c).Pods.Epoch(t.Context(), "c")
+	c.On("NewWithStartWorkflowOperation", anything, anything, anything).Return(nil)
+	handle := mocks.NewWorkflowUpdateHandle(t)
+	handle.On("Get", anything, anything).Run(func(args mock.Arguments) {
+		begun, ok := args.Get(1).(*workflows.BegunCluster)
+		require.True(t, ok)
+		begun.Epoch = 7
+	}).Return(nil).Once()
+	c.On("UpdateWithStartWorkflow", anything, anything).Return(handle, nil)
+	epoch, err := New(c).Clusters.Begin(t.Context(), "c", "uid-1", 0)
 	require.NoError(t, err)
-	require.Equal(t, ahead+1, epoch)
-	c.On("QueryWorkflowWithOptions", anything, anything).Return(nil, missing)
-	epoch, err = New(c).Pods.Epoch(t.Context(), "new")
-	require.NoError(t, err)
-	require.Less(t, epoch, ahead)
+	require.EqualValues(t, 7, epoch)
+	handle.On("Get", anything, anything).Return(temporal.NewNonRetryableApplicationError("other", workflows.ErrorOtherCluster, nil, "uid-1"))
+	_, err = New(c).Clusters.Begin(t.Context(), "c", "uid-2", 0)
+	other := &OtherClusterError{}
+	require.ErrorAs(t, err, &other)
+	require.Equal(t, OtherClusterError{Cluster: "c", Known: "uid-1", Given: "uid-2"}, *other)
+	require.ErrorContains(t, err, "perceptor cluster adopt c")
+	_, err = New(c).Clusters.Begin(t.Context(), "a/b", "uid-2", 0)
+	require.ErrorContains(t, err, "slash")
 }
 
 func TestPool(t *testing.T) {

@@ -7,9 +7,13 @@ import (
 	"slices"
 	"strings"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -112,4 +116,70 @@ func (c Clusters) Forget(ctx context.Context, name string) error {
 		return fmt.Errorf("forget cluster %s: %w", name, err)
 	}
 	return nil
+}
+
+// Begin registers a perceiver that begins to report, and gives the epoch of its reports: the present time in nanoseconds since 1970,
+// and newer than every epoch given before, whatever the clocks say. Identity tells the cluster from others: the UID of the namespace
+// kube-system, the ID of a container engine, or the cluster ID of a swarm. A perceiver of another cluster than the one that has the
+// name gets an *OtherClusterError. A perceiver may ask again now and then with its epoch as current, which is 0 at its start: it gets
+// another one when newer reports than its own were taken. Begin needs a running worker with the role workflows.
+func (c Clusters) Begin(ctx context.Context, name, identity string, current int64) (int64, error) {
+	if err := model.CheckCluster(name); err != nil {
+		return 0, fmt.Errorf("begin to watch a cluster: %w", err)
+	}
+	var begun workflows.BegunCluster
+	err := c.updateCluster(ctx, name, workflows.UpdateBegin, workflows.BeginCluster{Identity: identity, Epoch: current}, &begun)
+	if refused, ok := errors.AsType[*temporal.ApplicationError](err); ok && refused.Type() == workflows.ErrorOtherCluster {
+		other := &OtherClusterError{Cluster: name, Given: identity}
+		if err := refused.Details(&other.Known); err != nil {
+			return 0, fmt.Errorf("begin to watch cluster %s: read the refusal: %w", name, err)
+		}
+		return 0, other
+	}
+	if err != nil {
+		return 0, fmt.Errorf("begin to watch cluster %s: %w", name, err)
+	}
+	return begun.Epoch, nil
+}
+
+// Adopt gives the name of a cluster to another one, such as a cluster that was built again: to the one that was refused last where
+// identity is empty. It gives ErrUnknownCluster when there is no such cluster, and a RejectedError when none was refused.
+func (c Clusters) Adopt(ctx context.Context, name, identity string) (workflows.ClusterView, error) {
+	if _, err := c.View(ctx, name); err != nil {
+		return workflows.ClusterView{}, err
+	}
+	var view workflows.ClusterView
+	err := c.updateCluster(ctx, name, workflows.UpdateAdopt, workflows.AdoptCluster{Identity: identity}, &view)
+	if refused, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		return view, RejectedError{refused.Message()}
+	}
+	if err != nil {
+		return view, fmt.Errorf("adopt cluster %s: %w", name, err)
+	}
+	return view, nil
+}
+
+// Health sends what the perceiver of a cluster cannot do. A cluster that is not known is not started by it.
+func (c Clusters) Health(ctx context.Context, name string, h model.PerceiverHealth) error {
+	err := c.signal(ctx, workflows.ClusterID(name), workflows.SignalHealth.Name, h)
+	if err != nil && !isNotFound(err) {
+		return fmt.Errorf("report the health of cluster %s: %w", name, err)
+	}
+	return nil
+}
+
+// updateCluster updates the workflow of a cluster, which is started when it is not running.
+func (c Clusters) updateCluster(ctx context.Context, name, update string, in, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
+	defer cancel()
+	s := clusterStart(name)
+	operation := c.temporal.NewWithStartWorkflowOperation(s.options(enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING), s.workflowType, s.input)
+	handle, err := c.temporal.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+		StartWorkflowOperation: operation,
+		UpdateOptions:          client.UpdateWorkflowOptions{UpdateName: update, Args: []any{in}, WaitForStage: client.WorkflowUpdateStageCompleted},
+	})
+	if err != nil {
+		return err
+	}
+	return handle.Get(ctx, answer)
 }

@@ -19,7 +19,8 @@
 //
 // A perceiver is a program that watches a platform. It
 //
-//   - takes an epoch from Pods.Epoch when it starts, or when it becomes the leader, and counts its reports from there;
+//   - registers by Clusters.Begin when it starts, or when it becomes the leader, with what tells its cluster from others. It gets an
+//     epoch and counts its reports from there;
 //   - reports what it sees by Pods.Report: a complete snapshot at its start and now and then, and changes as they come,
 //     gathered for half a second or 200 of them;
 //   - reads the results by Pods.Join and Images.View, and asks for a new scan by Images.Rescan;
@@ -34,6 +35,6 @@
 //
 // # Errors
 //
-// ErrUnknownImage, ErrUnknownCluster, ErrNoPool, ErrBadCursor, RefusedError, RejectedError, ResolveError and ScanFailedError
+// ErrUnknownImage, ErrUnknownCluster, ErrNoPool, ErrBadCursor, RefusedError, OtherClusterError, RejectedError, ResolveError and ScanFailedError
 // are answers; use errors.Is and errors.As. Every other error says that Temporal or a worker could not be reached in time: try again.
 package starter

@@ -43,6 +43,23 @@ type RejectedError struct {
 // Error is the reason.
 func (e RejectedError) Error() string { return e.Reason }
 
+// OtherClusterError says that a perceiver watches another cluster than the one that has the name. Give the cluster another name, or
+// adopt it when it replaces the other one.
+type OtherClusterError struct {
+	// Cluster is the name; Known and Given are the identities of the cluster that has it and of the perceiver's own. Given is empty
+	// where the perceiver could not read it: then it may be the same cluster, and it helps to try again.
+	Cluster, Known, Given string
+}
+
+// Error says what to do.
+func (e *OtherClusterError) Error() string {
+	if e.Given == "" {
+		return fmt.Sprintf("cluster %q is known by identity %s, and this perceiver cannot read the identity of its own cluster", e.Cluster, e.Known)
+	}
+	return fmt.Sprintf("the name %q belongs to another cluster (identity %s, this one has %s); use another --cluster, or run: perceptor cluster adopt %s",
+		e.Cluster, e.Known, e.Given, e.Cluster)
+}
+
 // RefusedError names the pods of a report that cannot be taken, and why. All other pods of the report were taken.
 // Reporting the refused ones again does not help.
 type RefusedError struct {

@@ -23,7 +23,7 @@ func ExamplePods_Report() {
 	defer temporal.Close()
 	s := starter.New(temporal)
 
-	epoch, err := s.Pods.Epoch(ctx, "my-cluster")
+	epoch, err := s.Clusters.Begin(ctx, "my-cluster", "the ID of my platform", 0)
 	if err != nil {
 		log.Fatal(err)
 	}

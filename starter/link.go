@@ -47,14 +47,20 @@ type start struct {
 
 // signalOrStart sends a signal to a workflow, and starts the workflow when it is not running.
 func (l link) signalOrStart(ctx context.Context, s start, name string, value any) error {
-	_, err := l.temporal.SignalWithStartWorkflow(ctx, s.id, name, value, client.StartWorkflowOptions{
-		ID:                    s.id,
-		TaskQueue:             workflows.TaskQueue,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         s.summary,
-		TypedSearchAttributes: s.attributes,
-	}, s.workflowType, s.input)
+	_, err := l.temporal.SignalWithStartWorkflow(ctx, s.id, name, value, s.options(enumspb.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED), s.workflowType, s.input)
 	return err
+}
+
+// options are how the server starts it; existing says what becomes of a request when it runs already.
+func (s start) options(existing enumspb.WorkflowIdConflictPolicy) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID:                       s.id,
+		TaskQueue:                workflows.TaskQueue,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowIDConflictPolicy: existing,
+		StaticSummary:            s.summary,
+		TypedSearchAttributes:    s.attributes,
+	}
 }
 
 // query asks the newest run with this ID, running or not; isNotFound of the error says that there was none.

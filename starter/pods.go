@@ -40,16 +40,6 @@ func now() model.Version {
 	}
 }
 
-// Epoch gives the epoch for a perceiver that begins to watch a cluster: the present time in nanoseconds since 1970, and in
-// any case newer than that of the last snapshot, which a machine whose clock is ahead may have sent.
-func (p Pods) Epoch(ctx context.Context, cluster string) (int64, error) {
-	view, err := Clusters(p).View(ctx, cluster)
-	if err != nil && !errors.Is(err, ErrUnknownCluster) {
-		return 0, err
-	}
-	return max(time.Now().UnixNano(), view.Snapshot.Epoch+1), nil
-}
-
 // Report sends what a perceiver says of a cluster to its inventories. What it answers without an error is not lost. Any
 // report may be sent again, with the same version, whether it failed or not. A *RefusedError names pods that cannot be
 // taken; all others were taken, and sending the refused ones again does not help. A report may be of any size: it is sent
@@ -114,13 +104,18 @@ func (l link) signalInventory(ctx context.Context, cluster, namespace, signal st
 	return nil
 }
 
-// signalCluster signals a cluster, which is started when it is not running.
-func (l link) signalCluster(ctx context.Context, cluster, signal string, value any) error {
-	err := l.signalOrStart(ctx, start{
+// clusterStart is how a cluster is started.
+func clusterStart(cluster string) start {
+	return start{
 		workflowType: workflows.TypeCluster, id: workflows.ClusterID(cluster), summary: "cluster " + cluster,
 		attributes: temporal.NewSearchAttributes(workflows.AttributeCluster.ValueSet(workflows.Keyword(cluster))),
 		input:      workflows.ClusterInput{Cluster: cluster},
-	}, signal, value)
+	}
+}
+
+// signalCluster signals a cluster, which is started when it is not running.
+func (l link) signalCluster(ctx context.Context, cluster, signal string, value any) error {
+	err := l.signalOrStart(ctx, clusterStart(cluster), signal, value)
 	if err != nil {
 		return fmt.Errorf("signal the cluster: %w", err)
 	}
@@ -149,6 +144,9 @@ func splitReport(r model.PodReport) *reportSplit {
 		for _, key := range r.Gone {
 			split.gone(key)
 		}
+		for _, key := range r.Remark {
+			split.remark(key)
+		}
 	}
 	return split
 }
@@ -167,20 +165,34 @@ func (s *reportSplit) pod(p model.Pod) {
 	chunk.Pods = append(chunk.Pods, p)
 }
 
+// gone adds the key of a pod that has ended.
 func (s *reportSplit) gone(key model.PodKey) {
+	if chunk := s.keyed(key); chunk != nil {
+		chunk.Gone = append(chunk.Gone, key)
+	}
+}
+
+// remark adds the key of a pod whose marks someone else has changed.
+func (s *reportSplit) remark(key model.PodKey) {
+	if chunk := s.keyed(key); chunk != nil {
+		chunk.Remark = append(chunk.Remark, key)
+	}
+}
+
+// keyed is the signal that a key belongs to; nil where the key is refused.
+func (s *reportSplit) keyed(key model.PodKey) *workflows.PodsChanged {
 	named := func() error {
 		if key.UID == "" && key.Name == "" {
-			return errors.New("a pod that has ended has neither UID nor name")
+			return errors.New("the key of a pod has neither UID nor name")
 		}
 		return nil
 	}
 	size, err := sizeOf(key, key.Namespace, key.Namespace == workflows.BareImages, named)
 	if err != nil {
 		s.refused = append(s.refused, RefusedPod{Key: key, Reason: err.Error()})
-		return
+		return nil
 	}
-	chunk := s.namespace(key.Namespace).chunk(s.report, key.Namespace, size)
-	chunk.Gone = append(chunk.Gone, key)
+	return s.namespace(key.Namespace).chunk(s.report, key.Namespace, size)
 }
 
 // sizeOf checks what is to be sent and returns its size as JSON, in bytes.

@@ -32,6 +32,8 @@ type ScanRequest struct {
 	Platform model.Platform
 	// Credential is the name of the credential to pull with, as configured on the scanners; empty means their own choice.
 	Credential string
+	// Cluster is that of an operator of one cluster, which limits the credentials; empty for one of all clusters.
+	Cluster string
 	// Rescan asks for a new scan also of images that have a verdict.
 	Rescan bool
 }
@@ -60,6 +62,9 @@ func (s Scans) Request(ctx context.Context, r ScanRequest) ([]RequestedScan, err
 	requests := make([]activities.ResolveRequest, len(r.References))
 	for n, reference := range r.References {
 		requests[n] = activities.ResolveRequest{Reference: reference, Platform: r.Platform, ScannerPlatform: true, Credential: r.Credential}
+		if r.Credential != "" {
+			requests[n].From = r.Cluster
+		}
 	}
 	resolved, err := Images(s).Resolve(ctx, r.Domain, requests)
 	if err != nil {

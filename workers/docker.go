@@ -2,6 +2,8 @@ package workers
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"go.uber.org/fx"
 
@@ -36,7 +38,13 @@ func newDocker(s PerceiverSettings) (*docker.Perceiver, error) {
 		Selection: perceiver.Selection{
 			Namespaces: d.Namespaces, ExcludedNamespaces: d.ExcludedNamespaces, IgnoredImages: s.Config.IgnoredImages,
 		},
-		Begin:  func(ctx context.Context, _ string) (int64, error) { return st.Pods.Epoch(ctx, s.Config.Cluster) },
+		Begin: func(ctx context.Context, identity string) (int64, error) {
+			epoch, err := st.Clusters.Begin(ctx, s.Config.Cluster, identity, 0)
+			if other, ok := errors.AsType[*starter.OtherClusterError](err); ok && other.Given != "" {
+				return 0, fmt.Errorf("%w: %w", docker.ErrOtherEngine, err)
+			}
+			return epoch, err
+		},
 		Domain: s.Config.Domain, SnapshotInterval: s.Config.SnapshotInterval, Logger: s.Logger,
 	})
 }

@@ -3,12 +3,16 @@ package workers
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/internal/netguard"
 	"github.com/perceptor/perceptor/internal/perceiver/kubernetes"
 	"github.com/perceptor/perceptor/internal/registry"
 	"github.com/perceptor/perceptor/internal/scanclient"
@@ -16,7 +20,11 @@ import (
 )
 
 // newRegistry makes the client of all registries.
-func newRegistry(c config.Config) (*registry.Client, error) {
+func newRegistry(c config.Config, logger *slog.Logger) (*registry.Client, error) {
+	reach, err := reachOf(c.Scanner.Network)
+	if err != nil {
+		return nil, err
+	}
 	options := registry.Options{
 		CacheDir:     filepath.Join(c.Scanner.Directory, "layers"),
 		CacheLimit:   int64(c.Scanner.CacheLimit),
@@ -24,13 +32,19 @@ func newRegistry(c config.Config) (*registry.Client, error) {
 		Hosts:        map[string]registry.Host{},
 		Credentials:  map[string]registry.Credential{},
 		DockerConfig: c.DockerConfig,
+		Reach:        reach,
+		Log:          logger,
 	}
 	for _, r := range c.Registries {
-		options.Hosts[r.Host] = registry.Host{PlainHTTP: r.PlainHTTP, CAFile: r.CAFile, Insecure: r.Insecure}
+		options.Hosts[r.Host] = registry.Host{PlainHTTP: r.PlainHTTP, CAFile: r.CAFile, Insecure: r.Insecure, Internal: r.Internal, Realms: r.Realms}
 	}
 	for _, each := range c.Credentials {
+		if len(each.Domains) > 0 && !slices.Contains(each.Domains, c.Scanner.Domain) {
+			continue
+		}
 		options.Credentials[each.Name] = registry.Credential{
 			Username: each.Username, PasswordFile: each.PasswordFile, DockerConfig: each.DockerConfig,
+			Binding: registry.Binding{Hosts: each.Hosts, Repositories: each.Repositories, Clusters: each.Clusters},
 		}
 	}
 	if c.Scanner.PullSecrets {
@@ -39,8 +53,22 @@ func newRegistry(c config.Config) (*registry.Client, error) {
 			return nil, fmt.Errorf("pull secrets: %w", err)
 		}
 		options.PullSecrets = kubernetes.NewSecrets(cluster).DockerConfigs
+		options.MayName = func(credential, from string) error { return kubernetes.MayName(c.Perceiver.Cluster, credential, from) }
 	}
 	return registry.New(options)
+}
+
+// reachOf are the addresses that registries may have.
+func reachOf(n config.Network) (netguard.Rules, error) {
+	rules := netguard.Rules{Loopback: n.Loopback, Private: n.Private}
+	for _, text := range n.Allow {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return rules, fmt.Errorf("scanner: network: allow: %w", err)
+		}
+		rules.Networks = append(rules.Networks, network)
+	}
+	return rules, nil
 }
 
 // puller is the registry client as PullImage and ResolveImages see it.
@@ -53,7 +81,9 @@ func (p puller) Pull(ctx context.Context, names []model.Name, d model.Digest, ta
 }
 
 func (p puller) Resolve(ctx context.Context, r activities.ResolveRequest) (activities.ResolvedImage, error) {
-	found, err := p.Client.Resolve(ctx, registry.Question(r))
+	found, err := p.Client.Resolve(ctx, registry.Question{
+		Reference: r.Reference, Reported: r.Reported, Repository: r.Repository, Platform: r.Platform, ScannerPlatform: r.ScannerPlatform, Credential: r.Credential,
+	})
 	return activities.ResolvedImage{Digest: found.Digest, Name: found.Name, Platform: found.Platform, Size: found.Size}, err
 }
 

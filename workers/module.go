@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -112,11 +113,15 @@ func SetHubRates(ctx context.Context, s *starter.Starter, namespace string, c co
 	return nil
 }
 
+// limitTimes is the largest limit that may be set while it runs, as a multiple of the configured one, where the configuration
+// names none.
+const limitTimes = 10
+
 // HubConfigs is what the pool needs to know of the configured hubs.
 func HubConfigs(c config.Config) []workflows.HubConfig {
 	var hubs []workflows.HubConfig
 	for _, h := range c.Hubs {
-		hubs = append(hubs, workflows.HubConfig{Name: h.Name, Limit: h.Limit, Settle: h.Settle, Disabled: h.Disabled})
+		hubs = append(hubs, workflows.HubConfig{Name: h.Name, Limit: h.Limit, Settle: h.Settle, Disabled: h.Disabled, MaxLimit: cmp.Or(h.MaxLimit, limitTimes*h.Limit)})
 	}
 	return hubs
 }

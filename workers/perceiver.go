@@ -80,6 +80,16 @@ func newKubernetes(s PerceiverSettings) (*kubernetes.Perceiver, error) {
 	st := starter.New(s.Client)
 	return kubernetes.New(kubernetes.Options{
 		Cluster: s.Config.Cluster, Client: cluster, Reporter: podReporter{starter: st, logger: s.Logger},
+		Begin: func(ctx context.Context, identity string, current int64) (int64, error) {
+			epoch, err := st.Clusters.Begin(ctx, s.Config.Cluster, identity, current)
+			if other, ok := errors.AsType[*starter.OtherClusterError](err); ok && other.Given != "" {
+				return 0, fmt.Errorf("%w: %w", kubernetes.ErrOtherCluster, err)
+			}
+			return epoch, err
+		},
+		Health: func(ctx context.Context, h model.PerceiverHealth) error {
+			return st.Clusters.Health(ctx, s.Config.Cluster, h)
+		},
 		Serve: func(ctx context.Context, w *kubernetes.Writer) { serveVerdicts(ctx, s, st.Pods, w) },
 		Form:  kubernetes.Form(k.Labels), Prefix: k.Prefix,
 		Selection: kubernetes.Selection{
@@ -89,6 +99,16 @@ func newKubernetes(s PerceiverSettings) (*kubernetes.Perceiver, error) {
 		ObserveOnly: s.Config.ObserveOnly, Domain: s.Config.Domain, SnapshotInterval: s.Config.SnapshotInterval,
 		LeaderElect: k.LeaderElect, PullSecrets: k.PullSecrets, Logger: s.Logger,
 	})
+}
+
+// RemoveMarks takes the marks of a perceiver away from every pod of its Kubernetes cluster, and gives the number of pods that had some.
+func RemoveMarks(ctx context.Context, c config.Perceiver, version string, logger *slog.Logger) (int, error) {
+	klog.SetSlogLogger(logger)
+	cluster, err := connectCluster(c.Kubernetes, "perceptor/"+version)
+	if err != nil {
+		return 0, err
+	}
+	return kubernetes.RemoveMarks(ctx, cluster, c.Cluster, logger)
 }
 
 // connectCluster is a client of the cluster that the configuration names.

@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/internal/netguard"
 	"github.com/perceptor/perceptor/internal/registry"
 	"github.com/perceptor/perceptor/model"
 )
@@ -50,7 +51,7 @@ func TestSilentRegistryHoldsUpNoOtherImage(t *testing.T) {
 	known := model.Digest("sha256:" + strings.Repeat("a", 64))
 	for _, n := range []int{1, 20, 49} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			client, err := registry.New(registry.Options{CacheDir: t.TempDir()})
+			client, err := registry.New(registry.Options{CacheDir: t.TempDir(), Reach: netguard.Rules{Loopback: true}})
 			require.NoError(t, err)
 			steps := activities.NewRegistrySteps(puller{client}, judged{known: true})
 			silent := silentRegistry(t)
@@ -76,7 +77,7 @@ func TestSilentRegistryHoldsUpNoOtherImage(t *testing.T) {
 // TestSilentRegistryIsGivenUp waits for the end of a question that has no answer.
 func TestSilentRegistryIsGivenUp(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
-	client, err := registry.New(registry.Options{CacheDir: t.TempDir()})
+	client, err := registry.New(registry.Options{CacheDir: t.TempDir(), Reach: netguard.Rules{Loopback: true}})
 	require.NoError(t, err)
 	steps := activities.NewRegistrySteps(puller{client}, judged{})
 	in := activities.ResolveImagesInput{When: activities.WhenSoon, Requests: []activities.ResolveRequest{{Reference: silentRegistry(t) + "/app:1"}}}

@@ -180,7 +180,8 @@ func (p Prioritize) Check(time.Time) error { return model.CheckPriority(p.Priori
 func (p PodsChanged) Check(now time.Time) error {
 	return errors.Join(
 		model.CheckCluster(p.Cluster), model.CheckNamespace(p.Namespace), p.Version.Check(now), model.CheckDomain(p.Domain),
-		model.CheckSize("pods", len(p.Pods), podsAtMost), model.CheckSize("ended pods", len(p.Gone), podsAtMost))
+		model.CheckSize("pods", len(p.Pods), podsAtMost), model.CheckSize("ended pods", len(p.Gone), podsAtMost),
+		model.CheckSize("pods with changed marks", len(p.Remark), podsAtMost))
 }
 
 // Check says what is wrong with a part of a snapshot.
@@ -255,3 +256,11 @@ func (in ScanImageInput) Check() error {
 	}
 	return errors.Join(in.Digest.Check(), in.HubNames.Check(), model.CheckDomain(in.Domain), model.CheckPriority(in.Priority, in.Namespace))
 }
+
+// Check says what is wrong with the begin of a perceiver.
+func (b BeginCluster) Check(now time.Time) error {
+	return errors.Join(model.CheckIdentity(b.Identity), model.Version{Epoch: b.Epoch}.Check(now))
+}
+
+// Check says what is wrong with an adoption.
+func (a AdoptCluster) Check() error { return model.CheckIdentity(a.Identity) }

@@ -174,6 +174,8 @@ var (
 	SignalNamespace = Signal[NamespaceSeen]{Name: "namespace", Description: "A namespace of this cluster has an inventory: its counts."}
 	// SignalSnapshotEnd ends a snapshot of the whole cluster: namespaces not named in it are empty.
 	SignalSnapshotEnd = Signal[SnapshotEnd]{Name: "snapshot-end", Description: "A snapshot of the cluster is complete. It names the namespaces that have pods; all others are empty.", Longest: snapshotLength}
+	// SignalHealth brings what the perceiver of the cluster cannot do.
+	SignalHealth = Signal[model.PerceiverHealth]{Name: "health", Description: "What the perceiver of this cluster cannot do at the moment."}
 	// SignalForgetCluster empties every namespace and ends the cluster.
 	SignalForgetCluster = Signal[ForgetCluster]{Name: "forget-cluster", Description: "An operator forgets this cluster: everything in it is gone."}
 )

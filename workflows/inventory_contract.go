@@ -15,6 +15,8 @@ type PodsChanged struct {
 	Pods      []model.Pod   `json:"pods,omitempty"`
 	// Gone leaves tombstones until the next snapshot, so that a late report brings no pod back.
 	Gone []model.PodKey `json:"gone,omitempty"`
+	// Remark are pods whose marks someone else has changed: their verdicts are written again.
+	Remark []model.PodKey `json:"remark,omitempty"`
 	// WriteBack says that a perceiver serves PerceiverQueue of the cluster.
 	WriteBack bool `json:"writeBack,omitempty"`
 	// Domain is the set of scanners that reach the cluster's registries; empty means DefaultDomain.
@@ -80,10 +82,12 @@ type InventoryState struct {
 	EnsureAfter time.Time `json:"ensureAfter,omitzero"`
 	// WriteAfter is when anything is written again after a step that failed, and RewriteAt when what could not be written is
 	// tried again; WriteFailures counts failures in a row, and WriteFailure is the last.
-	WriteAfter    time.Time      `json:"writeAfter,omitzero"`
-	RewriteAt     time.Time      `json:"rewriteAt,omitzero"`
-	WriteFailures int            `json:"writeFailures,omitempty"`
-	WriteFailure  *model.Failure `json:"writeFailure,omitempty"`
+	WriteAfter    time.Time `json:"writeAfter,omitzero"`
+	RewriteAt     time.Time `json:"rewriteAt,omitzero"`
+	WriteFailures int       `json:"writeFailures,omitempty"`
+	// ExpireAfter is when pods whose green verdicts have ended are marked again: not all at one time.
+	ExpireAfter  time.Time      `json:"expireAfter,omitzero"`
+	WriteFailure *model.Failure `json:"writeFailure,omitempty"`
 	// Rejected counts the messages that failed their checks and were dropped.
 	Rejected model.Rejections `json:"rejected,omitzero"`
 }

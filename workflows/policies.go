@@ -100,16 +100,20 @@ func EnsureStep(ctx workflow.Context, summary string) workflow.Context {
 // batchHeartbeat is when the worker of a batch counts as dead: everything else of its namespace waits for the batch.
 const batchHeartbeat = 15 * time.Second
 
+// writeHeartbeat is when a perceiver that has taken a batch of pods counts as dead or frozen.
+const writeHeartbeat = 8 * time.Second
+
 // WriteStep is for a batch of pods. A perceiver that is away is noticed within a minute; the inventory itself tries again,
-// with what is known then.
+// with what is known then. A leader that is frozen takes the tasks that its open polls were waiting for, one for each poll: the
+// attempts after them go to the next leader.
 func WriteStep(ctx workflow.Context, cluster, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              PerceiverQueue(cluster),
 		ScheduleToStartTimeout: time.Minute,
 		StartToCloseTimeout:    2 * time.Minute,
-		HeartbeatTimeout:       batchHeartbeat,
+		HeartbeatTimeout:       writeHeartbeat,
 		Summary:                summary,
-		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumAttempts: 2},
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second, MaximumAttempts: 8},
 	})
 }
 

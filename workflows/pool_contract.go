@@ -264,4 +264,6 @@ type HubConfig struct {
 	Settle time.Duration `json:"settle,omitempty"`
 	// Disabled keeps the hub from getting new scans.
 	Disabled bool `json:"disabled,omitempty"`
+	// MaxLimit is the largest limit that an operator may set; 0 means any.
+	MaxLimit int `json:"maxLimit,omitempty"`
 }

@@ -67,6 +67,8 @@ func configuration(dir *datadir.Dir, addresses devdir.Addresses, o options) conf
 	settled.Hubs = []config.Hub{devdir.Hub(dir.Path(), addresses.Hub)}
 	settled.Scanner.Directory = dir.File("scanner")
 	settled.Scanner.Drain = crewDrain
+	// A laptop: the registry is on this machine, and others are in the same network.
+	settled.Scanner.Network = config.Network{Loopback: true, Private: true}
 	settled.Perceiver.Cluster, settled.Perceiver.ObserveOnly = o.cluster, !o.writeBack
 	settled.Perceiver.Kubernetes.Kubeconfig, settled.Perceiver.Kubernetes.Context = o.kubeconfig, o.context
 	return settled

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/perceptor/perceptor/cmd/internal/apibackend"
 	"github.com/perceptor/perceptor/cmd/internal/devdir"
@@ -39,7 +40,9 @@ changes:
     - {name: board, scope: reader, cluster: "*", sha256: ...}          # reads every cluster; the file holds only a hash
     - {name: olga, scope: operator, token: ...}                        # reads and changes cluster default
 
-For one cluster with the name "default", this form is enough: {perceiver: TOKEN, reader: TOKEN, operator: TOKEN}
+A token of one cluster sees the images that the cluster runs. Hubs serve all clusters, so only operators with cluster "*" change them.
+If there is one cluster and its name is "default", this form is enough: {perceiver: TOKEN, reader: TOKEN, operator: TOKEN}
+Reader and operator have everything then.
 Make a token with: openssl rand -hex 32
 
 Without a certificate the API listens only on loopback. --plain-http allows other addresses, for use behind a TLS proxy.`
@@ -57,6 +60,7 @@ func newAPI(s *shared) *cobra.Command {
 	cmd := &cobra.Command{Use: "api", Short: "Serve the REST API", Long: apiHelp, Example: apiExamples, Args: cobra.NoArgs}
 	flags := cmd.Flags()
 	flags.String("address", "", "address to listen on (default 127.0.0.1:3001)")
+	flags.String("metrics-address", "", "address for /metrics alone, without TLS and tokens (default: /metrics is at --address)")
 	flags.String("token-file", "", "file of access tokens (with --dev: the file of that perceptor-dev)")
 	flags.String("cert-file", "", "file with the TLS certificate in PEM form")
 	flags.String("key-file", "", "file with the certificate's key in PEM form")
@@ -101,7 +105,7 @@ func serveAPI(ctx context.Context, c config.API, st *starter.Starter, l *slog.Lo
 		return err
 	}
 	options := server.Options{
-		Options:       api.Options{Backend: apibackend.New(st), Tokens: tokens, Version: version(), Log: l},
+		Options:       api.Options{Backend: apibackend.New(st), Tokens: tokens, Version: version(), Log: l, MetricsApart: c.MetricsAddress != ""},
 		FirstReleases: c.Generation == "old",
 	}
 	if options.Anonymous, err = access.Anonymous(c.Anonymous); err != nil {
@@ -124,7 +128,18 @@ func serveAPI(ctx context.Context, c config.API, st *starter.Starter, l *slog.Lo
 	}
 	l.Info("api is listening", "address", listener.Addr().String(), "tls", certificates != nil)
 	defer l.Info("api stopped")
-	return server.New(options).Serve(ctx, listener, certificates)
+	served := server.New(options)
+	if c.MetricsAddress == "" {
+		return served.Serve(ctx, listener, certificates)
+	}
+	scraped, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.MetricsAddress)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen on %s for metrics: %w", c.MetricsAddress, err), listener.Close())
+	}
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return served.ServeMetrics(running, scraped) })
+	group.Go(func() error { return served.Serve(running, listener, certificates) })
+	return group.Wait()
 }
 
 func loopbackAlone(a net.Addr) bool {

@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/perceptor/perceptor/cmd/internal/console"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
 
 func newCluster(s *shared) *cobra.Command {
-	cmd := &cobra.Command{Use: "cluster", Short: "Show the watched clusters, and forget one"}
-	cmd.AddCommand(newClusterList(s), newClusterForget(s))
+	cmd := &cobra.Command{Use: "cluster", Short: "Show the watched clusters, adopt or forget one"}
+	cmd.AddCommand(newClusterList(s), newClusterAdopt(s), newClusterForget(s))
 	return cmd
 }
 
@@ -35,10 +37,10 @@ func newClusterList(s *shared) *cobra.Command {
 				if output == "json" {
 					return console.WriteJSON(cmd.OutOrStdout(), clusters)
 				}
-				t := console.NewTable(cmd.OutOrStdout(), "cluster", "namespaces", "pods", "unscanned", "in violation", "last snapshot", "last report", "writes verdicts")
+				t := console.NewTable(cmd.OutOrStdout(), "cluster", "namespaces", "pods", "unscanned", "in violation", "last snapshot", "last report", "writes verdicts", "trouble")
 				for _, c := range clusters {
 					sum := sumOf(c)
-					t.AppendRow([]any{c.Cluster, len(c.Namespaces), sum.Pods, sum.Unscanned, sum.Violations, since(c.SnapshotAt), since(c.Seen), yesNo(c.WriteBack)})
+					t.AppendRow([]any{c.Cluster, len(c.Namespaces), sum.Pods, sum.Unscanned, sum.Violations, since(c.SnapshotAt), since(c.Seen), yesNo(c.WriteBack), troubleOf(c)})
 				}
 				t.Render()
 				return nil
@@ -93,6 +95,49 @@ func yesNo(b bool) string {
 		return "yes"
 	}
 	return "no"
+}
+
+// troubleOf says what is wrong with a cluster or its perceiver; empty where nothing is known to be.
+func troubleOf(c workflows.ClusterView) string {
+	var all []string
+	if conflict := c.Conflict; conflict != nil {
+		all = append(all, fmt.Sprintf("another cluster uses this name: identity %q refused %d times since %s", conflict.Identity, conflict.Count, since(conflict.Since)))
+	}
+	for _, t := range c.Health.Troubles {
+		what := "cannot " + string(t.Kind)
+		if t.Kind == model.TroubleWrite {
+			what = "writes refused"
+		}
+		all = append(all, fmt.Sprintf("%s since %s (%d times): %s", what, since(t.Since), t.Count, t.Reason))
+	}
+	return strings.Join(all, "; ")
+}
+
+func newClusterAdopt(s *shared) *cobra.Command {
+	var identity string
+	cmd := &cobra.Command{
+		Use:   "adopt CLUSTER",
+		Short: "Give the name of a cluster to another one, such as one that was built again",
+		Long: `Give the name of a cluster to another one, such as one that was built again.
+
+A cluster is identified by the UID of its namespace kube-system. The perceiver of another cluster under the same name is
+refused and ends. After this command it may report, and the perceiver of the earlier cluster is refused. The pods of the
+earlier cluster leave all lists with the first snapshot.`,
+		Example: "  perceptor cluster adopt east",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStarter(func(st *starter.Starter) error {
+				view, err := st.Clusters.Adopt(cmd.Context(), args[0], identity)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "Cluster %s is now the one with identity %s\n", args[0], view.Identity)
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&identity, "identity", "", "identity of the other cluster (default: the one that was refused last)")
+	return cmd
 }
 
 func newClusterForget(s *shared) *cobra.Command {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -30,8 +31,12 @@ Verdicts become labels and annotations. --labels chooses the keys:
   opssight  the keys of OpsSight
   both      both sets (the default); one set takes half the space
 
-A pod that is found in violation also gets an Event. The perceiver writes to a pod when all its images are scanned. If the pod
-later runs an image that is not scanned, its status becomes UNKNOWN and the counts are removed.
+A pod that is found in violation also gets an Event. The perceiver writes to a pod when all its images are scanned, or when one of
+them is known to be in violation. If the pod later runs an image that is not scanned, its status becomes UNKNOWN and the counts
+are removed. Marks that someone else changes are written again. A key without a prefix that another program had before keeps
+its value; the annotation perceptor/keys-of-others-... names it.
+
+--remove-marks takes everything away again, also from pods that have opted out. Stop the perceiver first, or it writes again.
 
 In patterns, * stands for any characters and ? for one character. A pattern for images is compared with registry and
 repository, such as docker.io/library/redis. A pattern with a colon is compared with repository and tag.`
@@ -49,7 +54,13 @@ const kubernetesExamples = `  # inside the cluster, with the name prod-eu
 func newPerceiverKubernetes(s *shared) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "kubernetes", Short: "Watch the pods of a Kubernetes cluster", Long: kubernetesHelp, Example: kubernetesExamples, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runPerceiver(cmd, s, workers.RunKubernetes) },
+	}
+	remove := false
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if remove {
+			return removeMarks(cmd, s)
+		}
+		return runPerceiver(cmd, s, workers.RunKubernetes)
 	}
 	flags := cmd.Flags()
 	flags.String("cluster", "", "name of the cluster (default \"default\")")
@@ -67,7 +78,26 @@ func newPerceiverKubernetes(s *shared) *cobra.Command {
 	flags.String("domain", "", "group of scanners (domain) that can reach the cluster's registries")
 	flags.Bool("pull-secrets", false, "report the names of the pods' pull secrets, for scanners with --pull-secrets")
 	flags.Float64("kubernetes-rate", 0, "largest number of requests per second to the API server (default 50)")
+	flags.BoolVar(&remove, "remove-marks", false, "remove all labels and annotations of this perceiver from the cluster's pods, and end")
 	return cmd
+}
+
+// removeMarks takes everything away that the perceiver of this cluster has written onto pods.
+func removeMarks(cmd *cobra.Command, s *shared) error {
+	c, err := s.load(cmd.Flags())
+	if err != nil {
+		return err
+	}
+	l, err := logger(c.LogLevel)
+	if err != nil {
+		return err
+	}
+	removed, err := workers.RemoveMarks(cmd.Context(), c.Perceiver, version(), l)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "Removed the marks of %d pods\n", removed)
+	return err
 }
 
 // runPerceiver runs a perceiver until the command's context ends.
@@ -78,4 +108,48 @@ func runPerceiver(cmd *cobra.Command, s *shared, run func(context.Context, worke
 	}
 	defer p.client.Close()
 	return run(cmd.Context(), workers.PerceiverSettings{Config: p.Perceiver, Client: p.client, Version: version(), Logger: p.log})
+}
+
+const dockerHelp = `Watch the containers of a Docker Engine until SIGTERM. The perceiver reports what runs, and Perceptor scans the images. It
+writes nothing to the engine. Read the verdicts with "perceptor pods", the API or the Web UI.
+
+  what                      namespace              pod
+  plain containers          default                the container's name
+  Compose projects          the project            service and number, such as web-1
+  Swarm services            the stack, or default  the task, such as shop_web.2
+
+On a manager of a Swarm the perceiver reports the tasks of all nodes, and the other containers of its own engine. On a worker it
+reports the worker's containers. Run one perceiver for each engine, each with its own --cluster.
+
+The engine is the one of --docker-host, DOCKER_HOST, --docker-context, DOCKER_CONTEXT or the docker command's current context. With
+DOCKER_TLS_VERIFY and DOCKER_CERT_PATH it speaks TLS. Who can use an engine's socket controls its host. The perceiver only reads, so
+a proxy before the socket may refuse everything but GET.
+
+An image without a digest from a registry, such as one that was built on the host, has the status UNKNOWN with this reason. Its name
+is not looked up in a registry, because that could be another image.`
+
+const dockerExamples = `  # this host's engine
+  perceptor perceiver docker --cluster laptop
+
+  # the manager of a Swarm, without some stacks
+  DOCKER_HOST=tcp://manager.example:2376 DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=/etc/perceptor/docker \
+      perceptor perceiver docker --cluster swarm-eu --exclude-namespaces '*-sandbox'`
+
+func newPerceiverDocker(s *shared) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "docker", Short: "Watch the containers of a Docker Engine or a Swarm", Long: dockerHelp, Example: dockerExamples, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runPerceiver(cmd, s, workers.RunDocker)
+		},
+	}
+	flags := cmd.Flags()
+	flags.String("cluster", "", "name of the engine or Swarm (default \"default\")")
+	flags.String("docker-host", "", "address of the engine, such as unix:///var/run/docker.sock")
+	flags.String("docker-context", "", "context of the docker command")
+	flags.StringSlice("namespaces", nil, "patterns of namespaces (projects and stacks) to watch (default: all)")
+	flags.StringSlice("exclude-namespaces", nil, "patterns of namespaces to leave out")
+	flags.StringSlice("ignore-images", nil, "patterns of images to leave out (default: pause images)")
+	flags.Duration("snapshot-interval", 0, "how often everything is reported again (default 30m)")
+	flags.String("domain", "", "group of scanners (domain) that can reach the engine's registries")
+	return cmd
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/user"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -73,8 +74,14 @@ func (s *shared) open(flags *pflag.FlagSet) (connected, error) {
 // load reads the configuration. When it names no hub, the hub of a running perceptor-dev is added.
 func (s *shared) load(flags *pflag.FlagSet) (config.Config, error) {
 	c, err := config.Load(s.configFile, flags)
-	if err != nil || len(c.Hubs) > 0 {
+	if err != nil {
 		return c, err
+	}
+	if s.dev != "" {
+		c.Scanner.Network.Loopback = true // the registry of perceptor-dev is on this machine
+	}
+	if len(c.Hubs) > 0 {
+		return c, nil
 	}
 	directory, addresses, err := s.running()
 	if err != nil {
@@ -82,6 +89,7 @@ func (s *shared) load(flags *pflag.FlagSet) (config.Config, error) {
 	}
 	if addresses.Hub != "" {
 		c.Hubs = []config.Hub{devdir.Hub(directory, addresses.Hub)}
+		c.Scanner.Network.Loopback = true
 	}
 	return c, nil
 }
@@ -150,6 +158,9 @@ func (s *shared) connection(l *slog.Logger) (client.Options, error) {
 		options.HostPort = addresses.Temporal
 	}
 	options.Logger = log.NewStructuredLogger(l)
+	if options.Identity == "" {
+		options.Identity = identity()
+	}
 	if options.HostPort == "" {
 		options.HostPort = client.DefaultHostPort
 	}
@@ -157,6 +168,18 @@ func (s *shared) connection(l *slog.Logger) (client.Options, error) {
 		options.Namespace = client.DefaultNamespace
 	}
 	return options, nil
+}
+
+// identity is who the histories of workflows name as the sender of signals and updates: the user, the host and the process.
+func identity() string {
+	name, host := "unknown", "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return fmt.Sprintf("perceptor %s@%s %d", name, host, os.Getpid())
 }
 
 // withStarter runs a verb that only asks or signals workflows.

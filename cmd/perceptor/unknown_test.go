@@ -54,6 +54,7 @@ func knowsOnly(t *testing.T, kind unknowns.Kind) *fakeTemporal {
 		row.SearchAttributes.IndexedFields[workflows.AttributeValidUntil.GetName()] = timePayload(t, until)
 	}
 	view := workflows.ImageView{
+		References: []workflows.Reference{{Kind: workflows.ReferenceInventory, ID: workflows.ReferrerID("east", "shop")}}, Referrers: 1,
 		Digest: odd, Names: []model.Name{{Repository: "registry.example/odd", Tag: "1"}}, Status: model.StatusComplete, OverallStatus: kind.Said,
 		Verdicts: []model.Verdict{kind.Verdict()},
 	}

@@ -51,9 +51,11 @@ func perceive(ctx context.Context, cluster string, images []string) error {
 		return fmt.Errorf("connect to Temporal: %w", err)
 	}
 	defer temporal.Close()
-	pods := starter.New(temporal).Pods
+	st := starter.New(temporal)
+	pods := st.Pods
 
-	epoch, err := pods.Epoch(ctx, cluster)
+	// The identity tells two clusters of one name apart. Here it is the name; a platform has an ID of its own.
+	epoch, err := st.Clusters.Begin(ctx, cluster, "example:"+cluster, 0)
 	if err != nil {
 		return fmt.Errorf("begin to watch cluster %s: %w", cluster, err)
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -11,7 +12,8 @@ import (
 const Challenge = `Bearer realm="perceptor"`
 
 // Admit returns what the sender of an Authorization header may do, or the refusal when none of the scopes is granted.
-func (s *Server) Admit(header string, scopes []access.Scope) (access.Grant, *Refusal) {
+// The context is that of the request.
+func (s *Server) Admit(ctx context.Context, header string, scopes []access.Scope) (access.Grant, *Refusal) {
 	var grant access.Grant
 	switch token := access.FromHeader(header); {
 	case header == "" && s.options.Anonymous != nil:
@@ -24,10 +26,19 @@ func (s *Server) Admit(header string, scopes []access.Scope) (access.Grant, *Ref
 			return grant, Refuse(http.StatusUnauthorized, "the token is not known here")
 		}
 	}
+	noteSender(ctx, grant)
 	if !grant.May(scopes...) {
 		return grant, Refuse(http.StatusForbidden, "a %s may not do this; it needs a token with the scope %s", grant.Scope, oneOf(scopes))
 	}
 	return grant, nil
+}
+
+// RequireAll refuses a token of one cluster for what all clusters share, such as hubs.
+func RequireAll(g access.Grant) *Refusal {
+	if g.Cluster == access.EveryCluster {
+		return nil
+	}
+	return Refuse(http.StatusForbidden, "hubs serve all clusters, and the token is for cluster %s only; it needs a token with cluster: \"*\"", g.Cluster)
 }
 
 func oneOf(scopes []access.Scope) string {

@@ -20,7 +20,7 @@ type Backend interface {
 
 // Reporter takes the reports of perceivers.
 type Reporter interface {
-	// Report stores what a perceiver reports.
+	// Report stores what a perceiver reports. The error is Stale when the cluster has a snapshot that is newer.
 	Report(ctx context.Context, r model.PodReport) error
 }
 
@@ -68,6 +68,12 @@ type Cluster struct {
 	Seen      time.Time `json:"seen,omitzero" doc:"When the last report of the cluster arrived."`
 	WriteBack bool      `json:"writeBack" doc:"Whether verdicts are written onto the pods."`
 	Domain    string    `json:"domain,omitempty" doc:"The set of scanners that reaches the registries of the cluster."`
+	// Troubles is what the perceiver cannot do now.
+	Troubles []model.Trouble `json:"troubles,omitempty" doc:"What the perceiver cannot do now, such as write marks or read nodes."`
+	// WritesRefused counts writes onto pods that failed since the perceiver began.
+	WritesRefused int64 `json:"writesRefused,omitempty" doc:"Writes onto pods that failed since the perceiver began."`
+	// Conflict is the identity of another cluster whose perceiver was refused under this name.
+	Conflict string `json:"conflict,omitempty" doc:"Identity of another cluster whose perceiver was refused under this name."`
 }
 
 // Namespace counts the pods of one namespace.
@@ -76,6 +82,7 @@ type Namespace struct {
 	Pods       int    `json:"pods"`
 	Unscanned  int    `json:"unscanned" doc:"Pods with an image that has no verdict."`
 	Violations int    `json:"violations" doc:"Pods that are in violation."`
+	Unknown    int    `json:"unknown" doc:"Pods whose overall status is UNKNOWN."`
 	Refused    int    `json:"refused,omitempty" doc:"Pods beyond what can be stored."`
 }
 
@@ -85,6 +92,8 @@ type Images interface {
 	Images(ctx context.Context, q ImageQuery) (ImagePage, error)
 	// Image returns one image. The error is a Failure of class not-found when nothing refers to the image.
 	Image(ctx context.Context, d model.Digest) (Image, error)
+	// Runs reports whether a cluster runs the image, or has reported it without a pod. An image that is not known runs nowhere.
+	Runs(ctx context.Context, cluster string, d model.Digest) (bool, error)
 	// Findings reads the findings of one verdict of the image from the hub. An empty hub means the first verdict.
 	Findings(ctx context.Context, d model.Digest, hub string) (Findings, error)
 	// Scan resolves a reference and scans the image that it names.
@@ -100,6 +109,8 @@ type Images interface {
 
 // ImageQuery selects images. An empty field does not narrow the selection.
 type ImageQuery struct {
+	// Cluster selects the images that the cluster runs. A page then may have fewer than Limit images, and not be the last.
+	Cluster       string
 	Repository    string
 	Status        model.ScanStatus
 	OverallStatus model.OverallStatus
@@ -133,7 +144,8 @@ type ImageRow struct {
 // Image is everything known about one image.
 type Image struct {
 	Digest model.Digest `json:"digest"`
-	Names  []model.Name `json:"names" nullable:"false"`
+	// Names are without the names of credentials.
+	Names []Name `json:"names" nullable:"false"`
 	// Status is Complete once there is a verdict, also while the image is scanned again.
 	Status        model.ScanStatus    `json:"status"`
 	OverallStatus model.OverallStatus `json:"overallStatus"`
@@ -142,6 +154,12 @@ type Image struct {
 	Scanning      bool                `json:"scanning"`
 	// WaitingFor is what a scan in progress does, or waits for.
 	WaitingFor string `json:"waitingFor,omitempty" doc:"What a scan in progress does, or waits for."`
+}
+
+// Name is one place an image can be pulled from. The name of the credential is left out: it is for scanners alone.
+type Name struct {
+	Repository string `json:"repository"`
+	Tag        string `json:"tag,omitempty" doc:"The tag the image was seen under; absent when it was only seen by digest."`
 }
 
 // Findings are the findings of one verdict, in the order of the hub. Total is how many findings the hub has.
@@ -165,6 +183,8 @@ type ScanRequest struct {
 	Rescan bool
 	// Who is the person, for the image's list of references.
 	Who string
+	// Cluster is that of an operator of one cluster: only credentials that its pods may name are used. Empty means no limit.
+	Cluster string
 }
 
 // ScanAccepted is the image that a reference names.
@@ -197,6 +217,7 @@ type HubsView struct {
 	// ColdUntil is set while the pool grants no lease because it lost its state.
 	ColdUntil    time.Time `json:"coldUntil,omitzero" doc:"Set while no lease is granted because the pool of hubs lost its state."`
 	ColdWaitsFor string    `json:"coldWaitsFor,omitempty" doc:"What the pool of hubs waits for before it grants leases again."`
+	Hidden       bool      `json:"hidden,omitempty" doc:"Set when leases and waiters are left out, because the token is for one cluster only."`
 	Problem      string    `json:"problem,omitempty" doc:"Why the newest list of hubs was refused."`
 }
 

@@ -21,6 +21,12 @@ type Failure struct {
 // Error is the reason.
 func (f Failure) Error() string { return f.Reason }
 
+// Stale says that a report was not taken, because the cluster has a newer one.
+type Stale struct{ Reason string }
+
+// Error is the reason.
+func (s Stale) Error() string { return s.Reason }
+
 // What a client reads of an error that is not a Failure. The log has the error itself.
 const (
 	notReadyReason = "not accepted: the workflows cannot be reached at the moment; send it again in a few seconds"
@@ -33,7 +39,10 @@ const RetryAfter = "5"
 // Explain turns an error of the backend into a status and a text for the client.
 func Explain(err error) (status int, text string) {
 	var f Failure
+	var stale Stale
 	switch {
+	case errors.As(err, &stale):
+		return http.StatusConflict, stale.Reason
 	case errors.As(err, &f):
 		return statusOf(f.Class), f.Reason
 	case errors.Is(err, context.DeadlineExceeded):

@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -51,7 +54,23 @@ func newMetrics() *metrics {
 // addMetrics serves the metrics. They need no token, because they name nothing but hubs.
 func (s *Server) addMetrics() {
 	s.AddMetric(&stateCollector{backend: s.options.Backend, log: s.options.Log})
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce}))
+	handler := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce})
+	if s.options.MetricsApart {
+		s.metricsApart = http.NewServeMux()
+		s.metricsApart.Handle("GET /metrics", handler)
+		return
+	}
+	s.mux.Handle("GET /metrics", handler)
+}
+
+// ServeMetrics answers /metrics alone, on a listener of its own, until ctx ends. It is for MetricsApart.
+func (s *Server) ServeMetrics(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{Handler: s.metricsApart, ReadHeaderTimeout: headerTime, ReadTimeout: headerTime, WriteTimeout: RequestTime, IdleTimeout: idleTime}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the metrics: %w", err)
+	}
+	return nil
 }
 
 // measured counts every request under the pattern that it matched.
@@ -113,7 +132,7 @@ const (
 // The state, under the names of Perceptor 0.x (2018) where it had one.
 var (
 	statusGauge = prometheus.NewDesc("perceptor_core_status_gauge",
-		"Counts: number_of_pods, pods_unscanned, pods_in_violation, number_of_clusters, number_of_images, image_status_<status>, image_overall_status_<status>.", []string{"name"}, nil)
+		"Counts: number_of_pods, pods_unscanned, pods_in_violation, pods_unknown, number_of_clusters, clusters_in_trouble, writes_refused, number_of_images, image_status_<status>, image_overall_status_<status>.", []string{"name"}, nil)
 	breakerGauge = prometheus.NewDesc("perceptor_core_hub_circuit_breaker_state",
 		"1 while the hub is available, 0 while it is tripped: it failed and gets no scans.", []string{"host"}, nil)
 	hubScansGauge = prometheus.NewDesc("perceptor_core_hub_scans",
@@ -128,8 +147,10 @@ type stateCollector struct {
 	log     *slog.Logger
 
 	lock sync.Mutex
-	kept []prometheus.Metric
-	at   time.Time
+	// kept are the values of the last reading; none after one that failed, which is kept as long.
+	kept   []prometheus.Metric
+	failed bool
+	at     time.Time
 }
 
 // Describe names the metrics.
@@ -149,10 +170,13 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 		read, err := c.readState(ctx)
 		if err != nil {
 			c.log.Warn("state for the metrics could not be read", "error", err)
-			to <- gauge(knownGauge, 0)
-			return
 		}
-		c.kept, c.at = read, time.Now()
+		// A failure is kept, too: scrapes must not be a way to ask a server in trouble again and again.
+		c.kept, c.failed, c.at = read, err != nil, time.Now()
+	}
+	if c.failed {
+		to <- gauge(knownGauge, 0)
+		return
 	}
 	to <- gauge(knownGauge, 1)
 	for _, each := range c.kept {
@@ -209,17 +233,22 @@ func (c *stateCollector) countPods(ctx context.Context) ([]prometheus.Metric, er
 	if err != nil {
 		return nil, err
 	}
-	var pods, unscanned, violations int
+	var pods, unscanned, violations, unknown, troubled, refused int
 	for _, cluster := range clusters {
+		if len(cluster.Troubles) > 0 || cluster.Conflict != "" {
+			troubled++
+		}
+		refused += int(cluster.WritesRefused)
 		for _, n := range cluster.Namespaces {
 			if strings.HasPrefix(n.Name, model.ReservedNamespaces) {
 				continue // images without a pod
 			}
-			pods, unscanned, violations = pods+n.Pods, unscanned+n.Unscanned, violations+n.Violations
+			pods, unscanned, violations, unknown = pods+n.Pods, unscanned+n.Unscanned, violations+n.Violations, unknown+n.Unknown
 		}
 	}
 	return []prometheus.Metric{
 		gauge(statusGauge, pods, "number_of_pods"), gauge(statusGauge, unscanned, "pods_unscanned"),
-		gauge(statusGauge, violations, "pods_in_violation"), gauge(statusGauge, len(clusters), "number_of_clusters"),
+		gauge(statusGauge, violations, "pods_in_violation"), gauge(statusGauge, unknown, "pods_unknown"),
+		gauge(statusGauge, troubled, "clusters_in_trouble"), gauge(statusGauge, refused, "writes_refused"), gauge(statusGauge, len(clusters), "number_of_clusters"),
 	}, nil
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,8 +21,11 @@ const (
 	BodyTime = 30 * time.Second
 )
 
-// batchesAtOnce bounds the memory of batches: a batch stays in memory until the backend has stored it.
-const batchesAtOnce = 4
+// batchesAtOnce bounds how many batches the backend stores or reads at a time; batchesOfOne how many one token may send or ask for.
+const (
+	batchesAtOnce = 4
+	batchesOfOne  = 2
+)
 
 // Request is one request to an endpoint that reads its own body.
 type Request struct {
@@ -34,6 +38,28 @@ type Request struct {
 	Arrived model.Version
 	// problems answers errors as application/problem+json instead of plain text.
 	problems bool
+	// batches are the places for batches; nil for other requests. placed says that this request has one.
+	batches gate
+	placed  bool
+}
+
+// Enter takes one of the places that all batches share. Call it when the body is read: a client that sends slowly must not keep
+// others out.
+func (r *Request) Enter() error {
+	if r.batches == nil || r.placed {
+		return nil
+	}
+	if err := r.batches.enter(r.Context()); err != nil {
+		return Refuse(http.StatusServiceUnavailable, "too many long requests at once; send it again")
+	}
+	r.placed = true
+	return nil
+}
+
+func (r *Request) leave() {
+	if r.placed {
+		r.batches.leave()
+	}
 }
 
 // Endpoint is how one method of a path is answered.
@@ -51,7 +77,7 @@ type Endpoint struct {
 // Answer admits the sender of a request, carries the request out, and answers errors.
 func (s *Server) Answer(w http.ResponseWriter, r *http.Request, e Endpoint) {
 	request := &Request{Request: r, Writer: w, Arrived: s.clock.next(), problems: e.Problems}
-	grant, refused := s.Admit(r.Header.Get("Authorization"), e.Scopes)
+	grant, refused := s.Admit(r.Context(), r.Header.Get("Authorization"), e.Scopes)
 	if refused != nil {
 		request.refuse(refused)
 		return
@@ -65,11 +91,13 @@ func (s *Server) Answer(w http.ResponseWriter, r *http.Request, e Endpoint) {
 	defer cancel()
 	request.Request = r.WithContext(ctx)
 	if e.Batch {
-		if err := s.batches.enter(ctx); err != nil {
-			request.refuse(Refuse(http.StatusServiceUnavailable, "too many long requests at once; send it again"))
+		if !s.senders.enter(grant) {
+			request.refuse(Refuse(http.StatusTooManyRequests, "this token has %d long requests in progress; send it again when one is done", batchesOfOne))
 			return
 		}
-		defer s.batches.leave()
+		defer s.senders.leave(grant)
+		request.batches = s.batches
+		defer request.leave()
 	}
 	if err := e.Do(request); err != nil {
 		s.fail(request, err)
@@ -128,3 +156,30 @@ func (g gate) enter(ctx context.Context) error {
 }
 
 func (g gate) leave() { <-g }
+
+// senders counts the batches of each token.
+type senders struct {
+	lock  sync.Mutex
+	count map[access.Grant]int
+}
+
+func (s *senders) enter(g access.Grant) bool {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.count[g] >= batchesOfOne {
+		return false
+	}
+	if s.count == nil {
+		s.count = map[access.Grant]int{}
+	}
+	s.count[g]++
+	return true
+}
+
+func (s *senders) leave(g access.Grant) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.count[g]--; s.count[g] == 0 {
+		delete(s.count, g)
+	}
+}

@@ -25,6 +25,8 @@ type Options struct {
 	// Version is shown in the OpenAPI description.
 	Version string
 	Log     *slog.Logger
+	// MetricsApart leaves /metrics out; ServeMetrics serves it on a listener of its own.
+	MetricsApart bool
 }
 
 // API adds the endpoints of one API to a server while the server is made.
@@ -33,25 +35,28 @@ type API func(*Server)
 // Server answers the requests of every API that was added to it, and those for health and metrics.
 type Server struct {
 	options     Options
-	mux         *http.ServeMux
+	mux         *Routes
 	description *Description
 	clock       clock
 	batches     gate
+	senders     senders
 	metrics     *metrics
-	handler     http.Handler
+	// metricsApart is what ServeMetrics answers with; nil without MetricsApart.
+	metricsApart *http.ServeMux
+	handler      http.Handler
 }
 
 // New makes a server of APIs.
 func New(o Options, apis ...API) *Server {
 	s := &Server{
-		options: o, mux: http.NewServeMux(), description: newDescription(o.Version), batches: make(gate, batchesAtOnce), metrics: newMetrics(),
+		options: o, mux: &Routes{ServeMux: http.NewServeMux()}, description: newDescription(o.Version), batches: make(gate, batchesAtOnce), metrics: newMetrics(),
 	}
 	for _, add := range apis {
 		add(s)
 	}
 	s.addHealth()
 	s.addMetrics()
-	s.handler = s.measured(s.recovering(http.NewCrossOriginProtection().Handler(secured(s.mux))))
+	s.handler = s.measured(s.audit(s.recovering(http.NewCrossOriginProtection().Handler(secured(s.mux)))))
 	return s
 }
 
@@ -62,7 +67,7 @@ func (s *Server) Backend() Backend { return s.options.Backend }
 func (s *Server) Log() *slog.Logger { return s.options.Log }
 
 // Mux takes the endpoints of an API.
-func (s *Server) Mux() *http.ServeMux { return s.mux }
+func (s *Server) Mux() *Routes { return s.mux }
 
 // Description takes the description of an API.
 func (s *Server) Description() *Description { return s.description }

@@ -29,7 +29,8 @@ var table = []row{
 	{"internal/lease", []string{"model", "internal/backoff"}},
 	// The edges.
 	{"internal/workspace", []string{"model"}},
-	{"internal/registry", []string{"model", "internal/backoff"}},
+	{"internal/netguard", nil},
+	{"internal/registry", []string{"model", "internal/backoff", "internal/netguard"}},
 	{"internal/scanclient", []string{"model"}},
 	{"internal/hub/blackduck", []string{"model", "internal/backoff"}},
 	{"internal/hub/builtin", []string{

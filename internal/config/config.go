@@ -57,6 +57,8 @@ type Hub struct {
 	// The longest time between an accepted upload and the moment when the hub shows it. 0 is right for the built-in hub; use `60s` for
 	// Black Duck.
 	Settle time.Duration `mapstructure:"settle"`
+	// The largest limit that `perceptor hub limit` and the API may set. 0 means ten times `limit`.
+	MaxLimit int `mapstructure:"max-limit"`
 	// Gives the hub no new scans.
 	Disabled bool `mapstructure:"disabled"`
 	// How often Perceptor asks the hub for changed verdicts. 0 means every minute; other values must be at least `1s`.
@@ -78,10 +80,24 @@ type Scanner struct {
 	MinFree Bytes `mapstructure:"min-free" flag:"min-free"`
 	// How long a worker that was asked to stop waits for the images in its workspaces.
 	Drain time.Duration `mapstructure:"drain" flag:"drain"`
+	// The networks that registries may be in.
+	Network Network `mapstructure:"network"`
 	// Lets this host read the pull secrets of pods. The cluster is the one in `perceiver.kubernetes`.
 	PullSecrets bool `mapstructure:"pull-secrets" flag:"pull-secrets"`
 	// The settings of the scan client.
 	Client ScanClient `mapstructure:"client"`
+}
+
+// Network says which addresses registries may have besides public ones. It is checked after a name is resolved, for redirects and
+// token servers, too. Link-local addresses and those of clouds' metadata services are never called.
+type Network struct {
+	// Allows registries on this machine (loopback).
+	Loopback bool `mapstructure:"loopback" flag:"allow-loopback"`
+	// Allows registries in private networks, such as `10.0.0.0/8` or a cluster's services. A host under `registries` with
+	// `internal` needs no permission here.
+	Private bool `mapstructure:"private" flag:"allow-private"`
+	// Networks that are allowed besides, such as `10.20.0.0/16`.
+	Allow []string `mapstructure:"allow" flag:"allow-network"`
 }
 
 // ScanClient is the program that produces the SBOM of an image and uploads it.
@@ -102,6 +118,8 @@ type ScanClient struct {
 type API struct {
 	// The address to listen on.
 	Address string `mapstructure:"address" flag:"address"`
+	// The address for `/metrics` alone, such as `0.0.0.0:9090`. Empty means that `/metrics` is at `address`, without a token.
+	MetricsAddress string `mapstructure:"metrics-address" flag:"metrics-address"`
 	// The file with the access tokens. Required. `perceptor api --help` shows its form.
 	TokenFile string `mapstructure:"token-file" flag:"token-file"`
 	// The file with the TLS certificate, in PEM form. Without it the API speaks plain HTTP, and only on loopback.
@@ -126,6 +144,11 @@ type Registry struct {
 	CAFile string `mapstructure:"ca-file"`
 	// Turns off the check of the registry's certificate. Use it only for tests.
 	Insecure bool `mapstructure:"insecure"`
+	// Allows this host to have a loopback or private address.
+	Internal bool `mapstructure:"internal"`
+	// Hosts that may get the login besides the registry: its token servers, such as `auth.example.com`. Hosts of the same registered
+	// domain need no entry.
+	Realms []string `mapstructure:"realms"`
 }
 
 // Credential is a login to registries, by name.
@@ -138,6 +161,14 @@ type Credential struct {
 	PasswordFile string `mapstructure:"password-file"`
 	// A docker configuration file with the logins.
 	DockerConfig string `mapstructure:"docker-config"`
+	// The registries that may get this login, such as `registry.example:5000` or `*.example.com`. Required.
+	Hosts []string `mapstructure:"hosts"`
+	// Paths below these hosts, such as `team-a`. Each stands for everything below it. Empty means all.
+	Repositories []string `mapstructure:"repositories"`
+	// The clusters whose pods may name this login. Empty means all.
+	Clusters []string `mapstructure:"clusters"`
+	// The domains whose scanners have this login. Empty means all.
+	Domains []string `mapstructure:"domains"`
 }
 
 // Perceiver watches one platform.

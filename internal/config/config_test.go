@@ -28,7 +28,7 @@ scanner:
 registries:
   - {host: "registry.example:5000", plain-http: true}
 credentials:
-  - {name: team-a, username: a, password-file: /run/secrets/a}
+  - {name: team-a, username: a, password-file: /run/secrets/a, hosts: ["registry.example:5000"]}
 `
 
 func write(t *testing.T, text string) string {
@@ -80,12 +80,12 @@ hubs:
   - {name: b, url: "https://hub.example", limit: 1, token-file: t, rate: -1}
   - {name: b, url: "https://hub.example", limit: 1, token-file: t}
 scanner: {workspaces: 0}
-credentials: [{name: x}]
+credentials: [{name: x}, {name: y, docker-config: f}]
 registries: [{plain-http: true}]
 `), nil)
 	for _, mistake := range []string{
 		"a name has up to 63", "want https://", "limit is 0", "give either token-file", "must not be negative", "two have the name", "workspaces is 0",
-		`"x": give either docker-config`, "host is missing",
+		`"x": give either docker-config`, `"y": hosts is missing`, "host is missing",
 	} {
 		require.ErrorContains(t, err, mistake)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -77,6 +78,11 @@ func (c Config) Validate() error {
 	if c.Perceiver.SnapshotInterval < 0 || c.Perceiver.Kubernetes.Rate < 0 {
 		complain("perceiver: snapshot-interval and kubernetes rate must not be negative")
 	}
+	for _, each := range c.Scanner.Network.Allow {
+		if _, err := netip.ParsePrefix(each); err != nil {
+			complain("scanner: network: allow %.80q: want a network such as 10.20.0.0/16", each)
+		}
+	}
 	wrong = append(wrong, c.API.validate()...)
 	for i, r := range c.Registries {
 		if r.Host == "" {
@@ -89,6 +95,9 @@ func (c Config) Validate() error {
 		}
 		if (each.DockerConfig == "") == (each.PasswordFile == "") {
 			complain("credentials[%d] %q: give either docker-config, or username and password-file", i, each.Name)
+		}
+		if len(each.Hosts) == 0 {
+			complain("credentials[%d] %q: hosts is missing; list the registries that may get this login, because pods choose what their images are pulled with", i, each.Name)
 		}
 	}
 	return errors.Join(wrong...)
@@ -107,6 +116,9 @@ func (h Hub) validate(i int) []error {
 	}
 	if h.Limit < 1 {
 		complain("limit is %d; want at least 1; a hub without scans has disabled: true", h.Limit)
+	}
+	if h.MaxLimit != 0 && h.MaxLimit < h.Limit {
+		complain("max-limit is %d; want at least limit, which is %d, or 0 for ten times limit", h.MaxLimit, h.Limit)
 	}
 	if h.Rate < 0 || h.Settle < 0 {
 		complain("rate and settle must not be negative")

@@ -12,6 +12,8 @@ type Image struct {
 	Summary model.Summary `json:"summary"`
 	// NotifiedAt is when its workflow was last notified that it is run here; zero before the first time.
 	NotifiedAt time.Time `json:"notifiedAt,omitzero"`
+	// Expired is the end of a green verdict for which the pods were marked to be written to again.
+	Expired time.Time `json:"expired,omitzero"`
 	// Chain is the first run ID of that workflow, once it was checked.
 	Chain string `json:"chain,omitempty"`
 
@@ -102,6 +104,47 @@ func (b *Book) Learn(s model.Summary) {
 	for _, number := range sorted(known.uses) {
 		b.markDirtyAll(b.Uses[number])
 	}
+}
+
+// ends is when the image's green verdict ends and its pods have to be written to again; zero when that is not ahead.
+func (i *Image) ends() time.Time {
+	s := i.Summary
+	if s.OverallStatus != model.NotInViolation && s.OverallStatus != model.InViolationOverridden || s.Coverage.ValidUntil.Equal(i.Expired) {
+		return time.Time{}
+	}
+	return s.Coverage.ValidUntil
+}
+
+// Expire marks the pods of images whose green verdicts have ended, until that many pods are marked: the others follow with the
+// next call. It reports whether any were marked.
+func (b *Book) Expire(now time.Time, atMost int) bool {
+	some := false
+	for _, d := range sorted(b.Images) {
+		known := b.Images[d]
+		if end := known.ends(); end.IsZero() || now.Before(end) {
+			continue
+		}
+		if atMost <= 0 {
+			break
+		}
+		known.Expired, b.counts, some = known.Summary.Coverage.ValidUntil, nil, true
+		for _, number := range sorted(known.uses) {
+			b.markDirtyAll(b.Uses[number])
+			atMost -= len(b.Uses[number].pods)
+		}
+	}
+	return some
+}
+
+// NextExpiry is when the next green verdict ends; zero when none does.
+func (t *ImageTable) NextExpiry() time.Time {
+	var next time.Time
+	for _, d := range sorted(t.Images) {
+		if end := t.Images[d].ends(); !end.IsZero() && (next.IsZero() || end.Before(next)) {
+			next = end
+		}
+	}
+	return next
 }
 
 // hubsAtMost bounds how many hubs of an image are kept.

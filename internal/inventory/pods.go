@@ -65,6 +65,7 @@ func (b *Book) receivePod(now time.Time, v model.Version, p model.Pod) {
 	}
 	if known != nil && b.sameUses(known, p) {
 		known.Version = v
+		known.Written = known.Written || p.Marked
 		return
 	}
 	if p.Check() != nil || !b.hasRoom(p, known) {
@@ -78,7 +79,7 @@ func (b *Book) receivePod(now time.Time, v model.Version, p model.Pod) {
 
 // putPod replaces what is known of a pod.
 func (b *Book) putPod(now time.Time, v model.Version, p model.Pod, known *Pod) {
-	next := &Pod{Version: v, Name: p.Name, Bare: p.Bare, Written: known != nil && known.Written}
+	next := &Pod{Version: v, Name: p.Name, Bare: p.Bare, Written: p.Marked || known != nil && known.Written}
 	for _, c := range p.Containers {
 		next.Containers = append(next.Containers, Container{Name: c.Name, Kind: c.Kind, Use: b.useOf(now, p, c, known)})
 	}

@@ -129,12 +129,14 @@ func estimate(row model.PodVerdict) int {
 // Counts are the numbers of a namespace.
 type Counts struct {
 	Pods, Unscanned, Violations, Refused int
+	// Unknown counts pods whose overall status is UNKNOWN.
+	Unknown int
 }
 
 // Counts counts.
 func (b *Book) Counts() Counts {
 	if b.counts == nil {
-		c := b.countPods()
+		c := countPods(b)
 		b.counts = &c
 	}
 	c := *b.counts
@@ -142,21 +144,38 @@ func (b *Book) Counts() Counts {
 	return c
 }
 
-func (b *Book) countPods() Counts {
+// isKnown reports whether the image has a verdict that is not UNKNOWN and has not expired.
+func (i *Image) isKnown() bool {
+	if i == nil || !i.Expired.IsZero() && i.Expired.Equal(i.Summary.Coverage.ValidUntil) {
+		return false
+	}
+	switch i.Summary.OverallStatus {
+	case model.NotInViolation, model.InViolation, model.InViolationOverridden:
+		return true
+	default:
+		return false
+	}
+}
+
+func countPods(b *Book) Counts {
 	c := Counts{Pods: len(b.Pods)}
 	//workflowcheck:ignore sums do not depend on the order
 	for _, pod := range b.Pods {
-		scanned, violation := len(pod.Containers) > 0, false
+		scanned, violation, unknown := len(pod.Containers) > 0, false, len(pod.Containers) == 0
 		for _, each := range pod.Containers {
 			known := b.Images[b.Uses[each.Use].Digest]
 			scanned = scanned && known != nil && known.Summary.Status == model.StatusComplete
 			violation = violation || known != nil && known.Summary.OverallStatus == model.InViolation
+			unknown = unknown || !known.isKnown()
 		}
 		if !scanned {
 			c.Unscanned++
 		}
-		if violation {
+		switch {
+		case violation:
 			c.Violations++
+		case unknown:
+			c.Unknown++
 		}
 	}
 	return c

@@ -100,7 +100,7 @@ func TestBadPodsAreRefused(t *testing.T) {
 	bad := pod("a", 1)
 	bad.Containers = make([]model.Container, 10_000)
 	b.Change(start, at(1), []model.Pod{bad, pod("b", 1)}, nil)
-	require.Equal(t, inventory.Counts{Pods: 1, Unscanned: 1, Refused: 1}, b.Counts())
+	require.Equal(t, inventory.Counts{Pods: 1, Unscanned: 1, Refused: 1, Unknown: 1}, b.Counts())
 	b.Part(start, at(2), 1, 1, []model.Pod{pod("b", 1)})
 	require.Zero(t, b.Counts().Refused, "a snapshot without it")
 }

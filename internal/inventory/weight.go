@@ -40,15 +40,15 @@ func (u *Use) weight() int {
 	return w
 }
 
-// weight is that of everything in the book.
-func (b *Book) weight() int {
+// weightOf is that of everything in the book.
+func weightOf(b *Book) int {
 	return b.podWeight + b.useWeight + imageWeight*len(b.Images) + tombstoneWeight*(len(b.Gone)+len(b.GoneNames))
 }
 
 // hasRoom reports whether there is room for a pod. The weight is far above the packed size. So that size is measured now and
 // then, and gives the next weight up to which there surely is room.
 func (b *Book) hasRoom(p model.Pod, known *Pod) bool {
-	weight := b.weight()
+	weight := weightOf(b)
 	next := weight + podWeight + len(p.UID) + len(p.Name)
 	for _, c := range p.Containers {
 		next += containerWeight + len(c.Name)

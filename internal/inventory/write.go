@@ -28,9 +28,7 @@ func (b *Book) Set(s Settings) {
 	b.Settings = s
 	switch {
 	case began:
-		for _, uid := range sorted(b.Pods) {
-			b.markDirty(uid)
-		}
+		b.CompareAll()
 	case !s.WriteBack:
 		clear(b.Dirty)
 		clear(b.Unwritten)
@@ -54,8 +52,26 @@ func (q *WriteQueue) markDirtyAll(use *Use) {
 // HasUnwritten reports whether something waits to be written.
 func (q *WriteQueue) HasUnwritten() bool { return len(q.Dirty)+len(q.Unwritten) > 0 }
 
-// Writes are at most that many pods to be written to. Only verdicts are written: a pod that has none and never had one is
-// passed over until it is marked again. They are not dirty any longer; Written or Unwrote records the result.
+// CompareAll marks every pod, so that the perceiver compares its marks with what its images say. It sends nothing where they
+// stand.
+func (b *Book) CompareAll() {
+	for _, uid := range sorted(b.Pods) {
+		b.markDirty(uid)
+	}
+}
+
+// Remark marks pods whose marks someone else has changed.
+func (b *Book) Remark(keys []model.PodKey) {
+	for _, key := range keys {
+		if pod := b.Pods[key.UID]; pod != nil {
+			pod.Written = true
+			b.markDirty(key.UID)
+		}
+	}
+}
+
+// Writes are at most that many pods to be written to. Only verdicts are written, and a known violation also where another image
+// has no verdict yet. A pod that has neither and never had one is passed over until it is marked again. They are not dirty any longer; Written or Unwrote records the result.
 func (b *Book) Writes(atMost int) []string {
 	var uids []string
 	for _, uid := range sorted(b.Dirty) {
@@ -67,7 +83,7 @@ func (b *Book) Writes(atMost int) []string {
 		if pod == nil || pod.Bare {
 			continue
 		}
-		if row, _ := b.Row("", "", uid); row.Status == model.StatusComplete || pod.Written {
+		if row, _ := b.Row("", "", uid); row.Status == model.StatusComplete || row.OverallStatus == model.InViolation || pod.Written {
 			uids = append(uids, uid)
 		}
 	}

@@ -26,6 +26,8 @@ type Config struct {
 	Settle time.Duration
 	// Disabled keeps new scans away from the hub.
 	Disabled bool
+	// MaxLimit is the largest limit that an operator may set; 0 means any.
+	MaxLimit int
 }
 
 // Hub is one hub's part of the book.
@@ -36,6 +38,7 @@ type Hub struct {
 	// Configured is the limit the configuration named last. Only another one changes the limit in force, so that a limit
 	// set by an operator outlives the start of a worker.
 	Configured int           `json:"configured"`
+	MaxLimit   int           `json:"maxLimit,omitempty"`
 	Settle     time.Duration `json:"settle,omitempty"`
 	// Disabled comes from the configuration, Paused from an operator, Tripped from the circuit breaker. None lifts another.
 	Disabled bool `json:"disabled,omitempty"`
@@ -104,7 +107,10 @@ func (b *Book) Configure(hubs []Config) error {
 		if h.Configured != c.Limit {
 			h.Limit, h.Configured = c.Limit, c.Limit
 		}
-		h.Settle, h.Disabled, h.Removed = c.Settle, c.Disabled, false
+		h.Settle, h.Disabled, h.Removed, h.MaxLimit = c.Settle, c.Disabled, false, c.MaxLimit
+		if h.MaxLimit > 0 {
+			h.Limit = min(h.Limit, max(h.MaxLimit, h.Configured)) // the bound is new, or lower than it was
+		}
 	}
 	b.forgetRemoved()
 	return nil

@@ -22,6 +22,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/stretchr/testify/require"
 
+	"github.com/perceptor/perceptor/internal/netguard"
 	"github.com/perceptor/perceptor/internal/registry"
 	"github.com/perceptor/perceptor/model"
 )
@@ -105,7 +106,7 @@ func (s *shelf) repository() string { return s.Listener.Addr().String() + "/benc
 func (s *shelf) pullCold(b *testing.B) time.Duration {
 	b.Helper()
 	dir := b.TempDir()
-	client, err := registry.New(registry.Options{CacheDir: filepath.Join(dir, "cache")})
+	client, err := registry.New(registry.Options{CacheDir: filepath.Join(dir, "cache"), Reach: netguard.Rules{Loopback: true}})
 	require.NoError(b, err)
 	start := time.Now()
 	pulled, err := client.Pull(b.Context(), registry.PullRequest{

@@ -4,9 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/perceptor/perceptor/internal/netguard"
 )
 
 // Options say where layers are kept and how registries are spoken to.
@@ -20,15 +26,22 @@ type Options struct {
 	MinFree int64
 	// Hosts holds what is particular to a registry, by its host as in references ("registry.example:5000").
 	Hosts map[string]Host
-	// Credentials are the credentials that pulls may name.
+	// Reach says which addresses registries may have besides public ones. A host with the rule Internal may be anywhere.
+	Reach netguard.Rules
+	// Credentials are the credentials that pulls may name. Each is bound to hosts.
 	Credentials map[string]Credential
 	// PullSecrets finds the docker configurations behind a credential that Credentials does not have, such as one that names
 	// secrets of a cluster. Their logins are tried in the order of a kubelet. An error with a FailureClass says by it whether
 	// asking again can help. Nil: there are no others.
 	PullSecrets func(ctx context.Context, credential string) ([][]byte, error)
+	// MayName says why the pods of a namespace, "cluster/namespace", may not name a credential that Credentials does not have.
+	// It is asked before PullSecrets, and needed with it.
+	MayName func(credential, from string) error
 	// DockerConfig is a docker config file for pulls that name no credential. Empty means the file docker itself
 	// would use: DOCKER_CONFIG or the home directory, then podman's.
 	DockerConfig string
+	// Log gets what registries say when they refuse. Nil means no log.
+	Log *slog.Logger
 }
 
 // Host is what is particular to one registry.
@@ -39,6 +52,11 @@ type Host struct {
 	CAFile string
 	// Insecure turns certificate verification off.
 	Insecure bool
+	// Internal allows loopback and private addresses for the host.
+	Internal bool
+	// Realms are hosts that may get the login besides the registry: its token servers. A host of the same registered domain
+	// needs no entry.
+	Realms []string
 }
 
 // pace is how patient a client is.
@@ -68,6 +86,7 @@ var defaultPace = pace{
 // Client resolves and pulls. It is safe for concurrent use.
 type Client struct {
 	options Options
+	log     *slog.Logger
 	pace    pace
 	wire    *wire
 	cache   *cache
@@ -81,6 +100,9 @@ func New(options Options) (*Client, error) {
 }
 
 func newClient(options Options, p pace) (*Client, error) {
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
 	if options.CacheDir == "" {
 		return nil, errors.New("registry client: no cache directory given")
 	}
@@ -92,7 +114,10 @@ func newClient(options Options, p pace) (*Client, error) {
 		return nil, err
 	}
 	options.Hosts = hosts
-	w, err := newWire(hosts, p)
+	if options.Credentials, err = bound(options.Credentials); err != nil {
+		return nil, err
+	}
+	w, err := newWire(hosts, options.Reach, p)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +126,7 @@ func newClient(options Options, p pace) (*Client, error) {
 		return nil, err
 	}
 	return &Client{
-		options: options, pace: p, wire: w, cache: store,
+		options: options, log: options.Log, pace: p, wire: w, cache: store,
 		flights: flights{byDigest: map[string]*flight{}},
 		room:    &room{minFree: options.MinFree, promised: map[uint64]int64{}},
 	}, nil
@@ -115,7 +140,29 @@ func canonical(hosts map[string]Host) (map[string]Host, error) {
 		if err != nil {
 			return nil, fmt.Errorf("registry client: %q is not a host; write it as in references, such as registry.example:5000", host)
 		}
+		realms := make([]string, len(rule.Realms))
+		for i, realm := range rule.Realms {
+			if realms[i], err = parseBoundHost(realm); err != nil || strings.HasPrefix(realm, "*") {
+				return nil, fmt.Errorf("registry client: realm %q of %s is not a host; write it such as auth.example or auth.example:8443", realm, host)
+			}
+		}
+		rule.Realms = realms
 		written[registry.RegistryStr()] = rule
 	}
 	return written, nil
+}
+
+// bound checks the bindings of credentials.
+func bound(credentials map[string]Credential) (map[string]Credential, error) {
+	checked := map[string]Credential{}
+	for _, name := range slices.Sorted(maps.Keys(credentials)) {
+		credential := credentials[name]
+		binding, err := credential.Binding.parsed()
+		if err != nil {
+			return nil, fmt.Errorf("registry client: credential %q: %w", name, err)
+		}
+		credential.Binding = binding
+		checked[name] = credential
+	}
+	return checked, nil
 }

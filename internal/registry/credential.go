@@ -5,15 +5,17 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/credentials"
 	"github.com/docker/cli/cli/config/types"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -31,6 +33,61 @@ type Credential struct {
 	PasswordFile string
 	// DockerConfig is a docker config file, such as a mounted Kubernetes secret of the kind dockerconfigjson.
 	DockerConfig string
+	// Binding says for which images it may be used.
+	Binding Binding
+}
+
+// Permits says why the pods of a namespace may not name a credential for an image; nil when they may. From is "cluster/namespace",
+// or a cluster alone; empty means an operator of all clusters. The error is an Error, and does not name the credential.
+func (c *Client) Permits(reference, credential, from string) error {
+	if credential == "" {
+		return nil
+	}
+	if err := c.permits(reference, credential, from); err != nil {
+		return explain(context.Background(), "resolve", reference, credential, err)
+	}
+	return nil
+}
+
+func (c *Client) permits(reference, credential, from string) error {
+	ref, _, err := parseReference(reference, c.options.Hosts)
+	if err != nil {
+		return err
+	}
+	cluster, _, _ := strings.Cut(from, "/")
+	if named, ok := c.options.Credentials[credential]; ok {
+		if !named.Binding.serves(cluster) {
+			c.log.Warn("credential was not used: it is not bound to this cluster", "credential", credential, "from", from)
+			return unbound("cluster")
+		}
+		return c.checkBinding(named, ref.Context(), credential)
+	}
+	if c.options.PullSecrets == nil || c.options.MayName == nil {
+		return c.unknownCredential(credential)
+	}
+	if err := c.options.MayName(credential, from); err != nil {
+		c.log.Warn("pull secret was not used", "credential", credential, "from", from, "error", err)
+		return unbound("namespace")
+	}
+	return nil
+}
+
+// checkBinding refuses a credential for an image that it is not bound to.
+func (c *Client) checkBinding(named Credential, repo name.Repository, credential string) error {
+	if named.Binding.opens(repo) {
+		return nil
+	}
+	c.log.Warn("credential was not used: it is not bound to this repository", "credential", credential, "repository", repo.Name())
+	return unbound("registry and repository")
+}
+
+func unbound(what string) error {
+	return faultf(badCredential, "the credential that the request names is not bound to this %s; the scanners' configuration says what it is bound to", what)
+}
+
+func (c *Client) unknownCredential(credential string) error {
+	c.log.Warn("credential was not used: it is not in the configuration", "credential", credential)
+	return faultf(badCredential, "this host has no credential of the name that the request gives")
 }
 
 // loginsAtMost bounds how many logins are tried at one registry, the one without any among them.
@@ -56,33 +113,63 @@ func (c *Client) knownLogins(ctx context.Context, repo name.Repository, credenti
 	if credential != "" {
 		return c.namedLogins(ctx, repo, credential)
 	}
-	const source = "this host's docker configuration"
-	if c.options.DockerConfig != "" {
-		return fromDockerConfig(c.options.DockerConfig, repo, source)
+	path := c.options.DockerConfig
+	if path == "" {
+		path = usualDockerConfig()
 	}
-	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, repo)
-	if err != nil {
-		return nil, unreadable(source, err)
+	if path == "" {
+		return nil, nil
 	}
-	return []authn.Authenticator{auth}, nil
+	return fromDockerConfig(path, repo, "this host's docker configuration")
+}
+
+// usualDockerConfig is the file with the logins of docker or else of podman; empty when there is none.
+func usualDockerConfig() string {
+	var places []string
+	if directory := os.Getenv(config.EnvOverrideConfigDir); directory != "" {
+		places = append(places, filepath.Join(directory, config.ConfigFileName))
+	} else if home, err := os.UserHomeDir(); err == nil {
+		places = append(places, filepath.Join(home, ".docker", config.ConfigFileName))
+	}
+	places = append(places, os.Getenv("REGISTRY_AUTH_FILE"))
+	if runtime := os.Getenv("XDG_RUNTIME_DIR"); runtime != "" {
+		places = append(places, filepath.Join(runtime, "containers", "auth.json"))
+	}
+	if own, err := os.UserConfigDir(); err == nil {
+		places = append(places, filepath.Join(own, "containers", "auth.json"))
+	}
+	for _, place := range places {
+		if info, err := os.Stat(place); place != "" && err == nil && !info.IsDir() {
+			return place
+		}
+	}
+	return ""
 }
 
 func (c *Client) namedLogins(ctx context.Context, repo name.Repository, credential string) ([]authn.Authenticator, error) {
 	if named, ok := c.options.Credentials[credential]; ok {
-		return named.logins(repo, fmt.Sprintf("the credential %q", credential))
+		if err := c.checkBinding(named, repo, credential); err != nil {
+			return nil, err
+		}
+		logins, err := named.logins(repo, "the credential that the request names")
+		if err != nil {
+			c.log.Warn("credential cannot be used", "credential", credential, "error", err)
+		}
+		return logins, err
 	}
 	if c.options.PullSecrets == nil {
-		return nil, faultf(badCredential, "there is no credential %q on this host", credential)
+		return nil, c.unknownCredential(credential)
 	}
 	texts, err := c.options.PullSecrets(ctx, credential)
 	if err == nil {
-		return fromPullSecrets(texts, repo, credential)
+		return fromPullSecrets(texts, repo)
 	}
+	c.log.Warn("pull secret could not be read", "credential", credential, "error", err)
 	var classed interface{ FailureClass() model.FailureClass }
 	if errors.As(err, &classed) && !classed.FailureClass().Temporary() {
-		return nil, faultf(badCredential, "%s", err)
+		return nil, faultf(badCredential, "the pull secret that the pod names cannot be used")
 	}
-	return nil, faultf(refused, "%s", err)
+	return nil, faultf(refused, "the pull secret that the pod names cannot be read at the moment")
 }
 
 func (c Credential) logins(repo name.Repository, source string) ([]authn.Authenticator, error) {
@@ -134,6 +221,9 @@ func fromDockerConfig(path string, repo name.Repository, source string) ([]authn
 		if key == name.DefaultRegistry {
 			key = authn.DefaultAuthKey
 		}
+		if !mentions(parsed, key) {
+			continue
+		}
 		found, err := parsed.GetAuthConfig(key)
 		if err != nil {
 			return nil, unreadable(source, err)
@@ -166,7 +256,7 @@ func configsOf(logins []authn.Authenticator) []authn.AuthConfig {
 
 // fromPullSecrets reads the docker configurations of pull secrets as a kubelet does, but one that cannot be read does not
 // spoil the others. Programs that they name are not run.
-func fromPullSecrets(texts [][]byte, repo name.Repository, credential string) ([]authn.Authenticator, error) {
+func fromPullSecrets(texts [][]byte, repo name.Repository) ([]authn.Authenticator, error) {
 	var ring keyring
 	read := 0
 	for _, text := range texts {
@@ -177,7 +267,7 @@ func fromPullSecrets(texts [][]byte, repo name.Repository, credential string) ([
 	}
 	if len(texts) > 0 && read == 0 {
 		// The parser's words may quote what it could not read.
-		return nil, faultf(badCredential, "the pull secrets %s are no valid docker configuration", credential)
+		return nil, faultf(badCredential, "the pull secrets that the pod names are no valid docker configuration")
 	}
 	return ring.logins(repo), nil
 }
@@ -192,6 +282,24 @@ func loginOf(c types.AuthConfig) authn.Authenticator {
 	return authn.FromConfig(authn.AuthConfig{
 		Username: c.Username, Password: c.Password, Auth: c.Auth, IdentityToken: c.IdentityToken, RegistryToken: c.RegistryToken,
 	})
+}
+
+// mentions reports whether a docker config has a login, or a helper, for this very host or repository. A helper for all hosts
+// (credsStore) is asked only about hosts in the list of logins, where "docker login" puts them: a cloud's helper may have an
+// answer for any host.
+func mentions(file *configfile.ConfigFile, key string) bool {
+	if _, has := file.CredentialHelpers[key]; has {
+		return true
+	}
+	if _, has := file.AuthConfigs[key]; has {
+		return true
+	}
+	for each := range file.AuthConfigs {
+		if credentials.ConvertToHostname(each) == credentials.ConvertToHostname(key) && key == credentials.ConvertToHostname(key) {
+			return true
+		}
+	}
+	return false
 }
 
 // unreadable leaves the parser's words out of the reason: they may quote what they could not read.

@@ -11,8 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/perceptor/perceptor/internal/netguard"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -52,7 +54,7 @@ func (e *Error) Reason() string { return e.reason }
 // explain turns whatever went wrong into the one error that callers see.
 func explain(ctx context.Context, op, reference, credential string, err error) *Error {
 	if ctx.Err() != nil {
-		err = &fault{kind: stopped, reason: connectionReason(stopped, ctx.Err()), err: ctx.Err()}
+		err = &fault{kind: stopped, reason: connectionReason(stopped, "", ctx.Err()), err: ctx.Err()}
 	}
 	err = withoutAddress(err)
 	k := kindOf(err)
@@ -64,10 +66,10 @@ func explain(ctx context.Context, op, reference, credential string, err error) *
 		e.reason, e.Status, e.Retry = f.reason, f.status, f.retry
 	case errors.As(err, &answer):
 		// The answer holds the request with its headers; only its words are kept.
-		e.reason, e.Status = said(answer.StatusCode, answer.Errors), answer.StatusCode
+		e.reason, e.Status = said(answer.StatusCode), answer.StatusCode
 		e.err = errors.New(e.reason)
 	default:
-		e.reason = connectionReason(k, err)
+		e.reason = connectionReason(k, hostIn(reference), err)
 	}
 	if k == unauthorized {
 		e.reason = unauthorizedReason(credential)
@@ -89,16 +91,17 @@ func unauthorizedReason(credential string) string {
 	if credential == "" {
 		return "the registry refused: the image is private or does not exist, and this host's docker configuration does not open it"
 	}
-	return fmt.Sprintf("the registry refused the credentials %q", credential)
+	return "the registry refused the credential that the request names"
 }
 
-func connectionReason(k kind, err error) string {
-	host := hostOf(err)
+// connectionReason says what went wrong with a host that a reference named. What that host led to, such as an address in an
+// internal network, stays out.
+func connectionReason(k kind, host string, err error) string {
 	switch k {
 	case stopped:
 		return "stopped before it was done: " + err.Error()
 	case unknownHost:
-		return "the host " + host + " is not known; is the registry's name right?"
+		return "the host " + unknownName(host, err) + " is not known; is the registry's name right?"
 	case refused:
 		return "nothing listens at " + host + "; is the registry running?"
 	case timedOut:
@@ -109,22 +112,43 @@ func connectionReason(k kind, err error) string {
 		return "the registry's certificate is not trusted (" + certificateDetail(err) + "); give the CA file of this host if it has an authority of its own"
 	case noTLS:
 		return "the registry speaks HTTP without TLS, which must be allowed for this host (plainHTTP)"
+	case refusedAddress:
+		return addressReason(host, err)
 	case noSpace:
 		return "the disk is full"
 	case disk:
 		return "this machine's disk: " + err.Error()
+	case foreignRealm:
+		return "the registry names a token server that may not be called"
 	}
-	return err.Error()
+	return "the registry's answer could not be used; the scanner's log says more"
 }
 
-func hostOf(err error) string {
+// unknownName is the name that could not be resolved, which after a redirect is not that of the registry.
+func unknownName(host string, err error) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return strconv.Quote(dns.Name)
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Addr != nil {
-		return op.Addr.String()
+	return strconv.Quote(host)
+}
+
+// hostIn is the registry's host in a reference.
+func hostIn(reference string) string {
+	ref, err := name.ParseReference(reference, name.WeakValidation)
+	if err != nil {
+		return "the registry"
 	}
-	return "its address"
+	return ref.Context().RegistryStr()
+}
+
+// addressReason says which class of address was refused and how to allow it, not which address.
+func addressReason(host string, err error) string {
+	refused, _ := errors.AsType[*netguard.RefusedError](err)
+	reason := "the registry " + host + ", or a host it names, has " + refused.Error()
+	if !refused.Configurable() {
+		return reason
+	}
+	return reason + "; to allow it, set internal: true at this host under registries, or list its network under scanner.network.allow"
 }
 
 // certificateDetail is the verifier's own sentence, without what other attempts said.

@@ -12,6 +12,12 @@ import (
 
 // NewHasty is New for tests that wait for retries: as many tries, but hardly any time between them.
 func NewHasty(options Options) (*Client, error) {
+	options.Reach.Loopback = true // where the registries of tests are
+	return NewGuarded(options)
+}
+
+// NewGuarded is NewHasty with the addresses of the options alone.
+func NewGuarded(options Options) (*Client, error) {
 	return newClient(options, pace{
 		tries: 5, first: time.Millisecond, longest: 4 * time.Millisecond,
 		patience: 5 * time.Second, stall: 200 * time.Millisecond, tick: time.Millisecond, question: 3 * time.Second,
@@ -46,7 +52,7 @@ func Logins(repository string, texts ...string) ([]string, error) {
 	for _, text := range texts {
 		secrets = append(secrets, []byte(text))
 	}
-	found, err := fromPullSecrets(secrets, repo, "test")
+	found, err := fromPullSecrets(secrets, repo)
 	var users []string
 	for _, c := range configsOf(found) {
 		users = append(users, c.Username)

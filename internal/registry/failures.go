@@ -11,11 +11,13 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/perceptor/perceptor/internal/netguard"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -33,6 +35,8 @@ const (
 	certificate     kind = "certificate"
 	noTLS           kind = "no TLS"
 	refusedRedirect kind = "refused redirect"
+	refusedAddress  kind = "refused address"
+	foreignRealm    kind = "foreign realm"
 	unauthorized    kind = "unauthorized"
 	absent          kind = "absent"
 	otherImage      kind = "another image"
@@ -64,6 +68,8 @@ var table = map[kind]struct {
 	certificate:     {model.Invalid, false},
 	noTLS:           {model.Invalid, false},
 	refusedRedirect: {model.Invalid, false},
+	refusedAddress:  {model.Invalid, false},
+	foreignRealm:    {model.Invalid, false},
 	unauthorized:    {model.Unauthorized, false},
 	absent:          {model.NotFound, false},
 	otherImage:      {model.NotFound, false},
@@ -138,6 +144,9 @@ func kindOf(err error) kind {
 	if f, ok := errors.AsType[*fault](err); ok {
 		return f.kind
 	}
+	if _, ok := errors.AsType[*netguard.RefusedError](err); ok {
+		return refusedAddress
+	}
 	if answer, ok := errors.AsType[*transport.Error](err); ok {
 		return answered(answer.StatusCode, answer.Errors)
 	}
@@ -147,6 +156,10 @@ func kindOf(err error) kind {
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return noSpace
+	}
+	// The library has no type for a token server that it does not call.
+	if strings.Contains(err.Error(), "invalid realm in www-authenticate") || strings.Contains(err.Error(), "refusing token-server redirect") {
+		return foreignRealm
 	}
 	return kindOfConnection(err)
 }

@@ -107,7 +107,7 @@ func (c *Client) layer(ctx context.Context, src *source, d v1.Descriptor, t *tal
 			t.arrived(d)
 			return file, nil
 		}
-		flying, mine := c.flights.join(d, src.access)
+		flying, mine := c.flights.join(d, src.login.access)
 		if mine {
 			c.flights.start(ctx, d, flying, func(ctx context.Context) (*os.File, error) {
 				return c.fetch(ctx, src, d, flying)
@@ -134,7 +134,7 @@ func (c *Client) await(ctx context.Context, src *source, d v1.Descriptor, flying
 	case <-flying.done:
 	}
 	if flying.err != nil {
-		if flying.access == src.access {
+		if flying.access == src.login.access {
 			return nil, flying.err
 		}
 		return nil, nil

@@ -30,17 +30,19 @@ type closing struct {
 
 func newGate(p pace) *gate { return &gate{pace: p, closed: map[string]*closing{}} }
 
-// accessKey carries, in a request's context, the repository and login that the request is for.
-type accessKey struct{}
+// loginKey carries, in a request's context, the repository and login that the request is for.
+type loginKey struct{}
 
-func withAccess(ctx context.Context, access string) context.Context {
-	return context.WithValue(ctx, accessKey{}, access)
+func withLogin(ctx context.Context, l login) context.Context {
+	return context.WithValue(ctx, loginKey{}, l)
 }
 
-func accessOf(ctx context.Context) string {
-	access, _ := ctx.Value(accessKey{}).(string)
-	return access
+func loginFor(ctx context.Context) login {
+	l, _ := ctx.Value(loginKey{}).(login)
+	return l
 }
+
+func accessOf(ctx context.Context) string { return loginFor(ctx).access }
 
 // narrow names a closing for one repository and login at a host. No host's name holds a space.
 func narrow(host, access string) string { return host + " " + access }

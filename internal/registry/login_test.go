@@ -91,17 +91,17 @@ func TestCredentials(t *testing.T) {
 		},
 		"wrong password": {credential: "team-a", named: func(t *testing.T, _ string) registry.Credential {
 			return registry.Credential{Username: "robot", PasswordFile: write(t, filepath.Join(t.TempDir(), "p"), "wr0ng")}
-		}, want: `unauthorized: the registry refused the credentials "team-a"`},
-		"unknown name": {credential: "team-b", want: `unauthorized: there is no credential "team-b" on this host`},
+		}, want: `unauthorized: the registry refused the credential that the request names`},
+		"unknown name": {credential: "team-b", want: `unauthorized: this host has no credential of the name that the request gives`},
 		"missing file": {credential: "team-a", named: func(*testing.T, string) registry.Credential {
 			return registry.Credential{Username: "robot", PasswordFile: "/no/such/file"}
-		}, want: `unauthorized: the credential "team-a" cannot be used: its file does not exist`},
+		}, want: `unauthorized: the credential that the request names cannot be used: its file does not exist`},
 		"no password": {credential: "team-a", named: func(*testing.T, string) registry.Credential {
 			return registry.Credential{Username: "robot"}
-		}, want: `unauthorized: the credential "team-a" is incomplete: it has no user name or no password`},
+		}, want: `unauthorized: the credential that the request names is incomplete: it has no user name or no password`},
 		"broken config": {credential: "team-a", named: func(t *testing.T, _ string) registry.Credential {
 			return registry.Credential{DockerConfig: write(t, filepath.Join(t.TempDir(), "c"), `{"auths":{"x":{"auth":"s3cret"}}`)}
-		}, want: `unauthorized: the credential "team-a" cannot be used: it is not a valid docker config file, or its helper failed`},
+		}, want: `unauthorized: the credential that the request names cannot be used: it is not a valid docker config file, or its helper failed`},
 	} {
 		for scheme, bearer := range map[string]bool{"basic": false, "bearer": true} {
 			t.Run(name+", "+scheme, func(t *testing.T) {
@@ -109,7 +109,9 @@ func TestCredentials(t *testing.T) {
 				digest := f.push(t, "app", "v1", imageOf(t, layerOf(1, 1000)))
 				options := registry.Options{Credentials: map[string]registry.Credential{}}
 				if row.named != nil {
-					options.Credentials["team-a"] = row.named(t, f.host())
+					named := row.named(t, f.host())
+					named.Binding.Hosts = []string{f.host()}
+					options.Credentials["team-a"] = named
 				}
 				h := newHost(t, options)
 				if row.config != nil {

@@ -29,11 +29,11 @@ func TestMessages(t *testing.T) {
 	}{
 		"401": {
 			answer(401, nil, ""), model.Unauthorized,
-			`unauthorized: the registry refused the credentials "team-a"`,
+			`unauthorized: the registry refused the credential that the request names`,
 		},
 		"403": {
 			answer(403, nil, config), model.Unauthorized,
-			`unauthorized: the registry refused the credentials "team-a"`,
+			`unauthorized: the registry refused the credential that the request names`,
 		},
 		"404": {
 			answer(404, nil, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`), model.NotFound,
@@ -61,7 +61,7 @@ func TestMessages(t *testing.T) {
 		},
 		"418": {
 			answer(418, nil, `{"errors":[{"code":"X","message":"short\nand stout"}]}`), model.Invalid,
-			`invalid: the registry answered 418 I'm a teapot: short and stout`,
+			`invalid: the registry answered 418 I'm a teapot`,
 		},
 		"manifest of another digest": {
 			answer(200, map[string]string{"Content-Type": "application/vnd.oci.image.manifest.v1+json"}, "{}"), model.Invalid,
@@ -102,9 +102,9 @@ func TestMessages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
-			h := newHost(t, registry.Options{Credentials: map[string]registry.Credential{
-				"team-a": {Username: "a", PasswordFile: write(t, filepath.Join(t.TempDir(), "password"), "secret")},
-			}})
+			h := newHost(t, registry.Options{Credentials: map[string]registry.Credential{"team-a": {
+				Username: "a", PasswordFile: write(t, filepath.Join(t.TempDir(), "password"), "secret"), Binding: registry.Binding{Hosts: []string{f.host()}},
+			}}})
 			digest := f.push(t, "app", "v1", imageOf(t, layer))
 			f.misbehave(row.fault)
 			repository := f.host() + "/app"

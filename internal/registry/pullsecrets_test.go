@@ -3,6 +3,8 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,8 +24,10 @@ func TestPullSecrets(t *testing.T) {
 	digest := f.push(t, "app", "v1", imageOf(t, layerOf(1, 1000)))
 	var answer error
 	asked := ""
+	var log strings.Builder
 	h := newHost(t, registry.Options{
-		Credentials: map[string]registry.Credential{"here": {Username: "robot", PasswordFile: "/no/such/file"}},
+		Log:         slog.New(slog.NewTextHandler(&log, nil)),
+		Credentials: map[string]registry.Credential{"here": {Username: "robot", PasswordFile: "/no/such/file", Binding: registry.Binding{Hosts: []string{f.host()}}}},
 		PullSecrets: func(_ context.Context, credential string) ([][]byte, error) {
 			asked = credential
 			return [][]byte{[]byte(`{"auths":{"` + f.host() + `":{"username":"robot","password":"s3cret"}}}`)}, answer
@@ -43,14 +47,17 @@ func TestPullSecrets(t *testing.T) {
 	for _, each := range []struct {
 		err  error
 		want model.FailureClass
+		says string
 	}{
-		{classed{model.Unauthorized}, model.Unauthorized},
-		{classed{model.Throttled}, model.Transient},
-		{errors.New("no one answers"), model.Transient},
+		{classed{model.Unauthorized}, model.Unauthorized, "cannot be used"},
+		{classed{model.Throttled}, model.Transient, "cannot be read at the moment"},
+		{errors.New("no one answers"), model.Transient, "cannot be read at the moment"},
 	} {
 		answer = each.err
 		err := pull("kubernetes:shop/ours")
-		require.ErrorContains(t, err, each.err.Error())
+		require.ErrorContains(t, err, each.says)
+		require.NotContains(t, err.Error(), each.err.Error(), "the words of a cluster go into the log alone")
+		require.Contains(t, log.String(), each.err.Error())
 		require.Equal(t, each.want, classOf(t, err))
 	}
 }

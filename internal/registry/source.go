@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,7 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// saidLimit is how many characters of a registry's own words go into a reason.
+// saidLimit is how many characters of a registry's own words go into the log.
 const saidLimit = 200
 
 // source is one repository, opened with one credential.
@@ -26,8 +27,9 @@ type source struct {
 	http *http.Client
 	pace pace
 	gate *gate
-	// access tells apart what different credentials may see.
-	access string
+	log  *slog.Logger
+	// login.access tells apart what different credentials may see.
+	login login
 }
 
 // withLogins does something with a repository, with each login in turn until one is good for it. The failure is the one that
@@ -65,12 +67,14 @@ func helpsAnotherLogin(k kind, onlyAnyoneLeft bool) bool {
 
 // open logs in to the registry of a repository, in the way that registry asks for.
 func (c *Client) open(ctx context.Context, repo name.Repository, auth authn.Authenticator, access string) (*source, error) {
-	s := &source{repo: repo, pace: c.pace, gate: c.wire.gate, access: access}
-	ctx = withAccess(ctx, s.access)
+	s := &source{repo: repo, pace: c.pace, gate: c.wire.gate, log: c.log, login: login{
+		access: access, registry: canonicalHost(repo.RegistryStr()), realms: c.options.Hosts[repo.RegistryStr()].Realms,
+	}}
+	ctx = withLogin(ctx, s.login)
 	err := s.retry(ctx, func() error {
 		opened, err := newSession(ctx, repo, auth, transport.NewUserAgent(c.wire, "perceptor"))
 		if err != nil {
-			return loginError(ctx, err)
+			return s.loginError(ctx, err)
 		}
 		s.http = &http.Client{Transport: opened, CheckRedirect: c.wire.checkRedirect}
 		return nil
@@ -83,7 +87,7 @@ func (c *Client) open(ctx context.Context, repo name.Repository, auth authn.Auth
 
 // loginError says what is wrong before anything was asked for. A registry on loopback is tried with TLS and without,
 // and the library's error then holds both outcomes, so the words are found here, while both are at hand.
-func loginError(ctx context.Context, err error) error {
+func (s *source) loginError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -92,13 +96,29 @@ func loginError(ctx context.Context, err error) error {
 		return f
 	}
 	if answer, ok := errors.AsType[*transport.Error](err); ok && answered(answer.StatusCode, answer.Errors) == k {
+		s.logAnswer("greeting", answer)
 		f := answerFault(answer, "greeting")
 		if k == absent {
 			f.reason = "the host does not answer like a registry; is the name right?"
 		}
 		return f
 	}
-	return &fault{kind: k, reason: connectionReason(k, err), err: withoutAddress(err)}
+	if k == other {
+		// The library quotes what the registry sent, a token among it.
+		s.log.Info("registry could not be logged in to", "host", s.repo.RegistryStr(), "error", clean(strings.Split(err.Error(), "\n")[0]))
+		return &fault{kind: k, reason: connectionReason(k, s.repo.RegistryStr(), err)}
+	}
+	return &fault{kind: k, reason: connectionReason(k, s.repo.RegistryStr(), err), err: withoutAddress(err)}
+}
+
+// logAnswer logs a registry's own words. They go nowhere else: a foreign host chooses them, and it may be one that repeats what
+// it knows of the inside.
+func (s *source) logAnswer(what string, answer *transport.Error) {
+	words := ""
+	if len(answer.Errors) > 0 {
+		words = clean(answer.Errors[0].Message)
+	}
+	s.log.Info("registry refused a request", "host", s.repo.RegistryStr(), "asked", what, "status", answer.StatusCode, "said", words)
 }
 
 // retry runs f until it succeeds, its failure is one the table gives up on, or the tries are used up.
@@ -126,7 +146,7 @@ func (s *source) left(err error) time.Duration {
 	if f, ok := errors.AsType[*fault](err); ok && f.retry > 0 {
 		return f.retry
 	}
-	return max(0, s.gate.left(s.repo.RegistryStr(), s.access))
+	return max(0, s.gate.left(s.repo.RegistryStr(), s.login.access))
 }
 
 // asked adds to a failure how long the registry wants to be left alone.
@@ -155,7 +175,7 @@ func statusOf(err error) int {
 // get asks for a part of the repository and returns the answer when it has one of the wanted statuses.
 func (s *source) get(ctx context.Context, path, what string, header http.Header, wanted ...int) (*http.Response, error) {
 	address := url.URL{Scheme: s.repo.Scheme(), Host: s.repo.RegistryStr(), Path: "/v2/" + s.repo.RepositoryStr() + "/" + path}
-	req, err := http.NewRequestWithContext(withAccess(ctx, s.access), http.MethodGet, address.String(), nil)
+	req, err := http.NewRequestWithContext(withLogin(ctx, s.login), http.MethodGet, address.String(), nil)
 	if err != nil {
 		return nil, faultf(badReference, "the repository %s makes no address", s.repo)
 	}
@@ -173,13 +193,14 @@ func (s *source) get(ctx context.Context, path, what string, header http.Header,
 	if !errors.As(err, &answer) {
 		return nil, faultf(rejected, "the registry answered %d with an endless text", resp.StatusCode)
 	}
+	s.logAnswer(what, answer)
 	return nil, answerFault(answer, what)
 }
 
 // answerFault is an answer without the request, whose address may hold a signature.
 func answerFault(answer *transport.Error, what string) *fault {
 	f := &fault{kind: answered(answer.StatusCode, answer.Errors), status: answer.StatusCode}
-	f.reason = said(answer.StatusCode, answer.Errors)
+	f.reason = said(answer.StatusCode)
 	if f.kind == absent {
 		f.reason = "the registry does not have its " + what
 		if what == "manifest" {
@@ -189,22 +210,23 @@ func answerFault(answer *transport.Error, what string) *fault {
 	return f
 }
 
-// said is a status with the registry's own words, as far as they are fit to be shown.
-func said(status int, diagnostics []transport.Diagnostic) string {
-	text := fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status))
-	if len(diagnostics) == 0 {
-		return strings.TrimSpace(text)
-	}
-	words := strings.Map(func(r rune) rune {
+// said is a status in words of our own.
+func said(status int) string {
+	return strings.TrimSpace(fmt.Sprintf("the registry answered %d %s", status, http.StatusText(status)))
+}
+
+// clean makes a registry's own words fit for a log.
+func clean(words string) string {
+	words = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return ' '
-	}, diagnostics[0].Message)
+	}, words)
 	if runes := []rune(words); len(runes) > saidLimit {
 		words = string(runes[:saidLimit]) + "..."
 	}
-	return strings.TrimSpace(text) + ": " + strings.TrimSpace(words)
+	return strings.TrimSpace(words)
 }
 
 func (s *source) fetchSmall(ctx context.Context, path, what string, limit int64) ([]byte, http.Header, error) {

@@ -13,6 +13,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/perceptor/perceptor/internal/netguard"
 )
 
 // wire carries every request of a client: pings, token exchanges, manifests and layers. It holds the rules that do
@@ -21,6 +23,8 @@ type wire struct {
 	usual *http.Transport
 	hosts map[string]*http.Transport
 	rules map[string]Host
+	// reach are the addresses that may be called, where the host has no own rule.
+	reach netguard.Rules
 	gate  *gate
 }
 
@@ -33,28 +37,36 @@ const redirectLimit = 10
 // errPlainHTTP is a request that was not sent, since it would have gone without TLS.
 var errPlainHTTP = errors.New("plain HTTP is not allowed for this host")
 
-func newWire(hosts map[string]Host, p pace) (*wire, error) {
+func newWire(hosts map[string]Host, reach netguard.Rules, p pace) (*wire, error) {
 	w := &wire{
-		usual: newTransport(&tls.Config{MinVersion: tls.VersionTLS12}),
-		hosts: map[string]*http.Transport{}, rules: maps.Clone(hosts), gate: newGate(p),
+		usual: newTransport(&tls.Config{MinVersion: tls.VersionTLS12}, reach),
+		hosts: map[string]*http.Transport{}, rules: maps.Clone(hosts), reach: reach, gate: newGate(p),
 	}
 	for host, rule := range hosts {
-		if rule.CAFile == "" && !rule.Insecure {
+		if rule.CAFile == "" && !rule.Insecure && !rule.Internal {
 			continue
 		}
 		trust, err := trustOf(rule)
 		if err != nil {
 			return nil, fmt.Errorf("registry client: host %s: %w", host, err)
 		}
-		w.hosts[host] = newTransport(trust)
+		w.hosts[host] = newTransport(trust, w.reachOf(host))
 	}
 	return w, nil
 }
 
-func newTransport(trust *tls.Config) *http.Transport {
+// reachOf are the addresses that a host may have.
+func (w *wire) reachOf(host string) netguard.Rules {
+	if w.rules[host].Internal {
+		return netguard.Internal
+	}
+	return w.reach
+}
+
+func newTransport(trust *tls.Config, reach netguard.Rules) *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:           reach.DialContext(),
 		TLSClientConfig:       trust,
 		TLSHandshakeTimeout:   15 * time.Second,
 		ResponseHeaderTimeout: time.Minute,
@@ -118,7 +130,19 @@ func (w *wire) admit(req *http.Request) error {
 			return err
 		}
 	}
+	if err := w.reachOf(req.URL.Host).CheckHost(req.URL.Hostname()); err != nil {
+		return fmt.Errorf("call %s: %w", req.URL.Hostname(), err)
+	}
+	if carriesLogin(req) && !loginFor(req.Context()).mayReceive(req.URL) {
+		return faultf(foreignRealm, "the registry asks for the login at another host, %s, which gets none; if this is its token server, list it under realms of this registry", req.URL.Hostname())
+	}
 	return w.gate.wait(req.Context(), req.URL.Host)
+}
+
+// carriesLogin reports whether a request holds a login, or a token that a login got. No request of a pull has a body but the one
+// that exchanges a refresh token.
+func carriesLogin(req *http.Request) bool {
+	return req.Header.Get("Authorization") != "" || req.Header.Get("Cookie") != "" || req.Body != nil && req.Body != http.NoBody
 }
 
 func (w *wire) allowed(address *url.URL) bool {

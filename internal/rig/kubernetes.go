@@ -120,7 +120,7 @@ func (w *KubernetesSystem) StartPart(part string) {
 	require.NoError(w.T, err)
 	defer func() { _ = output.Close() }() // the process has its own
 	p := &Program{Cmd: exec.Command(path, w.arguments(part)...), Ended: make(chan error, 1)}
-	p.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+w.Temporal)
+	p.Env = append(onLoopback(), "TEMPORAL_ADDRESS="+w.Temporal)
 	p.Stdout, p.Stderr = output, output
 	require.NoError(w.T, p.Start())
 	go func() { p.Ended <- p.Wait() }()

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -21,14 +22,24 @@ type Labels struct {
 }
 
 // Write is what the perceiver's steps call.
-func (l *Labels) Write(_ context.Context, rows []model.PodVerdict) (model.WriteResult, error) {
+func (l *Labels) Write(ctx context.Context, uids []string, read func(context.Context, []string) ([]model.PodVerdict, error)) (model.WriteResult, error) {
+	rows, err := read(ctx, uids)
+	if err != nil {
+		return model.WriteResult{}, err
+	}
 	l.lock.Lock()
 	defer l.lock.Unlock()
+	var result model.WriteResult
 	for _, row := range rows {
+		if reflect.DeepEqual(l.pods[row.UID], row) {
+			result.Unchanged++
+			continue
+		}
 		l.pods[row.UID] = row
 		l.writes++
+		result.Written++
 	}
-	return model.WriteResult{Written: len(rows)}, nil
+	return result, nil
 }
 
 // Of is the verdict on a pod.

@@ -46,15 +46,18 @@ func (t *Transcript) String() string {
 	return t.text.String()
 }
 
-// offline is this program's environment, in which no hub fetches vulnerability data from the network.
-func offline() []string { return append(os.Environ(), "PERCEPTOR_HUB_UPDATES=off") }
+// onLoopback is this program's environment for programs of a test: no hub fetches vulnerability data from the network, and scanners
+// may call the registries of the test, which are on loopback.
+func onLoopback() []string {
+	return append(os.Environ(), "PERCEPTOR_HUB_UPDATES=off", "PERCEPTOR_SCANNER_NETWORK_LOOPBACK=true")
+}
 
 // Start runs a program until the test ends. Its output is shown when the test fails.
 func Start(t testing.TB, program string, environment []string, args ...string) *Program {
 	t.Helper()
 	path := Built(t, program)
 	p := &Program{Cmd: exec.Command(path, args...), Transcript: &Transcript{}, Ended: make(chan error, 1)}
-	p.Env = append(offline(), environment...)
+	p.Env = append(onLoopback(), environment...)
 	p.Stdout, p.Stderr = p.Transcript, p.Transcript
 	require.NoError(t, p.Start())
 	go func() { p.Ended <- p.Wait() }()

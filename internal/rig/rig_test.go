@@ -71,7 +71,9 @@ func TestPercentile(t *testing.T) {
 func TestLabelsKeepTheLastVerdict(t *testing.T) {
 	l := &Labels{pods: map[string]model.PodVerdict{}}
 	for _, status := range []model.OverallStatus{model.OverallUnknown, model.InViolation} {
-		result, err := l.Write(context.Background(), []model.PodVerdict{{UID: "a", OverallStatus: status}})
+		result, err := l.Write(context.Background(), []string{"a"}, func(context.Context, []string) ([]model.PodVerdict, error) {
+			return []model.PodVerdict{{UID: "a", OverallStatus: status}}, nil
+		})
 		require.NoError(t, err)
 		require.Equal(t, 1, result.Written)
 	}

@@ -116,7 +116,7 @@ func (b *System) launch(program, log string, environment []string, args ...strin
 	}
 	defer func() { _ = output.Close() }() // the program has its own
 	p := &Program{Cmd: exec.Command(filepath.Join(b.bin, program), args...), Ended: make(chan error, 1)}
-	p.Env = append(offline(), environment...)
+	p.Env = append(onLoopback(), environment...)
 	p.Stdout, p.Stderr = output, output
 	if err := p.Start(); err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ const (
 // TestBadInput scans what cannot be scanned. Each ends in a class, in a reason a person understands, in exit code 2, and
 // leaves nothing behind. testdata/reasons.txt is to be read as a whole when a word is changed.
 func TestBadInput(t *testing.T) {
-	d := &badInput{startDev(t, "--hub-scan-time", "2s")}
+	d := &badInput{dev: startDev(t, "--hub-scan-time", "2s"), strict: strictRegistry(t)}
 	d.LoadComplete(t)
 	outside := t.TempDir()
 	d.pushBad(t, outside)
@@ -70,7 +70,11 @@ func TestBadInput(t *testing.T) {
 }
 
 // badInput is the system that gets bad input.
-type badInput struct{ *dev }
+type badInput struct {
+	*dev
+	// strict is the host of a registry that lets no login in.
+	strict string
+}
 
 // leavesNothing waits until no workspace is in use and no lease is held, and then finds neither a tar nor a child. Images that
 // failed are tried again now and then, so there is work in between.
@@ -96,8 +100,8 @@ func (d *badInput) badWorker(t *testing.T, sleep, hub string) {
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `hubs:
 - {name: main, url: '%s', limit: 2, token-file: %s/hub-token, insecure: true}
 credentials:
-- {name: wrong, username: olga, password-file: %s}
-`, hub, d.Directory, password), 0o600))
+- {name: wrong, username: olga, password-file: %s, hosts: ['%s']}
+`, hub, d.Directory, password, d.strict), 0o600))
 	d.StartWorker(t, 0, "--config", config, "--scan-client", badClient(t, sleep), "--workspaces", "8",
 		"--sbom-timeout", badListTimeout, "--scan-memory", badMemory, "--scan-scratch", fmt.Sprint(badScratch))
 }
@@ -149,7 +153,7 @@ func (d *badInput) badList(t *testing.T) []badImage {
 		{"no server", unused + "/app:1", nil, model.Transient},
 		{"no such image", d.Registry + "/bad/missing:1", nil, model.NotFound},
 		{"no such credentials", d.Registry + "/bad/bomb:1", []string{"--credential", "unheard-of"}, model.Unauthorized},
-		{"wrong credentials", strictRegistry(t) + "/app:1", []string{"--credential", "wrong"}, model.Unauthorized},
+		{"wrong credentials", d.strict + "/app:1", []string{"--credential", "wrong"}, model.Unauthorized},
 		{"private", strictRegistry(t) + "/app:1", nil, model.Unauthorized},
 		{"no reference", "UPPER CASE", nil, model.Invalid},
 		{"other platform only", d.Registry + "/bad/other-platform:1", []string{"--platform", "linux/amd64"}, model.Unsupported},

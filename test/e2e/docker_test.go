@@ -46,9 +46,10 @@ func TestDockerEndToEnd(t *testing.T) {
 	s.LoadComplete(t)
 	s.StartWorker(t, 0)
 	s.makeImages()
+	e := s.engine
+	e.startSwarm(t)
 	s.startWatcher()
 
-	e := s.engine
 	plain := e.run(t, "one", s.images["plain"], "always", nil)
 	brief := e.run(t, "brief", s.images["plain"], "no", nil)
 	paused := e.run(t, "paused", s.images["cache"], "always", nil)
@@ -62,7 +63,6 @@ func TestDockerEndToEnd(t *testing.T) {
 	e.compose(t, "shop", "cache", 1, s.images["cache"])
 	s.agree("containers and a Compose project", 9, 30*time.Second)
 
-	e.startSwarm(t)
 	api := e.service(t, "store", "api", s.images["api"], true)
 	e.service(t, "store", "jobs", s.images["jobs"], true)
 	s.agree("a stack of two services", 11, 30*time.Second)

@@ -373,6 +373,10 @@ func (r *report) checkMarks(pod inCluster, e expected) bool {
 	labels["app"] = pod.Metadata.Name
 	r.same(pod.key()+", labels", labels, pod.Metadata.Labels)
 	plain := maps.Clone(pod.Metadata.Annotations)
+	maps.DeleteFunc(plain, func(key, value string) bool { return strings.HasPrefix(key, "perceptor/marks-") && value == "both" })
+	if len(plain) != len(pod.Metadata.Annotations)-1 {
+		r.complain("%s: there are %d records of the perceiver; want one", pod.key(), len(pod.Metadata.Annotations)-len(plain))
+	}
 	for key, count := range counts {
 		r.checkQuality(pod.key()+", "+key, plain[key], qualities[key[strings.LastIndex(key, "/")+1:]], count)
 		delete(plain, key)

@@ -53,6 +53,9 @@ func Cluster(ctx workflow.Context, in workflows.ClusterInput) error {
 	if err := c.answerQueries(ctx); err != nil {
 		return err
 	}
+	if err := c.answerUpdates(ctx); err != nil {
+		return err
+	}
 	return c.run(ctx)
 }
 

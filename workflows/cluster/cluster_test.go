@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -157,4 +158,71 @@ func (s *ClusterSuite) TestForgottenClusterEnds() {
 	s.run(time.Hour)
 	s.Equal(3, s.forgot)
 	s.Less(s.env.Now().Sub(began), 2*time.Hour)
+}
+
+// updated is the outcome of an update.
+type updated struct {
+	value any
+	err   error
+}
+
+func (u *updated) Accept()                       {}
+func (u *updated) Reject(err error)              { u.err = err }
+func (u *updated) Complete(value any, err error) { u.value, u.err = value, err }
+
+func (s *ClusterSuite) update(after time.Duration, name string, in any) *updated {
+	u := &updated{}
+	s.env.RegisterDelayedCallback(func() { s.env.UpdateWorkflow(name, "", u, in) }, after)
+	return u
+}
+
+// TestEpochsGrowWhateverTheClocksSay: a perceiver whose clock is behind that of an earlier one is heard all the same.
+func (s *ClusterSuite) TestEpochsGrowWhateverTheClocksSay() {
+	first := s.update(time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "one"})
+	ahead := s.env.Now().Add(24 * time.Hour).UnixNano()
+	s.env.RegisterDelayedCallback(func() {
+		s.env.SignalWorkflow(workflows.SignalSnapshotEnd.Name, workflows.SnapshotEnd{Cluster: "c", Version: model.Version{Epoch: ahead, Counter: 1}})
+	}, 2*time.Second)
+	second := s.update(3*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "one"})
+	third := s.update(4*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "one"})
+	goesOn := s.update(5*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "one", Epoch: ahead + 2})
+	ignored := s.update(6*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "one", Epoch: ahead + 1})
+	s.run(time.Minute)
+	s.Require().NoError(errors.Join(first.err, second.err, third.err))
+	s.Equal(workflows.BegunCluster{Epoch: ahead + 1}, second.value)
+	s.Equal(workflows.BegunCluster{Epoch: ahead + 2}, third.value)
+	s.Equal(third.value, goesOn.value, "a perceiver that is heard keeps its epoch")
+	s.Equal(workflows.BegunCluster{Epoch: ahead + 3}, ignored.value, "one whose reports are older than others gets a newer one")
+}
+
+// TestSecondClusterOfOneNameIsRefused: until an operator adopts it. Then the first one is refused.
+func (s *ClusterSuite) TestSecondClusterOfOneNameIsRefused() {
+	first := s.update(time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "one"})
+	early := s.update(2*time.Second, workflows.UpdateAdopt, workflows.AdoptCluster{})
+	second := s.update(3*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "two"})
+	unread := s.update(4*time.Second, workflows.UpdateBegin, workflows.BeginCluster{})
+	again := s.update(5*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "two"})
+	s.view(6*time.Second, func(v workflows.ClusterView) {
+		s.Equal("one", v.Identity)
+		s.Equal("two", v.Conflict.Identity)
+	})
+	adopted := s.update(7*time.Second, workflows.UpdateAdopt, workflows.AdoptCluster{})
+	taken := s.update(8*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "two"})
+	refused := s.update(9*time.Second, workflows.UpdateBegin, workflows.BeginCluster{Identity: "one"})
+	s.run(time.Minute)
+	s.Require().NoError(errors.Join(first.err, adopted.err, taken.err))
+	s.ErrorContains(early.err, "nothing to adopt")
+	for _, u := range []*updated{second, unread, again, refused} {
+		s.ErrorContains(u.err, "the name belongs to another cluster")
+	}
+}
+
+// TestHealthOfThePerceiverIsShown: what it cannot do, until it can.
+func (s *ClusterSuite) TestHealthOfThePerceiverIsShown() {
+	trouble := model.PerceiverHealth{Troubles: []model.Trouble{{Kind: model.TroubleWrite, Reason: "no role", Count: 3}}, Refused: 3}
+	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalHealth.Name, trouble) }, time.Second)
+	s.view(2*time.Second, func(v workflows.ClusterView) { s.Equal(trouble, v.Health) })
+	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalHealth.Name, model.PerceiverHealth{Refused: 3}) }, 3*time.Second)
+	s.view(4*time.Second, func(v workflows.ClusterView) { s.Empty(v.Health.Troubles) })
+	s.run(time.Minute)
 }

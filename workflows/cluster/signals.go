@@ -27,8 +27,12 @@ var (
 func (c *clusterRun) openInbox() {
 	workflows.Receive(&c.inbox, workflows.SignalNamespace, c.receiveCounts)
 	workflows.Receive(&c.inbox, workflows.SignalSnapshotEnd, c.receiveSnapshotEnd)
+	workflows.Receive(&c.inbox, workflows.SignalHealth, func(ctx workflow.Context, h model.PerceiverHealth) error {
+		c.state.Health, c.state.HealthAt = h, workflow.Now(ctx)
+		return nil
+	})
 	workflows.Receive(&c.inbox, workflows.SignalForgetCluster, func(workflow.Context, workflows.ForgetCluster) error {
-		c.state.Forget = true
+		c.state.Forget, c.state.Identity, c.state.Conflict = true, "", nil
 		return nil
 	})
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -32,6 +33,7 @@ func (c *clusterRun) view(q workflows.ClusterQuery) workflows.ClusterView {
 	view := workflows.ClusterView{
 		Cluster: c.cluster, Snapshot: s.Pods, SnapshotAt: s.SnapshotAt, Seen: s.Seen, WriteBack: s.Settings.WriteBack, Domain: s.Settings.Domain,
 		Rejected: s.Rejected,
+		Identity: s.Identity, Conflict: s.Conflict, Health: s.Health, HealthAt: s.HealthAt,
 	}
 	if s.Pods.Before(s.Images) {
 		view.Snapshot = s.Images
@@ -62,6 +64,12 @@ func (c *clusterRun) updateDetails(ctx workflow.Context) {
 	}
 	if text := c.state.Rejected.Text(); text != "" {
 		details += "\n\n" + text
+	}
+	if conflict := c.state.Conflict; conflict != nil {
+		details += fmt.Sprintf("\n\n**Another cluster uses this name**: identity %q was refused %d times.", conflict.Identity, conflict.Count)
+	}
+	for _, t := range c.state.Health.Troubles {
+		details += fmt.Sprintf("\n\n**The perceiver cannot %s** since %s: %s", t.Kind, t.Since.Format(time.RFC3339), t.Reason)
 	}
 	workflow.SetCurrentDetails(ctx, details)
 }

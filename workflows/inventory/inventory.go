@@ -58,7 +58,7 @@ func Inventory(ctx workflow.Context, in workflows.InventoryInput) error {
 		n.state = &workflows.InventoryState{Book: inventory.Packed[inventory.Book]{Value: inventory.New(n.began, nil)}}
 	}
 	n.book = n.state.Book.Value
-	n.resolver = resolver{book: n.book, bare: n.namespace == workflows.BareImages}
+	n.resolver = resolver{book: n.book, from: in.Cluster + "/" + in.Namespace, bare: n.namespace == workflows.BareImages}
 	n.writer = podWriter{cluster: n.cluster, namespace: n.namespace, state: n.state, book: n.book}
 	n.book.Open(n.measureBook(ctx))
 	n.counts = workflows.KnownCounts(ctx)
@@ -186,8 +186,19 @@ func (n *inventoryRun) deadline(ctx workflow.Context) time.Time {
 	if countsDiffer(s.LastReported, n.book.Counts()) {
 		times = append(times, s.LastReportedAt.Add(notifyClusterEvery))
 	}
+	if end := n.book.NextExpiry(); !end.IsZero() {
+		times = append(times, later(end, s.ExpireAfter))
+	}
 	if n.book.HasUnwritten() {
 		times = append(times, s.WriteAfter, s.RewriteAt)
 	}
 	return workflows.Earliest(workflow.Now(ctx), n.began.Add(workflows.QuietRun), times...)
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }

@@ -300,7 +300,7 @@ func (s *InventorySuite) TestWhatCannotBeResolvedIsShownAndTriedAgain() {
 	s.Len(s.asked, 3, "at once, after one minute, after two more")
 }
 
-func (s *InventorySuite) TestUnchangedSnapshotStartsNothing() {
+func (s *InventorySuite) TestUnchangedSnapshotOnlyComparesMarks() {
 	s.verdicts[digestNumber(1)] = model.NotInViolation
 	s.snapshot(0, 1, s.runs("a", 1))
 	for i := range int64(10) {
@@ -309,7 +309,7 @@ func (s *InventorySuite) TestUnchangedSnapshotStartsNothing() {
 	s.at(20*time.Minute, func() {
 		s.Len(s.asked, 1)
 		s.Len(s.observed, 1)
-		s.Len(s.written, 1)
+		s.Len(s.written, 11, "each snapshot has the marks compared; the writer sends nothing where they stand")
 		s.LessOrEqual(len(s.reported), 2)
 	})
 	s.ends(21 * time.Minute)
@@ -366,6 +366,28 @@ func (s *InventorySuite) TestOneWriteAtATimeAndFailuresLater() {
 	s.Require().NoError(s.run())
 	s.Equal([]string{"a", "gone", "stuck"}, s.written[0])
 	s.Equal([]string{"stuck"}, s.written[len(s.written)-1])
+}
+
+// TestGreenVerdictThatEndsIsWrittenAgain: without a new scan, and the pod counts as unknown from then on.
+func (s *InventorySuite) TestGreenVerdictThatEndsIsWrittenAgain() {
+	s.verdicts[digestNumber(1)] = model.NotInViolation
+	s.snapshot(0, 1, s.runs("a", 1))
+	s.at(time.Minute, func() {
+		s.env.SignalWorkflow(workflows.SignalSummary.Name, model.Summary{
+			Digest: digestNumber(1), Version: model.Version{Epoch: s.env.Now().UnixNano()}, Status: model.StatusComplete, OverallStatus: model.NotInViolation,
+			Coverage: model.CoverageSummary{Components: 1, Assessed: 1, Satisfied: true, ValidUntil: s.env.Now().Add(time.Hour)},
+		})
+	})
+	writes := 0
+	s.status(30*time.Minute, func(v workflows.InventoryView) { writes = len(s.written); s.Zero(v.Unknown) })
+	s.status(90*time.Minute, func(v workflows.InventoryView) {
+		s.Len(s.written, writes+1)
+		s.Equal([]string{"a"}, s.written[writes])
+		s.Equal(1, v.Unknown)
+		s.Len(s.asked, 1)
+	})
+	s.ends(2 * time.Hour)
+	s.Require().NoError(s.run())
 }
 
 func (s *InventorySuite) TestPerceiverThatIsAwayIsTriedLater() {

@@ -26,6 +26,8 @@ const (
 // resolver asks registries for the digests of the references that the book does not know yet.
 type resolver struct {
 	book *inventory.Book
+	// from is "cluster/namespace" of the pods, which limits the credentials that they may name.
+	from string
 	// bare says that the namespace has images without a pod.
 	bare bool
 	// batches are the questions under way.
@@ -54,10 +56,14 @@ func (r *resolver) start(ctx workflow.Context) {
 			in.When = activities.WhenSome
 		}
 		for _, q := range batch.questions {
-			in.Requests = append(in.Requests, activities.ResolveRequest{
+			request := activities.ResolveRequest{
 				Reference: q.Reference, Reported: q.Reported, Repository: q.Repository, Platform: q.Platform, Credential: q.Credential,
 				ScannerPlatform: r.bare,
-			})
+			}
+			if q.Credential != "" {
+				request.From = r.from
+			}
+			in.Requests = append(in.Requests, request)
 		}
 		batch.domain = domainOf(r.book)
 		step := workflows.RegistryStep(ctx, batch.domain, fmt.Sprintf("resolve %d images", len(batch.questions)))

@@ -42,6 +42,7 @@ func (n *inventoryRun) receivePods(ctx workflow.Context, p workflows.PodsChanged
 	}
 	n.applySettings(p)
 	n.book.Change(workflow.Now(ctx), p.Version, p.Pods, p.Gone)
+	n.book.Remark(p.Remark)
 	return nil
 }
 
@@ -62,6 +63,7 @@ func (n *inventoryRun) receiveSnapshotPart(ctx workflow.Context, p workflows.Sna
 	}
 	if n.book.Part(workflow.Now(ctx), p.Version, p.Part, p.Parts, p.Pods) {
 		n.checkUnscanned(ctx)
+		n.book.CompareAll()
 	}
 	return nil
 }

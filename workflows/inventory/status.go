@@ -42,14 +42,14 @@ func (n *inventoryRun) readJoin(q workflows.JoinQuery) workflows.JoinPage {
 func (n *inventoryRun) view() workflows.InventoryView {
 	return workflows.InventoryView{
 		NamespaceSeen: n.seen(n.book.Counts()), Images: len(n.book.Images), Domain: domainOf(n.book),
-		WriteBack: n.book.Settings.WriteBack, Unwritten: len(n.book.Dirty) + len(n.book.Unwritten),
+		WriteBack: n.book.Settings.WriteBack, Unwritten: len(n.book.Dirty) + len(n.book.Unwritten) + n.writer.underWay(),
 		WriteFailure: n.state.WriteFailure, Rejected: n.state.Rejected,
 	}
 }
 
 func (n *inventoryRun) seen(c inventory.Counts) workflows.NamespaceSeen {
 	return workflows.NamespaceSeen{
-		Cluster: n.cluster, Namespace: n.namespace, Pods: c.Pods, Unscanned: c.Unscanned, Violations: c.Violations, Refused: c.Refused,
+		Cluster: n.cluster, Namespace: n.namespace, Pods: c.Pods, Unscanned: c.Unscanned, Violations: c.Violations, Unknown: c.Unknown, Refused: c.Refused,
 		Version: model.Version{Epoch: n.book.Epoch, Counter: n.book.Counter}, Snapshot: n.book.Snapshot,
 	}
 }

@@ -127,7 +127,7 @@ func (n *inventoryRun) ensured(ctx workflow.Context) {
 
 // countsDiffer reports whether the cluster knows other counts.
 func countsDiffer(was workflows.NamespaceSeen, c inventory.Counts) bool {
-	return was.Pods != c.Pods || was.Unscanned != c.Unscanned || was.Violations != c.Violations || was.Refused != c.Refused
+	return was.Pods != c.Pods || was.Unscanned != c.Unscanned || was.Violations != c.Violations || was.Unknown != c.Unknown || was.Refused != c.Refused
 }
 
 // notifyClusterDue reports whether the cluster is to be notified. At the start, at the end, and when an empty namespace gets its

@@ -44,6 +44,7 @@ func (w *podWriter) start(ctx workflow.Context) {
 	if !workflow.Now(ctx).Before(w.state.RewriteAt) {
 		w.book.Rewrite()
 	}
+	w.expire(ctx)
 	uids := w.book.Writes(writeBatch)
 	if len(uids) == 0 {
 		return
@@ -53,6 +54,28 @@ func (w *podWriter) start(ctx workflow.Context) {
 	w.batch = &writing{
 		future: workflow.ExecuteActivity(step, perceiverSteps.WriteVerdicts, in), uids: uids, versions: w.book.Versions(uids),
 	}
+}
+
+// Green verdicts that end at one time are written as UNKNOWN over some time: that many pods of a namespace in each pause.
+const (
+	expireAtOnce = 500
+	expireEvery  = time.Minute
+)
+
+// expire marks pods whose green verdicts have ended.
+func (w *podWriter) expire(ctx workflow.Context) {
+	now := workflow.Now(ctx)
+	if !now.Before(w.state.ExpireAfter) && w.book.Expire(now, expireAtOnce) {
+		w.state.ExpireAfter = now.Add(expireEvery)
+	}
+}
+
+// underWay is how many pods the step under way writes to.
+func (w *podWriter) underWay() int {
+	if w.batch == nil {
+		return 0
+	}
+	return len(w.batch.uids)
 }
 
 // takeResult takes what became of a batch. Pods that could not be written wait for their next try, and hold up no others; a step

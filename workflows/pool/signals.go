@@ -78,7 +78,7 @@ func (p *hubPool) configure(hubs []workflows.HubConfig) {
 func bookHubs(hubs []workflows.HubConfig) []lease.Config {
 	configs := make([]lease.Config, len(hubs))
 	for i, h := range hubs {
-		configs[i] = lease.Config{Name: h.Name, Limit: h.Limit, Settle: h.Settle, Disabled: h.Disabled}
+		configs[i] = lease.Config{Name: h.Name, Limit: h.Limit, Settle: h.Settle, Disabled: h.Disabled, MaxLimit: h.MaxLimit}
 	}
 	return configs
 }

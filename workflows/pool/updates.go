@@ -85,7 +85,10 @@ func (p *hubPool) validateLimit(l workflows.HubLimit) error {
 	if err := l.Check(); err != nil {
 		return err
 	}
-	if l.Limit == p.Book.Hub(l.Hub).Limit {
+	switch {
+	case p.Book.Hub(l.Hub).MaxLimit > 0 && l.Limit > p.Book.Hub(l.Hub).MaxLimit:
+		return fmt.Errorf("the limit %d is too large: the configuration allows at most %d for %s (max-limit)", l.Limit, p.Book.Hub(l.Hub).MaxLimit, l.Hub)
+	case l.Limit == p.Book.Hub(l.Hub).Limit:
 		return fmt.Errorf("the limit of %s is %d already", l.Hub, l.Limit)
 	}
 	return nil

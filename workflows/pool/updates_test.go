@@ -41,6 +41,19 @@ func TestUpdatesRefuseWhatCannotBeMeant(t *testing.T) {
 	}
 }
 
+func TestALimitHasAnUpperBound(t *testing.T) {
+	t.Parallel()
+	e := newPoolEnv(t)
+	in := fresh(2)
+	in.Hubs[0].MaxLimit = 5
+	var above, at *updateAnswer
+	e.at(time.Second, func() { above = e.update(workflows.UpdateLimit, workflows.HubLimit{Hub: "hub-a", Limit: 6}) })
+	e.at(2*time.Second, func() { at = e.update(workflows.UpdateLimit, workflows.HubLimit{Hub: "hub-a", Limit: 5}) })
+	e.run(in, 3*time.Second)
+	require.ErrorContains(t, above.err, "the configuration allows at most 5 for hub-a")
+	require.NoError(t, at.err)
+}
+
 func TestAnOperatorChangesTheLimitAndResetsALease(t *testing.T) {
 	t.Parallel()
 	e := newPoolEnv(t)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
@@ -35,7 +36,30 @@ func (b *Backend) Ready(ctx context.Context) error {
 
 // Report sends a report of pods to the workflows.
 func (b *Backend) Report(ctx context.Context, r model.PodReport) error {
+	if err := b.checkVersion(ctx, r); err != nil {
+		return err
+	}
 	return explained(b.starter.Pods.Report(ctx, r))
+}
+
+// versionTime bounds the question for the last snapshot: a report must not wait for workers, which may be down.
+const versionTime = 2 * time.Second
+
+// checkVersion refuses a report that the inventories would ignore, because the cluster has a newer snapshot. A cluster that does not
+// answer is no reason: its inventories keep the report, and order it themselves.
+func (b *Backend) checkVersion(ctx context.Context, r model.PodReport) error {
+	asking, cancel := context.WithTimeout(ctx, versionTime)
+	defer cancel()
+	view, err := b.starter.Clusters.View(asking, r.Cluster)
+	if err != nil || !r.Version.Before(view.Snapshot) {
+		return nil //nolint:nilerr // as the comment says
+	}
+	reason := "the report is older than the last snapshot of cluster " + r.Cluster + ", so nothing of it is stored; report the present state with a newer version"
+	if at := time.Unix(0, view.Snapshot.Epoch); at.After(time.Now().Add(time.Minute)) {
+		reason = "the last snapshot of cluster " + r.Cluster + " came from a clock that was ahead (" + at.UTC().Format(time.RFC3339) +
+			"), so nothing is stored until then; correct that clock, then run: perceptor cluster forget " + r.Cluster
+	}
+	return api.Stale{Reason: reason}
 }
 
 // explained gives an error a class and a reason where a client of the API may read them. Every other error is only logged.

@@ -105,8 +105,38 @@ func TestReadiness(t *testing.T) {
 	requireFailure(t, b.Ready(t.Context()), model.Transient, "Temporal cannot be reached")
 }
 
+// TestReportThatIsStale: what the inventories would ignore is not answered as accepted.
+func TestReportThatIsStale(t *testing.T) {
+	now := time.Now()
+	for name, row := range map[string]struct {
+		snapshot, report time.Time
+		says             string
+	}{
+		"older":           {now, now.Add(-time.Hour), "older than the last snapshot"},
+		"from the future": {now.Add(time.Hour), now, "came from a clock that was ahead"},
+		"newer":           {now.Add(-time.Hour), now, ""},
+		"the same":        {now, now, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, c := backend(t)
+			c.On("QueryWorkflowWithOptions", anything, anything).Return(&client.QueryWorkflowWithOptionsResponse{
+				QueryResult: answer(t, workflows.ClusterView{Cluster: "c", Snapshot: model.Version{Epoch: row.snapshot.UnixNano()}}),
+			}, nil)
+			err := b.Report(t.Context(), model.PodReport{Cluster: "c", Version: model.Version{Epoch: row.report.UnixNano()}})
+			if row.says == "" {
+				require.NoError(t, err)
+				return
+			}
+			status, text := api.Explain(err)
+			require.Equal(t, 409, status)
+			require.Contains(t, text, row.says)
+		})
+	}
+}
+
 func TestReportOfAPodThatCannotBeTaken(t *testing.T) {
-	b, _ := backend(t)
+	b, c := backend(t)
+	c.On("QueryWorkflowWithOptions", anything, anything).Return(nil, missing)
 	err := b.Report(t.Context(), model.PodReport{Cluster: "c", Pods: []model.Pod{{Namespace: "n", Name: "a\x00b"}}})
 	requireFailure(t, err, model.Invalid, "1 pods were refused")
 }

@@ -2,7 +2,11 @@ package apibackend
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/perceptor/perceptor/internal/api"
 	"github.com/perceptor/perceptor/model"
@@ -12,6 +16,9 @@ import (
 
 // Images reads a page of the list of images.
 func (b *Backend) Images(ctx context.Context, q api.ImageQuery) (api.ImagePage, error) {
+	if q.Cluster != "" {
+		q.Limit = min(q.Limit, askedForOneCluster)
+	}
 	after, err := tokenOf(q.After)
 	if err != nil {
 		return api.ImagePage{}, explained(err)
@@ -20,11 +27,68 @@ func (b *Backend) Images(ctx context.Context, q api.ImageQuery) (api.ImagePage, 
 	if err != nil {
 		return api.ImagePage{}, explained(err)
 	}
-	page := api.ImagePage{Images: make([]api.ImageRow, len(rows)), Next: cursor(next)}
-	for i, each := range rows {
-		page.Images[i] = api.ImageRow(each)
+	page := api.ImagePage{Images: make([]api.ImageRow, 0, len(rows)), Next: cursor(next)}
+	for _, each := range rows {
+		page.Images = append(page.Images, api.ImageRow(each))
 	}
-	return page, nil
+	if q.Cluster == "" {
+		return page, nil
+	}
+	page.Images, err = b.thoseOf(ctx, q.Cluster, page.Images)
+	return page, err
+}
+
+// askedForOneCluster bounds how many images are asked for one page, askedAtOnce how many at a time.
+const (
+	askedForOneCluster = 200
+	askedAtOnce        = 16
+)
+
+// thoseOf are the images that a cluster runs.
+func (b *Backend) thoseOf(ctx context.Context, cluster string, rows []api.ImageRow) ([]api.ImageRow, error) {
+	runs := make([]bool, len(rows))
+	group, groupContext := errgroup.WithContext(ctx)
+	group.SetLimit(askedAtOnce)
+	for i, row := range rows {
+		group.Go(func() (err error) {
+			runs[i], err = b.Runs(groupContext, cluster, row.Digest)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	kept := []api.ImageRow{}
+	for i, row := range rows {
+		if runs[i] {
+			kept = append(kept, row)
+		}
+	}
+	return kept, nil
+}
+
+// Runs asks the image who refers to it; the join knows where the image names only some of its referrers.
+func (b *Backend) Runs(ctx context.Context, cluster string, d model.Digest) (bool, error) {
+	view, err := b.starter.Images.View(ctx, d)
+	if errors.Is(err, starter.ErrUnknownImage) {
+		return false, nil
+	}
+	if err != nil {
+		return false, explained(err)
+	}
+	for _, each := range view.References {
+		if each.Kind == workflows.ReferenceInventory && strings.HasPrefix(each.ID, cluster+"/") {
+			return true, nil
+		}
+	}
+	if view.Referrers <= len(view.References) {
+		return false, nil
+	}
+	page, err := b.starter.Pods.Join(ctx, starter.JoinFilter{Cluster: cluster, Image: string(d), Limit: 1})
+	if errors.Is(err, starter.ErrUnknownCluster) {
+		return false, nil
+	}
+	return len(page.Rows) > 0, explained(err)
 }
 
 // CountImages counts images in a scan status and with an overall status.
@@ -40,8 +104,11 @@ func (b *Backend) Image(ctx context.Context, d model.Digest) (api.Image, error) 
 		return api.Image{}, explained(err)
 	}
 	known := api.Image{
-		Digest: view.Digest, Names: append([]model.Name{}, view.Names...), Status: view.Status, OverallStatus: view.OverallStatus,
+		Digest: view.Digest, Names: []api.Name{}, Status: view.Status, OverallStatus: view.OverallStatus,
 		Verdicts: view.Verdicts, Failure: view.Failure, Scanning: view.Scanning,
+	}
+	for _, each := range view.Names {
+		known.Names = append(known.Names, api.Name{Repository: each.Repository, Tag: each.Tag})
 	}
 	if !view.Scanning {
 		return known, nil
@@ -72,7 +139,7 @@ func (b *Backend) Findings(ctx context.Context, d model.Digest, hub string) (api
 // Scan asks for the scan of one image in the name of the caller, and does not wait for it.
 func (b *Backend) Scan(ctx context.Context, r api.ScanRequest) (api.ScanAccepted, error) {
 	requested, err := b.starter.Scans.Request(ctx, starter.ScanRequest{
-		References: []string{r.Reference}, Who: r.Who, Domain: r.Domain, Platform: r.Platform, Credential: r.Credential, Rescan: r.Rescan,
+		References: []string{r.Reference}, Who: r.Who, Domain: r.Domain, Platform: r.Platform, Credential: r.Credential, Cluster: r.Cluster, Rescan: r.Rescan,
 	})
 	if err != nil {
 		return api.ScanAccepted{}, explained(err)

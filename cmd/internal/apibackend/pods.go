@@ -1,6 +1,7 @@
 package apibackend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -60,11 +61,14 @@ func (b *Backend) ForgetCluster(ctx context.Context, name string) error {
 func clusterOf(view workflows.ClusterView) api.Cluster {
 	c := api.Cluster{
 		Name: view.Cluster, Namespaces: make([]api.Namespace, len(view.Namespaces)), Snapshot: view.SnapshotAt, Seen: view.Seen,
-		WriteBack: view.WriteBack, Domain: view.Domain,
+		WriteBack: view.WriteBack, Domain: view.Domain, Troubles: view.Health.Troubles, WritesRefused: view.Health.Refused,
+	}
+	if view.Conflict != nil {
+		c.Conflict = cmp.Or(view.Conflict.Identity, "unknown")
 	}
 	for i, each := range view.Namespaces {
 		c.Namespaces[i] = api.Namespace{
-			Name: each.Namespace, Pods: each.Pods, Unscanned: each.Unscanned, Violations: each.Violations, Refused: each.Refused,
+			Name: each.Namespace, Pods: each.Pods, Unscanned: each.Unscanned, Violations: each.Violations, Unknown: each.Unknown, Refused: each.Refused,
 		}
 	}
 	return c

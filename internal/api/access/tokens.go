@@ -89,8 +89,8 @@ type written struct {
 	SHA256 string `yaml:"sha256"`
 }
 
-// parseTokens reads YAML or JSON: a list of tokens under "tokens", or, for one cluster called "default", a token for each
-// scope. No error holds a token.
+// parseTokens reads YAML or JSON: a list of tokens under "tokens", or, for an installation whose only cluster is called "default", a token
+// for each scope; then reader and operator are not limited to it. No error holds a token.
 func parseTokens(text []byte) ([]entry, error) {
 	var file struct {
 		Tokens []written         `yaml:"tokens"`
@@ -101,7 +101,11 @@ func parseTokens(text []byte) ([]entry, error) {
 		return nil, errors.New(`not the form of a list under "tokens", each with scope, cluster and token or sha256`)
 	}
 	for scope, token := range file.Scopes {
-		file.Tokens = append(file.Tokens, written{Scope: scope, Token: token})
+		made := written{Scope: scope, Token: token}
+		if scope != string(Perceiver) {
+			made.Cluster = EveryCluster // an installation with one cluster: its reader and operator have everything
+		}
+		file.Tokens = append(file.Tokens, made)
 	}
 	if len(file.Tokens) == 0 {
 		return nil, errors.New("there is none, so that no client could use the API")

@@ -26,6 +26,8 @@ const (
 	OperatorToken      = "operator-of-everything"
 	ProdPerceiverToken = "perceiver-of-prod-----"
 	ProdReaderToken    = "reader-of-prod--------"
+	ProdOperatorToken  = "operator-of-prod------"
+	AllReaderToken     = "reader-of-everything--"
 )
 
 const tokenFile = `
@@ -35,6 +37,8 @@ tokens:
   - {name: olga, scope: operator, cluster: "*", token: ` + OperatorToken + `}
   - {scope: perceiver, cluster: prod, token: ` + ProdPerceiverToken + `}
   - {scope: reader, cluster: prod, token: ` + ProdReaderToken + `}
+  - {name: petra, scope: operator, cluster: prod, token: ` + ProdOperatorToken + `}
+  - {name: board, scope: reader, cluster: "*", token: ` + AllReaderToken + `}
 `
 
 // Served is an API under test.
@@ -57,6 +61,9 @@ func Serve(t testing.TB, apis ...api.API) *Served {
 	s.server = api.New(api.Options{Backend: s.Memory, Tokens: tokens, Version: "test", Log: log}, apis...)
 	return s
 }
+
+// Patterns are the patterns of all endpoints.
+func (s *Served) Patterns() []string { return s.server.Mux().Patterns() }
 
 // Answer is the answer to one request.
 type Answer struct {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,10 +33,18 @@ type Memory struct {
 
 // NewMemory makes a backend with one hub.
 func NewMemory() *Memory {
-	return &Memory{
-		pods: map[string]map[string]model.Pod{}, verdicts: map[model.Digest]model.Summary{},
-		HubList: []api.Hub{{Name: "main", Limit: 2, Configured: 2}},
-	}
+	m := &Memory{}
+	m.Reset()
+	return m
+}
+
+// Reset makes the backend as NewMemory does.
+func (m *Memory) Reset() {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.pods, m.verdicts = map[string]map[string]model.Pod{}, map[model.Digest]model.Summary{}
+	m.HubList = []api.Hub{{Name: "main", Limit: 2, Configured: 2}}
+	m.Reports, m.Asked, m.Down = nil, nil, nil
 }
 
 // Report implements api.Backend.
@@ -158,8 +167,29 @@ func (m *Memory) ForgetCluster(_ context.Context, name string) error {
 }
 
 // Images implements api.Backend.
-func (m *Memory) Images(_ context.Context, q api.ImageQuery) (api.ImagePage, error) {
-	return api.ImagePage{}, m.note("images " + q.Repository + " " + string(q.Status))
+func (m *Memory) Images(ctx context.Context, q api.ImageQuery) (api.ImagePage, error) {
+	page := api.ImagePage{Images: []api.ImageRow{}}
+	m.lock.Lock()
+	digests := slices.Sorted(maps.Keys(m.verdicts))
+	m.lock.Unlock()
+	for _, d := range digests {
+		if runs, _ := m.Runs(ctx, q.Cluster, d); q.Cluster == "" || runs {
+			page.Images = append(page.Images, api.ImageRow{Digest: d})
+		}
+	}
+	return page, m.note("images " + q.Repository + " " + string(q.Status))
+}
+
+// Runs implements api.Backend.
+func (m *Memory) Runs(_ context.Context, cluster string, d model.Digest) (bool, error) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	for _, p := range m.pods[cluster] {
+		if slices.ContainsFunc(p.Containers, func(c model.Container) bool { return c.Digest == d }) {
+			return true, m.Down
+		}
+	}
+	return false, m.Down
 }
 
 // Image implements api.Backend.

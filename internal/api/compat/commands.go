@@ -12,6 +12,9 @@ import (
 
 // postCommand resets the circuit breakers. As in 2018 the key must be there, and its value does not matter.
 func (e *endpoints) postCommand(r *api.Request) error {
+	if refused := api.RequireAll(r.Grant); refused != nil {
+		return refused
+	}
 	var body struct{ ResetCircuitBreaker *bool }
 	if err := r.ReadJSON(&body); err != nil {
 		return err
@@ -37,6 +40,9 @@ func (e *endpoints) postCommand(r *api.Request) error {
 // postConcurrentScanLimit sets the limit of the hub. Releases with this endpoint had one hub. With several hubs the number
 // does not say which hub it is for.
 func (e *endpoints) postConcurrentScanLimit(r *api.Request) error {
+	if refused := api.RequireAll(r.Grant); refused != nil {
+		return refused
+	}
 	var body struct{ Limit json.RawMessage }
 	if err := r.ReadJSON(&body); err != nil {
 		return err

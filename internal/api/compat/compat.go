@@ -29,6 +29,9 @@ func API(firstReleases bool) api.API {
 		})}
 		s.AddMetric(e.ignored)
 		for path, methods := range e.paths() {
+			for method := range methods {
+				s.Mux().Takes(method, path)
+			}
 			s.Mux().HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 				endpoint, known := methods[r.Method]
 				if !known {

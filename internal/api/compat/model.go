@@ -102,6 +102,9 @@ type modelConfig struct{ ConcurrentScanLimit int }
 
 // getModel dumps everything known about the cluster of the token.
 func (e *endpoints) getModel(r *api.Request) error {
+	if err := r.Enter(); err != nil {
+		return err
+	}
 	hubs, err := e.server.Backend().Hubs(r.Context())
 	if err != nil {
 		return fmt.Errorf("read the hubs: %w", err)

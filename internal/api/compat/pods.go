@@ -174,6 +174,9 @@ func (e *endpoints) reportBatch(r *api.Request, b *api.Batch, snapshot bool) err
 
 // report stores a report before the request is answered.
 func (e *endpoints) report(r *api.Request, report model.PodReport) error {
+	if err := r.Enter(); err != nil {
+		return err
+	}
 	report.Cluster, report.Version = r.Grant.Home(), r.Arrived
 	return e.server.Backend().Report(r.Context(), report)
 }

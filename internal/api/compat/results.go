@@ -61,6 +61,9 @@ type firstScanResults struct {
 // getScanResults answers what is Complete. An image that is not scanned is not in the answer; nor is a pod with such an
 // image, or a pod without containers.
 func (e *endpoints) getScanResults(r *api.Request) error {
+	if err := r.Enter(); err != nil {
+		return err
+	}
 	results := newResults(e.firstReleases)
 	if err := e.everyPod(r.Context(), r.Grant.Home(), results.addPod); err != nil {
 		return err

@@ -1,12 +1,17 @@
 package server_test
 
 import (
+	"context"
+	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/perceptor/perceptor/internal/api"
 	"github.com/perceptor/perceptor/internal/api/apitest"
 	"github.com/perceptor/perceptor/internal/api/server"
 	"github.com/perceptor/perceptor/model"
@@ -51,6 +56,27 @@ func TestMetrics(t *testing.T) {
 	got = down.As("", http.MethodGet, "/metrics", "")
 	require.Equal(t, http.StatusOK, got.Status)
 	require.Contains(t, got.Body, "perceptor_core_state_known 0")
+}
+
+// TestMetricsApart serves the metrics on a listener of their own, and nothing else there.
+func TestMetricsApart(t *testing.T) {
+	apart := api.New(api.Options{Backend: apitest.NewMemory(), Log: slog.New(slog.DiscardHandler), MetricsApart: true})
+	recorder := httptest.NewRecorder()
+	apart.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	require.Equal(t, http.StatusNotFound, recorder.Code)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- apart.ServeMetrics(ctx, listener) }()
+	for path, status := range map[string]int{"/metrics": http.StatusOK, "/api/v1/pods": http.StatusNotFound, "/healthz": http.StatusNotFound} {
+		got, err := http.Get("http://" + listener.Addr().String() + path) //nolint:noctx // a test
+		require.NoError(t, err)
+		require.NoError(t, got.Body.Close())
+		require.Equal(t, status, got.StatusCode, path)
+	}
+	stop()
+	require.NoError(t, <-ended)
 }
 
 func TestBackendInTrouble(t *testing.T) {

@@ -50,6 +50,9 @@ func (h hubs) list(ctx context.Context, _ *struct{}) (*hubsOutput, error) {
 	if err != nil {
 		return nil, err
 	}
+	if limitOf(ctx) != "" {
+		view.Leases, view.Waiters, view.Hidden = []api.Lease{}, []api.Waiter{}, true
+	}
 	return &hubsOutput{view}, nil
 }
 
@@ -70,23 +73,35 @@ func hubAnswer(h api.Hub, err error) (*hubOutput, error) {
 type limitInput struct {
 	HubInput
 	Body struct {
-		Limit int `json:"limit" minimum:"1" doc:"How many scans of Perceptor the hub may have at a time."`
+		Limit int `json:"limit" minimum:"1" maximum:"10000" doc:"How many scans of Perceptor the hub may have at a time."`
 	}
 }
 
 func (h hubs) limit(ctx context.Context, in *limitInput) (*hubOutput, error) {
+	if err := requireAll(ctx); err != nil {
+		return nil, err
+	}
 	return hubAnswer(h.backend.LimitHub(ctx, in.Hub, in.Body.Limit))
 }
 
 func (h hubs) pause(ctx context.Context, in *HubInput) (*hubOutput, error) {
+	if err := requireAll(ctx); err != nil {
+		return nil, err
+	}
 	return hubAnswer(h.backend.PauseHub(ctx, in.Hub))
 }
 
 func (h hubs) resume(ctx context.Context, in *HubInput) (*hubOutput, error) {
+	if err := requireAll(ctx); err != nil {
+		return nil, err
+	}
 	return hubAnswer(h.backend.ResumeHub(ctx, in.Hub))
 }
 
 func (h hubs) retry(ctx context.Context, in *HubInput) (*struct{}, error) {
+	if err := requireAll(ctx); err != nil {
+		return nil, err
+	}
 	return nil, h.backend.RetryHub(ctx, in.Hub)
 }
 
@@ -104,6 +119,9 @@ type resetOutput struct {
 }
 
 func (h hubs) resetLeases(ctx context.Context, in *resetInput) (*resetOutput, error) {
+	if err := requireAll(ctx); err != nil {
+		return nil, err
+	}
 	if (in.Body.Digest == "") != in.Body.Stuck {
 		return nil, api.Refuse(http.StatusBadRequest, "name one image by its digest, or ask for all stuck leases, not both")
 	}

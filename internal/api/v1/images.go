@@ -20,7 +20,8 @@ func addImages(r *router) {
 	reader, operator, tags, missing := []access.Scope{access.Reader}, []access.Scope{access.Operator}, []string{"images"}, []int{http.StatusNotFound}
 	register(r, huma.Operation{
 		OperationID: "list-images", Method: http.MethodGet, Path: "/api/v1/images", Tags: tags,
-		Summary: "List images, newest first", Description: "The list is about a second behind. Ask for a single image to see its present state.",
+		Summary: "List images, newest first", Description: "The list is about a second behind. Ask for a single image to see its present state. " +
+			"A token of one cluster sees the images that the cluster runs; then a page may have fewer images than asked for, and next says whether there are more.",
 	}, reader, i.list)
 	register(r, huma.Operation{
 		OperationID: "get-image", Method: http.MethodGet, Path: "/api/v1/images/{digest}", Tags: tags, Errors: missing,
@@ -58,6 +59,7 @@ type imagesOutput struct{ Body api.ImagePage }
 
 func (i images) list(ctx context.Context, in *imagesInput) (*imagesOutput, error) {
 	page, err := i.backend.Images(ctx, api.ImageQuery{
+		Cluster:    limitOf(ctx),
 		Repository: in.Repository, Status: model.ScanStatus(in.Status), OverallStatus: model.OverallStatus(in.OverallStatus), After: in.Cursor, Limit: in.Limit,
 	})
 	if err != nil {
@@ -74,6 +76,23 @@ type DigestInput struct {
 	Digest string `path:"digest" maxLength:"100" doc:"sha256: and 64 hexadecimal digits." example:"sha256:..."`
 }
 
+// visible reads the digest of an image that the sender may see. An image that its cluster does not run is as unknown.
+func (i images) visible(ctx context.Context, in DigestInput) (model.Digest, error) {
+	d, err := in.parse()
+	cluster := limitOf(ctx)
+	if err != nil || cluster == "" {
+		return d, err
+	}
+	runs, err := i.backend.Runs(ctx, cluster, d)
+	if err != nil {
+		return "", err
+	}
+	if !runs {
+		return "", api.Refuse(http.StatusNotFound, "no such image is known in cluster %s", cluster)
+	}
+	return d, nil
+}
+
 func (in DigestInput) parse() (model.Digest, error) {
 	d, err := model.ParseDigest(in.Digest)
 	if err != nil {
@@ -85,7 +104,7 @@ func (in DigestInput) parse() (model.Digest, error) {
 type imageOutput struct{ Body api.Image }
 
 func (i images) get(ctx context.Context, in *DigestInput) (*imageOutput, error) {
-	d, err := in.parse()
+	d, err := i.visible(ctx, *in)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +125,7 @@ type findingsInput struct {
 type findingsOutput struct{ Body api.Findings }
 
 func (i images) listFindings(ctx context.Context, in *findingsInput) (*findingsOutput, error) {
-	d, err := in.parse()
+	d, err := i.visible(ctx, in.DigestInput)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +160,7 @@ func (i images) scan(ctx context.Context, in *scanInput) (*scanOutput, error) {
 	}
 	accepted, err := i.backend.Scan(ctx, api.ScanRequest{
 		Reference: in.Body.Reference, Platform: platform, Credential: in.Body.Credential, Domain: in.Body.Domain, Rescan: in.Body.Rescan,
-		Who: "api/" + grantOf(ctx).Name,
+		Who: "api/" + grantOf(ctx).Name, Cluster: limitOf(ctx),
 	})
 	if err != nil {
 		return nil, err
@@ -169,7 +188,7 @@ type rescanInput struct {
 }
 
 func (i images) rescan(ctx context.Context, in *rescanInput) (*struct{}, error) {
-	d, err := in.parse()
+	d, err := i.visible(ctx, in.DigestInput)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +200,7 @@ func (i images) rescan(ctx context.Context, in *rescanInput) (*struct{}, error) 
 }
 
 func (i images) prioritize(ctx context.Context, in *DigestInput) (*struct{}, error) {
-	d, err := in.parse()
+	d, err := i.visible(ctx, *in)
 	if err != nil {
 		return nil, err
 	}

@@ -58,11 +58,12 @@ func addReports(r *router) {
 		OperationID: "report-pods", Method: http.MethodPost, Path: reportPath, Tags: []string{"pods"}, Security: api.Security(perceiver),
 		Summary: "Report pods that are new, changed or gone, or all pods of the cluster",
 		Description: "With 207 the answer names the wrong pods, and the others are stored. A report without any good pod is refused. " +
+			"With 409 the cluster has a newer snapshot, and nothing is stored. " +
 			"At most 128 MiB, and 500 containers in a pod.",
 	}
 	answer := reflect.TypeFor[reportAnswer]()
 	r.server.Description().Describe(op, reflect.TypeFor[reportBody](), map[int]reflect.Type{
-		http.StatusOK: answer, api.StatusPartial: answer, http.StatusBadRequest: api.ProblemType,
+		http.StatusOK: answer, api.StatusPartial: answer, http.StatusBadRequest: api.ProblemType, http.StatusConflict: api.ProblemType,
 	})
 }
 
@@ -93,6 +94,9 @@ func (r reports) post(request *api.Request) error {
 	}
 	if read.head.Version != nil {
 		stored.Version = *read.head.Version
+	}
+	if err := request.Enter(); err != nil {
+		return err
 	}
 	if err := r.backend.Report(request.Context(), stored); err != nil {
 		return err

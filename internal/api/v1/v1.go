@@ -78,7 +78,7 @@ func register[In, Out any](r *router, op huma.Operation, scopes []access.Scope, 
 // admit refuses requests without a token of one of the scopes.
 func (r *router) admit(scopes []access.Scope) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		grant, refused := r.server.Admit(ctx.Header("Authorization"), scopes)
+		grant, refused := r.server.Admit(ctx.Context(), ctx.Header("Authorization"), scopes)
 		if refused != nil {
 			if refused.Status == http.StatusUnauthorized {
 				ctx.SetHeader("WWW-Authenticate", api.Challenge)
@@ -145,6 +145,22 @@ func shortenProblem(_ huma.Context, _ string, value any) (any, error) {
 		}
 	}
 	return value, nil
+}
+
+// limitOf is the one cluster that the sender is limited to, empty for none.
+func limitOf(ctx context.Context) string {
+	if grant := grantOf(ctx); grant.Cluster != access.EveryCluster {
+		return grant.Cluster
+	}
+	return ""
+}
+
+// requireAll refuses a sender that is limited to one cluster, for what all clusters share.
+func requireAll(ctx context.Context) error {
+	if refused := api.RequireAll(grantOf(ctx)); refused != nil {
+		return refused
+	}
+	return nil
 }
 
 // clusterFor is the cluster that a request means: the one it names, if the sender may see it; otherwise the cluster of the

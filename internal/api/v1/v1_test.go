@@ -55,6 +55,8 @@ func TestPodsArePagedAndFiltered(t *testing.T) {
 func TestImagesHubsAndClusters(t *testing.T) {
 	s := serve(t)
 	s.Judge(model.Summary{Digest: apitest.DigestOf('a'), Status: model.StatusComplete, OverallStatus: model.InViolation})
+	report := `{"pods":[{"uid":"u","name":"web","namespace":"shop","containers":[{"name":"c","reference":"app:1","digest":"` + string(apitest.DigestOf('a')) + `"}]}]}`
+	require.Equal(t, http.StatusOK, s.As(apitest.PerceiverToken, http.MethodPost, "/api/v1/reports", report).Status)
 	for _, row := range []struct {
 		token, method, path, body string
 		status                    int
@@ -86,7 +88,8 @@ func TestImagesHubsAndClusters(t *testing.T) {
 		{apitest.OperatorToken, http.MethodPost, "/api/v1/hubs/main/retry", "", http.StatusAccepted, ""},
 		{apitest.OperatorToken, http.MethodPost, "/api/v1/leases/reset", `{"stuck":true}`, http.StatusOK, apitest.Sha('b')},
 		{apitest.OperatorToken, http.MethodPost, "/api/v1/leases/reset", `{}`, http.StatusBadRequest, "not both"},
-		{apitest.ReaderToken, http.MethodGet, "/api/v1/clusters", "", http.StatusOK, `"clusters":[]`},
+		{apitest.ReaderToken, http.MethodGet, "/api/v1/clusters", "", http.StatusOK, `"name":"default"`},
+		{apitest.ProdReaderToken, http.MethodGet, "/api/v1/clusters", "", http.StatusOK, `"clusters":[]`},
 		{apitest.OperatorToken, http.MethodGet, "/api/v1/clusters/none", "", http.StatusNotFound, "no such cluster"},
 		{apitest.OperatorToken, http.MethodDelete, "/api/v1/clusters/old", "", http.StatusAccepted, ""},
 	} {

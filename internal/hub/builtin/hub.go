@@ -95,7 +95,7 @@ func (h *Hub) Close() error {
 func (h *Hub) Handler() http.Handler { return h.rest.Handler(h.options.Around) }
 
 const (
-	// headerTimeout and idleTimeout protect the hub from callers that send nothing; bodies may take as long as they need.
+	// headerTimeout and idleTimeout protect the hub from callers that send nothing; package rest bounds the time of bodies.
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 	// stopGrace is how long running requests may finish after a stop.

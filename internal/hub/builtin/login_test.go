@@ -53,6 +53,19 @@ func TestPasswordLogin(t *testing.T) {
 	h.get("/api/projects")
 }
 
+// TestPasswordLoginsAreLimited: after ten wrong passwords even the right one is refused for a minute; the token is not.
+func TestPasswordLoginsAreLimited(t *testing.T) {
+	h := open(t, t.TempDir())
+	login := func(form string) int {
+		return h.call(http.MethodPost, "/j_spring_security_check", form, "Content-Type", formType, "Authorization", "").status
+	}
+	for range 10 {
+		require.Equal(t, http.StatusUnauthorized, login("j_username=sysadmin&j_password=guess"))
+	}
+	require.Equal(t, http.StatusTooManyRequests, login(h.passwordForm("sysadmin")))
+	require.Equal(t, http.StatusOK, h.call(http.MethodPost, "/api/tokens/authenticate", "", "Authorization", "token "+h.token()).status)
+}
+
 func TestWrongLogins(t *testing.T) {
 	h := open(t, t.TempDir())
 	for name, row := range map[string]struct {

@@ -63,7 +63,7 @@ func (SystemClock) Now() time.Time { return time.Now() }
 func (SystemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
 // defaultMaxDocument bounds an uploaded document. An SBOM of a 2 GB image is about 10 MB, so this is far above need.
-const defaultMaxDocument = 128 << 20
+const defaultMaxDocument = 64 << 20
 
 const (
 	// OSV is the address of OSV's own records.
@@ -93,7 +93,7 @@ type Options struct {
 	ScanTime time.Duration
 	// AcceptDelay is how long an upload waits before it is accepted.
 	AcceptDelay time.Duration
-	// MaxDocument is the largest accepted document in bytes; 0 means 128 MiB.
+	// MaxDocument is the largest accepted document in bytes; 0 means 64 MiB.
 	MaxDocument int64
 	// Updates is the address that vulnerability data are updated from by themselves, laid out as OSV's bucket; empty means that
 	// they are not. UpdateHosts are those that its redirects may lead to, besides its own. UpdateInterval is the time between

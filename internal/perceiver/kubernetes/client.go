@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,8 +29,14 @@ type Client interface {
 	// ListWatch reads and follows a kind of objects; in all namespaces where none is named.
 	ListWatch(resource, namespace string) cache.ListerWatcher
 	Pod(ctx context.Context, namespace, name string) (*corev1.Pod, error)
-	// ApplyPod applies metadata of a pod as fieldManager, keys of others included.
-	ApplyPod(ctx context.Context, namespace, name string, configuration []byte) error
+	// ApplyPod applies metadata of a pod as a field manager; by force also keys that other managers have.
+	ApplyPod(ctx context.Context, namespace, name, manager string, force bool, configuration []byte) error
+	// PatchPod changes metadata of a pod by a merge patch: a value of null takes a key away.
+	PatchPod(ctx context.Context, namespace, name, manager string, patch []byte) error
+	// ListPods reads a page of all pods, and how to read the next one.
+	ListPods(ctx context.Context, next string) (*corev1.PodList, error)
+	// ClusterUID is the UID of the namespace kube-system: it tells clusters apart.
+	ClusterUID(ctx context.Context) (string, error)
 	CreateEvent(ctx context.Context, event *corev1.Event) error
 	// Secret is read for scanners alone, and only by its name.
 	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
@@ -41,7 +48,9 @@ type Client interface {
 
 // client speaks to the two groups that are needed.
 type client struct {
-	core      rest.Interface
+	core rest.Interface
+	// events has a rate of its own, so that Events do not use up that of labels.
+	events    rest.Interface
 	leases    coordinationv1.LeasesGetter
 	namespace string
 }
@@ -58,8 +67,13 @@ func newClient(config *rest.Config, namespace string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	forCore.QPS, forCore.Burst = eventRate, eventBurst
+	events, err := rest.RESTClientFor(forCore)
+	if err != nil {
+		return nil, err
+	}
 	coordination, err := coordinationv1.NewForConfig(config)
-	return &client{core: core, leases: coordination, namespace: namespace}, err
+	return &client{core: core, events: events, leases: coordination, namespace: namespace}, err
 }
 
 func (c *client) Leases() coordinationv1.LeasesGetter { return c.leases }
@@ -80,15 +94,56 @@ func (c *client) Secret(ctx context.Context, namespace, name string) (*corev1.Se
 	return secret, c.core.Get().Namespace(namespace).Resource("secrets").Name(name).Do(ctx).Into(secret)
 }
 
-func (c *client) ApplyPod(ctx context.Context, namespace, name string, configuration []byte) error {
-	force := true
+func (c *client) ApplyPod(ctx context.Context, namespace, name, manager string, force bool, configuration []byte) error {
 	return c.core.Patch(types.ApplyPatchType).Namespace(namespace).Resource(pods).Name(name).
-		VersionedParams(&metav1.PatchOptions{FieldManager: fieldManager, Force: &force}, metav1.ParameterCodec).
+		VersionedParams(&metav1.PatchOptions{FieldManager: manager, Force: &force}, metav1.ParameterCodec).
 		Body(configuration).Do(ctx).Error()
 }
 
+func (c *client) PatchPod(ctx context.Context, namespace, name, manager string, patch []byte) error {
+	return c.core.Patch(types.MergePatchType).Namespace(namespace).Resource(pods).Name(name).
+		VersionedParams(&metav1.PatchOptions{FieldManager: manager}, metav1.ParameterCodec).
+		Body(patch).Do(ctx).Error()
+}
+
+// listPage is how many pods one answer of the API server has.
+const listPage = 500
+
+func (c *client) ListPods(ctx context.Context, next string) (*corev1.PodList, error) {
+	list := &corev1.PodList{}
+	return list, c.core.Get().Resource(pods).VersionedParams(&metav1.ListOptions{Limit: listPage, Continue: next}, metav1.ParameterCodec).Do(ctx).Into(list)
+}
+
+func (c *client) ClusterUID(ctx context.Context) (string, error) {
+	system := &corev1.Namespace{}
+	err := c.core.Get().Resource(namespaces).Name(metav1.NamespaceSystem).Do(ctx).Into(system)
+	return string(system.UID), err
+}
+
 func (c *client) CreateEvent(ctx context.Context, event *corev1.Event) error {
-	return c.core.Post().Namespace(event.Namespace).Resource("events").Body(event).Do(ctx).Error()
+	return c.events.Post().Namespace(event.Namespace).Resource("events").Body(event).Do(ctx).Error()
+}
+
+// The requests per second for Events, and how many at once.
+const (
+	eventRate  = 5
+	eventBurst = 20
+)
+
+// guardKey is the key of a check in a context: it is made when a request has waited for its turn, just before it is sent.
+type guardKey struct{}
+
+// guarded checks requests that carry a check.
+type guarded struct{ next http.RoundTripper }
+
+// RoundTrip sends a request unless its check fails.
+func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if check, ok := r.Context().Value(guardKey{}).(func() error); ok {
+		if err := check(); err != nil {
+			return nil, err
+		}
+	}
+	return g.next.RoundTrip(r)
 }
 
 // DefaultRate is how many requests per second are made to the API server at most, unless configured otherwise. Writing
@@ -123,6 +178,7 @@ func Connect(c Connection) (Client, error) {
 	}
 	config.QPS, config.Burst = float32(rate), max(1, int(2*rate))
 	config.UserAgent = c.UserAgent
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return guarded{next} })
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	namespace, _, err := loader.Namespace()

@@ -117,15 +117,16 @@ func TestARealClusterIsWrittenTo(t *testing.T) {
 	write := func(containers ...model.ContainerVerdict) model.WriteResult {
 		t.Helper()
 		row := model.Join("c", model.Pod{UID: uid, Namespace: "shop", Name: "web"}, containers)
-		result, err := w.Write(t.Context(), []model.PodVerdict{row})
+		result, err := w.Write(t.Context(), []string{uid}, func(context.Context, []string) ([]model.PodVerdict, error) { return []model.PodVerdict{row}, nil })
 		require.NoError(t, err)
 		return result
 	}
 	clean, bad := verdictOn("registry.example/web:1", model.NotInViolation, 0, 1), verdictOn("registry.example/b:1", model.InViolation, 2, 5)
 	require.Equal(t, model.WriteResult{Written: 1}, write(clean, clean))
 	now := onPod(t, c, "shop", "web")
-	want := w.marker.of(model.Join("c", model.Pod{}, []model.ContainerVerdict{clean, clean}))
-	require.Equal(t, want, ownMarks(&now), "every key is ours, also one that another had before")
+	want := w.manager.Want(w.marker.of(model.Join("c", model.Pod{}, []model.ContainerVerdict{clean, clean})), []string{"label pod.vulnerabilities"})
+	require.Equal(t, want, w.manager.Read(&now).Marks, "every key is ours but the one that another had before")
+	require.Equal(t, "7", now.Labels["pod.vulnerabilities"])
 	require.Equal(t, "web", now.Labels["app"])
 	require.Eventually(t, func() bool { w.lock.Lock(); defer w.lock.Unlock(); return len(w.sent) == 0 }, soon, 10*time.Millisecond)
 	require.Equal(t, model.WriteResult{Unchanged: 1}, write(clean, clean))
@@ -142,7 +143,9 @@ func TestARealClusterIsWrittenTo(t *testing.T) {
 			InvolvedObject  struct{ UID string }
 		}
 	}
-	require.NoError(t, c.Get(t.Context(), "/api/v1/namespaces/shop/events", &events))
+	require.Eventually(t, func() bool {
+		return c.Get(t.Context(), "/api/v1/namespaces/shop/events", &events) == nil && len(events.Items) > 0
+	}, soon, 10*time.Millisecond)
 	require.Len(t, events.Items, 1)
 	require.Equal(t, uid, events.Items[0].InvolvedObject.UID)
 	require.Equal(t, "PolicyViolation", events.Items[0].Reason)
@@ -152,12 +155,12 @@ func TestARealClusterIsWrittenTo(t *testing.T) {
 	_, err = c.AddPod(t.Context(), kubetest.Pod{Namespace: "shop", Name: "web", Node: "arm", Containers: []kubetest.Container{{Name: "web", Image: "registry.example/web:2"}}})
 	require.NoError(t, err)
 	row := model.Join("c", model.Pod{UID: uid, Namespace: "shop", Name: "web"}, []model.ContainerVerdict{clean})
-	became, err := w.apply(t.Context(), row, w.marker.of(row))
+	became, err := w.bring(t.Context(), row, &podEntry{})
 	require.NoError(t, err)
 	require.Equal(t, gone, became)
 	require.Empty(t, onPod(t, c, "shop", "web").Labels)
 	require.NoError(t, c.DeletePod(t.Context(), "shop", "web"))
-	became, err = w.apply(t.Context(), row, w.marker.of(row))
+	became, err = w.bring(t.Context(), row, &podEntry{})
 	require.NoError(t, err)
 	require.Equal(t, gone, became, "and nothing is made again")
 	require.Len(t, write(clean).Gone, 1)

@@ -9,6 +9,8 @@
 //   - It knows a Reporter of one method and the nouns of internal/image, nothing of who is behind them.
 //   - It changes nothing in the cluster but labels and annotations of its own on pods, Events about pods, and the Lease
 //     of its own election.
+//   - Whose a key on a pod is, and what is sent, is decided in package ownership. Before each request it is checked that this
+//     perceiver leads and that the row is fresh.
 //   - What is not scanned is never written as clean.
 //   - No secret is read here unless asked for by name, and none is reported: a pod's credential is a name.
 //

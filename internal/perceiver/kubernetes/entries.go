@@ -17,12 +17,18 @@ type podEntry struct {
 	node              string
 	// hidden is set for what is never reported: it has ended, has not begun, has opted out, or its namespace is left out.
 	hidden bool
-	pod    model.Pod
+	// leftOut is set for what must have no marks: it has opted out, its namespace is left out, or all its images are ignored.
+	leftOut bool
+	pod     model.Pod
 	// sum tells whether anything in pod differs from an earlier state.
 	sum uint64
 	// marks is the sum of the marks that stand on the pod now, and overall the status they say.
 	marks   uint64
 	overall model.OverallStatus
+	// others are the keys of others on the pod; known says that the pod was written to; leftover says that something of an
+	// earlier form stands there, or something that another field manager has taken.
+	others          []string
+	known, leftover bool
 }
 
 // nodeEntry is what is kept of a node.
@@ -48,15 +54,19 @@ func (w *watch) keepPod(object any) (any, error) {
 		return kept[*podEntry](object)
 	}
 	entry := &podEntry{ObjectMeta: keyOnly(&pod.ObjectMeta), node: shared(pod.Spec.NodeName)}
-	own := ownMarks(&pod.ObjectMeta)
-	entry.marks, entry.overall = own.sum(), w.marker.statusIn(own)
-	if !w.filter.Allows(pod.Namespace) || ended(pod) || !begun(pod) || optedOut(pod.Annotations) {
+	standing := w.manager.Read(&pod.ObjectMeta)
+	entry.marks, entry.overall = sumOfMarks(standing.Marks), w.marker.statusIn(standing.Marks)
+	entry.others, entry.known, entry.leftover = standing.Others, standing.Known, len(standing.Leftover) > 0
+	entry.leftOut = !w.filter.Allows(pod.Namespace) || optedOut(pod.Annotations)
+	if entry.leftOut || ended(pod) || !begun(pod) {
 		entry.hidden = true
 		return entry, nil
 	}
 	entry.pod = convert(pod, w.filter, w.pullSecrets)
 	entry.pod.Platform = wantedPlatform(pod)
 	entry.hidden = len(entry.pod.Containers) == 0
+	entry.leftOut = entry.hidden
+	entry.pod.Marked = entry.known
 	entry.sum = sumOf(entry.pod)
 	return entry, nil
 }

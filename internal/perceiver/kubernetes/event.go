@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,18 +28,78 @@ const (
 	imagesNamed = 3
 )
 
-// announce writes an Event about a pod that turns out to be in violation. Its name holds what it is about, so that the
-// same is announced once, however often the write is repeated. A cluster that takes no Events is written to all the same.
-func (w *Writer) announce(ctx context.Context, row model.PodVerdict) error {
-	err := w.client.CreateEvent(ctx, violation(row, time.Now()))
-	switch {
-	case err == nil, apierrors.IsAlreadyExists(err):
-		return nil
-	case classOf(err).Temporary():
-		return fmt.Errorf("event: %w", err)
+// announcer writes Events beside the labels: an Event that is throttled or refused delays no label.
+type announcer struct {
+	client Client
+	logger *slog.Logger
+	// leading is asked before each Event.
+	leading func() bool
+	waiting chan *corev1.Event
+	dropped atomic.Int64
+}
+
+const (
+	// eventsWaiting is how many Events wait at most; more are dropped, and the log says so.
+	eventsWaiting = 1000
+	// eventTries is how often an Event is tried, and eventPause how long it waits before it is tried again.
+	eventTries = 5
+	eventPause = 2 * time.Second
+)
+
+func newAnnouncer(client Client, leading func() bool, logger *slog.Logger) *announcer {
+	return &announcer{client: client, logger: logger, leading: leading, waiting: make(chan *corev1.Event, eventsWaiting)}
+}
+
+// announce has an Event written about a pod that turns out to be in violation. Its name holds what it is about, so that the
+// same is announced once, however often the write is repeated.
+func (a *announcer) announce(row model.PodVerdict) {
+	select {
+	case a.waiting <- violation(row, time.Now()):
 	default:
-		w.muteEvents.Do(func() { w.logger.Warn("the cluster takes no Events about pods", "reason", err) })
-		return nil
+		if a.dropped.Add(1) == 1 {
+			a.logger.Warn("Events about pods in violation were dropped; their labels are written", "waiting", eventsWaiting)
+		}
+	}
+}
+
+// run writes Events until ctx ends.
+func (a *announcer) run(ctx context.Context) {
+	refused := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case event := <-a.waiting:
+			err := a.write(ctx, event)
+			switch {
+			case err != nil && ctx.Err() == nil && !refused:
+				a.logger.Warn("an Event about a pod could not be written; its labels are written", "pod", event.InvolvedObject.Name, "error", err)
+			case err == nil && refused:
+				a.logger.Info("Events about pods are written again")
+			}
+			refused = err != nil
+		}
+	}
+}
+
+// write tries one Event a few times, unless waiting cannot help.
+func (a *announcer) write(ctx context.Context, event *corev1.Event) error {
+	for try := 1; ; try++ {
+		if !a.leading() {
+			return nil // the next leader writes labels and Events
+		}
+		err := a.client.CreateEvent(ctx, event)
+		if err == nil || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
+			return nil
+		}
+		if !classOf(err).Temporary() || try == eventTries {
+			return fmt.Errorf("write an Event: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(eventPause):
+		}
 	}
 }
 

@@ -48,10 +48,23 @@ func (f fakeClient) Secret(ctx context.Context, namespace, name string) (*corev1
 	return f.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
-func (f fakeClient) ApplyPod(ctx context.Context, namespace, name string, configuration []byte) error {
-	force := true
-	_, err := f.CoreV1().Pods(namespace).Patch(ctx, name, types.ApplyPatchType, configuration, metav1.PatchOptions{FieldManager: fieldManager, Force: &force})
+func (f fakeClient) ApplyPod(ctx context.Context, namespace, name, manager string, force bool, configuration []byte) error {
+	_, err := f.CoreV1().Pods(namespace).Patch(ctx, name, types.ApplyPatchType, configuration, metav1.PatchOptions{FieldManager: manager, Force: &force})
 	return err
+}
+
+func (f fakeClient) PatchPod(ctx context.Context, namespace, name, manager string, patch []byte) error {
+	_, err := f.CoreV1().Pods(namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
+	return err
+}
+
+func (f fakeClient) ListPods(ctx context.Context, next string) (*corev1.PodList, error) {
+	return f.CoreV1().Pods("").List(ctx, metav1.ListOptions{Continue: next})
+}
+
+func (f fakeClient) ClusterUID(ctx context.Context) (string, error) {
+	system, err := f.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	return string(system.UID), err
 }
 
 func (f fakeClient) CreateEvent(ctx context.Context, event *corev1.Event) error {

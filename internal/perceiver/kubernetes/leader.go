@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"github.com/perceptor/perceptor/internal/perceiver/ownership"
 )
 
 // LeaseName is the Lease, in the perceiver's own namespace, that the working one of several perceivers holds.
@@ -31,11 +34,11 @@ func (p *Perceiver) lead(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("perceiver: name this candidate: %w", err)
 	}
-	lock := &resourcelock.LeaseLock{
+	lock := &notedLock{LeaseLock: &resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Namespace: p.options.Client.Namespace(), Name: LeaseName},
 		Client:     p.options.Client.Leases(),
 		LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + uuid.NewString()},
-	}
+	}}
 	p.options.Logger.Info("standing by", "lease", lock.Describe(), "identity", lock.Identity())
 	for ctx.Err() == nil {
 		if err := p.term(ctx, lock); err != nil {
@@ -45,8 +48,44 @@ func (p *Perceiver) lead(ctx context.Context) error {
 	return nil
 }
 
+// notedLock is a Lease that remembers when it was last taken or renewed. A leader that was frozen learns from it that another may
+// lead by now, before its elector does.
+type notedLock struct {
+	*resourcelock.LeaseLock
+	renewed atomic.Pointer[time.Time]
+}
+
+// Create takes the Lease where there is none.
+func (l *notedLock) Create(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+	return l.note(r, func() error { return l.LeaseLock.Create(ctx, r) })
+}
+
+// Update takes, renews or gives back the Lease.
+func (l *notedLock) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+	return l.note(r, func() error { return l.LeaseLock.Update(ctx, r) })
+}
+
+// note remembers the time before the request: the Lease is held at least from then on.
+func (l *notedLock) note(r resourcelock.LeaderElectionRecord, do func() error) error {
+	now := time.Now()
+	err := do()
+	switch {
+	case r.HolderIdentity != l.Identity():
+		l.renewed.Store(nil)
+	case err == nil:
+		l.renewed.Store(&now)
+	}
+	return err
+}
+
+// mayWrite reports whether the Lease is surely held now.
+func (l *notedLock) mayWrite() bool {
+	renewed := l.renewed.Load()
+	return renewed != nil && ownership.MayWrite(*renewed, time.Now(), leaseFor)
+}
+
 // term waits for the Lease, works while it is held, and returns when that is over.
-func (p *Perceiver) term(ctx context.Context, lock resourcelock.Interface) error {
+func (p *Perceiver) term(ctx context.Context, lock *notedLock) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// The elector starts the work in a goroutine of its own; the owner of the lock knows that it is over or will not begin.
@@ -59,7 +98,7 @@ func (p *Perceiver) term(ctx context.Context, lock resourcelock.Interface) error
 			return
 		}
 		p.options.Logger.Info("leading")
-		if failed = p.work(ctx); failed != nil {
+		if failed = p.workOn(ctx, lock.mayWrite); failed != nil {
 			cancel()
 		}
 	}

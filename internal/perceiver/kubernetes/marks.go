@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -10,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/perceptor/perceptor/internal/perceiver/ownership"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -21,9 +20,9 @@ type Form string
 
 // The forms: the keys of the perceivers of 2018, those of OpsSight, or both.
 const (
-	FormCompat   Form = "compat"
-	FormOpsSight Form = "opssight"
-	FormBoth     Form = "both"
+	FormCompat   Form = ownership.Compat
+	FormOpsSight Form = ownership.OpsSight
+	FormBoth     Form = ownership.Both
 )
 
 // markedContainers is how many containers of a pod get marks of their own; the pod's are of all of them. It keeps
@@ -31,9 +30,7 @@ const (
 const markedContainers = 32
 
 // marks are the labels and annotations that say what is known of a pod.
-type marks struct {
-	labels, annotations map[string]string
-}
+type marks = ownership.Marks
 
 // marker turns rows into marks.
 type marker struct {
@@ -61,7 +58,7 @@ func newMarker(form Form, prefix string) (marker, error) {
 // where the coverage is enough: what is not scanned or not assessed is never 0.
 func (m marker) of(row model.PodVerdict) marks {
 	row = row.At(time.Now())
-	all := marks{labels: map[string]string{}, annotations: map[string]string{}}
+	all := marks{Labels: map[string]string{}, Annotations: map[string]string{}}
 	if m.form != FormOpsSight {
 		original{marks: all, prefix: m.prefix}.write(row)
 	}
@@ -74,7 +71,7 @@ func (m marker) of(row model.PodVerdict) marks {
 // statusIn is the overall status that marks say of a pod, in one form or the other; empty where they say none.
 func (m marker) statusIn(on marks) model.OverallStatus {
 	for _, key := range []string{m.prefix + overallStatus, opsSightPrefix + overallStatus} {
-		if status := on.labels[key]; status != "" {
+		if status := on.Labels[key]; status != "" {
 			return model.OverallStatus(shared(status))
 		}
 	}
@@ -109,59 +106,18 @@ func coverageNote(s model.Summary) string {
 // serious is what the original counts as vulnerabilities.
 func serious(c model.Counts) int { return c.Critical + c.High }
 
-func (m marks) empty() bool { return len(m.labels)+len(m.annotations) == 0 }
-
-// sum tells marks apart; it is 0 for none.
-func (m marks) sum() uint64 {
-	if m.empty() {
+// sumOfMarks tells marks apart; it is 0 for none.
+func sumOfMarks(m marks) uint64 {
+	if m.IsEmpty() {
 		return 0
 	}
 	var h maphash.Hash
 	h.SetSeed(seed)
-	for _, each := range []map[string]string{m.labels, m.annotations} {
+	for _, each := range []map[string]string{m.Labels, m.Annotations} {
 		for _, key := range slices.Sorted(maps.Keys(each)) {
 			_, _ = h.WriteString(key + "\x00" + each[key] + "\x00")
 		}
 		_ = h.WriteByte(1)
 	}
 	return h.Sum64()
-}
-
-// fieldManager owns what is written here. The API server keeps which labels and annotations it owns, so that those of a
-// deleted container, or of another form, vanish by themselves with the next write.
-const fieldManager = "perceptor"
-
-// ownedFields is the part of a manager's entry that says which labels and annotations are its own.
-type ownedFields struct {
-	Metadata struct {
-		Labels      map[string]json.RawMessage `json:"f:labels"`
-		Annotations map[string]json.RawMessage `json:"f:annotations"`
-	} `json:"f:metadata"`
-}
-
-// ownMarks are the labels and annotations of an object that were written here, and that no other manager has changed since.
-func ownMarks(m *metav1.ObjectMeta) marks {
-	for i := range m.ManagedFields {
-		entry := &m.ManagedFields[i]
-		if entry.Manager != fieldManager || entry.Operation != metav1.ManagedFieldsOperationApply || entry.Subresource != "" || entry.FieldsV1 == nil {
-			continue
-		}
-		var owned ownedFields
-		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned) != nil {
-			return marks{} // then it is written once more
-		}
-		return marks{labels: chosen(m.Labels, owned.Metadata.Labels), annotations: chosen(m.Annotations, owned.Metadata.Annotations)}
-	}
-	return marks{}
-}
-
-func chosen(all map[string]string, owned map[string]json.RawMessage) map[string]string {
-	values := map[string]string{}
-	for field := range owned {
-		key, isKey := strings.CutPrefix(field, "f:")
-		if value, is := all[key]; isKey && is {
-			values[key] = value
-		}
-	}
-	return values
 }

@@ -20,29 +20,29 @@ func (o original) write(row model.PodVerdict) {
 		o.count(pod+"policy-violations", row.PolicyViolations, covered(row))
 		o.count(pod+"vulnerabilities", serious(row.Vulnerabilities), covered(row))
 	}
-	o.annotations[pod+"scanner-version"], o.annotations[pod+"server-version"] = "", ""
+	o.Annotations[pod+"scanner-version"], o.Annotations[pod+"server-version"] = "", ""
 	for i, c := range row.Containers[:min(len(row.Containers), markedContainers)] {
 		o.container(fmt.Sprintf("%simage%d", o.prefix, i), c)
 	}
 	if more := len(row.Containers) - markedContainers; more > 0 {
-		o.annotations[pod+"images-not-shown"] = strconv.Itoa(more)
+		o.Annotations[pod+"images-not-shown"] = strconv.Itoa(more)
 	}
 }
 
 func (o original) container(key string, c model.ContainerVerdict) {
 	repository := repositoryOf(c.Reference)
-	o.labels[key], o.annotations[key] = shortName(repository), dottedName(repository)
+	o.Labels[key], o.Annotations[key] = shortName(repository), dottedName(repository)
 	o.both(key+".overall-status", statusOf(c.Image.OverallStatus))
-	o.annotations[key+".scanner-version"], o.annotations[key+".server-version"] = "", ""
+	o.Annotations[key+".scanner-version"], o.Annotations[key+".server-version"] = "", ""
 	if judged(c.Image) {
 		o.count(key+".policy-violations", c.Image.PolicyViolations, c.Image.Coverage.Satisfied)
 		o.count(key+".vulnerabilities", serious(c.Image.Vulnerabilities), c.Image.Coverage.Satisfied)
-		o.annotations[key+".project-endpoint"] = link(c.Image.ComponentsURL)
+		o.Annotations[key+".project-endpoint"] = link(c.Image.ComponentsURL)
 	} else if f := c.Image.Failure; f != nil {
-		o.annotations[key+".scan-failure"] = clip(string(f.Class)+": "+f.Reason, failureLength)
+		o.Annotations[key+".scan-failure"] = clip(string(f.Class)+": "+f.Reason, failureLength)
 	}
 	if note := coverageNote(c.Image); note != "" {
-		o.annotations[key+".coverage"] = note
+		o.Annotations[key+".coverage"] = note
 	}
 }
 
@@ -54,7 +54,7 @@ func (o original) count(key string, n int, covered bool) {
 }
 
 // both writes a value as label and as annotation.
-func (o original) both(key, value string) { o.labels[key], o.annotations[key] = value, value }
+func (o original) both(key, value string) { o.Labels[key], o.Annotations[key] = value, value }
 
 // failureLength is how much of the reason of a failed scan is written.
 const failureLength = 512

@@ -16,7 +16,7 @@ type opsSight struct{ marks }
 
 func (o opsSight) write(row model.PodVerdict) {
 	const pod = opsSightPrefix + "pod."
-	o.labels[opsSightPrefix+overallStatus] = statusOf(row.OverallStatus)
+	o.Labels[opsSightPrefix+overallStatus] = statusOf(row.OverallStatus)
 	if known(row) {
 		c := opsSightCounts{row.PolicyViolations, serious(row.Vulnerabilities), covered(row)}
 		o.counts(pod, c)
@@ -30,21 +30,21 @@ func (o opsSight) write(row model.PodVerdict) {
 func (o opsSight) container(number string, c model.ContainerVerdict) {
 	repository, label := repositoryOf(c.Reference), opsSightPrefix+number
 	name, url := dottedName(repository), link(c.Image.ComponentsURL)
-	o.labels[label], o.labels[label+".overall-status"] = shortName(repository), statusOf(c.Image.OverallStatus)
+	o.Labels[label], o.Labels[label+".overall-status"] = shortName(repository), statusOf(c.Image.OverallStatus)
 	for key, value := range map[string]string{
 		".blackducksoftware.com": name, ".quality.image.openshift.io": name,
 		".blackducksoftware.com/hub-scanner-version": "", ".blackducksoftware.com/attestation-server-version": "",
 	} {
-		o.annotations[number+key] = value
+		o.Annotations[number+key] = value
 	}
 	if judged(c.Image) {
 		counts := opsSightCounts{c.Image.PolicyViolations, serious(c.Image.Vulnerabilities), c.Image.Coverage.Satisfied}
 		o.counts(label+".", counts)
-		o.annotations[number+".blackducksoftware.com/project-endpoint"] = url
+		o.Annotations[number+".blackducksoftware.com/project-endpoint"] = url
 		o.quality(number+".quality.image.openshift.io/", counts, c.Image.JudgedAt, url)
 	}
 	if note := coverageNote(c.Image); note != "" {
-		o.annotations[number+".blackducksoftware.com/coverage"] = note
+		o.Annotations[number+".blackducksoftware.com/coverage"] = note
 	}
 }
 
@@ -57,8 +57,8 @@ type opsSightCounts struct {
 func (o opsSight) counts(prefix string, c opsSightCounts) {
 	for name, count := range map[string]int{"policy-violations": c.violations, "vulnerabilities": c.vulnerabilities} {
 		if count > 0 || c.covered {
-			o.labels[prefix+name] = strconv.Itoa(count)
-			o.labels[prefix+"has-"+name] = strconv.FormatBool(count > 0)
+			o.Labels[prefix+name] = strconv.Itoa(count)
+			o.Labels[prefix+"has-"+name] = strconv.FormatBool(count > 0)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func (o opsSight) quality(prefix string, c opsSightCounts, at time.Time, referen
 			Compliant: each.count == 0, Summary: []qualitySummary{{Label: each.label, Data: strconv.Itoa(each.count), SeverityIndex: 1}},
 		})
 		if err == nil { // it holds nothing that cannot be written
-			o.annotations[prefix+each.kind] = string(text)
+			o.Annotations[prefix+each.kind] = string(text)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/perceptor/perceptor/model"
@@ -46,7 +45,7 @@ func TestTheOriginalsKeys(t *testing.T) {
 		"pod.overall-status": "IN_VIOLATION", "pod.policy-violations": "3", "pod.vulnerabilities": "17",
 		"image0": "team.web", "image0.overall-status": "IN_VIOLATION", "image0.policy-violations": "3", "image0.vulnerabilities": "16",
 		"image1": "nginx", "image1.overall-status": "NOT_IN_VIOLATION", "image1.policy-violations": "0", "image1.vulnerabilities": "1",
-	}, got.labels)
+	}, got.Labels)
 	require.Equal(t, map[string]string{
 		"pod.overall-status": "IN_VIOLATION", "pod.policy-violations": "3", "pod.vulnerabilities": "17",
 		"pod.scanner-version": "", "pod.server-version": "",
@@ -54,7 +53,7 @@ func TestTheOriginalsKeys(t *testing.T) {
 		"image0.scanner-version": "", "image0.server-version": "", "image0.project-endpoint": "https://hub.example/components",
 		"image1": "nginx", "image1.overall-status": "NOT_IN_VIOLATION", "image1.policy-violations": "0", "image1.vulnerabilities": "1",
 		"image1.scanner-version": "", "image1.server-version": "", "image1.project-endpoint": "https://hub.example/components",
-	}, got.annotations)
+	}, got.Annotations)
 }
 
 func TestOpsSightsKeys(t *testing.T) {
@@ -65,7 +64,7 @@ func TestOpsSightsKeys(t *testing.T) {
 		p + "pod.vulnerabilities": "16", p + "pod.has-vulnerabilities": "true",
 		p + "image0": "team.web", p + "image0.overall-status": "IN_VIOLATION", p + "image0.policy-violations": "0",
 		p + "image0.has-policy-violations": "false", p + "image0.vulnerabilities": "16", p + "image0.has-vulnerabilities": "true",
-	}, got.labels)
+	}, got.Labels)
 	quality := func(description, label, count string, compliant bool, reference string) string {
 		return fmt.Sprintf(`{"name":"BlackDucksoftware","description":"%s","timestamp":"2026-01-02T03:04:05Z","reference":"%s","scannerVersion":"","compliant":%t,`+
 			`"summary":[{"label":"%s","data":"%s","severityIndex":1,"reference":""}]}`, description, reference, compliant, label, count)
@@ -78,7 +77,7 @@ func TestOpsSightsKeys(t *testing.T) {
 		"image0.blackducksoftware.com/project-endpoint":             "https://hub.example/components",
 		"image0.quality.image.openshift.io/vulnerability.blackduck": quality("Vulnerability Info", "high", "16", false, "https://hub.example/components"),
 		"image0.quality.image.openshift.io/policy.blackduck":        quality("Policy Info", "important", "0", true, "https://hub.example/components"),
-	}, got.annotations)
+	}, got.Annotations)
 }
 
 func TestWhatIsNotScannedIsNeverWrittenAsClean(t *testing.T) {
@@ -88,9 +87,9 @@ func TestWhatIsNotScannedIsNeverWrittenAsClean(t *testing.T) {
 		rowOf(), rowOf(unscanned("r.example/a:1")), rowOf(verdictOn("r.example/a:1", model.NotInViolation, 0, 1), unscanned("r.example/b:1")), rowOf(failed), {},
 	} {
 		got := markerOf(t, FormBoth, "").of(row)
-		require.Equal(t, "UNKNOWN", got.labels["pod.overall-status"])
-		require.Equal(t, "UNKNOWN", got.labels["com.blackducksoftware.pod.overall-status"])
-		for _, keys := range []map[string]string{got.labels, got.annotations} {
+		require.Equal(t, "UNKNOWN", got.Labels["pod.overall-status"])
+		require.Equal(t, "UNKNOWN", got.Labels["com.blackducksoftware.pod.overall-status"])
+		for _, keys := range []map[string]string{got.Labels, got.Annotations} {
 			for key, value := range keys {
 				require.False(t, strings.Contains(key, "pod.") && (strings.HasSuffix(key, "violations") || strings.HasSuffix(key, "vulnerabilities")), key)
 				require.NotContains(t, key, "quality.pod")
@@ -99,24 +98,24 @@ func TestWhatIsNotScannedIsNeverWrittenAsClean(t *testing.T) {
 		}
 	}
 	both := markerOf(t, FormCompat, "").of(rowOf(unscanned("r.example/a:1"), verdictOn("r.example/b:1", model.InViolation, 2, 2), failed))
-	require.Equal(t, "IN_VIOLATION", both.labels["pod.overall-status"], "a violation is not hidden by what is not scanned")
-	require.NotContains(t, both.labels, "pod.vulnerabilities", "and its count is not mistaken for the pod's")
-	require.Equal(t, "2", both.labels["image1.vulnerabilities"])
-	require.Equal(t, "UNKNOWN", both.labels["image0.overall-status"])
-	require.NotContains(t, both.labels, "image0.vulnerabilities")
-	require.NotContains(t, both.annotations, "image0.scan-failure")
-	require.True(t, strings.HasPrefix(both.annotations["image2.scan-failure"], "not-found: no such image "))
-	require.Len(t, both.annotations["image2.scan-failure"], failureLength)
+	require.Equal(t, "IN_VIOLATION", both.Labels["pod.overall-status"], "a violation is not hidden by what is not scanned")
+	require.NotContains(t, both.Labels, "pod.vulnerabilities", "and its count is not mistaken for the pod's")
+	require.Equal(t, "2", both.Labels["image1.vulnerabilities"])
+	require.Equal(t, "UNKNOWN", both.Labels["image0.overall-status"])
+	require.NotContains(t, both.Labels, "image0.vulnerabilities")
+	require.NotContains(t, both.Annotations, "image0.scan-failure")
+	require.True(t, strings.HasPrefix(both.Annotations["image2.scan-failure"], "not-found: no such image "))
+	require.Len(t, both.Annotations["image2.scan-failure"], failureLength)
 }
 
 // requireValid holds marks against the rules of the API server.
 func requireValid(t require.TestingT, m marks) {
 	total := 0
-	for key, value := range m.labels {
+	for key, value := range m.Labels {
 		require.Empty(t, validation.IsQualifiedName(key), key)
 		require.Empty(t, validation.IsValidLabelValue(value), value)
 	}
-	for key, value := range m.annotations {
+	for key, value := range m.Annotations {
 		require.Empty(t, validation.IsQualifiedName(strings.ToLower(key)), key)
 		total += len(key) + len(value)
 	}
@@ -138,9 +137,9 @@ func TestMarksAreValidWhateverThePodRuns(t *testing.T) {
 		requireValid(t, got)
 	}
 	got := markerOf(t, FormCompat, "").of(rowOf(many...))
-	require.Equal(t, "9968", got.annotations["pod.images-not-shown"])
-	require.NotContains(t, got.labels, "image32")
-	require.Equal(t, fmt.Sprint(9_999*10_000/2), got.labels["pod.policy-violations"], "the pod's counts are of all")
+	require.Equal(t, "9968", got.Annotations["pod.images-not-shown"])
+	require.NotContains(t, got.Labels, "image32")
+	require.Equal(t, fmt.Sprint(9_999*10_000/2), got.Labels["pod.policy-violations"], "the pod's counts are of all")
 }
 
 func TestShortNames(t *testing.T) {
@@ -171,8 +170,8 @@ func FuzzMarks(f *testing.F) {
 
 func TestPrefixesAndForms(t *testing.T) {
 	got := markerOf(t, FormCompat, "perceptor.example/").of(rowOf(verdictOn("nginx", model.NotInViolation, 0, 1)))
-	require.Equal(t, "NOT_IN_VIOLATION", got.labels["perceptor.example/pod.overall-status"])
-	require.Equal(t, "nginx", got.labels["perceptor.example/image0"])
+	require.Equal(t, "NOT_IN_VIOLATION", got.Labels["perceptor.example/pod.overall-status"])
+	require.Equal(t, "nginx", got.Labels["perceptor.example/image0"])
 	require.Equal(t, model.NotInViolation, markerOf(t, FormCompat, "perceptor.example/").statusIn(got))
 	for _, wrong := range []string{"a/b/", "-", "no space/", strings.Repeat("x", 60), "UPPER.example/"} {
 		_, err := newMarker("", wrong)
@@ -182,25 +181,9 @@ func TestPrefixesAndForms(t *testing.T) {
 	require.ErrorContains(t, err, `labels "all"`)
 }
 
-func TestOwnMarks(t *testing.T) {
-	object := metav1.ObjectMeta{
-		Labels:      map[string]string{"pod.overall-status": "IN_VIOLATION", "app": "web"},
-		Annotations: map[string]string{"pod.overall-status": "IN_VIOLATION", "note": "x"},
-	}
-	require.True(t, ownMarks(&object).empty())
-	fields := metav1.NewFieldsV1
-	object.ManagedFields = []metav1.ManagedFieldsEntry{
-		{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: fields(`{"f:metadata":{"f:labels":{"f:app":{}}}}`)},
-		{Manager: fieldManager, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: fields(
-			`{"f:metadata":{"f:labels":{".":{},"f:pod.overall-status":{},"f:gone":{}},"f:annotations":{"f:pod.overall-status":{}}}}`)},
-	}
-	require.Equal(t, marks{
-		labels: map[string]string{"pod.overall-status": "IN_VIOLATION"}, annotations: map[string]string{"pod.overall-status": "IN_VIOLATION"},
-	}, ownMarks(&object))
-	object.ManagedFields[1].FieldsV1 = fields(`{"f:metadata":7}`)
-	require.True(t, ownMarks(&object).empty())
-	require.Zero(t, marks{}.sum())
-	require.NotEqual(t, marks{labels: map[string]string{"a": "b"}}.sum(), marks{annotations: map[string]string{"a": "b"}}.sum())
+func TestMarksHaveASum(t *testing.T) {
+	require.Zero(t, sumOfMarks(marks{}))
+	require.NotEqual(t, sumOfMarks(marks{Labels: map[string]string{"a": "b"}}), sumOfMarks(marks{Annotations: map[string]string{"a": "b"}}))
 }
 
 func TestEventsAboutViolations(t *testing.T) {

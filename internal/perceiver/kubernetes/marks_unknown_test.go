@@ -13,7 +13,7 @@ import (
 // requireNotFine wants no mark that a reader takes for "fine": no green status, no count of 0, no "has none", no "compliant".
 func requireNotFine(t *testing.T, m marks, about string) {
 	t.Helper()
-	for _, keys := range []map[string]string{m.labels, m.annotations} {
+	for _, keys := range []map[string]string{m.Labels, m.Annotations} {
 		for key, value := range keys {
 			if !strings.Contains(key, about) {
 				continue
@@ -46,8 +46,8 @@ func TestNoMarkOfAnUnknownImageSaysItIsFine(t *testing.T) {
 				require.Equal(t, model.OverallUnknown, m.statusIn(beside))
 			}
 			both := markerOf(t, FormBoth, "").of(rowOf(image))
-			require.Contains(t, both.annotations["image0.coverage"], kind.Reason)
-			require.Contains(t, both.annotations["image0.blackducksoftware.com/coverage"], kind.Reason)
+			require.Contains(t, both.Annotations["image0.coverage"], kind.Reason)
+			require.Contains(t, both.Annotations["image0.blackducksoftware.com/coverage"], kind.Reason)
 		})
 	}
 }
@@ -59,10 +59,10 @@ func TestAViolationWithTooLittleCoverageIsNoProofOfTheRest(t *testing.T) {
 	image.Image.Coverage = model.CoverageSummary{Components: 3, Assessed: 2, Reason: "1 of 3 not assessed"}
 	got := markerOf(t, FormBoth, "").of(rowOf(image))
 	requireNotFine(t, got, "")
-	require.Equal(t, "IN_VIOLATION", got.labels["pod.overall-status"])
-	require.Equal(t, "3", got.labels["pod.policy-violations"])
-	require.Equal(t, "true", got.labels["com.blackducksoftware.pod.has-policy-violations"])
-	require.NotContains(t, got.labels, "com.blackducksoftware.pod.has-vulnerabilities")
-	require.Contains(t, got.annotations["quality.pod.openshift.io/policy.blackduck"], `"compliant":false`)
-	require.NotContains(t, got.annotations, "quality.pod.openshift.io/vulnerability.blackduck")
+	require.Equal(t, "IN_VIOLATION", got.Labels["pod.overall-status"])
+	require.Equal(t, "3", got.Labels["pod.policy-violations"])
+	require.Equal(t, "true", got.Labels["com.blackducksoftware.pod.has-policy-violations"])
+	require.NotContains(t, got.Labels, "com.blackducksoftware.pod.has-vulnerabilities")
+	require.Contains(t, got.Annotations["quality.pod.openshift.io/policy.blackduck"], `"compliant":false`)
+	require.NotContains(t, got.Annotations, "quality.pod.openshift.io/vulnerability.blackduck")
 }

@@ -50,6 +50,7 @@ type reports struct {
 	to       Reporter
 	from     view
 	dirty    *dirty
+	remark   *dirty          // pods whose marks someone else has changed
 	head     model.PodReport // cluster, domain, write-back and the version
 	interval time.Duration
 	logger   *slog.Logger
@@ -63,7 +64,7 @@ type reports struct {
 }
 
 func newReports(to Reporter, from view, d *dirty, head model.PodReport, interval time.Duration, logger *slog.Logger) *reports {
-	return &reports{to: to, from: from, dirty: d, head: head, interval: interval, logger: logger, reported: map[string]lastReport{}, chunk: gatherCount}
+	return &reports{to: to, from: from, dirty: d, remark: newDirty(), head: head, interval: interval, logger: logger, reported: map[string]lastReport{}, chunk: gatherCount}
 }
 
 // run reports until ctx ends, beginning with a snapshot.
@@ -78,6 +79,7 @@ func (r *reports) run(ctx context.Context) {
 		case err := <-r.snapshot.done:
 			r.endSnapshot(err)
 		case <-r.dirty.some:
+		case <-r.remark.some:
 		case <-timer.C:
 		}
 		if now := time.Now(); r.snapshot.startAt(now) {
@@ -104,7 +106,7 @@ func (r *reports) next() time.Time {
 
 // flushAt is when the next report of changes is due, if there are any.
 func (r *reports) flushAt() (time.Time, bool) {
-	waiting := r.dirty.count()
+	waiting := r.dirty.count() + r.remark.count()
 	if waiting == 0 {
 		r.since = time.Time{}
 		return time.Time{}, false
@@ -129,6 +131,7 @@ func latest(a, b time.Time) time.Time {
 // flush reports the pods that are dirty now, in as many reports as it takes, until one fails.
 func (r *reports) flush(ctx context.Context) {
 	waiting := r.dirty.count()
+	r.reportRemarks(ctx)
 	if waiting > dirtyAtMost {
 		r.logger.Info("so many pods have changed that all are reported", "changed", waiting)
 		r.dirty.take(waiting)
@@ -144,11 +147,39 @@ func (r *reports) flush(ctx context.Context) {
 			// A smaller report may do where one of its pods is what cannot be reported.
 			r.chunk = max(1, r.chunk/2)
 			r.pause.longer(time.Now())
-			r.logger.Warn("changes of pods could not be reported; they are reported again", "pods", len(uids), "pause", r.pause.length, "reason", err)
+			r.logger.Warn("changes of pods could not be reported; they are reported again", "pods", len(uids), "pause", r.pause.length, "error", err)
 			return
 		}
 		r.chunk = min(gatherCount, 2*r.chunk)
 		r.pause = pause{}
+	}
+}
+
+// remarkedAtOnce is how many pods one report asks verdicts to be written onto again. More of them wait for the next report, half a
+// second later: two writers that fight for a key do not keep the system busy.
+const remarkedAtOnce = 100
+
+// reportRemarks asks for the verdicts of pods whose marks someone else has changed to be written again.
+func (r *reports) reportRemarks(ctx context.Context) {
+	uids := r.remark.take(remarkedAtOnce)
+	report := r.head
+	for _, uid := range uids {
+		if pod, is := r.from.pod(uid); is {
+			report.Remark = append(report.Remark, pod.Key())
+		}
+	}
+	if len(report.Remark) == 0 {
+		return
+	}
+	r.head.Version.Counter++
+	report.Version = r.head.Version
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	r.last, r.since = time.Now(), time.Time{}
+	if err := r.to.Report(ctx, report); err != nil {
+		r.remark.mark(uids...)
+		r.pause.longer(time.Now())
+		r.logger.Warn("changed marks could not be reported; they are reported again", "pods", len(uids), "pause", r.pause.length, "error", err)
 	}
 }
 

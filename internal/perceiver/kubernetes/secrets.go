@@ -63,6 +63,23 @@ func dockerConfigIn(secret *corev1.Secret) []byte {
 	return present
 }
 
+// MayName says why pods may not name a credential: secrets of another cluster, or of another namespace than theirs. From is
+// "cluster/namespace" of the pods; a cluster alone, or nothing, is an operator.
+func MayName(cluster, credential, from string) error {
+	path, ours := strings.CutPrefix(credential, secretsPrefix)
+	namespace, _, whole := strings.Cut(path, "/")
+	fromCluster, fromNamespace, isPod := strings.Cut(from, "/")
+	switch {
+	case !ours || !whole:
+		return &SecretError{class: model.Unauthorized, reason: "it names no pull secret"}
+	case from != "" && fromCluster != cluster:
+		return &SecretError{class: model.Unauthorized, reason: "the pods are in cluster " + fromCluster + ", the secret is in " + cluster}
+	case isPod && fromNamespace != namespace:
+		return &SecretError{class: model.Unauthorized, reason: "the pods are in namespace " + fromNamespace + ", the secret is in " + namespace}
+	}
+	return nil
+}
+
 // SecretError is why pull secrets could not be read; nothing of their content is in it.
 type SecretError struct {
 	class  model.FailureClass

@@ -103,7 +103,7 @@ func (r *reports) endSnapshot(err error) {
 	}
 	s.pause.longer(now)
 	s.due = s.pause.until
-	r.logger.Warn("a snapshot could not be reported; it is made again", "pods", s.size, "pause", s.pause.length, "reason", err)
+	r.logger.Warn("a snapshot could not be reported; it is made again", "pods", s.size, "pause", s.pause.length, "error", err)
 	// What it was to cover is reported by itself meanwhile, unless that is so much that only a snapshot helps.
 	if len(s.covered)+r.dirty.count() <= dirtyAtMost {
 		for _, uid := range s.covered {
@@ -120,6 +120,6 @@ func (r *reports) endSnapshot(err error) {
 // abandonSnapshot waits for a snapshot whose context has ended.
 func (r *reports) abandonSnapshot() {
 	if r.snapshot.done != nil {
-		r.logger.Debug("stopped during a snapshot", "reason", <-r.snapshot.done)
+		r.logger.Debug("stopped during a snapshot", "error", <-r.snapshot.done)
 	}
 }

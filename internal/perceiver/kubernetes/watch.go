@@ -2,7 +2,9 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -11,8 +13,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/perceptor/perceptor/internal/perceiver/ownership"
+	"github.com/perceptor/perceptor/internal/perceiver/trouble"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -27,10 +32,12 @@ type watch struct {
 	filter      *Filter
 	pullSecrets bool
 	marker      marker
+	manager     ownership.Manager
 	dirty       *dirty
-	// marked receives the marks that stand on a pod, each time they have changed; it may be nil.
-	marked func(uid string, marks uint64)
-	logger *slog.Logger
+	// marked receives what stands on a pod now, each time that has changed; it may be nil. before is nil for a new pod.
+	marked   func(before, now *podEntry)
+	troubles *trouble.Book
+	logger   *slog.Logger
 
 	pods, nodes, namespaces *source
 }
@@ -76,7 +83,8 @@ func (w *watch) source(what string, of runtime.Object, from cache.ListerWatcher,
 	if by == nil {
 		by = cache.Indexers{}
 	}
-	s := &source{what: what, informer: cache.NewSharedIndexInformer(from, of, 0, by)}
+	s := &source{what: what}
+	s.informer = cache.NewSharedIndexInformer(w.noted(s, from), of, 0, by)
 	if err := s.informer.SetTransform(keep); err != nil {
 		return nil, fmt.Errorf("watch %s: %w", what, err)
 	}
@@ -89,15 +97,54 @@ func (w *watch) source(what string, of runtime.Object, from cache.ListerWatcher,
 	return s, nil
 }
 
-// failed notes why a list or a watch ended. Watches end now and then; only a refusal is worth a warning, once.
+// noted notes each list and each watch that the API server grants.
+func (w *watch) noted(s *source, from cache.ListerWatcher) cache.ListerWatcher {
+	inner := cache.ToListerWatcherWithContext(from)
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			list, err := inner.ListWithContext(ctx, o)
+			if err == nil {
+				w.granted(s)
+			}
+			return list, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
+			watching, err := inner.WatchWithContext(ctx, o)
+			if err == nil {
+				w.granted(s)
+			}
+			return watching, err
+		},
+	}, from)
+}
+
+// granted notes that a kind of objects can be read.
+func (w *watch) granted(s *source) {
+	s.refused.Store(false)
+	w.troubles.Work(s.trouble(), time.Now())
+}
+
+func (s *source) trouble() model.TroubleKind {
+	switch s.what {
+	case pods:
+		return model.TroubleReadPods
+	case nodes:
+		return model.TroubleReadNodes
+	default:
+		return model.TroubleReadNamespaces
+	}
+}
+
+// failed notes why a list or a watch ended. Watches end now and then, and versions expire; everything else is trouble.
 func (w *watch) failed(s *source, err error) {
-	if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
-		w.logger.Debug("watch ended", "of", s.what, "reason", err)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || errors.Is(err, context.Canceled) {
+		w.logger.Debug("watch ended", "of", s.what, "error", err)
 		return
 	}
-	if !s.refused.Swap(true) {
-		w.logger.Warn("the cluster does not let this perceiver read", "what", s.what, "reason", err)
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		s.refused.Store(true)
 	}
+	w.troubles.Fail(s.trouble(), clip(err.Error(), reasonLength), time.Now())
 }
 
 // run keeps the caches until ctx ends.
@@ -143,7 +190,7 @@ func (w *watch) synced(ctx context.Context) error {
 func (w *watch) podEvents() cache.ResourceEventHandler {
 	return handler(func(before, after *podEntry) bool {
 		if w.marked != nil {
-			w.marked(string(after.UID), after.marks)
+			w.marked(before, after)
 		}
 		return before.sum != after.sum || before.hidden != after.hidden || before.node != after.node || before.UID != after.UID
 	}, func(changed ...*podEntry) {
@@ -171,7 +218,7 @@ func (w *watch) namespaceEvents() cache.ResourceEventHandler {
 func (w *watch) markIndexed(index, value string) {
 	found, err := w.pods.informer.GetIndexer().ByIndex(index, value)
 	if err != nil {
-		w.logger.Error("pods could not be looked up", "index", index, "reason", err)
+		w.logger.Error("pods could not be looked up", "index", index, "error", err)
 		return
 	}
 	w.dirty.mark(uidsOf(found)...)
@@ -232,6 +279,20 @@ func (w *watch) pod(uid string) (model.Pod, bool) {
 		}
 	}
 	return pod, true
+}
+
+// mustBeUnmarked reports whether a pod surely must have no marks: it or its namespace is left out. A namespace that cannot be
+// read is not known to be left out.
+func (w *watch) mustBeUnmarked(p *podEntry) bool {
+	if p.leftOut {
+		return true
+	}
+	found, exists, err := w.namespaces.informer.GetStore().GetByKey(p.Namespace)
+	if err != nil || !exists {
+		return false
+	}
+	n, ok := found.(*namespaceEntry)
+	return ok && !n.wanted
 }
 
 // wants reports whether a pod is of interest.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -64,9 +66,18 @@ func writeTo(t *testing.T, client *fake.Clientset, s Selection) *writing {
 
 func (w *writing) write(rows ...model.PodVerdict) model.WriteResult {
 	w.test.Helper()
-	result, err := w.Write(w.test.Context(), rows)
+	result, err := w.try(w.test.Context(), rows...)
 	require.NoError(w.test, err)
 	return result
+}
+
+// try writes rows that are always read as they are.
+func (w *writing) try(ctx context.Context, rows ...model.PodVerdict) (model.WriteResult, error) {
+	var uids []string
+	for _, row := range rows {
+		uids = append(uids, row.UID)
+	}
+	return w.Write(ctx, uids, func(context.Context, []string) ([]model.PodVerdict, error) { return rows, nil })
 }
 
 func (w *writing) pod(namespace, name string) *corev1.Pod {
@@ -107,7 +118,7 @@ func TestVerdictsAreWrittenOnceAndFollowChanges(t *testing.T) {
 	require.NotContains(t, now.Labels, "image1", "keys of a deleted container are taken away")
 	require.NotContains(t, now.Annotations, "image1.vulnerabilities")
 	require.Equal(t, "web", now.Labels["app"])
-	require.Len(t, w.events("a"), 1)
+	require.Eventually(t, func() bool { return len(w.events("a")) == 1 }, soon, time.Millisecond)
 	require.Eventually(t, func() bool { return len(w.sentNow()) == 0 }, soon, time.Millisecond)
 	require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(bad, unscanned("r.example/c:1"))))
 	require.Len(t, w.events("a"), 1, "it was in violation before")
@@ -118,13 +129,13 @@ func TestVerdictsAreWrittenOnceAndFollowChanges(t *testing.T) {
 	_, err := w.client.CoreV1().Pods("a").Update(t.Context(), changed, metav1.UpdateOptions{FieldManager: "another"})
 	require.NoError(t, err)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		_, err := w.Write(t.Context(), []model.PodVerdict{rowOf(bad, unscanned("r.example/c:1"))})
+		_, err := w.try(t.Context(), rowOf(bad, unscanned("r.example/c:1")))
 		require.NoError(c, err)
 		require.Equal(c, "IN_VIOLATION", w.pod("a", "one").Labels["pod.overall-status"], "what another manager wrote is taken over")
 	}, soon, 10*time.Millisecond)
 }
 
-func (w *writing) sentNow() map[string]uint64 {
+func (w *writing) sentNow() map[string]sending {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	return maps.Clone(w.sent)
@@ -178,7 +189,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(fmt.Sprint(row.err), func(t *testing.T) {
 			w := writeTo(t, fake.NewClientset(podOf("a", "one", "app")), Selection{})
 			w.refuse.Store(&row.err)
-			result, err := w.Write(t.Context(), []model.PodVerdict{rowOf(clean)})
+			result, err := w.try(t.Context(), rowOf(clean))
 			require.Equal(t, row.whole, err != nil, "an error is for what passes and holds for all")
 			require.Len(t, result.Failed, 1)
 			require.Equal(t, row.class, result.Failed[0].Class)
@@ -202,28 +213,121 @@ func TestAPodThatVanishesOrIsReplacedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestEventsThatCannotBeWritten: an Event that is throttled is tried again, and one that is refused is left out. Neither delays the
+// labels.
 func TestEventsThatCannotBeWritten(t *testing.T) {
-	client := fake.NewClientset(podOf("a", "one", "app"))
-	var refusal atomic.Pointer[error]
-	client.PrependReactor("create", "events", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return true, nil, *refusal.Load()
-	})
-	w := writeTo(t, client, Selection{})
-	passing := errors.New("connection refused")
-	refusal.Store(&passing)
-	_, err := w.Write(t.Context(), []model.PodVerdict{rowOf(bad)})
-	require.Error(t, err, "it is tried again, or the Event would be lost")
+	for _, refusal := range []error{
+		errors.New("connection refused"), apierrors.NewTooManyRequests("slow", 1),
+		apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "", errors.New("no role")),
+	} {
+		client := fake.NewClientset(podOf("a", "one", "app"))
+		var tried atomic.Int32
+		client.PrependReactor("create", "events", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return tried.Add(1) == 1, nil, refusal
+		})
+		w := writeTo(t, client, Selection{})
+		began := time.Now()
+		require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(bad)))
+		require.Less(t, time.Since(began), eventPause, "the label does not wait for the Event")
+		require.Eventually(t, func() bool { return tried.Load() >= 1 }, soon, time.Millisecond)
+		if classOf(refusal).Temporary() {
+			require.Eventually(t, func() bool { return len(w.events("a")) == 1 }, soon, 10*time.Millisecond, "what passes is tried again")
+		}
+	}
+}
+
+// TestOnlyTheLeaderWrites: leadership is checked before each write, and rows that have grown old are read again.
+func TestOnlyTheLeaderWrites(t *testing.T) {
+	w := writeTo(t, fake.NewClientset(podOf("a", "one", "app")), Selection{})
+	var leads atomic.Bool
+	w.leading = leads.Load
+	_, err := w.try(t.Context(), rowOf(clean))
+	require.ErrorIs(t, err, errNotLeading, "so that the step is given to another")
 	require.Zero(t, w.patches.Load())
-	forbidden := error(apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "", errors.New("no role")))
-	refusal.Store(&forbidden)
-	require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(bad)))
+	leads.Store(true)
+	require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(clean)))
+
+	rows := &rowReader{uids: []string{"uid-a-one"}}
+	reads := 0
+	rows.read = func(context.Context, []string) ([]model.PodVerdict, error) {
+		reads++
+		return []model.PodVerdict{rowOf(bad)}, nil
+	}
+	rows.at = time.Now().Add(-time.Minute)
+	rows.rows = map[string]model.PodVerdict{"uid-a-one": rowOf(clean)}
+	_, became, err := w.writePod(t.Context(), "uid-a-one", rows)
+	require.NoError(t, err)
+	require.Equal(t, written, became)
+	require.Equal(t, 1, reads, "the row from before the pause is not written")
+	require.Equal(t, "IN_VIOLATION", w.pod("a", "one").Labels["pod.overall-status"])
+}
+
+func TestKeysOfOthersAndMarksThatWereChanged(t *testing.T) {
+	pod := podOf("a", "one", "app")
+	client := fake.NewClientset()
+	made := pod.DeepCopy()
+	made.Labels = map[string]string{"pod.vulnerabilities": "mine"}
+	_, err := client.CoreV1().Pods("a").Create(t.Context(), made, metav1.CreateOptions{FieldManager: "user"})
+	require.NoError(t, err)
+	w := writeTo(t, client, Selection{})
+	// The API server refuses to take a key of another without force; client-go's fake cluster does the same.
+	require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(clean)))
+	now := w.pod("a", "one")
+	require.Equal(t, "mine", now.Labels["pod.vulnerabilities"], "what a user had first stays")
+	require.Equal(t, "1", now.Annotations["pod.vulnerabilities"])
+	require.Equal(t, "label pod.vulnerabilities", now.Annotations[othersAnnotation(now)])
+	require.Equal(t, "NOT_IN_VIOLATION", now.Labels["pod.overall-status"])
+
+	// What was written here and then changed is put right, also by another process that knows nothing of it.
+	delete(now.Labels, "image0")
+	now.Labels["pod.overall-status"] = "IN_VIOLATION"
+	_, err = client.CoreV1().Pods("a").Update(t.Context(), now, metav1.UpdateOptions{FieldManager: "user"})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return w.remark.count() == 1 }, soon, time.Millisecond, "the change is noticed")
+	require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(clean)))
+	now = w.pod("a", "one")
+	require.Equal(t, "NOT_IN_VIOLATION", now.Labels["pod.overall-status"])
+	require.Equal(t, "a", now.Labels["image0"])
+	require.Equal(t, "mine", now.Labels["pod.vulnerabilities"])
+
+	// Everything is taken away, and the user's key stays.
+	removed, err := RemoveMarks(t.Context(), fakeClient{client}, "c", slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.Equal(t, 1, removed)
+	now = w.pod("a", "one")
+	require.Equal(t, map[string]string{"pod.vulnerabilities": "mine"}, now.Labels)
+	require.Empty(t, now.Annotations)
+	removed, err = RemoveMarks(t.Context(), fakeClient{client}, "c", slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.Zero(t, removed)
+}
+
+func othersAnnotation(p *corev1.Pod) string {
+	for key := range p.Annotations {
+		if strings.HasPrefix(key, "perceptor/keys-of-others-") {
+			return key
+		}
+	}
+	return ""
+}
+
+func TestAnOptOutTakesTheMarksAway(t *testing.T) {
+	client := fake.NewClientset(namespaceOf("a", nil), podOf("a", "one", "app"))
+	w := writeTo(t, client, Selection{})
+	require.Equal(t, model.WriteResult{Written: 1}, w.write(rowOf(clean)))
+	namespace := namespaceOf("a", nil)
+	namespace.Annotations = map[string]string{OptOut: "true"}
+	_, err := client.CoreV1().Namespaces().Update(t.Context(), namespace, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(w.pod("a", "one").Labels) == 0 && len(w.pod("a", "one").Annotations) == 0 }, soon, 10*time.Millisecond)
+	require.Equal(t, []model.PodKey{{UID: "uid-a-one", Namespace: "a", Name: "one"}}, w.write(rowOf(clean)).Gone)
 }
 
 func TestACallThatEnds(t *testing.T) {
 	w := writeTo(t, fake.NewClientset(podOf("a", "one", "app")), Selection{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := w.Write(ctx, []model.PodVerdict{rowOf(clean)})
+	_, err := w.try(ctx, rowOf(clean))
 	require.ErrorIs(t, err, context.Canceled)
 }
 

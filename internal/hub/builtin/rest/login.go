@@ -7,9 +7,11 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
@@ -80,12 +82,16 @@ func (s *Server) authenticateToken(c *call) (reply, error) {
 
 // authenticateForm is the password login.
 func (s *Server) authenticateForm(c *call) (reply, error) {
+	if s.wrong.tooMany(c.Request, s.clock.Now()) {
+		return reply{}, refuse(http.StatusTooManyRequests, "too_many_logins", "there were too many wrong logins from this address; try again in a minute")
+	}
 	c.Body = http.MaxBytesReader(c.writer, c.Body, 64<<10)
 	if err := c.ParseForm(); err != nil {
 		return reply{}, refuse(http.StatusBadRequest, "form", "the login form cannot be read: send j_username and j_password as application/x-www-form-urlencoded")
 	}
 	userOK, passwordOK := same(c.PostForm.Get("j_username"), User), same(c.PostForm.Get("j_password"), s.logins.password)
 	if !userOK || !passwordOK {
+		s.wrong.note(c.Request)
 		return reply{}, refuse(http.StatusUnauthorized, "unauthorized", "user name or password is wrong")
 	}
 	bearer := s.logins.issue(s.jobs.Now())
@@ -162,4 +168,46 @@ func (l *logins) valid(bearer string, now time.Time) bool {
 // csrf is the token that goes with a bearer on every call that changes something.
 func (l *logins) csrf(bearer string) string {
 	return base64.RawURLEncoding.EncodeToString(sign(l.key, "csrf "+bearer)[:16])
+}
+
+// Wrong logins of one address: after wrongLogins of them, its password logins are refused unread until wrongLoginsTime has passed.
+// A token login is always read: the hub makes the token, so it cannot be guessed, and workers share addresses.
+const (
+	wrongLogins     = 10
+	wrongLoginsTime = time.Minute
+	// wrongAddresses bounds the memory for addresses.
+	wrongAddresses = 10_000
+)
+
+// wrong counts the wrong password logins of the present minute by address.
+type wrong struct {
+	lock  sync.Mutex
+	since time.Time
+	count map[string]int
+}
+
+// tooMany reports whether an address had too many wrong logins.
+func (w *wrong) tooMany(r *http.Request, now time.Time) bool {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	if w.count == nil || now.Sub(w.since) > wrongLoginsTime || now.Before(w.since) || len(w.count) >= wrongAddresses {
+		w.since, w.count = now, map[string]int{}
+	}
+	return w.count[addressOf(r)] >= wrongLogins
+}
+
+// note counts a wrong login.
+func (w *wrong) note(r *http.Request) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	w.count[addressOf(r)]++
+}
+
+// addressOf is where a request comes from, without the port.
+func addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }

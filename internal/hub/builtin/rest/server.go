@@ -43,8 +43,10 @@ type Server struct {
 	log         *slog.Logger
 	clock       jobs.Clock
 
-	logins  *logins
-	traffic *traffic
+	logins    *logins
+	wrong     wrong
+	documents documents
+	traffic   *traffic
 	// requests are those not yet written to the file.
 	requests atomic.Uint64
 }
@@ -53,7 +55,7 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		store: o.Store, jobs: o.Jobs, policy: o.Policy, version: o.Version, maxDocument: o.MaxDocument, acceptDelay: o.AcceptDelay,
-		log: o.Log, clock: o.Clock,
+		log: o.Log, clock: o.Clock, documents: make(documents, documentsAtOnce),
 	}
 	var err error
 	if s.logins, err = newLogins(o.Store, o.Token, o.Password); err != nil {
@@ -99,6 +101,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, route route) (an
 	if mediaType, err = negotiate(r.Header.Get("Accept"), route.media); err != nil {
 		return reply{}, "", err
 	}
+	limitBody(w, r)
 	if err := s.authorize(r, route.access); err != nil {
 		return reply{}, "", err
 	}

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"strings"
@@ -162,3 +163,40 @@ func (t *traffic) save(tx *store.Tx) error {
 	t.unsaved = false
 	return tx.Counters().PutTraffic(t.seen)
 }
+
+// Bounds of what callers may cost. The times are for the whole of a body: half a MiB per second is enough for the largest document
+// within uploadTime.
+const (
+	bodyTime   = 30 * time.Second
+	uploadTime = 15 * time.Minute
+	// documentsAtOnce bounds the memory of documents that are read into components.
+	documentsAtOnce = 2
+	// attemptAhead is how far an attempt's time may be ahead of this hub's clock. An attempt of the far future would make every later
+	// upload of that image an old one.
+	attemptAhead = time.Hour
+)
+
+// limitBody bounds how long the body of a request may take.
+func limitBody(w http.ResponseWriter, r *http.Request) {
+	within := bodyTime
+	if ClassOf(r) == ClassUpload {
+		within = uploadTime
+	}
+	// A writer without deadlines is that of a test.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(within))
+}
+
+// documents are the places for reading documents.
+type documents chan struct{}
+
+// enter waits for a place. The body is read by then, so a slow sender holds none.
+func (d documents) enter(ctx context.Context) error {
+	select {
+	case d <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d documents) leave() { <-d }

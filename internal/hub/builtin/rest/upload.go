@@ -46,7 +46,11 @@ func (s uploads) receive(c *call) (scanID string, err error) {
 	if form.repeated != "" {
 		return form.repeated, nil
 	}
+	if err := s.documents.enter(c.Context()); err != nil {
+		return "", fmt.Errorf("wait to read the document: %w: %w", jobs.ErrGone, err)
+	}
 	contents, err := judge.Parse(form.document)
+	s.documents.leave()
 	if err != nil {
 		return "", refuse(http.StatusBadRequest, "document", "the document cannot be scanned: %v", err)
 	}
@@ -129,6 +133,9 @@ func (s uploads) readParts(c *call) (*uploadForm, error) {
 	if text := c.Header.Get(AttemptHeader); text != "" {
 		if form.attempt, err = model.ParseAttemptID(text); err != nil {
 			return nil, refuse(http.StatusBadRequest, "attempt", "header %s: %v", AttemptHeader, err)
+		}
+		if latest := s.clock.Now().Add(attemptAhead).UnixMilli(); form.attempt.Millis > latest {
+			return nil, refuse(http.StatusBadRequest, "attempt", "header %s: its time is more than %s ahead of this hub's clock", AttemptHeader, attemptAhead)
 		}
 	}
 	parts, err := c.MultipartReader()
