@@ -132,12 +132,12 @@ func TestNoViewOfAnUnknownImageSaysItIsFine(t *testing.T) {
 			}
 			for _, form := range []string{"table", "json"} {
 				for _, bar := range [][]string{nil, {"--fail-on", "low"}} {
-					done := f.command(t, append([]string{"scan", "registry.example/odd:1", "-o", form}, bar...)...)
+					done := f.command(t, append([]string{"scan", "registry.example/odd:1", "--timeout", "1ms", "-o", form}, bar...)...)
 					require.Equal(t, exitTrouble, done.code)
 					require.Contains(t, done.problems, kind.Reason)
 					shows("scan -o "+form, done.out, true)
 				}
-				done := f.command(t, "scan", "registry.example/odd:1", "-o", form, "--allow-unassessed")
+				done := f.command(t, "scan", "registry.example/odd:1", "--timeout", "1ms", "-o", form, "--allow-unassessed")
 				require.Equal(t, exitOK, done.code, "it was allowed: %s", done.problems)
 				shows("scan --allow-unassessed -o "+form, done.out, true)
 			}

@@ -27,7 +27,9 @@ func (c *clusterRun) answerUpdates(ctx workflow.Context) error {
 	return nil
 }
 
-func checkBegin(ctx workflow.Context, b workflows.BeginCluster) error { return b.Check(workflow.Now(ctx)) }
+func checkBegin(ctx workflow.Context, b workflows.BeginCluster) error {
+	return b.Check(workflow.Now(ctx))
+}
 
 // begin registers a perceiver, unless it watches another cluster. One that cannot say which cluster it watches is taken only while
 // the cluster has no identity: it could be another one.
