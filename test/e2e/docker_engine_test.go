@@ -59,6 +59,7 @@ func startEngine(t *testing.T) *engine {
 			text, _ := os.ReadFile(e.log())
 			t.Logf("dockerd:\n%s", text[max(0, len(text)-8<<10):])
 		}
+		_ = syscall.Unmount(filepath.Join(directory, "exec", "netns", "default"), 0) // of tasks in the host's network; dockerd leaves it
 		require.NoError(t, os.RemoveAll(directory), "something is still mounted there")
 	})
 	e.start(t)

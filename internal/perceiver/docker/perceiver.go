@@ -44,6 +44,9 @@ type Perceiver struct {
 	filter   *perceiver.Filter
 	identity string
 	mirror   *perceiver.Mirror
+	// managed says that the engine managed a Swarm; leftAt is since when it says that it does not, zero while it does not say so.
+	managed bool
+	leftAt  time.Time
 }
 
 // New refuses options that cannot work, all mistakes at once.
@@ -109,15 +112,41 @@ func pauseAfter(failures int) time.Duration {
 
 // watch watches over one connection.
 func (p *Perceiver) watch(ctx context.Context, st *state) error {
-	about, err := p.options.Engine.About(ctx)
+	about, err := p.ask(ctx)
 	if err != nil {
 		return err
 	}
 	if err := p.begin(ctx, about); err != nil {
 		return err
 	}
-	s := &session{options: p.options, state: st, mirror: p.mirror, about: about, identity: p.identity, hints: newHints()}
+	s := &session{options: p.options, state: st, mirror: p.mirror, ask: p.ask, about: about, identity: p.identity, hints: newHints()}
 	return s.run(ctx)
+}
+
+// leaveTime is how long an engine must say that it has left its Swarm. One that is being stopped says so too, until it is gone: for at
+// most its shutdown timeout, usually 15 s.
+const leaveTime = 45 * time.Second
+
+// ask asks the engine who it is. What it says of a Swarm that it has left is not believed at once.
+func (p *Perceiver) ask(ctx context.Context) (About, error) {
+	about, err := p.options.Engine.About(ctx)
+	switch {
+	case err != nil:
+		p.leftAt = time.Time{}
+		return about, err
+	case about.Swarm == Manages:
+		p.managed, p.leftAt = true, time.Time{}
+	case about.Swarm == NoManager && p.managed:
+		if p.leftAt.IsZero() {
+			p.leftAt = time.Now()
+		}
+		if time.Since(p.leftAt) < leaveTime {
+			about.Swarm = CannotSay
+			return about, nil
+		}
+		p.managed = false
+	}
+	return about, nil
 }
 
 // begin says which engine is watched, when that is not known yet or has changed, and makes the Mirror for its reports. A cluster that

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/moby/moby/api/types/events"
@@ -199,6 +200,31 @@ func TestSwarmBeginsAndEnds(t *testing.T) {
 	})
 	eventually(t, func() bool { return names(w) == "default/a default/b default/web.1" })
 	require.Empty(t, w.Wrong())
+}
+
+// TestEngineThatIsBeingStoppedHasNotLeftItsSwarm: for some seconds it says that it is no manager. Its tasks are known until it is sure.
+func TestEngineThatIsBeingStoppedHasNotLeftItsSwarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := swarmOf(map[int]swarm.TaskState{1: swarm.TaskStateRunning}, "registry.example/app:1@"+sum(1))
+		p, err := New(Options{Cluster: "c", Engine: f, Reporter: conformance.NewWorld()})
+		require.NoError(t, err)
+		says := func(s Swarm) Swarm {
+			f.about.Swarm = s
+			about, err := p.ask(t.Context())
+			require.NoError(t, err)
+			return about.Swarm
+		}
+		require.Equal(t, NoManager, says(NoManager), "an engine that never managed one")
+		require.Equal(t, Manages, says(Manages))
+		require.Equal(t, CannotSay, says(NoManager), "it may be stopping")
+		time.Sleep(leaveTime - time.Second)
+		require.Equal(t, CannotSay, says(NoManager))
+		require.Equal(t, Manages, says(Manages), "it was started again")
+		require.Equal(t, CannotSay, says(NoManager))
+		time.Sleep(leaveTime)
+		require.Equal(t, NoManager, says(NoManager), "it has left")
+		require.Equal(t, NoManager, says(NoManager))
+	})
 }
 
 // TestOtherEngineEndsThePerceiver: what belongs to another engine is not overwritten.

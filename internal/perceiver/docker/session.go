@@ -35,6 +35,7 @@ type session struct {
 	options  Options
 	state    *state
 	mirror   *perceiver.Mirror
+	ask      func(context.Context) (About, error)
 	about    About
 	identity string
 	hints    *hints
@@ -98,7 +99,7 @@ func (s *session) list(ctx context.Context) (perceiver.List, error) {
 		s.state.images.stale = true
 	}
 	if s.hints.engine.Swap(false) || s.about.Swarm == CannotSay || s.state.trouble != "" || time.Since(s.askedAt) >= listEvery {
-		if err := s.ask(ctx); err != nil {
+		if err := s.askAgain(ctx); err != nil {
 			return perceiver.List{}, err
 		}
 	}
@@ -120,9 +121,9 @@ func (s *session) report(ctx context.Context, list perceiver.List) time.Duration
 	return pause
 }
 
-// ask asks the engine who it is.
-func (s *session) ask(ctx context.Context) error {
-	about, err := s.options.Engine.About(ctx)
+// askAgain asks the engine who it is.
+func (s *session) askAgain(ctx context.Context) error {
+	about, err := s.ask(ctx)
 	if err != nil {
 		return err
 	}
