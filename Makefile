@@ -30,7 +30,7 @@ workflowcheck := $(CURDIR)/bin/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)/work
 # The checks read all of them.
 tags := e2e,bench,oracle
 # The tests with the tag e2e that `make test` leaves out; the targets e2e-... and record run them by name.
-long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestRollingRestart|TestHostileMessages|TestMarks|TestRecord.*)$$
+long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestDockerEndToEnd|TestRollingRestart|TestHostileMessages|TestMarks|TestRecord.*)$$
 
 # Reads the output of `go test -json`, prints one line for each package and everything about failed tests, and names the skipped
 # tests. With SUMMARY=--no-skips a skipped test is a failure.
@@ -39,7 +39,7 @@ summary := $(GO) run ./test/summary $(SUMMARY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build announce run demo kube-apiserver e2e-hub e2e-kubernetes e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean \
+.PHONY: help build announce run demo kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean \
 	always archtest format tidy vet lint workflowcheck test-heavy test-e2e test-root
 
 help: ## list the targets
@@ -115,6 +115,11 @@ e2e-kubernetes: build kube-apiserver ## 300 pods behind a real Kubernetes API se
 	@rm -f bin/e2e-kubernetes.result
 	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-kubernetes.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestKubernetesEndToEnd$$' ./test/e2e
 	@cat bin/e2e-kubernetes.result
+
+e2e-docker: build ## a real Docker Engine: a Compose project, a Swarm, the engine restarted: about 5 minutes (needs root, docker.io)
+	@rm -f bin/e2e-docker.result
+	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-docker.result $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestDockerEndToEnd$$' ./test/e2e
+	@cat bin/e2e-docker.result
 
 e2e-rolling: build ## 200 images while four scanners are restarted one after the other: about 4 minutes (E2E_IMAGES, E2E_SEED)
 	@rm -f bin/e2e-rolling.result

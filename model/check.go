@@ -22,6 +22,7 @@ const (
 	HubNameLength    = 255
 	UIDLength        = ReferenceLength + 80 // the UID of an image without a pod is its reference and digest
 	ContainersAtMost = 500
+	ProblemLength    = 300 // a sentence
 )
 
 // ReservedNamespaces is how the names of namespaces begin that no platform has.
@@ -131,6 +132,9 @@ func (c Container) check() error {
 		if err := c.Digest.Check(); err != nil {
 			return err
 		}
+	}
+	if err := checkText("problem", c.Problem, ProblemLength); err != nil {
+		return err
 	}
 	if strings.ContainsFunc(c.Repository, unicode.IsSpace) {
 		return fmt.Errorf("repository %.80q: there is a space in it", c.Repository)

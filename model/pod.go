@@ -67,6 +67,9 @@ type Container struct {
 	// Repository is where the runtime says that the image is from, if that is another repository than Reference's. The image is
 	// looked for there too.
 	Repository string `json:"repository,omitempty"`
+	// Problem is why no registry can be asked for the image, in at most ProblemLength bytes. It is empty where one can. An image
+	// with a problem is UNKNOWN for this reason: its name could lead to another image.
+	Problem string `json:"problem,omitempty"`
 	// HubNames overrides what the image is called at the hub.
 	HubNames *HubNames `json:"hubNames,omitempty"`
 }

@@ -32,14 +32,19 @@ type PerceiverSettings struct {
 func KubernetesModule(s PerceiverSettings) fx.Option {
 	return fx.Module("kubernetes",
 		fx.Supply(s),
-		fx.Provide(fx.Private, newKubernetes),
-		fx.Invoke(watchKubernetes),
+		fx.Provide(fx.Private, fx.Annotate(newKubernetes, fx.As(new(watcher)))),
+		fx.Invoke(watchPlatform),
 	)
 }
 
 // RunKubernetes watches a Kubernetes cluster until ctx ends.
 func RunKubernetes(ctx context.Context, s PerceiverSettings) error {
-	app := fx.New(KubernetesModule(s), fx.NopLogger)
+	return runPerceiver(ctx, s, KubernetesModule(s))
+}
+
+// runPerceiver runs a perceiver until ctx ends.
+func runPerceiver(ctx context.Context, s PerceiverSettings, module fx.Option) error {
+	app := fx.New(module, fx.NopLogger)
 	if err := app.Err(); err != nil {
 		return fmt.Errorf("perceiver: %w", err)
 	}
@@ -111,8 +116,13 @@ func connectCluster(k config.Kubernetes, userAgent string) (kubernetes.Client, e
 	return kubernetes.Connect(kubernetes.Connection{Kubeconfig: k.Kubeconfig, Context: k.Context, Rate: k.Rate, UserAgent: userAgent})
 }
 
-// watchKubernetes watches as long as the process lives.
-func watchKubernetes(life fx.Lifecycle, end fx.Shutdowner, p *kubernetes.Perceiver, s PerceiverSettings) {
+// watcher is a perceiver: it watches until ctx ends.
+type watcher interface {
+	Run(ctx context.Context) error
+}
+
+// watchPlatform watches as long as the process lives.
+func watchPlatform(life fx.Lifecycle, end fx.Shutdowner, p watcher, s PerceiverSettings) {
 	watching, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	life.Append(fx.StartStopHook(func() {

@@ -15,7 +15,7 @@ const WordBudget = 40
 
 var (
 	link   = regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`)
-	target = regexp.MustCompile("`make ([a-z-]+)")
+	target = regexp.MustCompile("`make ([a-z0-9-]+)")
 )
 
 // CheckProse looks after what can be checked in text: README's length, links to files, names of make targets, words.

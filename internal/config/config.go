@@ -185,6 +185,21 @@ type Perceiver struct {
 	IgnoredImages []string `mapstructure:"ignore-images" flag:"ignore-images"`
 	// The settings for Kubernetes.
 	Kubernetes Kubernetes `mapstructure:"kubernetes"`
+	// The settings for Docker.
+	Docker Docker `mapstructure:"docker"`
+}
+
+// Docker holds the settings for one Docker Engine, or for the Swarm that it manages.
+type Docker struct {
+	// The address of the engine, such as `unix:///var/run/docker.sock` or `tcp://engine.example:2376`. Empty means `DOCKER_HOST`, then the
+	// current context of the docker command. `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` hold for both.
+	Host string `mapstructure:"host" flag:"docker-host"`
+	// A context of the docker command, instead of an address.
+	Context string `mapstructure:"context" flag:"docker-context"`
+	// Patterns of the namespaces to watch: Compose projects and stacks. Empty means all.
+	Namespaces []string `mapstructure:"namespaces" flag:"namespaces"`
+	// Patterns of the namespaces to leave out.
+	ExcludedNamespaces []string `mapstructure:"exclude-namespaces" flag:"exclude-namespaces"`
 }
 
 // Kubernetes holds the settings for one cluster of Kubernetes.

@@ -55,6 +55,7 @@ var sections = []struct {
 	{"scanner.network", "The networks that registries may be in. Link-local addresses and those of metadata services are never called.", Default().Scanner.Network, "scanner.network."},
 	{"scanner.client", "The scan client is the program that produces the SBOM of an image and uploads it.", Default().Scanner.Client, "scanner.client."},
 	{"perceiver", "For `perceptor perceiver`.", Default().Perceiver, "perceiver."},
+	{"perceiver.docker", "For `perceptor perceiver docker`.", Default().Perceiver.Docker, "perceiver.docker."},
 	{"perceiver.kubernetes", "For `perceptor perceiver kubernetes`.", Default().Perceiver.Kubernetes, "perceiver.kubernetes."},
 	{"api", "For `perceptor api`.", Default().API, "api."},
 	{"registries", "A list: one entry for each registry that needs special settings.", Registry{}, "registries[]."},

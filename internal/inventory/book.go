@@ -98,7 +98,7 @@ func (b *Book) index() {
 	for _, number := range sorted(b.Uses) {
 		use := b.Uses[number]
 		use.pods = map[string]int{}
-		if use.Digest == "" {
+		if use.Digest == "" && use.Problem == "" {
 			b.unresolved[number] = true
 		}
 		b.byKey[use.key()] = number

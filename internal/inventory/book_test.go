@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"testing"
 	"time"
 
@@ -44,8 +43,7 @@ func names(b *inventory.Book) []string {
 func resolve(b *inventory.Book, now time.Time) {
 	for questions := b.Questions(now, 100, false); len(questions) > 0; questions = b.Questions(now, 100, false) {
 		for _, q := range questions {
-			_, digest, _ := strings.Cut(q.Reference, "@")
-			b.Answered(now, q.Use, model.Digest(digest), model.Name{Repository: "registry.example/app"})
+			b.Answered(now, q.Use, q.Reported, model.Name{Repository: "registry.example/app"})
 		}
 	}
 }

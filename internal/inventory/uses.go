@@ -9,6 +9,9 @@ import (
 // tagGoodFor is how long a tag that was resolved is good for containers that start: it may have been moved since.
 const tagGoodFor = 10 * time.Minute
 
+// resolveStep is the step of failures to find a manifest.
+const resolveStep = "resolve"
+
 // Use is one way in which containers name an image, and where it leads.
 type Use struct {
 	// Reference, Reported, Repository, Platform, Credential and HubNames are what the containers and their pods say.
@@ -18,6 +21,8 @@ type Use struct {
 	Platform   model.Platform  `json:"platform,omitzero"`
 	Credential string          `json:"credential,omitempty"`
 	HubNames   *model.HubNames `json:"hubNames,omitempty"`
+	// Problem is why no registry can be asked, as the perceiver says. Such a use leads nowhere.
+	Problem string `json:"problem,omitempty"`
 	// Digest and Name are the manifest it leads to, once that is known; At is when it was found out.
 	Digest model.Digest `json:"digest,omitempty"`
 	Name   model.Name   `json:"name,omitzero"`
@@ -33,14 +38,14 @@ type Use struct {
 
 // useKey tells uses apart.
 type useKey struct {
-	reference, repository, credential string
-	reported                          model.Digest
-	platform                          model.Platform
-	hubNames                          model.HubNames
+	reference, repository, credential, problem string
+	reported                                   model.Digest
+	platform                                   model.Platform
+	hubNames                                   model.HubNames
 }
 
 func (u *Use) key() useKey {
-	k := useKey{reference: u.Reference, repository: u.Repository, credential: u.Credential, reported: u.Reported, platform: u.Platform}
+	k := useKey{reference: u.Reference, repository: u.Repository, credential: u.Credential, reported: u.Reported, platform: u.Platform, problem: u.Problem}
 	if u.HubNames != nil {
 		k.hubNames = *u.HubNames
 	}
@@ -48,7 +53,7 @@ func (u *Use) key() useKey {
 }
 
 func keyOf(p model.Pod, c model.Container) useKey {
-	k := useKey{reference: c.Reference, repository: c.Repository, credential: p.Credential, reported: c.Digest, platform: p.Platform}
+	k := useKey{reference: c.Reference, repository: c.Repository, credential: p.Credential, reported: c.Digest, platform: p.Platform, problem: c.Problem}
 	if c.HubNames != nil {
 		k.hubNames = *c.HubNames
 	}
@@ -92,7 +97,12 @@ func (t *UseTable) useOf(now time.Time, p model.Pod, c model.Container, known *P
 	}
 	number := t.NextUse
 	t.NextUse++
-	t.Uses[number], t.byKey[key], t.unresolved[number] = made, number, true
+	t.Uses[number], t.byKey[key] = made, number
+	if made.Problem = c.Problem; made.Problem == "" {
+		t.unresolved[number] = true
+	} else {
+		made.Failure = &model.Failure{Class: model.Unsupported, Reason: made.Problem, Step: resolveStep, At: now, Attempt: 1}
+	}
 	t.useWeight += made.weight()
 	return number
 }
@@ -195,7 +205,7 @@ func (b *Book) Unanswered(now time.Time, number int, class model.FailureClass, r
 		return
 	}
 	use.asked = false
-	failure := &model.Failure{Class: class, Reason: clip(reason, reasonLength), Step: "resolve", At: now, Attempt: 1}
+	failure := &model.Failure{Class: class, Reason: clip(reason, reasonLength), Step: resolveStep, At: now, Attempt: 1}
 	if use.Failure != nil {
 		failure.Attempt = use.Failure.Attempt + 1
 	}

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/perceptor/perceptor/internal/perceiver"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -17,7 +18,7 @@ func convert(pod *corev1.Pod, f *Filter, pullSecrets bool) model.Pod {
 		converted.Credential = shared(credentialName(pod))
 	}
 	for _, c := range containersOf(pod) {
-		if !f.ignores(c.Reference) {
+		if !f.Ignores(c.Reference) {
 			converted.Containers = append(converted.Containers, c)
 		}
 	}
@@ -62,27 +63,27 @@ func containerOf(name, reference string, kind model.ContainerKind, status *corev
 	if status != nil {
 		reported, digest = parseImageID(status.ImageID)
 		// A pod may name an image of the node by its configuration; then the runtime knows a better name for it.
-		if isConfiguration(reference) && status.Image != "" {
+		if perceiver.IsConfiguration(reference) && status.Image != "" {
 			reference = strings.ToValidUTF8(status.Image, "\uFFFD")
 		}
 	}
-	repository, tag, pinned := splitReference(reference)
+	repository, tag, pinned := perceiver.SplitReference(reference)
 	// A pinned reference always means the same, so an ID of the runtime's own says nothing more.
 	if digest == "" || reported == "" && pinned != "" {
 		digest = pinned
 	}
 	other := ""
 	switch {
-	case repository == "" || isConfiguration(reference):
+	case repository == "" || perceiver.IsConfiguration(reference):
 		// Not a name of anything a registry has; the runtime's will do, or else the resolver says what is wrong with it.
 		if reported != "" {
 			reference = reported
 		}
-	case reported != "" && !hasHost(repository):
+	case reported != "" && !perceiver.HasHost(repository):
 		// A short name means another registry on another node: the runtime knows which one it was here.
-		reference = joinReference(reported, tag)
+		reference = perceiver.JoinReference(reported, tag)
 	default:
-		reference = joinReference(repository, tag)
+		reference = perceiver.JoinReference(repository, tag)
 		if reported != repository {
 			other = reported
 		}

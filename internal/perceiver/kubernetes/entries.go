@@ -57,7 +57,7 @@ func (w *watch) keepPod(object any) (any, error) {
 	standing := w.manager.Read(&pod.ObjectMeta)
 	entry.marks, entry.overall = sumOfMarks(standing.Marks), w.marker.statusIn(standing.Marks)
 	entry.others, entry.known, entry.leftover = standing.Others, standing.Known, len(standing.Leftover) > 0
-	entry.leftOut = !w.filter.allows(pod.Namespace) || optedOut(pod.Annotations)
+	entry.leftOut = !w.filter.Allows(pod.Namespace) || optedOut(pod.Annotations)
 	if entry.leftOut || ended(pod) || !begun(pod) {
 		entry.hidden = true
 		return entry, nil

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/perceiver"
 )
 
 func TestNamespacePatterns(t *testing.T) {
@@ -14,12 +16,12 @@ func TestNamespacePatterns(t *testing.T) {
 		"team-a": true, "team-": true, "prod1": true, "prod": false, "prod12": false, "a-team-b": false, "team-a-sandbox": false, "": false,
 		"team-.*": true, "kube-system": false,
 	} {
-		require.Equal(t, allowed, f.allows(namespace), namespace)
+		require.Equal(t, allowed, f.Allows(namespace), namespace)
 	}
 	all, err := NewFilter(Selection{ExcludedNamespaces: []string{"kube-*"}})
 	require.NoError(t, err)
-	require.True(t, all.allows("anything"))
-	require.False(t, all.allows("kube-system"))
+	require.True(t, all.Allows("anything"))
+	require.False(t, all.Allows("kube-system"))
 }
 
 func TestNamespaceSelector(t *testing.T) {
@@ -42,14 +44,14 @@ func TestIgnoredImages(t *testing.T) {
 		"other/redis:7": false, "docker.io/x/redis": false, "registry.example/tools:debug-1": true, "registry.example/tools:1": false, "registry.example/tools": false,
 		"registry.example:5000/team/app@sha256:" + sumA: true, "registry.example:5000/app": false, "": false, "a b": false,
 	} {
-		require.Equal(t, ignored, f.ignores(reference), reference)
+		require.Equal(t, ignored, f.Ignores(reference), reference)
 	}
-	require.False(t, everything(t).ignores("pause"), "the zero selection ignores nothing")
+	require.False(t, everything(t).Ignores("pause"), "the zero selection ignores nothing")
 }
 
 func TestAllMistakesOfASelectionAreToldAtOnce(t *testing.T) {
 	_, err := NewFilter(Selection{
-		Namespaces: []string{""}, ExcludedNamespaces: []string{strings.Repeat("x", longestPattern+1)}, NamespaceSelector: "a in", IgnoredImages: []string{""},
+		Namespaces: []string{""}, ExcludedNamespaces: []string{strings.Repeat("x", perceiver.LongestPattern+1)}, NamespaceSelector: "a in", IgnoredImages: []string{""},
 	})
 	for _, mistake := range []string{"namespaces: pattern", "excluded namespaces: pattern", "has 513 characters", `selector "a in"`, "ignored images: pattern"} {
 		require.ErrorContains(t, err, mistake)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/perceptor/perceptor/internal/perceiver"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -40,7 +41,7 @@ func TestImageIDs(t *testing.T) {
 		{"a NUL", "a\x00pp@sha256:" + sumA, "", ""},
 		{"a space", "a pp@sha256:" + sumA, "", ""},
 		{"only a tag", "registry.example/app:1", "", ""},
-		{"far too long", strings.Repeat("x", longestReference) + "@sha256:" + sumA, "", ""},
+		{"far too long", strings.Repeat("x", perceiver.LongestReference) + "@sha256:" + sumA, "", ""},
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			repository, digest := parseImageID(row.id)
@@ -67,7 +68,7 @@ func FuzzImageID(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, parsed, digest)
 		require.NotContains(t, repository, "@")
-		require.True(t, plain(repository))
+		require.True(t, perceiver.Plain(repository))
 		require.True(t, strings.HasSuffix(id, digest.Hex()), "the digest is the runtime's own")
 		if repository == "" {
 			return
@@ -91,7 +92,7 @@ func TestReferences(t *testing.T) {
 		{"nginx@sha256:short", "", "", ""},
 		{":1", "", "", ""},
 	} {
-		repository, tag, digest := splitReference(row.reference)
+		repository, tag, digest := perceiver.SplitReference(row.reference)
 		require.Equal(t, []string{row.repository, row.tag, string(row.digest)}, []string{repository, tag, string(digest)}, row.reference)
 	}
 }

@@ -2,9 +2,10 @@ package kubernetes
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/perceptor/perceptor/internal/perceiver"
 )
 
 // labelValue makes a text valid as the value of a label: characters that may not stand there become dashes, what is too
@@ -30,7 +31,7 @@ func alphanumeric(r rune) bool {
 
 // shortName is a repository without its registry and with dots for slashes, as a label shows it.
 func shortName(repository string) string {
-	if hasHost(repository) {
+	if perceiver.HasHost(repository) {
 		_, repository, _ = strings.Cut(repository, "/")
 	}
 	return labelValue(strings.ReplaceAll(repository, "/", "."))
@@ -57,20 +58,11 @@ func link(url string) string {
 
 // repositoryOf is the repository a reference names, or the reference itself where it names none.
 func repositoryOf(reference string) string {
-	if repository, _, _ := splitReference(reference); repository != "" {
+	if repository, _, _ := perceiver.SplitReference(reference); repository != "" {
 		return repository
 	}
 	return reference
 }
 
-// clip cuts a text to so many bytes at the most, between characters.
-func clip(text string, longest int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= longest {
-		return text
-	}
-	for longest > 0 && !utf8.RuneStart(text[longest]) {
-		longest--
-	}
-	return text[:longest]
-}
+// clip cuts a text to so many bytes at the most.
+func clip(text string, longest int) string { return perceiver.Clip(text, longest) }

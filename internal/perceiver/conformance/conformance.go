@@ -1,0 +1,229 @@
+package conformance
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/perceiver"
+)
+
+// Platform is a platform under test. Names are those of pods; an image is a tag of the platform's choice, such as "1".
+type Platform interface {
+	// Add runs a pod. Replace has the pod of that name run another image, as a deployment of the platform does. Remove ends it.
+	Add(t *testing.T, name, tag string)
+	Replace(t *testing.T, name, tag string)
+	Remove(t *testing.T, name string)
+	// Away has the platform's API fail until Back is called. What runs goes on, and may be changed meanwhile.
+	Away(t *testing.T)
+	Back(t *testing.T)
+	// Repeat sends again what the platform has sent of its changes, and some of it out of order, where it sends changes at all.
+	Repeat(t *testing.T)
+	// Watch runs a perceiver until ctx ends.
+	Watch(ctx context.Context, to perceiver.Reporter) error
+}
+
+// within is how long a change may take to be reported, also after an outage.
+const within = 20 * time.Second
+
+// quiet is how long to look whether nothing happens.
+const quiet = time.Second
+
+// Run runs all behaviours, each with a platform of its own.
+func Run(t *testing.T, start func(t *testing.T) Platform) {
+	t.Helper()
+	for _, b := range behaviours {
+		t.Run(b.name, func(t *testing.T) {
+			s := &stage{t: t, Platform: start(t), world: NewWorld(), expected: map[string]string{}}
+			b.run(s)
+			s.stop()
+			require.Empty(t, s.world.Wrong())
+		})
+	}
+}
+
+// behaviours is what every perceiver must do. Writing back has no behaviour here yet.
+var behaviours = []struct {
+	name string
+	run  func(s *stage)
+}{
+	{"what runs at the start is reported", func(s *stage) {
+		s.add("a", "1")
+		s.add("b", "2")
+		s.watch()
+		s.agree()
+		require.True(s.t, s.world.Reports()[0].Snapshot)
+	}},
+	{"an empty platform is reported as empty", func(s *stage) {
+		s.watch()
+		s.eventually("a snapshot", func() bool { return len(s.world.Reports()) > 0 })
+		s.agree()
+	}},
+	{"pods come, change and go", func(s *stage) {
+		s.watch()
+		s.add("a", "1")
+		s.agree()
+		s.add("b", "1")
+		s.replace("a", "2")
+		s.agree()
+		s.remove("a")
+		s.agree()
+		s.remove("b")
+		s.agree()
+	}},
+	{"what happens while the perceiver is down is reported by the next one", func(s *stage) {
+		s.add("a", "1")
+		s.add("b", "1")
+		s.add("c", "1")
+		s.watch()
+		s.agree()
+		s.stop()
+		s.remove("a")
+		s.replace("b", "2")
+		s.add("d", "1")
+		s.watch()
+		s.agree()
+	}},
+	{"a restart where nothing has happened changes nothing", func(s *stage) {
+		s.add("a", "1")
+		s.watch()
+		s.agree()
+		before := s.world.Pods()
+		s.stop()
+		reports := len(s.world.Reports())
+		s.watch()
+		s.eventually("a new snapshot", func() bool { return len(s.world.Reports()) > reports })
+		s.agree()
+		require.Equal(s.t, before, s.world.Pods())
+	}},
+	{"changes that are sent again change nothing", func(s *stage) {
+		s.watch()
+		s.add("a", "1")
+		s.add("b", "1")
+		s.agree()
+		s.remove("b")
+		s.agree()
+		s.Repeat(s.t)
+		s.still()
+	}},
+	{"a platform that does not answer has lost nothing, and what happened meanwhile is reported", func(s *stage) {
+		s.add("a", "1")
+		s.add("b", "1")
+		s.watch()
+		s.agree()
+		s.Away(s.t)
+		s.still()
+		s.remove("a")
+		s.replace("b", "2")
+		s.add("c", "1")
+		s.Back(s.t)
+		s.agree()
+	}},
+	{"what could not be reported is reported later", func(s *stage) {
+		s.add("a", "1")
+		s.watch()
+		s.agree()
+		s.world.SetAway(true)
+		s.remove("a")
+		s.add("b", "1")
+		time.Sleep(quiet)
+		s.world.SetAway(false)
+		s.agree()
+	}},
+	{"a perceiver waits for Perceptor", func(s *stage) {
+		s.world.SetAway(true)
+		s.add("a", "1")
+		s.watch()
+		time.Sleep(quiet)
+		s.world.SetAway(false)
+		s.agree()
+	}},
+}
+
+// stage is one behaviour being tried.
+type stage struct {
+	Platform
+	t        *testing.T
+	world    *World
+	expected map[string]string // tags by names
+
+	end     context.CancelFunc
+	running sync.WaitGroup
+}
+
+func (s *stage) add(name, tag string) {
+	s.t.Helper()
+	s.Add(s.t, name, tag)
+	s.expected[name] = tag
+}
+
+func (s *stage) replace(name, tag string) {
+	s.t.Helper()
+	s.Replace(s.t, name, tag)
+	s.expected[name] = tag
+}
+
+func (s *stage) remove(name string) {
+	s.t.Helper()
+	s.Remove(s.t, name)
+	delete(s.expected, name)
+}
+
+func (s *stage) watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.end = cancel
+	s.running.Go(func() {
+		if err := s.Watch(ctx, s.world); err != nil {
+			s.t.Errorf("the perceiver ended: %v", err)
+		}
+	})
+	s.t.Cleanup(func() { cancel(); s.running.Wait() })
+}
+
+func (s *stage) stop() {
+	s.end()
+	s.running.Wait()
+}
+
+// known are the tags of what is known, by names. A name that two pods have shows the tags of both.
+func (s *stage) known() map[string]string {
+	tags := map[string][]string{}
+	for _, p := range s.world.Pods() {
+		for _, c := range p.Containers {
+			tags[p.Name] = append(tags[p.Name], c.Reference[strings.LastIndexByte(c.Reference, ':')+1:])
+		}
+	}
+	known := map[string]string{}
+	for name, of := range tags {
+		slices.Sort(of)
+		known[name] = strings.Join(of, ",")
+	}
+	return known
+}
+
+// agree waits until exactly what runs is known.
+func (s *stage) agree() {
+	s.t.Helper()
+	s.eventually("the reports to agree", func() bool { return maps.Equal(s.known(), s.expected) })
+}
+
+// still checks that nothing changes for a while.
+func (s *stage) still() {
+	s.t.Helper()
+	for end := time.Now().Add(quiet); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		require.Equal(s.t, s.expected, s.known())
+	}
+}
+
+func (s *stage) eventually(what string, is func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(within); !is(); time.Sleep(20 * time.Millisecond) {
+		require.True(s.t, time.Now().Before(end), "waited %s for %s: want %v, known %v", within, what, s.expected, s.known())
+	}
+}

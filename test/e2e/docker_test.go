@@ -1,0 +1,221 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/require"
+
+	"github.com/perceptor/perceptor/internal/rig"
+	"github.com/perceptor/perceptor/model"
+	"github.com/perceptor/perceptor/starter"
+)
+
+// dockerCluster is what Perceptor calls the engine of these tests.
+const dockerCluster = "engine"
+
+// dockerStory is a real engine, Perceptor, and the images of the test.
+type dockerStory struct {
+	*dev
+	t       *testing.T
+	engine  *engine
+	watcher *rig.Program
+	images  map[string]string // references by the names of this test
+	digests map[string]model.Digest
+}
+
+// TestDockerEndToEnd joins a Compose project, a stack and other containers of a real engine, while services are scaled, the perceiver is
+// killed and the engine restarted.
+func TestDockerEndToEnd(t *testing.T) {
+	rig.Wanted(t, rig.EnvLong)
+	s := &dockerStory{t: t, engine: startEngine(t), dev: startDev(t), images: map[string]string{}, digests: map[string]model.Digest{}}
+	s.LoadComplete(t)
+	s.StartWorker(t, 0)
+	s.makeImages()
+	e := s.engine
+	e.startSwarm(t)
+	s.startWatcher()
+
+	plain := e.run(t, "one", s.images["plain"], "always", nil)
+	brief := e.run(t, "brief", s.images["plain"], "no", nil)
+	paused := e.run(t, "paused", s.images["cache"], "always", nil)
+	_, err := e.ContainerPause(t.Context(), paused, client.ContainerPauseOptions{})
+	require.NoError(t, err)
+	local := e.run(t, "tool", "local/tool:1", "always", nil)
+	for number := 1; number <= 3; number++ {
+		e.compose(t, "shop", "web", number, s.images["web"])
+	}
+	e.compose(t, "shop", "db", 1, s.images["db"])
+	e.compose(t, "shop", "cache", 1, s.images["cache"])
+	s.agree("containers and a Compose project", 9, 30*time.Second)
+
+	api := e.service(t, "store", "api", s.images["api"], true)
+	e.service(t, "store", "jobs", s.images["jobs"], true)
+	s.agree("a stack of two services", 11, 30*time.Second)
+	e.scale(t, api, 5)
+	s.agree("one service scaled to 5", 15, 30*time.Second)
+
+	// While the perceiver is away a container goes and another comes.
+	s.watcher.Kill(t)
+	_, err = e.ContainerRemove(t.Context(), plain, client.ContainerRemoveOptions{Force: true})
+	require.NoError(t, err)
+	e.run(t, "two", s.images["db"], "always", nil)
+	s.startWatcher()
+	s.agree("what happened while the perceiver was away", 15, time.Minute)
+
+	// While the engine is away nothing is known, so nothing is gone. Then a container that is not restarted is gone.
+	before := s.names()
+	e.stop()
+	time.Sleep(5 * time.Second)
+	require.Equal(t, before, s.names(), "an engine that does not answer has lost nothing")
+	e.start(t)
+	s.agree("the engine after its restart", 14, 2*time.Minute)
+	require.NotContains(t, s.rows(), brief)
+	e.scale(t, api, 2)
+	s.agree("one service scaled to 2", 11, time.Minute)
+	e.compose(t, "shop", "web", 4, s.images["web"])
+	joined := s.agree("one more container", 12, 30*time.Second)
+
+	require.Equal(t, "the image has no registry digest: it was built or loaded on its host", joined[local].Containers[0].Image.Failure.Reason)
+	counts := s.Stats(t)
+	require.Len(t, counts.ScansByName, len(s.digests), "one scan for each image")
+	require.Equal(t, len(s.digests), counts.UploadsStarted)
+	rig.AnnounceResult(t, fmt.Sprintf("docker e2e: %d containers joined, %d images, %d scans, %d stale",
+		len(joined), len(s.digests), counts.ScansSucceeded, s.stale()))
+}
+
+// stale counts the rows that stand for nothing that runs, a while after everything has agreed.
+func (s *dockerStory) stale() int {
+	time.Sleep(3 * time.Second)
+	runs, err := s.engine.runningPods(s.t.Context())
+	require.NoError(s.t, err)
+	stale := 0
+	for uid, name := range s.names() {
+		if runs[uid] != name {
+			stale++
+		}
+	}
+	require.Zero(s.t, stale)
+	return stale
+}
+
+// makeImages pushes one image for each role, and loads one that no registry has.
+func (s *dockerStory) makeImages() {
+	program := sleeper(s.t)
+	packages := map[string][2]string{
+		"plain": {"requests", "2.19.1"}, "web": {"jinja2", "2.10"}, "db": {"idna", "3.10"}, "cache": {"urllib3", "1.26.16"},
+		"api": {"werkzeug", "2.2.2"}, "jobs": {"charset-normalizer", "3.4.0"},
+	}
+	for _, role := range slices.Sorted(maps.Keys(packages)) {
+		s.images[role] = s.Registry + "/docker/" + role + ":1"
+		s.digests[role] = s.engine.pushImage(s.t, s.images[role], sleepingImage(s.t, program, packages[role][0], packages[role][1]))
+	}
+	s.engine.loadImage(s.t, "local/tool:1", sleepingImage(s.t, program, "pyyaml", "5.2"))
+}
+
+func (s *dockerStory) startWatcher() {
+	s.watcher = rig.Start(s.t, "perceptor", nil, "perceiver", "docker", "--dev", s.Directory, "--cluster", dockerCluster, "--docker-host", s.engine.host())
+}
+
+// rows are the rows of the join, by UID.
+func (s *dockerStory) rows() map[string]model.PodVerdict {
+	rows := map[string]model.PodVerdict{}
+	for after := ""; ; {
+		page, err := s.Starter.Pods.Join(context.Background(), starter.JoinFilter{Cluster: dockerCluster, After: after})
+		if err != nil {
+			return nil
+		}
+		for _, row := range page.Rows {
+			rows[row.UID] = row
+		}
+		if after = page.Next; after == "" {
+			return rows
+		}
+	}
+}
+
+func (s *dockerStory) names() map[string]string {
+	names := map[string]string{}
+	for uid, row := range s.rows() {
+		names[uid] = row.Namespace + "/" + row.Name
+	}
+	return names
+}
+
+// scansWithin is how long the scans may take on a busy machine. What runs is listed within seconds whatever they do.
+const scansWithin = 8 * time.Minute
+
+// agree waits until the join lists exactly what the engine runs, and then until there is a verdict for each image that a registry has.
+func (s *dockerStory) agree(what string, number int, within time.Duration) map[string]model.PodVerdict {
+	s.t.Helper()
+	began := time.Now()
+	var listed time.Duration
+	for wrong := ""; ; time.Sleep(200 * time.Millisecond) {
+		runs, err := s.engine.runningPods(s.t.Context())
+		same := err == nil && len(runs) == number && maps.Equal(runs, s.names())
+		if same && listed == 0 {
+			listed = time.Since(began)
+		}
+		rows := s.rows()
+		if wrong = s.unjoined(rows); same && wrong == "" {
+			s.t.Logf("%s: %d pods listed after %s, joined after %s", what, number, listed.Round(100*time.Millisecond), time.Since(began).Round(100*time.Millisecond))
+			return rows
+		}
+		limit := within
+		if listed > 0 {
+			limit = scansWithin
+		}
+		require.Less(s.t, time.Since(began), limit, "%s: want %d\nruns   %v\nlisted %v\n%s %v", what, number,
+			slices.Sorted(maps.Values(runs)), slices.Sorted(maps.Values(s.names())), wrong, err)
+	}
+}
+
+// unjoined says what is wrong with a row: it has no verdict of its image, or one that cannot be.
+func (s *dockerStory) unjoined(rows map[string]model.PodVerdict) string {
+	known := map[model.Digest]bool{}
+	for _, d := range s.digests {
+		known[d] = true
+	}
+	for _, row := range rows {
+		image := row.Containers[0].Image
+		switch {
+		case row.Name == "tool":
+			if row.OverallStatus != model.OverallUnknown || image.Digest != "" {
+				return fmt.Sprintf("%s: %+v", row.Name, image)
+			}
+		case !known[image.Digest] || row.Status != model.StatusComplete:
+			return fmt.Sprintf("%s: %s %s %s", row.Name, row.Containers[0].Reference, row.Status, image.Digest)
+		case !strings.Contains(row.Containers[0].Reference, "/docker/"):
+			return row.Containers[0].Reference
+		}
+	}
+	return ""
+}
+
+// executableLayer is a layer with one program.
+func executableLayer(t *testing.T, name string, program []byte) v1.Layer {
+	t.Helper()
+	var packed bytes.Buffer
+	archive := tar.NewWriter(&packed)
+	require.NoError(t, archive.WriteHeader(&tar.Header{Name: filepath.Base(name), Mode: 0o755, Size: int64(len(program))}))
+	_, err := archive.Write(program)
+	require.NoError(t, err)
+	require.NoError(t, archive.Close())
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(packed.Bytes())), nil })
+	require.NoError(t, err)
+	return layer
+}
