@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
@@ -41,7 +42,7 @@ func (c Clusters) CheckAll(ctx context.Context, known []string) error {
 
 // checkOne answers ErrStateUnknown when a cluster that is not running has an inventory.
 func (c Clusters) checkOne(ctx context.Context, name string) error {
-	query := running(workflows.TypeInventory) + fmt.Sprintf(" AND %s = %q", workflows.AttributeCluster.GetName(), workflows.Keyword(name))
+	query := settledInventories(time.Now()) + fmt.Sprintf(" AND %s = %q", workflows.AttributeCluster.GetName(), workflows.Keyword(name))
 	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1})
 	if err != nil {
 		return fmt.Errorf("list inventories of cluster %s: %w", name, err)
@@ -59,12 +60,20 @@ func stateUnknown(clusters []string) error {
 	return fmt.Errorf("%w: the workflow of cluster %s is not running although its namespaces are watched", ErrStateUnknown, strings.Join(clusters, ", "))
 }
 
+// clusterFollows is how long the first inventory of a cluster may run before its cluster does: the inventory starts it.
+const clusterFollows = time.Minute
+
+// settledInventories asks for the inventories whose cluster must be running by now.
+func settledInventories(now time.Time) string {
+	return running(workflows.TypeInventory) + fmt.Sprintf(" AND StartTime < %q", now.Add(-clusterFollows).UTC().Format(time.RFC3339))
+}
+
 // excludedAtMost is how many names one question to the server leaves out.
 const excludedAtMost = 50
 
 // missing lists clusters that have an inventory and are not among those given, at most one of them.
 func (c Clusters) missing(ctx context.Context, known []string) ([]string, error) {
-	query := running(workflows.TypeInventory)
+	query := settledInventories(time.Now())
 	for _, name := range known[:min(len(known), excludedAtMost)] {
 		query += fmt.Sprintf(" AND %s != %q", workflows.AttributeCluster.GetName(), workflows.Keyword(name))
 	}

@@ -265,9 +265,12 @@ func hubsOf(view workflows.ImageView) string {
 func TestUnreadableMessages(t *testing.T) {
 	for _, v := range victims() {
 		for _, payload := range []*commonpb.Payload{
-			nil, {}, {Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte("{")},
+			nil,
+			{},
+			{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte("{")},
 			{Metadata: map[string][]byte{"encoding": []byte("no/such")}, Data: []byte("{}")},
-			{Metadata: map[string][]byte{"encoding": []byte("binary/null")}}, {Metadata: map[string][]byte{"encoding": []byte("json/protobuf")}, Data: []byte(`"x"`)},
+			{Metadata: map[string][]byte{"encoding": []byte("binary/null")}},
+			{Metadata: map[string][]byte{"encoding": []byte("json/protobuf")}, Data: []byte(`"x"`)},
 			{Metadata: map[string][]byte{"encoding": []byte("json/plain")}, Data: []byte(`"text"`)},
 			{Metadata: map[string][]byte{"encoding": []byte("binary/plain")}, Data: []byte{0xff, 0}},
 		} {

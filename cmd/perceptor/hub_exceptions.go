@@ -201,7 +201,11 @@ func (f *exceptionFlags) list(cmd *cobra.Command, h config.Hub) error {
 func productText(e builtin.Exception) string {
 	var parts []string
 	for _, each := range []struct{ what, value string }{
-		{"", e.Component}, {"", e.Package}, {"in image ", string(e.Image.Digest)}, {"in repository ", e.Image.Repository}, {"in image named ", e.Image.Name},
+		{"", e.Component},
+		{"", e.Package},
+		{"in image ", string(e.Image.Digest)},
+		{"in repository ", e.Image.Repository},
+		{"in image named ", e.Image.Name},
 		{"in the document ", e.Image.Serial},
 	} {
 		if each.value != "" {

@@ -110,9 +110,15 @@ func TestPackagesOfDebian(t *testing.T) {
 
 // rpms are packages with what makes reading their list hard: epochs, tildes, carets, long releases, no architecture.
 var rpms = []struct{ name, epoch, version, release string }{
-	{"plain", "", "1.0", "1.el9"}, {"with-epoch", "2", "3.0.7", "27.el9"}, {"epoch-nought", "0", "1", "1"}, {"with-tilde", "", "2.0~rc1", "1.el9"},
-	{"with-caret", "1", "2.0^git20260101.abc", "0.1.el9_4"}, {"perl-Some-Module", "4", "1.30.0", "480.module_el9.7.0+207+84573810"},
-	{"libstdc++like", "", "11.4.1", "3.el9.alma.1"}, {"under_score", "", "1_2", "1"}, {"font.dots", "", "20260101", "0"},
+	{"plain", "", "1.0", "1.el9"},
+	{"with-epoch", "2", "3.0.7", "27.el9"},
+	{"epoch-nought", "0", "1", "1"},
+	{"with-tilde", "", "2.0~rc1", "1.el9"},
+	{"with-caret", "1", "2.0^git20260101.abc", "0.1.el9_4"},
+	{"perl-Some-Module", "4", "1.30.0", "480.module_el9.7.0+207+84573810"},
+	{"libstdc++like", "", "11.4.1", "3.el9.alma.1"},
+	{"under_score", "", "1_2", "1"},
+	{"font.dots", "", "20260101", "0"},
 }
 
 // TestPackagesOfRPM lists a root whose database rpm itself made. Debian's rpm writes one kind of database, SQLite.

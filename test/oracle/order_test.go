@@ -27,17 +27,20 @@ type ecosystem struct {
 
 var ecosystems = []ecosystem{
 	{
-		subject{"pkg:deb/debian/x?distro=debian-12", "Debian:12", "x"}, fromAPT,
+		subject{"pkg:deb/debian/x?distro=debian-12", "Debian:12", "x"},
+		fromAPT,
 		[]string{"~", "~~", "+", "-1", "-0", "-0.1", ".0", "~rc1", "+b1", "+deb12u1", "-1ubuntu2", "~bpo12+1", "a", "Z", ".", "0", "1:", "0:", "+dfsg"},
 		func(*testing.T) native { return program("sh", script("order.sh")) },
 	},
 	{
-		subject{"pkg:rpm/almalinux/x?distro=almalinux-9", "AlmaLinux:9", "x"}, fromRecords("AlmaLinux"),
+		subject{"pkg:rpm/almalinux/x?distro=almalinux-9", "AlmaLinux:9", "x"},
+		fromRecords("AlmaLinux"),
 		[]string{"~", "^", "~rc1", "^git1", ".", "-1", "-1.el9", ".0", "a", "Z", "_", "+1", "0", "1:", "0:", "..", ".el9_4"},
 		func(t *testing.T) native { need(t, "rpm", "rpm"); return program("rpm", "--eval", lua(t, "order.lua")) },
 	},
 	{
-		subject{"pkg:pypi/x", "PyPI", "x"}, fromRecords("PyPI"),
+		subject{"pkg:pypi/x", "PyPI", "x"},
+		fromRecords("PyPI"),
 		[]string{"a1", "b2", "rc1", "c1", ".dev1", ".post1", "-1", "+local.1", "+1", ".0", "alpha", "-beta.2", "_rc_3", "preview1", "rev2", "r3", "v", "1!", ".", "0", ".dev", "post"},
 		func(t *testing.T) native {
 			need(t, "/usr/lib/python3/dist-packages/packaging", "python3-packaging")
@@ -45,17 +48,20 @@ var ecosystems = []ecosystem{
 		},
 	},
 	{
-		subject{"pkg:golang/example.com/x", "Go", "example.com/x"}, fromRecords("Go"),
+		subject{"pkg:golang/example.com/x", "Go", "example.com/x"},
+		fromRecords("Go"),
 		[]string{"-rc.1", "-0", "-alpha", "-0.20230101000000-abcdef012345", "+incompatible", ".0", "-a.b", "-1", ".", "-rc.1.2", "0", "-", "+meta"},
 		func(*testing.T) native { return goModules },
 	},
 	{
-		subject{"pkg:npm/x", "npm", "x"}, fromNPM,
+		subject{"pkg:npm/x", "npm", "x"},
+		fromNPM,
 		[]string{"-rc.1", "-0", "-alpha", "-alpha.beta", "+build", "+build.2", ".0", "-1", ".", "-rc.1.2", "0", "-", "-x-y-z", "v", "-01a"},
 		func(t *testing.T) native { return program("node", script("order.js"), npmSemver(t)) },
 	},
 	{
-		subject{"pkg:maven/g/x", "Maven", "g:x"}, fromMavenGrammar,
+		subject{"pkg:maven/g/x", "Maven", "g:x"},
+		fromMavenGrammar,
 		[]string{"-SNAPSHOT", "-alpha-1", "-beta2", "-rc1", ".Final", "-GA", ".RELEASE", "-sp-1", "-jre", "-a", "b1", "m3", ".0", "-0", "-1", ".", "-", "0", "x", "_1", "+1", "cr2"},
 		func(t *testing.T) native {
 			jar := need(t, "/usr/share/java/maven-artifact-3.x.jar", "libmaven3-core-java")
@@ -64,7 +70,8 @@ var ecosystems = []ecosystem{
 		},
 	},
 	{
-		subject{"pkg:gem/x", "RubyGems", "x"}, fromGemGrammar,
+		subject{"pkg:gem/x", "RubyGems", "x"},
+		fromGemGrammar,
 		[]string{".pre", ".rc1", ".beta.2", ".a", ".0", "-1", "a", ".1", ".0.0", "0", "b3", ".pre1", ".x86"},
 		func(t *testing.T) native { need(t, "ruby", "ruby"); return program("ruby", script("order.rb")) },
 	},

@@ -213,20 +213,23 @@ type image struct {
 var images = []image{
 	{
 		"debian", func(*testing.T) []archivetest.Entry { return files(release, debianRelease, status, debianBase) },
-		true, "", osv.Key{Ecosystem: "Debian:12", Package: "glibc"},
+		true, "",
+		osv.Key{Ecosystem: "Debian:12", Package: "glibc"},
 	},
 	{
 		"alpine", func(*testing.T) []archivetest.Entry {
 			return files(release, alpineRelease, "lib/apk/db/installed", alpineBase())
 		},
-		true, "", osv.Key{Ecosystem: "Alpine:v3.22", Package: "openssl"},
+		true, "",
+		osv.Key{Ecosystem: "Alpine:v3.22", Package: "openssl"},
 	},
 	{
 		"distroless", func(*testing.T) []archivetest.Entry {
 			return files(release, debianRelease, status+".d/libssl3", debs("libssl3|3.0.17-1~deb12u2|Debian OpenSSL Team <pkg-openssl-devel@alioth-lists.debian.net>|openssl"),
 				status+".d/libssl3.md5sums", "00 a\n", status+".d/tzdata", debs("tzdata|2025b-0+deb12u2|GNU Libc Maintainers <debian-glibc@lists.debian.org>"))
 		},
-		true, "", osv.Key{Ecosystem: "Debian:12", Package: "openssl"},
+		true, "",
+		osv.Key{Ecosystem: "Debian:12", Package: "openssl"},
 	},
 	{
 		"node", func(*testing.T) []archivetest.Entry {
@@ -240,7 +243,8 @@ var images = []image{
 				"usr/local/lib/node_modules/npm/node_modules/tar/package.json", `{"name":"tar","version":"6.2.1"}`,
 				"usr/local/include/node/node_version.h", "#define NODE_MAJOR_VERSION 22\n#define NODE_MINOR_VERSION 16\n#define NODE_PATCH_VERSION 0\n")
 		},
-		true, "", osv.Key{Ecosystem: "npm", Package: "express"},
+		true, "",
+		osv.Key{Ecosystem: "npm", Package: "express"},
 	},
 	{
 		"python", func(*testing.T) []archivetest.Entry {
@@ -251,7 +255,8 @@ var images = []image{
 				site+"setuptools/_vendor/wheel-0.45.1.dist-info/METADATA", "Metadata-Version: 2.3\nName: wheel\nVersion: 0.45.1\n",
 				site+"PyYAML-6.0.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: PyYAML\nVersion: 6.0.2\n")
 		},
-		true, "", osv.Key{Ecosystem: "PyPI", Package: "pyyaml"},
+		true, "",
+		osv.Key{Ecosystem: "PyPI", Package: "pyyaml"},
 	},
 	{
 		"java", func(t *testing.T) []archivetest.Entry {
@@ -276,19 +281,22 @@ var images = []image{
 					"META-INF/resources/webjars/jquery/3.7.1/jquery.js": "//",
 				}))
 		},
-		true, "", osv.Key{Ecosystem: "Maven", Package: "io.netty:netty-codec"},
+		true, "",
+		osv.Key{Ecosystem: "Maven", Package: "io.netty:netty-codec"},
 	},
 	{
 		"go", func(t *testing.T) []archivetest.Entry {
 			return files("app", goProgram(t), "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
 		},
-		true, "", osv.Key{Ecosystem: "Go", Package: "stdlib"},
+		true, "",
+		osv.Key{Ecosystem: "Go", Package: "stdlib"},
 	},
 	{
 		"nginx.org", func(*testing.T) []archivetest.Entry {
 			return files(release, debianRelease, status, debianBase+debs("nginx|1.28.0-1~bookworm|NGINX Packaging <nginx-packaging@f5.com>"))
 		},
-		false, "package of another vendor", osv.Key{Ecosystem: "Debian:12", Package: "nginx"},
+		false, "package of another vendor",
+		osv.Key{Ecosystem: "Debian:12", Package: "nginx"},
 	},
 	{
 		"alma", func(t *testing.T) []archivetest.Entry {
@@ -296,13 +304,15 @@ var images = []image{
 				"openssl-libs|3.2.2|6.el9_5.1|openssl-3.2.2-6.el9_5.1.src.rpm", "bash|5.1.8|9.el9|bash-5.1.8-9.el9.src.rpm", "tzdata|2025b|1.el9|tzdata-2025b-1.el9.src.rpm",
 				"almalinux-release|9.6|1.el9|almalinux-release-9.6-1.el9.src.rpm", "gpg-pubkey|b86b3716|61e69f29|"))
 		},
-		true, "", osv.Key{Ecosystem: "AlmaLinux:9", Package: "openssl-libs"},
+		true, "",
+		osv.Key{Ecosystem: "AlmaLinux:9", Package: "openssl-libs"},
 	},
 	{
 		"static binary", func(*testing.T) []archivetest.Entry {
 			return files("app", "\x7fELF\x02\x01\x01"+strings.Repeat("\x00", 4096))
 		},
-		false, "nothing recognised", osv.Key{},
+		false, "nothing recognised",
+		osv.Key{},
 	},
 }
 

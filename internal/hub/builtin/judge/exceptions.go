@@ -121,8 +121,11 @@ func (e *Exception) Compile() error {
 		name, value string
 		most        int
 	}{
-		{"component", e.Component, maxPattern}, {"package", e.Package, maxPattern}, {"repository", e.Repository, maxPattern},
-		{"reason", e.Reason, maxReason}, {"author", e.Author, maxPattern},
+		{"component", e.Component, maxPattern},
+		{"package", e.Package, maxPattern},
+		{"repository", e.Repository, maxPattern},
+		{"reason", e.Reason, maxReason},
+		{"author", e.Author, maxPattern},
 	} {
 		if err := checkText(each.name, each.value, each.most); err != nil {
 			return err

@@ -337,10 +337,16 @@ func TestPolicy(t *testing.T) {
 		{"what has a fix", "onlyFixed: true\nrules: [{name: r, severity: minor, vulnerability: low}]", "", []judge.Component{npm("p", "1.0.0")}, model.InViolation},
 		{"a validity in days", "coverage: {validFor: 1d}", "", []judge.Component{npm("p", "3.0.0")}, model.NotInViolation},
 		{"a validity of no days", "coverage: {validFor: 30s}", "", []judge.Component{npm("p", "3.0.0")}, model.OverallUnknown},
-		{"a package that may be left out in its repository", "coverage: {permit: [{components: ['pkg:cpan/*'], repositories: ['*/shop/*']}]}", "registry.example/shop/web",
-			[]judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.NotInViolation},
-		{"a package that may not be left out in this repository", "coverage: {permit: [{components: ['pkg:cpan/*'], repositories: ['*/shop/*']}]}", "registry.example/bank/web",
-			[]judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}}, model.OverallUnknown},
+		{
+			"a package that may be left out in its repository", "coverage: {permit: [{components: ['pkg:cpan/*'], repositories: ['*/shop/*']}]}", "registry.example/shop/web",
+			[]judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}},
+			model.NotInViolation,
+		},
+		{
+			"a package that may not be left out in this repository", "coverage: {permit: [{components: ['pkg:cpan/*'], repositories: ['*/shop/*']}]}", "registry.example/bank/web",
+			[]judge.Component{npm("p", "3.0.0"), {Name: "x", PURL: "pkg:cpan/x@1"}},
+			model.OverallUnknown,
+		},
 		{"a shorter validity", "coverage: {validFor: 30m}", "", []judge.Component{npm("p", "3.0.0")}, model.OverallUnknown},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -53,52 +53,62 @@ func TestAnotherScannersWord(t *testing.T) {
 		"none, without a date": {scannerDocument(","+componentTools, "[]"), model.OverallUnknown, "scanner data without a date", model.Counts{}},
 		"one, without a date": {
 			scannerDocument(","+componentTools, "["+openssl+"]"),
-			model.InViolation, "scanner data without a date", model.Counts{High: 1},
+			model.InViolation, "scanner data without a date",
+			model.Counts{High: 1},
 		},
 		"none, by no scanner": {scannerDocument(dated, "[]"), model.OverallUnknown, "no data for ecosystem", model.Counts{}},
 		"a low one, by no one": {
 			scannerDocument(dated, "["+strings.ReplaceAll(openssl, "7.5,\"severity\":\"high\"", "2,\"severity\":\"low\"")+"]"),
-			model.OverallUnknown, "scanner data without a date", model.Counts{Low: 1},
+			model.OverallUnknown, "scanner data without a date",
+			model.Counts{Low: 1},
 		},
 		"a plain SBOM":        {scannerDocument(","+componentTools+dated, ""), model.OverallUnknown, "no data for ecosystem", model.Counts{}},
 		"a list that is null": {scannerDocument(","+componentTools+dated, "null"), model.OverallUnknown, "no data for ecosystem", model.Counts{}},
 		"old data": {
 			scannerDocument(","+componentTools+strings.ReplaceAll(dated, "2026-11-27T06", "2026-11-01T06"), "[]"),
-			model.OverallUnknown, "expired", model.Counts{},
+			model.OverallUnknown, "expired",
+			model.Counts{},
 		},
 		"data of the future": {
 			scannerDocument(","+componentTools+strings.ReplaceAll(dated, "2026-", "2027-"), "[]"),
-			model.OverallUnknown, "scanner data without a date", model.Counts{},
+			model.OverallUnknown, "scanner data without a date",
+			model.Counts{},
 		},
 		"a date without a time": {
 			scannerDocument(","+componentTools+strings.ReplaceAll(dated, "T06:00:00Z", ""), "[]"),
-			model.NotInViolation, "", model.Counts{},
+			model.NotInViolation, "",
+			model.Counts{},
 		},
 		"a reference to nothing": {
 			scannerDocument(","+componentTools+dated, "["+strings.ReplaceAll(openssl, "openssl-ref", "other-ref")+"]"),
-			model.OverallUnknown, "file unreadable", model.Counts{},
+			model.OverallUnknown, "file unreadable",
+			model.Counts{},
 		},
 		"no reference": {
 			scannerDocument(","+componentTools+dated, `[{"id":"CVE-1","ratings":[{"severity":"critical"}]}]`),
-			model.OverallUnknown, "file unreadable", model.Counts{},
+			model.OverallUnknown, "file unreadable",
+			model.Counts{},
 		},
 		"the image itself": {
 			scannerDocument(","+componentTools+dated, `[{"id":"CVE-1","affects":[{"ref":"image"}]}]`),
-			model.OverallUnknown, "file unreadable", model.Counts{},
+			model.OverallUnknown, "file unreadable",
+			model.Counts{},
 		},
 		"a link": {
 			scannerDocument(","+componentTools+dated, "["+strings.ReplaceAll(openssl, "openssl-ref", "urn:cdx:0001/1#openssl-ref")+"]"), model.InViolation, "", model.Counts{High: 1},
 		},
 		"one that is analysed": {
 			scannerDocument(","+componentTools+dated, "["+strings.TrimSuffix(openssl, "}")+`,"analysis":{"state":"not_affected","justification":"code_not_reachable"}}]`),
-			model.InViolationOverridden, "", model.Counts{High: 1},
+			model.InViolationOverridden, "",
+			model.Counts{High: 1},
 		},
 		"one that is exploitable": {
 			scannerDocument(","+componentTools+dated, "["+strings.TrimSuffix(openssl, "}")+`,"analysis":{"state":"exploitable"}}]`), model.InViolation, "", model.Counts{High: 1},
 		},
 		"a release past its support": {
 			strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), "12.5", "10"),
-			model.OverallUnknown, "release past its support", model.Counts{},
+			model.OverallUnknown, "release past its support",
+			model.Counts{},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -232,8 +232,13 @@ var selfNamed = setOf(`antlr aopalliance asm avalon-framework batik bsf bsh c3p0
 
 // groups are those of artifacts that Gradle builds, so that the archive does not name them, by how the artifact's name begins.
 var groups = []struct{ artifact, group string }{
-	{"kotlinx-", "org.jetbrains.kotlinx"}, {"kotlin-", "org.jetbrains.kotlin"}, {"okhttp", "com.squareup.okhttp3"}, {"okio", "com.squareup.okio"},
-	{"reactor-netty", "io.projectreactor.netty"}, {"reactor-core", "io.projectreactor"}, {"lettuce-core", "io.lettuce"},
+	{"kotlinx-", "org.jetbrains.kotlinx"},
+	{"kotlin-", "org.jetbrains.kotlin"},
+	{"okhttp", "com.squareup.okhttp3"},
+	{"okio", "com.squareup.okio"},
+	{"reactor-netty", "io.projectreactor.netty"},
+	{"reactor-core", "io.projectreactor"},
+	{"lettuce-core", "io.lettuce"},
 }
 
 // groupOf is the group of a well-known artifact; empty for all others.

@@ -61,11 +61,13 @@ func TestDocuments(t *testing.T) {
 	}{
 		"simple": {
 			"exceptions: [{id: CVE-1, purl: 'pkg:npm/lodash@4.*', repository: 'shop/*', reason: not reachable, author: ada, expiry: 2026-12-01}]",
-			said{id: "CVE-1", component: "pkg:npm/lodash@4.*", repository: "shop/*", stance: judge.Accepted}, vex.Simple, 0,
+			said{id: "CVE-1", component: "pkg:npm/lodash@4.*", repository: "shop/*", stance: judge.Accepted},
+			vex.Simple, 0,
 		},
 		"simple, by the policy's names": {
 			"exceptions: [{vulnerability: CVE-1, component: lodash, reason: r, until: 2026-12-01T00:00:00Z}]",
-			said{id: "CVE-1", component: "lodash", stance: judge.Accepted}, vex.Simple, 0,
+			said{id: "CVE-1", component: "lodash", stance: judge.Accepted},
+			vex.Simple, 0,
 		},
 		"simple, in JSON": {
 			`{"exceptions": [{"id": "CVE-1", "purl": "pkg:npm/lodash", "reason": "r"}]}`, said{id: "CVE-1", component: "pkg:npm/lodash", stance: judge.Accepted}, vex.Simple, 0,
@@ -80,19 +82,22 @@ func TestDocuments(t *testing.T) {
 		"OpenVEX, an image": {openVEX("fixed", `[{"@id":"`+ociPackage+`"}]`), said{id: "CVE-1", stance: judge.Fixed, image: oci}, vex.OpenVEX, 0},
 		"OpenVEX, an image by its hash": {
 			openVEX("fixed", `[{"@id":"https://x.example/image","hashes":{"sha-256":"`+strings.ToUpper(hexA)+`"}}]`),
-			said{id: "CVE-1", stance: judge.Fixed, image: judge.ImageProduct{Digest: digestA}}, vex.OpenVEX, 0,
+			said{id: "CVE-1", stance: judge.Fixed, image: judge.ImageProduct{Digest: digestA}},
+			vex.OpenVEX, 0,
 		},
 		"OpenVEX, a package in an image": {
 			openVEX("fixed", `[{"@id":"`+ociPackage+`","subcomponents":[{"@id":"pkg:npm/a"}]}]`), said{id: "CVE-1", pkg: "pkg:npm/a", stance: judge.Fixed, image: oci}, vex.OpenVEX, 0,
 		},
 		"OpenVEX, an image of any version": {
 			openVEX("fixed", `[{"@id":"pkg:oci/web?repository_url=registry.example/shop/web"}]`),
-			said{id: "CVE-1", stance: judge.Fixed, image: judge.ImageProduct{Repository: "registry.example/shop/web", Name: "web"}}, vex.OpenVEX, 0,
+			said{id: "CVE-1", stance: judge.Fixed, image: judge.ImageProduct{Repository: "registry.example/shop/web", Name: "web"}},
+			vex.OpenVEX, 0,
 		},
 		"OpenVEX, one of two": {openVEX("fixed", `[{"@id":"registry.example/web:1"},{"@id":"pkg:npm/a"}]`), said{id: "CVE-1", pkg: "pkg:npm/a", stance: judge.Fixed}, vex.OpenVEX, 1},
 		"OpenVEX, a draft": {
 			`{"@context":"https://openvex.dev/ns","author":"Olga","statements":[{"vulnerability":"CVE-1","products":["pkg:npm/a"],"status":"fixed"}]}`,
-			said{id: "CVE-1", pkg: "pkg:npm/a", stance: judge.Fixed}, vex.OpenVEX, 0,
+			said{id: "CVE-1", pkg: "pkg:npm/a", stance: judge.Fixed},
+			vex.OpenVEX, 0,
 		},
 		"CycloneDX, a component":   {cycloneDX(lodash, "not_affected", "c1"), said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.NotAffected}, vex.CycloneDX, 0},
 		"CycloneDX, a package URL": {cycloneDX("", "false_positive", "pkg:npm/lodash"), said{id: "CVE-1", pkg: "pkg:npm/lodash", stance: judge.NotAffected}, vex.CycloneDX, 0},
@@ -100,26 +105,31 @@ func TestDocuments(t *testing.T) {
 		"CycloneDX, exploitable":   {cycloneDX(lodash, "exploitable", "c1"), said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.Affected}, vex.CycloneDX, 0},
 		"CycloneDX, in an image": {
 			cycloneDX(lodash+`,"metadata":{"component":{"type":"container","bom-ref":"i","name":"web","purl":"`+ociPackage+`"}}`, "not_affected", "c1"),
-			said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.NotAffected, image: oci}, vex.CycloneDX, 0,
+			said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.NotAffected, image: oci},
+			vex.CycloneDX, 0,
 		},
 		"CycloneDX, the image": {
 			cycloneDX(lodash+`,"metadata":{"component":{"type":"container","bom-ref":"i","name":"web","version":"`+string(digestA)+`"}}`, "not_affected", "i"),
-			said{id: "CVE-1", stance: judge.NotAffected, image: judge.ImageProduct{Digest: digestA}}, vex.CycloneDX, 0,
+			said{id: "CVE-1", stance: judge.NotAffected, image: judge.ImageProduct{Digest: digestA}},
+			vex.CycloneDX, 0,
 		},
 		"CycloneDX, an image by its name": {
 			cycloneDX(lodash+`,"metadata":{"component":{"type":"container","bom-ref":"i","name":"Registry.example:5000/shop/web:1"}}`, "not_affected", "c1"),
-			said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.NotAffected, image: judge.ImageProduct{Name: "registry.example:5000/shop/web"}}, vex.CycloneDX, 0,
+			said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.NotAffected, image: judge.ImageProduct{Name: "registry.example:5000/shop/web"}},
+			vex.CycloneDX, 0,
 		},
 		"CycloneDX, a link into another document": {
 			cycloneDX("", "not_affected", "urn:cdx:3e671687-395b-41f5-a30f-a58921a69b79/1#pkg:golang/example.org/a@1.0.0"),
 			said{
 				id: "CVE-1", pkg: "pkg:golang/example.org/a@1.0.0", stance: judge.NotAffected,
 				image: judge.ImageProduct{Serial: "urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79"},
-			}, vex.CycloneDX, 0,
+			},
+			vex.CycloneDX, 0,
 		},
 		"CycloneDX, a link into itself": {
 			cycloneDX(lodash, "not_affected", "urn:cdx:11111111-1111-4111-8111-111111111111/1#c1"),
-			said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.NotAffected}, vex.CycloneDX, 0,
+			said{id: "CVE-1", pkg: "pkg:npm/lodash@4.0.0", stance: judge.NotAffected},
+			vex.CycloneDX, 0,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
