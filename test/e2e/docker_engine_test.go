@@ -59,7 +59,7 @@ func startEngine(t *testing.T) *engine {
 			text, _ := os.ReadFile(e.log())
 			t.Logf("dockerd:\n%s", text[max(0, len(text)-8<<10):])
 		}
-		_ = syscall.Unmount(filepath.Join(directory, "exec", "netns", "default"), 0) // of tasks in the host's network; dockerd leaves it
+		e.unmount()
 		require.NoError(t, os.RemoveAll(directory), "something is still mounted there")
 	})
 	e.start(t)
@@ -102,6 +102,30 @@ func (e *engine) stop() {
 		_ = syscall.Kill(-e.daemon.Process.Pid, syscall.SIGKILL)
 		<-e.ended
 	}
+	e.daemon = nil
+}
+
+// unmount takes away what dockerd leaves mounted below its directory: the host's network, and its data after it was killed.
+func (e *engine) unmount() {
+	for range 100 {
+		mounts, _ := os.ReadFile("/proc/self/mounts")
+		left := 0
+		for line := range strings.Lines(string(mounts)) {
+			if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(fields[1], e.directory+"/") {
+				_ = syscall.Unmount(fields[1], syscall.MNT_DETACH)
+				left++
+			}
+		}
+		if left == 0 {
+			return
+		}
+	}
+}
+
+// kill ends the daemon alone, as a crash does. Its containers go on.
+func (e *engine) kill() {
+	_ = e.daemon.Process.Kill()
+	<-e.ended
 	e.daemon = nil
 }
 

@@ -79,12 +79,16 @@ func TestDockerEndToEnd(t *testing.T) {
 
 	// While the engine is away nothing is known, so nothing is gone. Then a container that is not restarted is gone.
 	before := s.names()
-	e.stop()
+	e.kill()
 	time.Sleep(5 * time.Second)
 	require.Equal(t, before, s.names(), "an engine that does not answer has lost nothing")
 	e.start(t)
-	s.agree("the engine after its restart", 14, 2*time.Minute)
+	s.agree("the engine after it was killed", 14, 2*time.Minute)
 	require.NotContains(t, s.rows(), brief)
+	// An engine that is stopped ends its containers and says so, and says that it is no manager.
+	e.stop()
+	e.start(t)
+	s.agree("the engine after its restart", 14, 2*time.Minute)
 	e.scale(t, api, 2)
 	s.agree("one service scaled to 2", 11, time.Minute)
 	e.compose(t, "shop", "web", 4, s.images["web"])
