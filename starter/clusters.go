@@ -73,11 +73,12 @@ const excludedAtMost = 50
 
 // missing lists clusters that have an inventory and are not among those given, at most one of them.
 func (c Clusters) missing(ctx context.Context, known []string) ([]string, error) {
-	query := settledInventories(time.Now())
+	var query strings.Builder
+	query.WriteString(settledInventories(time.Now()))
 	for _, name := range known[:min(len(known), excludedAtMost)] {
-		query += fmt.Sprintf(" AND %s != %q", workflows.AttributeCluster.GetName(), workflows.Keyword(name))
+		query.WriteString(fmt.Sprintf(" AND %s != %q", workflows.AttributeCluster.GetName(), workflows.Keyword(name)))
 	}
-	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1})
+	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query.String(), PageSize: 1})
 	if err != nil {
 		return nil, fmt.Errorf("list inventories: %w", err)
 	}

@@ -55,7 +55,7 @@ func TestThirteenThousandReferrersOfOneImage(t *testing.T) {
 
 // TestStatesFitIntoOnePayload fills the record of an image and the book of leases with what cannot be packed.
 func TestStatesFitIntoOnePayload(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(1, 1))
 	i := &record.Image{Digest: hostile.Digest}
 	refused := 0
 	for n := range 30_000 {

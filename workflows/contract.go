@@ -163,7 +163,10 @@ var (
 	// SignalPods brings changes of pods in one namespace.
 	SignalPods = Signal[PodsChanged]{Name: "pods", Description: "Pods of this namespace that are new, changed or gone.", Longest: podsLength}
 	// SignalSnapshot brings a part of all pods of one namespace.
-	SignalSnapshot = Signal[SnapshotPart]{Name: "snapshot", Description: "A part of all pods of this namespace. With the last part, pods that no part named are gone.", Longest: podsLength}
+	SignalSnapshot = Signal[SnapshotPart]{
+		Name: "snapshot", Description: "A part of all pods of this namespace. With the last part, pods that no part named are gone.",
+		Longest: podsLength,
+	}
 	// SignalSummary brings what is known of an image that the namespace runs.
 	SignalSummary = Signal[model.Summary]{Name: "summary", Description: "What is known of an image that runs here, sent by the workflow of the image."}
 )
@@ -173,7 +176,10 @@ var (
 	// SignalNamespace says that a namespace of the cluster has an Inventory, and how much is in it.
 	SignalNamespace = Signal[NamespaceSeen]{Name: "namespace", Description: "A namespace of this cluster has an inventory: its counts."}
 	// SignalSnapshotEnd ends a snapshot of the whole cluster: namespaces not named in it are empty.
-	SignalSnapshotEnd = Signal[SnapshotEnd]{Name: "snapshot-end", Description: "A snapshot of the cluster is complete. It names the namespaces that have pods; all others are empty.", Longest: snapshotLength}
+	SignalSnapshotEnd = Signal[SnapshotEnd]{
+		Name:        "snapshot-end",
+		Description: "A snapshot of the cluster is complete. It names the namespaces that have pods; all others are empty.", Longest: snapshotLength,
+	}
 	// SignalHealth brings what the perceiver of the cluster cannot do.
 	SignalHealth = Signal[model.PerceiverHealth]{Name: "health", Description: "What the perceiver of this cluster cannot do at the moment."}
 	// SignalForgetCluster empties every namespace and ends the cluster.

@@ -33,7 +33,7 @@ import (
 
 var (
 	hostileMessages = flag.Int("hostile-messages", 2500, "how many random messages to send to all workflows together")
-	hostileSeed     = flag.Uint64("hostile-seed", uint64(time.Now().UnixNano()), "the seed of the random messages") //nolint:gosec // any number will do
+	hostileSeed     = flag.Uint64("hostile-seed", uint64(time.Now().UnixNano()), "the seed of the random messages")
 	hostileWithin   = flag.Duration("hostile-within", time.Minute, "how long to send them at most")
 )
 
@@ -55,7 +55,7 @@ type victim struct {
 // does its work.
 func TestHostileMessages(t *testing.T) {
 	t.Logf("-hostile-seed=%d", *hostileSeed)
-	random := rand.New(rand.NewPCG(*hostileSeed, 1)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(*hostileSeed, 1))
 	began, sent := time.Now(), 0
 	for sent < *hostileMessages && time.Since(began) < *hostileWithin {
 		for _, v := range victims() {
@@ -276,7 +276,7 @@ func TestUnreadableMessages(t *testing.T) {
 		} {
 			only := v
 			only.messages = v.messages.Unreadable(payload)
-			attack(t, rand.New(rand.NewPCG(1, 1)), only) //nolint:gosec // repeatable
+			attack(t, rand.New(rand.NewPCG(1, 1)), only)
 		}
 	}
 }

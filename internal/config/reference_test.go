@@ -52,7 +52,10 @@ var sections = []struct {
 	{"Top level", "Every command reads these.", Default(), ""},
 	{"hubs", "A list: one entry for each vulnerability server. A running worker reads the list again within seconds of a change.", Hub{}, "hubs[]."},
 	{"scanner", "For `perceptor worker` with the role `scan`.", Default().Scanner, "scanner."},
-	{"scanner.network", "The networks that registries may be in. Link-local addresses and those of metadata services are never called.", Default().Scanner.Network, "scanner.network."},
+	{
+		"scanner.network", "The networks that registries may be in. Link-local addresses and those of metadata services are never called.", Default().Scanner.Network,
+		"scanner.network.",
+	},
 	{"scanner.client", "The scan client is the program that produces the SBOM of an image and uploads it.", Default().Scanner.Client, "scanner.client."},
 	{"perceiver", "For `perceptor perceiver`.", Default().Perceiver, "perceiver."},
 	{"perceiver.docker", "For `perceptor perceiver docker`.", Default().Perceiver.Docker, "perceiver.docker."},

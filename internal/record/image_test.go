@@ -118,7 +118,7 @@ func TestNamesAreBounded(t *testing.T) {
 	require.Equal(t, "10", i.Names[19].Repository, "and those not seen for the longest time go")
 	o := observation(100)
 	o.Names = []model.Name{{Repository: "15"}}
-	i.Observe(o)
+	require.NoError(t, i.Observe(o))
 	require.Len(t, i.Names, 20)
 	require.Equal(t, []string{"15", "29"}, []string{i.Names[0].Repository, i.Names[1].Repository}, "a name that is seen again comes first")
 }

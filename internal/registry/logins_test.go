@@ -102,7 +102,10 @@ func TestRegistryThatAsksForALoginOnlyAtTheRepository(t *testing.T) {
 					w.WriteHeader(http.StatusUnauthorized)
 					return true
 				})
-				options := registry.Options{Credentials: map[string]registry.Credential{"team": {Username: "robot", PasswordFile: write(t, t.TempDir()+"/p", "s3cret"), Binding: registry.Binding{Hosts: []string{f.host()}}}}}
+				options := registry.Options{Credentials: map[string]registry.Credential{"team": {
+					Username: "robot", PasswordFile: write(t, t.TempDir()+"/p", "s3cret"),
+					Binding: registry.Binding{Hosts: []string{f.host()}},
+				}}}
 				h := newHost(t, options)
 				_, err := h.Pull(t.Context(), registry.PullRequest{
 					Digest: digest, Names: []model.Name{{Repository: f.host() + "/app", Tag: "v1", Credential: "team"}}, Tar: h.tar(),
@@ -132,7 +135,10 @@ func TestLoginGoesToNoOtherHost(t *testing.T) {
 		}
 		return false
 	})
-	h := newHost(t, registry.Options{Credentials: map[string]registry.Credential{"team": {Username: "robot", PasswordFile: write(t, t.TempDir()+"/p", "s3cret"), Binding: registry.Binding{Hosts: []string{f.host()}}}}})
+	h := newHost(t, registry.Options{Credentials: map[string]registry.Credential{"team": {
+		Username: "robot", PasswordFile: write(t, t.TempDir()+"/p", "s3cret"),
+		Binding: registry.Binding{Hosts: []string{f.host()}},
+	}}})
 	_, err := h.Pull(t.Context(), registry.PullRequest{
 		Digest: digest, Names: []model.Name{{Repository: f.host() + "/app", Tag: "v1", Credential: "team"}}, Tar: h.tar(),
 	}, nil)

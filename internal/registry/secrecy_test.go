@@ -377,7 +377,10 @@ func TestAddressesThatAreNotCalled(t *testing.T) {
 		require.NoError(t, err)
 		return c
 	}
-	for _, name := range []string{"127.0.0.1", "localhost", "LOCALHOST.", "x.localhost", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "[fd00:ec2::254]", "0.0.0.0", "10.255.255.1", "[::ffff:a9fe:a9fe]"} {
+	for _, name := range []string{
+		"127.0.0.1", "localhost", "LOCALHOST.", "x.localhost", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "[fd00:ec2::254]", "0.0.0.0",
+		"10.255.255.1", "[::ffff:a9fe:a9fe]",
+	} {
 		_, err := guarded(netguard.Rules{}, nil).Resolve(t.Context(), registry.Question{Reference: name + ":" + port + "/app:v1"})
 		require.ErrorContains(t, err, "may not be called from here", name)
 		require.Equal(t, model.Invalid, classOf(t, err))

@@ -166,9 +166,20 @@ func (h *hostileSystem) targets() []target {
 	scan.Domain = "nowhere"
 	return []target{
 		{workflows.TypeHubPool, workflows.HubPoolID, hostile.Pool(), workflows.HubPoolInput{Hubs: hostile.Good().Configure.Hubs}, func(int) string { return workflows.HubPoolID }},
-		{workflows.TypeImage, workflows.ImageID(hostile.Digest), hostile.Image(), workflows.ImageInput{Digest: hostile.Digest}, func(n int) string { return workflows.ImageID(digest(n)) }},
-		{workflows.TypeInventory, workflows.InventoryID(hostile.Cluster, hostile.Namespace), hostile.Inventory(), workflows.InventoryInput{Cluster: hostile.Cluster, Namespace: hostile.Namespace}, func(n int) string { return workflows.InventoryID("h", fmt.Sprint(n)) }},
-		{workflows.TypeCluster, workflows.ClusterID(hostile.Cluster), hostile.ClusterMessages(), workflows.ClusterInput{Cluster: hostile.Cluster}, func(n int) string { return workflows.ClusterID(fmt.Sprint("h", n)) }},
+		{
+			workflows.TypeImage, workflows.ImageID(hostile.Digest), hostile.Image(),
+			workflows.ImageInput{Digest: hostile.Digest},
+			func(n int) string { return workflows.ImageID(digest(n)) },
+		},
+		{workflows.TypeInventory, workflows.InventoryID(hostile.Cluster, hostile.Namespace), hostile.Inventory(), workflows.InventoryInput{
+			Cluster:   hostile.Cluster,
+			Namespace: hostile.Namespace,
+		}, func(n int) string { return workflows.InventoryID("h", fmt.Sprint(n)) }},
+		{
+			workflows.TypeCluster, workflows.ClusterID(hostile.Cluster), hostile.ClusterMessages(),
+			workflows.ClusterInput{Cluster: hostile.Cluster},
+			func(n int) string { return workflows.ClusterID(fmt.Sprint("h", n)) },
+		},
 		{workflows.TypeScanImage, workflows.ScanImageID(hostile.Digest), hostile.Scan(), scan, func(n int) string { return workflows.ScanImageID(digest(n)) }},
 	}
 }

@@ -33,7 +33,7 @@ func run(t *testing.T, dir string, command ...string) string {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), listTimeout)
 	defer stop()
-	tool := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the commands stand in this package
+	tool := exec.CommandContext(ctx, command[0], command[1:]...)
 	var said bytes.Buffer
 	tool.Dir, tool.Stderr = dir, &said
 	out, err := tool.Output()
@@ -185,7 +185,7 @@ func TestPackagesOfNPM(t *testing.T) {
 	least := 2
 	ctx, stop := context.WithTimeout(t.Context(), listTimeout)
 	defer stop()
-	remote := exec.CommandContext(ctx, install[0], append(install[1:], "express@4", "@babel/core@7", "mocha@10")...) //nolint:gosec // as above
+	remote := exec.CommandContext(ctx, install[0], append(install[1:], "express@4", "@babel/core@7", "mocha@10")...)
 	remote.Dir = project
 	if said, err := remote.CombinedOutput(); err != nil {
 		t.Logf("npm's registry does not answer, so the project has local packages only: %v\n%s", err, said)

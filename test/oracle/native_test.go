@@ -52,7 +52,7 @@ func program(command ...string) native {
 		}
 		ctx, stop := context.WithTimeout(t.Context(), nativeTimeout)
 		defer stop()
-		run := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the commands stand in this package
+		run := exec.CommandContext(ctx, command[0], command[1:]...)
 		run.Stdin, run.Stderr = &in, os.Stderr
 		out, err := run.Output()
 		require.NoError(t, err, command[0])

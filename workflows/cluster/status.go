@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -58,18 +59,19 @@ func (c *clusterRun) updateDetails(ctx workflow.Context) {
 		seen := c.state.Namespaces[name].Seen
 		pods, unscanned, violations, refused = pods+seen.Pods, unscanned+seen.Unscanned, violations+seen.Violations, refused+seen.Refused
 	}
-	details := fmt.Sprintf("%d namespaces with %d pods, %d of them unscanned, %d in violation", len(c.state.Namespaces), pods, unscanned, violations)
+	var details strings.Builder
+	details.WriteString(fmt.Sprintf("%d namespaces with %d pods, %d of them unscanned, %d in violation", len(c.state.Namespaces), pods, unscanned, violations))
 	if refused > 0 {
-		details += fmt.Sprintf("\n\n**%d pods do not fit into their inventories**: no row shows them.", refused)
+		details.WriteString(fmt.Sprintf("\n\n**%d pods do not fit into their inventories**: no row shows them.", refused))
 	}
 	if text := c.state.Rejected.Text(); text != "" {
-		details += "\n\n" + text
+		details.WriteString("\n\n" + text)
 	}
 	if conflict := c.state.Conflict; conflict != nil {
-		details += fmt.Sprintf("\n\n**Another cluster uses this name**: identity %q was refused %d times.", conflict.Identity, conflict.Count)
+		details.WriteString(fmt.Sprintf("\n\n**Another cluster uses this name**: identity %q was refused %d times.", conflict.Identity, conflict.Count))
 	}
 	for _, t := range c.state.Health.Troubles {
-		details += fmt.Sprintf("\n\n**The perceiver cannot %s** since %s: %s", t.Kind, t.Since.Format(time.RFC3339), t.Reason)
+		details.WriteString(fmt.Sprintf("\n\n**The perceiver cannot %s** since %s: %s", t.Kind, t.Since.Format(time.RFC3339), t.Reason))
 	}
-	workflow.SetCurrentDetails(ctx, details)
+	workflow.SetCurrentDetails(ctx, details.String())
 }

@@ -112,7 +112,10 @@ func bodyOf(endpoint string, at target) string {
 }
 
 // open are the patterns that need no token.
-var open = []string{"GET /{$}", "GET /metrics", "GET /healthz", "GET /readyz", "GET /docs", "GET /openapi.json", "GET /openapi.yaml", "GET /openapi-3.0.json", "GET /openapi-3.0.yaml"}
+var open = []string{
+	"GET /{$}", "GET /metrics", "GET /healthz", "GET /readyz", "GET /docs", "GET /openapi.json", "GET /openapi.yaml", "GET /openapi-3.0.json",
+	"GET /openapi-3.0.yaml",
+}
 
 // guardedEndpoints are all endpoints of the router that need a token, by method and path.
 func guardedEndpoints(t *testing.T) []string {

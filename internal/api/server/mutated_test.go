@@ -49,7 +49,7 @@ func mutated(random *rand.Rand, body string) string {
 func TestMutatedBodies(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(seed, seed))
 	s := filled(t)
 	endpoints := slices.DeleteFunc(guardedEndpoints(t), func(e string) bool { return strings.HasPrefix(e, "GET ") })
 	tokens := []string{apitest.PerceiverToken, apitest.OperatorToken}

@@ -50,7 +50,10 @@ func TestAuditLog(t *testing.T) {
 		token, method, path string
 		want                []string
 	}{
-		{apitest.OperatorToken, http.MethodPost, "/api/v1/hubs/main/pause", []string{"who=olga", "scope=operator", `cluster=*`, "/api/v1/hubs/main/pause", "outcome=done", "status=200", "from="}},
+		{apitest.OperatorToken, http.MethodPost, "/api/v1/hubs/main/pause", []string{
+			"who=olga", "scope=operator", `cluster=*`, "/api/v1/hubs/main/pause", "outcome=done",
+			"status=200", "from=",
+		}},
 		{apitest.ProdOperatorToken, http.MethodPost, "/api/v1/hubs/main/resume", []string{"who=petra", "cluster=prod", "outcome=refused", "status=403"}},
 		{apitest.ReaderToken, http.MethodDelete, "/api/v1/clusters/default", []string{"who=reader", "outcome=refused", "status=403"}},
 		{"a-token-without-an-owner", http.MethodPost, "/command", []string{"who=unknown", "outcome=refused", "status=401"}},

@@ -43,7 +43,10 @@ func TestContainersBecomePods(t *testing.T) {
 		},
 		"a project without a service": {container.Summary{Names: []string{"/x"}, Labels: map[string]string{composeProject: "shop"}}, "shop/x/x"},
 		"empty labels":                {container.Summary{Names: []string{"/x"}, Labels: map[string]string{composeProject: "", composeService: ""}}, "default/x/x"},
-		"labels of slashes":           {container.Summary{Names: []string{"/x"}, Labels: map[string]string{composeProject: "///", composeService: "/", composeNumber: "/"}}, "default/x/x"},
+		"labels of slashes": {container.Summary{Names: []string{"/x"}, Labels: map[string]string{
+			composeProject: "///", composeService: "/",
+			composeNumber: "/",
+		}}, "default/x/x"},
 		"slashes in labels": {
 			container.Summary{Names: []string{"/x"}, Labels: map[string]string{composeProject: "../shop\n", composeService: "a b", composeNumber: "1/2"}}, "..-shop-/a-b-1-2/a-b",
 		},
@@ -52,7 +55,8 @@ func TestContainersBecomePods(t *testing.T) {
 			container.Summary{Names: []string{"/shop_web.1.abc"}, Labels: map[string]string{swarmTask: "t1", swarmService: "shop_web", stackNamespace: "shop"}},
 			"shop/shop_web.1.abc/shop_web",
 		},
-		"broken text": {container.Summary{Names: []string{"/\xff\xfe"}, Labels: map[string]string{composeProject: "a\xffb"}}, "a-b/" + strings.Repeat("c", 64) + "/" + strings.Repeat("c", 64)},
+		"broken text": {container.Summary{Names: []string{"/\xff\xfe"}, Labels: map[string]string{composeProject: "a\xffb"}}, "a-b/" + strings.Repeat("c",
+			64) + "/" + strings.Repeat("c", 64)},
 	} {
 		t.Run(what, func(t *testing.T) {
 			row.c.ID, row.c.Image = id, "registry.example/app:1"

@@ -90,7 +90,7 @@ func Connect(c Connection) (Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to Docker: %w", err)
 	}
-	options = append(options, client.WithUserAgent(c.UserAgent), client.WithResponseHook(boundAnswer))
+	options = append(options, client.WithUserAgent(c.UserAgent), client.WithHTTPResponseHook(boundAnswer))
 	cli, err := client.New(options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Docker: %w", err)

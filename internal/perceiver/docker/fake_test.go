@@ -252,7 +252,7 @@ func (f *fakeEngine) Repeat(*testing.T) {
 }
 
 func (f *fakeEngine) connect() (Engine, error) {
-	return Connect(Connection{Host: "tcp://" + f.server.Listener.Addr().(*net.TCPAddr).String(), UserAgent: "test"}) //nolint:errcheck,forcetypeassert // httptest listens on TCP
+	return Connect(Connection{Host: "tcp://" + f.server.Listener.Addr().(*net.TCPAddr).String(), UserAgent: "test"}) //nolint:forcetypeassert // httptest listens on TCP
 }
 
 func (f *fakeEngine) Watch(ctx context.Context, to perceiver.Reporter) error {

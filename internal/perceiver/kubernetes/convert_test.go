@@ -44,7 +44,10 @@ func TestWhatAContainerRuns(t *testing.T) {
 	}{
 		{what: "containerd", asked: "r.example/app:1", id: "r.example/app@" + string(a), reference: "r.example/app:1", digest: a},
 		{what: "Docker", asked: "r.example/app:1", id: "docker-pullable://r.example/app@" + string(a), reference: "r.example/app:1", digest: a},
-		{what: "the runtime knows the digest under another name", asked: "r.example/app:1", id: "m.example/copy@" + string(a), reference: "r.example/app:1", digest: a, repository: "m.example/copy"},
+		{
+			what: "the runtime knows the digest under another name", asked: "r.example/app:1", id: "m.example/copy@" + string(a), reference: "r.example/app:1", digest: a,
+			repository: "m.example/copy",
+		},
 		{what: "a short name", asked: "nginx:1", id: "docker.io/library/nginx@" + string(a), reference: "docker.io/library/nginx:1", digest: a},
 		{what: "a short name without a tag", asked: "fedora", id: "quay.example/fedora@" + string(a), reference: "quay.example/fedora", digest: a},
 		{what: "a short name with Docker", asked: "nginx:1", id: "docker-pullable://nginx@" + string(a), reference: "nginx:1", digest: a},

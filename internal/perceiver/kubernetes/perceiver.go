@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -231,13 +232,13 @@ func (p *Perceiver) reportHealth(ctx context.Context, troubles *trouble.Book) {
 	last, at := "", time.Time{}
 	for {
 		list, refused := troubles.List(time.Now())
-		kinds := ""
+		var kinds strings.Builder
 		for _, each := range list {
-			kinds += string(each.Kind) + each.Since.String()
+			kinds.WriteString(string(each.Kind) + each.Since.String())
 		}
-		if now := time.Now(); kinds != last || now.Sub(at) >= healthRepeat {
+		if now := time.Now(); kinds.String() != last || now.Sub(at) >= healthRepeat {
 			if err := p.options.Health(ctx, model.PerceiverHealth{Troubles: list, Refused: refused}); err == nil {
-				last, at = kinds, now
+				last, at = kinds.String(), now
 			}
 		}
 		select {

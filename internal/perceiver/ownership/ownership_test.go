@@ -151,7 +151,8 @@ func TestHostileAnnotations(t *testing.T) {
 	for _, text := range []string{"", ",", "label ", "label image0,,x", strings.Repeat("label a,", 10_000), "both both both"} {
 		pod := &metav1.ObjectMeta{
 			Annotations: map[string]string{m.record: text, m.others: text}, Labels: map[string]string{"app": "web"},
-			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: m.Name(), Operation: apply, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":7}`)}, owned("u", update, []string{"app", "image0"}, nil)},
+			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: m.Name(), Operation: apply, FieldsV1: metav1.NewFieldsV1(`{"f:metadata":7}`)}, owned("u", update,
+				[]string{"app", "image0"}, nil)},
 		}
 		require.LessOrEqual(t, len(m.Read(pod).Others), othersAtMost)
 		require.NotContains(t, m.Removal(pod), Key{true, "app"}, "no record makes a key of a user ours")

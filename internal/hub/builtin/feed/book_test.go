@@ -33,18 +33,39 @@ func TestWhatToFetchNext(t *testing.T) {
 		source feed.Trouble
 		want   feed.Step
 	}{
-		"nothing is needed":             {held: held{"npm": complete(1, 90*interval)}},
-		"the most images first":         {needs: needs{"npm": {Images: 1, Components: 900}, "Go": {Images: 2, Components: 1}}, want: feed.Step{Ecosystem: "Go", Whole: true, At: now}},
-		"then the most components":      {needs: needs{"npm": {Images: 1, Components: 9}, "Go": {Images: 1, Components: 1}}, want: feed.Step{Ecosystem: "npm", Whole: true, At: now}},
-		"missing goes before old":       {needs: needs{"npm": {Images: 1}, "Go": {Images: 9}}, held: held{"Go": complete(1, 90*interval)}, want: feed.Step{Ecosystem: "npm", Whole: true, At: now}},
-		"a part is not all":             {needs: needs{"npm": {Images: 1}}, held: held{"npm": {Set: 1, AsOf: now}}, want: feed.Step{Ecosystem: "npm", Whole: true, At: now}},
-		"checked lately":                {needs: needs{"npm": {Images: 1}}, held: held{"npm": complete(1, time.Hour)}, states: states{"npm": checked(1, time.Hour)}, want: feed.Step{At: now.Add(interval - time.Hour)}},
-		"checked long ago":              {needs: needs{"npm": {Images: 1}}, held: held{"npm": complete(1, 7*time.Hour)}, states: states{"npm": checked(1, 7*time.Hour)}, want: feed.Step{Ecosystem: "npm", At: now}},
-		"the longest ago first":         {needs: needs{"npm": {Images: 9}, "Go": {Images: 1}}, held: held{"npm": complete(1, 7*time.Hour), "Go": complete(2, 8*time.Hour)}, states: states{"npm": checked(1, 7*time.Hour), "Go": checked(2, 8*time.Hour)}, want: feed.Step{Ecosystem: "Go", At: now}},
-		"an operator's data stay":       {needs: needs{"npm": {Images: 1}}, held: held{"npm": complete(2, time.Hour)}, states: states{"npm": checked(1, 7*time.Hour)}, want: feed.Step{At: now.Add(interval - time.Hour)}},
-		"until they are old":            {needs: needs{"npm": {Images: 1}}, held: held{"npm": complete(2, 7*time.Hour)}, states: states{"npm": checked(1, time.Hour)}, want: feed.Step{Ecosystem: "npm", Whole: true, At: now}},
-		"not before its time":           {needs: needs{"npm": {Images: 1}}, states: states{"npm": {Trouble: trouble}}, want: feed.Step{At: now.Add(time.Minute)}},
-		"the others go on":              {needs: needs{"npm": {Images: 9}, "Go": {Images: 1}}, states: states{"npm": {Trouble: trouble}}, want: feed.Step{Ecosystem: "Go", Whole: true, At: now}},
+		"nothing is needed":        {held: held{"npm": complete(1, 90*interval)}},
+		"the most images first":    {needs: needs{"npm": {Images: 1, Components: 900}, "Go": {Images: 2, Components: 1}}, want: feed.Step{Ecosystem: "Go", Whole: true, At: now}},
+		"then the most components": {needs: needs{"npm": {Images: 1, Components: 9}, "Go": {Images: 1, Components: 1}}, want: feed.Step{Ecosystem: "npm", Whole: true, At: now}},
+		"missing goes before old": {
+			needs: needs{"npm": {Images: 1}, "Go": {Images: 9}}, held: held{"Go": complete(1, 90*interval)},
+			want: feed.Step{Ecosystem: "npm", Whole: true, At: now},
+		},
+		"a part is not all": {needs: needs{"npm": {Images: 1}}, held: held{"npm": {Set: 1, AsOf: now}}, want: feed.Step{Ecosystem: "npm", Whole: true, At: now}},
+		"checked lately": {
+			needs: needs{"npm": {Images: 1}}, held: held{"npm": complete(1, time.Hour)}, states: states{"npm": checked(1, time.Hour)},
+			want: feed.Step{At: now.Add(interval - time.Hour)},
+		},
+		"checked long ago": {
+			needs: needs{"npm": {Images: 1}}, held: held{"npm": complete(1, 7*time.Hour)}, states: states{"npm": checked(1, 7*time.Hour)},
+			want: feed.Step{Ecosystem: "npm", At: now},
+		},
+		"the longest ago first": {
+			needs: needs{"npm": {Images: 9}, "Go": {Images: 1}}, held: held{"npm": complete(1, 7*time.Hour), "Go": complete(2, 8*time.Hour)},
+			states: states{"npm": checked(1, 7*time.Hour), "Go": checked(2, 8*time.Hour)}, want: feed.Step{Ecosystem: "Go", At: now},
+		},
+		"an operator's data stay": {
+			needs: needs{"npm": {Images: 1}}, held: held{"npm": complete(2, time.Hour)}, states: states{"npm": checked(1, 7*time.Hour)},
+			want: feed.Step{At: now.Add(interval - time.Hour)},
+		},
+		"until they are old": {
+			needs: needs{"npm": {Images: 1}}, held: held{"npm": complete(2, 7*time.Hour)}, states: states{"npm": checked(1, time.Hour)},
+			want: feed.Step{Ecosystem: "npm", Whole: true, At: now},
+		},
+		"not before its time": {needs: needs{"npm": {Images: 1}}, states: states{"npm": {Trouble: trouble}}, want: feed.Step{At: now.Add(time.Minute)}},
+		"the others go on": {needs: needs{"npm": {Images: 9}, "Go": {Images: 1}}, states: states{"npm": {Trouble: trouble}}, want: feed.Step{
+			Ecosystem: "Go",
+			Whole:     true, At: now,
+		}},
 		"no source holds up everything": {needs: needs{"npm": {Images: 9}, "Go": {Images: 1}}, source: trouble, want: feed.Step{At: now.Add(time.Minute)}},
 	} {
 		t.Run(name, func(t *testing.T) {

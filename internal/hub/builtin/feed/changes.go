@@ -61,7 +61,8 @@ func readChange(line string) (at time.Time, id, problem string) {
 		return at, "", fmt.Sprintf("%.40q is not a time such as 2024-05-31T12:00:00Z", text)
 	}
 	id = id[strings.LastIndexByte(id, '/')+1:] // the list of all ecosystems has the ecosystem before it
-	if id == "" || len(id) > maxID || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`,\?#%"'<>`, c) }) || strings.Trim(id, ".") == "" {
+	if id == "" || len(id) > maxID || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`,\?#%"'<>`, c) }) ||
+		strings.Trim(id, ".") == "" {
 		return at, "", fmt.Sprintf("%.40q is no id of a record", id)
 	}
 	return at.UTC(), id, ""

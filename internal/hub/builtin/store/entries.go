@@ -115,7 +115,7 @@ func readFiling(raw []byte) (f filing, err error) {
 		raw = raw[size:]
 		return n
 	}
-	f.changed = int64(number() & (1<<62 - 1)) //nolint:gosec // cut to what fits
+	f.changed = int64(number() & (1<<62 - 1))
 	for _, list := range []*[]string{&f.packages, &f.rated} {
 		for n := number(); n > 0 && err == nil; n-- {
 			size := number()

@@ -68,7 +68,7 @@ func (s *Sorter) spill() error {
 		each := &s.entries[i]
 		head = append(head[:0], each.part)
 		for _, n := range []int{len(each.Ecosystem), len(each.key), len(each.value)} {
-			head = binary.AppendUvarint(head, uint64(n))
+			head = binary.AppendUvarint(head, uint64(n)) //nolint:gosec // a length
 		}
 		for _, text := range [][]byte{head, []byte(each.Ecosystem), each.key, each.value} {
 			_, _ = out.Write(text) // the writer keeps its first error for Flush

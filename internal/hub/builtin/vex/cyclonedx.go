@@ -249,7 +249,7 @@ func (r *cycloneDXReader) resolve(ref string) (p product, serial string, err err
 			p, err = parseProduct(inner)
 			return p, serial, err
 		}
-		ref, serial = inner, ""
+		ref = inner
 	}
 	switch purl, known := r.byRef[ref]; {
 	case ref == "":

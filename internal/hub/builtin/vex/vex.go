@@ -94,8 +94,7 @@ func parse(text []byte, o Options) (Document, error) {
 		Exceptions any `json:"exceptions"`
 	}
 	if err := json.Unmarshal(text, &head); err != nil {
-		var wrongType *json.UnmarshalTypeError
-		if !errors.As(err, &wrongType) {
+		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
 			return Document{}, fmt.Errorf("the document begins like JSON and is not: %w", err)
 		}
 	}

@@ -173,7 +173,7 @@ func Serve(w http.ResponseWriter, r *http.Request, text []byte) {
 
 // Cut answers with the whole length and the first bytes only, as a connection that breaks.
 func Cut(text []byte, after int) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, _ *http.Request) {
 		sum := md5.Sum(text) //nolint:gosec // see the import
 		w.Header().Set("ETag", fmt.Sprintf("%q", fmt.Sprintf("%x", sum)))
 		w.Header().Set("Content-Length", fmt.Sprint(len(text)))
