@@ -76,7 +76,7 @@ func (c Clusters) missing(ctx context.Context, known []string) ([]string, error)
 	var query strings.Builder
 	query.WriteString(settledInventories(time.Now()))
 	for _, name := range known[:min(len(known), excludedAtMost)] {
-		query.WriteString(fmt.Sprintf(" AND %s != %q", workflows.AttributeCluster.GetName(), workflows.Keyword(name)))
+		_, _ = fmt.Fprintf(&query, " AND %s != %q", workflows.AttributeCluster.GetName(), workflows.Keyword(name))
 	}
 	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query.String(), PageSize: 1})
 	if err != nil {

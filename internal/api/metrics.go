@@ -132,7 +132,8 @@ const (
 // The state, under the names of Perceptor 0.x (2018) where it had one.
 var (
 	statusGauge = prometheus.NewDesc("perceptor_core_status_gauge",
-		"Counts: number_of_pods, pods_unscanned, pods_in_violation, pods_unknown, number_of_clusters, clusters_in_trouble, writes_refused, number_of_images, image_status_<status>, image_overall_status_<status>.", []string{"name"}, nil)
+		"Counts: number_of_pods, pods_unscanned, pods_in_violation, pods_unknown, number_of_clusters, "+
+			"clusters_in_trouble, writes_refused, number_of_images, image_status_<status>, image_overall_status_<status>.", []string{"name"}, nil)
 	breakerGauge = prometheus.NewDesc("perceptor_core_hub_circuit_breaker_state",
 		"1 while the hub is available, 0 while it is tripped: it failed and gets no scans.", []string{"host"}, nil)
 	hubScansGauge = prometheus.NewDesc("perceptor_core_hub_scans",

@@ -134,7 +134,8 @@ func (w *wire) admit(req *http.Request) error {
 		return fmt.Errorf("call %s: %w", req.URL.Hostname(), err)
 	}
 	if carriesLogin(req) && !loginFor(req.Context()).mayReceive(req.URL) {
-		return faultf(foreignRealm, "the registry asks for the login at another host, %s, which gets none; if this is its token server, list it under realms of this registry", req.URL.Hostname())
+		return faultf(foreignRealm, "the registry asks for the login at another host, %s, which gets none; "+
+			"if this is its token server, list it under realms of this registry", req.URL.Hostname())
 	}
 	return w.gate.wait(req.Context(), req.URL.Host)
 }

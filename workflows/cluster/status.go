@@ -60,18 +60,18 @@ func (c *clusterRun) updateDetails(ctx workflow.Context) {
 		pods, unscanned, violations, refused = pods+seen.Pods, unscanned+seen.Unscanned, violations+seen.Violations, refused+seen.Refused
 	}
 	var details strings.Builder
-	details.WriteString(fmt.Sprintf("%d namespaces with %d pods, %d of them unscanned, %d in violation", len(c.state.Namespaces), pods, unscanned, violations))
+	_, _ = fmt.Fprintf(&details, "%d namespaces with %d pods, %d of them unscanned, %d in violation", len(c.state.Namespaces), pods, unscanned, violations)
 	if refused > 0 {
-		details.WriteString(fmt.Sprintf("\n\n**%d pods do not fit into their inventories**: no row shows them.", refused))
+		_, _ = fmt.Fprintf(&details, "\n\n**%d pods do not fit into their inventories**: no row shows them.", refused)
 	}
 	if text := c.state.Rejected.Text(); text != "" {
 		details.WriteString("\n\n" + text)
 	}
 	if conflict := c.state.Conflict; conflict != nil {
-		details.WriteString(fmt.Sprintf("\n\n**Another cluster uses this name**: identity %q was refused %d times.", conflict.Identity, conflict.Count))
+		_, _ = fmt.Fprintf(&details, "\n\n**Another cluster uses this name**: identity %q was refused %d times.", conflict.Identity, conflict.Count)
 	}
 	for _, t := range c.state.Health.Troubles {
-		details.WriteString(fmt.Sprintf("\n\n**The perceiver cannot %s** since %s: %s", t.Kind, t.Since.Format(time.RFC3339), t.Reason))
+		_, _ = fmt.Fprintf(&details, "\n\n**The perceiver cannot %s** since %s: %s", t.Kind, t.Since.Format(time.RFC3339), t.Reason)
 	}
 	workflow.SetCurrentDetails(ctx, details.String())
 }

@@ -72,7 +72,7 @@ func refilled(t *testing.T, s *apitest.Served) *apitest.Served {
 	s.Reset()
 	for i, token := range []string{apitest.PerceiverToken, apitest.ProdPerceiverToken} {
 		each := targets[i]
-		body := `{"pods":[{"uid":"` + each.pod + `","name":"` + each.pod + `","namespace":"shop","containers":[{"name":"c","reference":"app:1","digest":"` + string(each.digest) + `"}]}]}`
+		body := `{"pods":[{"uid":"` + each.pod + `","name":"` + each.pod + `","namespace":"shop","containers":[{"name":"c","reference":"a:1","digest":"` + string(each.digest) + `"}]}]}`
 		require.Equal(t, http.StatusOK, s.As(token, http.MethodPost, "/api/v1/reports", body).Status)
 		s.Judge(model.Summary{Digest: each.digest, Status: model.StatusComplete, OverallStatus: model.InViolation})
 	}
