@@ -95,15 +95,24 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 	if err != nil {
 		return err
 	}
+	var files []string // by the line that was sent
 	source, err := osv.Open(cmd.Context(), f.from, osv.Options{
 		Progress: say.show, Ecosystems: f.ecosystems,
-		Archive: func(ecosystem string) error { return writeLine(packed, builtin.ArchiveLine(ecosystem)) },
+		Archive: func(ecosystem string) error {
+			files = append(files, "")
+			return writeLine(packed, builtin.ArchiveLine(ecosystem))
+		},
 	})
 	if err != nil {
 		return err
 	}
+	sent := make(chan struct{})
 	go func() {
-		_, err := source.Texts(cmd.Context(), func(record []byte) error { return writeLine(packed, record) })
+		defer close(sent)
+		_, err := source.Texts(cmd.Context(), func(name string, record []byte) error {
+			files = append(files, name)
+			return writeLine(packed, record)
+		})
 		if err == nil {
 			err = packed.Close()
 		}
@@ -111,11 +120,12 @@ func (f updateFlags) run(cmd *cobra.Command, h config.Hub) error {
 	}()
 	report, err := putRecords(cmd.Context(), h, f.query(), read)
 	_ = read.CloseWithError(errors.New("the hub ended the transfer"))
+	<-sent
 	say.end()
 	if err != nil {
 		return err
 	}
-	say.malformed(report)
+	say.malformed(report, files)
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d records loaded, %d malformed records skipped, %d old records kept\n",
 		report.Records, report.Malformed, report.Kept)
 	return err
@@ -208,10 +218,14 @@ func (u *updateProgress) write() {
 	_, _ = fmt.Fprintln(w, text)
 }
 
-// malformed names the first records that the hub could not read, with the lines that they are of all that was sent.
-func (u *updateProgress) malformed(report builtin.LoadReport) {
+// malformed names the first records that the hub could not read, by the files that they are of; files are by the line that was sent.
+func (u *updateProgress) malformed(report builtin.LoadReport, files []string) {
 	for _, each := range report.MalformedRecords[:min(len(report.MalformedRecords), notesAtMost)] {
-		_, _ = fmt.Fprintf(u.out, "record %d %q skipped: %s\n", each.Line, each.ID, each.Reason)
+		file := fmt.Sprintf("line %d", each.Line)
+		if each.Line > 0 && each.Line <= len(files) {
+			file = files[each.Line-1]
+		}
+		_, _ = fmt.Fprintf(u.out, "%s: record %q skipped: %s\n", file, each.ID, each.Reason)
 	}
 }
 

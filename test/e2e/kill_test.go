@@ -97,7 +97,7 @@ func (d *dev) workerOf(t *testing.T, digest model.Digest, run map[int]*rig.Progr
 	require.NotEmpty(t, described.GetPendingActivities())
 	identity := described.GetPendingActivities()[0].GetLastWorkerIdentity()
 	for number, p := range run {
-		if strings.HasPrefix(identity, fmt.Sprintf("%d@", p.Process.Pid)) {
+		if strings.HasSuffix(identity, fmt.Sprintf(" %d", p.Process.Pid)) {
 			return number
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +38,8 @@ type InventorySuite struct {
 	testsuite.WorkflowTestSuite
 
 	env *testsuite.TestWorkflowEnvironment
+	// lock is for the questions to registries: two batches may be under way.
+	lock sync.Mutex
 	// manifests are what references lead to; others are not found.
 	manifests map[string]model.Digest
 	// asked are the references that a registry was asked for, with their platforms.
@@ -88,6 +91,8 @@ func (s *InventorySuite) SetupTest() {
 }
 
 func (s *InventorySuite) resolve(_ context.Context, in activities.ResolveImagesInput) (activities.ResolveImagesResult, error) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
 	var result activities.ResolveImagesResult
 	for _, r := range in.Requests {
 		if r.Reported != "" {

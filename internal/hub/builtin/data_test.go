@@ -104,8 +104,8 @@ func TestLoadReports(t *testing.T) {
 		query, body, message string
 		status               int
 	}{
-		"nothing":        {"", "", "no readable record", 400},
-		"only malformed": {"", "nonsense\n{}", "2 malformed; the first is line 1", 400},
+		"nothing":        {"", "", "holds no OSV record", 400},
+		"only malformed": {"", "nonsense\n{}", "(2 malformed): the old data stay; line 1 is the first", 400},
 		"no such mode":   {"?mode=add", good, "neither replace nor merge", 400},
 		"broken gzip":    {"", packed.String()[:packed.Len()-6], "cannot be read to its end", 400},
 		"no gzip":        {"", "\x1f\x8bnonsense", "begins like gzip", 400},

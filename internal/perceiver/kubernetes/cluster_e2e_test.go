@@ -78,7 +78,7 @@ func TestARealClusterIsReported(t *testing.T) {
 		UID: web, Namespace: "shop", Name: "web", Platform: model.Platform{OS: "linux", Architecture: "arm64"}, Containers: []model.Container{
 			{Name: "web", Kind: model.ContainerMain, Reference: "registry.example/web:1", Digest: model.Digest(digest)},
 			{Name: "setup", Kind: model.ContainerInit, Reference: "setup:1", Digest: model.Digest(digest)},
-			{Name: "proxy", Kind: model.ContainerSidecar, Reference: "registry.example/proxy:1"},
+			{Name: "proxy", Kind: model.ContainerSidecar, Reference: "registry.example/proxy:1", Digest: model.Digest(digest)},
 			{Name: "debug", Kind: model.ContainerEphemeral, Reference: "registry.example/debug:1"},
 		},
 	}, pod)

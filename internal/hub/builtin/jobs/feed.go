@@ -229,7 +229,7 @@ func archiveLines(ctx context.Context, source *osv.Source, ecosystem string) fun
 			return
 		}
 		left := errors.New("the load ended")
-		_, err := source.Texts(ctx, func(text []byte) error {
+		_, err := source.Texts(ctx, func(_ string, text []byte) error {
 			if !yield(text, nil) {
 				return left
 			}

@@ -30,7 +30,7 @@ func TestRealRecords(t *testing.T) {
 				},
 			})
 			if err == nil {
-				_, err = s.Texts(t.Context(), func(raw []byte) error {
+				_, err = s.Texts(t.Context(), func(_ string, raw []byte) error {
 					if !yield(raw, nil) {
 						return os.ErrClosed
 					}

@@ -72,7 +72,7 @@ const (
 var ErrLoading = errors.New("another load of vulnerability data is running: wait for its end")
 
 // ErrNoRecords answers a load without a single record that can be read; the old data stay.
-var ErrNoRecords = errors.New("no readable record among the vulnerability data: the old ones stay")
+var ErrNoRecords = errors.New("the input holds no OSV record")
 
 // LoadReport is what a load of vulnerability data did.
 type LoadReport struct {

@@ -113,12 +113,12 @@ func (s *Source) Each(ctx context.Context, yield func(Record) error) (Summary, e
 	})
 }
 
-// Texts is as Each, but hands on the text of every record without reading it, for passing it on. The function must not keep
+// Texts is as Each, but hands on the text of every record and the name of its file without reading it, for passing it on. The function must not keep
 // it. Malformed records are handed on as well, and counted as records.
-func (s *Source) Texts(ctx context.Context, yield func(text []byte) error) (Summary, error) {
+func (s *Source) Texts(ctx context.Context, yield func(name string, text []byte) error) (Summary, error) {
 	return s.run(ctx, func(name string, text []byte) error {
 		s.summary.Records++
-		if err := yield(text); err != nil {
+		if err := yield(name, text); err != nil {
 			return fmt.Errorf("pass on %s: %w", name, err)
 		}
 		return nil

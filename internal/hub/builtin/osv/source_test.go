@@ -197,7 +197,7 @@ func TestTextIsPassedOn(t *testing.T) {
 	var texts []string
 	source, err := osv.Open(t.Context(), name, osv.Options{})
 	require.NoError(t, err)
-	summary, err := source.Texts(t.Context(), func(text []byte) error {
+	summary, err := source.Texts(t.Context(), func(_ string, text []byte) error {
 		texts = append(texts, string(text))
 		return nil
 	})
@@ -206,6 +206,6 @@ func TestTextIsPassedOn(t *testing.T) {
 	require.Equal(t, osv.Summary{Records: 3}, summary)
 
 	gone := errors.New("no one listens")
-	_, err = source.Texts(t.Context(), func([]byte) error { return gone })
+	_, err = source.Texts(t.Context(), func(string, []byte) error { return gone })
 	require.ErrorIs(t, err, gone)
 }

@@ -102,9 +102,9 @@ func (s data) put(c *call) (reply, error) {
 		return reply{}, refuse(http.StatusConflict, "loading", "%v", err)
 	case errors.Is(err, jobs.ErrNoRecords) && report.Malformed > 0:
 		first := report.MalformedRecords[0]
-		return reply{}, refuse(http.StatusBadRequest, "records", "%v (%d malformed; the first is line %d: %s)", err, report.Malformed, first.Line, first.Reason)
+		return reply{}, refuse(http.StatusBadRequest, "records", "%v (%d malformed): the old data stay; line %d is the first: %s", err, report.Malformed, first.Line, first.Reason)
 	case errors.Is(err, jobs.ErrNoRecords):
-		return reply{}, refuse(http.StatusBadRequest, "records", "%v", err)
+		return reply{}, refuse(http.StatusBadRequest, "records", "%v: the old data stay", err)
 	case errors.Is(err, errInput):
 		return reply{}, refuse(http.StatusBadRequest, "body", "%v: the old data stay", err)
 	}
