@@ -22,7 +22,10 @@ func withoutBlankLines(list []byte) string {
 
 // FuzzDpkgStatus: a repaired list holds only fields, and repairing it again changes nothing.
 func FuzzDpkgStatus(f *testing.F) {
-	for _, seed := range []string{"", "Package: a\nVersion: 1\n\n", "Package: a\nStatus: deinstall ok installed\nVersion: 1", "<html>", "\n \n\t", "A: b\n c\nA: d\n e\n", "\x00:\xff\r\n"} {
+	for _, seed := range []string{
+		"", "Package: a\nVersion: 1\n\n", "Package: a\nStatus: deinstall ok installed\nVersion: 1",
+		"<html>", "\n \n\t", "A: b\n c\nA: d\n e\n", "\x00:\xff\r\n",
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -104,7 +104,7 @@ func findSilent(files file.Resolver, described map[string]bool, unread map[strin
 
 // isExample reports whether a file belongs to the tests of something.
 func isExample(where string) bool {
-	for _, part := range strings.Split(where, "/") {
+	for part := range strings.SplitSeq(where, "/") {
 		if part == "test" || part == "tests" || part == "testdata" || part == "testing" {
 			return true
 		}
