@@ -59,19 +59,19 @@ func (c *clusterRun) updateDetails(ctx workflow.Context) {
 		seen := c.state.Namespaces[name].Seen
 		pods, unscanned, violations, refused = pods+seen.Pods, unscanned+seen.Unscanned, violations+seen.Violations, refused+seen.Refused
 	}
-	var details strings.Builder
-	_, _ = fmt.Fprintf(&details, "%d namespaces with %d pods, %d of them unscanned, %d in violation", len(c.state.Namespaces), pods, unscanned, violations)
+	var details []string
+	details = append(details, fmt.Sprintf("%d namespaces with %d pods, %d of them unscanned, %d in violation", len(c.state.Namespaces), pods, unscanned, violations))
 	if refused > 0 {
-		_, _ = fmt.Fprintf(&details, "\n\n**%d pods do not fit into their inventories**: no row shows them.", refused)
+		details = append(details, fmt.Sprintf("**%d pods do not fit into their inventories**: no row shows them.", refused))
 	}
 	if text := c.state.Rejected.Text(); text != "" {
-		details.WriteString("\n\n" + text)
+		details = append(details, text)
 	}
 	if conflict := c.state.Conflict; conflict != nil {
-		_, _ = fmt.Fprintf(&details, "\n\n**Another cluster uses this name**: identity %q was refused %d times.", conflict.Identity, conflict.Count)
+		details = append(details, fmt.Sprintf("**Another cluster uses this name**: identity %q was refused %d times.", conflict.Identity, conflict.Count))
 	}
 	for _, t := range c.state.Health.Troubles {
-		_, _ = fmt.Fprintf(&details, "\n\n**The perceiver cannot %s** since %s: %s", t.Kind, t.Since.Format(time.RFC3339), t.Reason)
+		details = append(details, fmt.Sprintf("**The perceiver cannot %s** since %s: %s", t.Kind, t.Since.Format(time.RFC3339), t.Reason))
 	}
-	workflow.SetCurrentDetails(ctx, details.String())
+	workflow.SetCurrentDetails(ctx, strings.Join(details, "\n\n"))
 }
