@@ -39,7 +39,7 @@ summary := $(GO) run ./test/summary $(SUMMARY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build announce run demo kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean \
+.PHONY: help build announce run demo image kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean \
 	always archtest format tidy vet lint workflowcheck test-heavy test-e2e test-root
 
 help: ## list the targets
@@ -141,6 +141,21 @@ e2e-marks: build kube-apiserver ## the marks on 800 pods: edits, a frozen leader
 
 record: build ## record the histories that the replay tests read again, from the programs of this tree: about 5 minutes
 	E2E_RECORD=1 $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestRecord' ./test/e2e
+
+# The programs of an image are built as bin/perceptor is, for Linux. SBOMs of ours lie beside the archives.
+image: build ## the container image that the manifests name, for amd64 and arm64, without a network: OCI layout, archives, SBOMs in bin/image/
+	@for arch in amd64 arm64; do \
+		echo "building the programs for $$arch: minutes the first time"; \
+		GOOS=linux GOARCH=$$arch $(GO) build -buildvcs=$$(git rev-parse --quiet --verify HEAD >/dev/null 2>&1 && echo true || echo false) \
+			-o bin/image/programs/$$arch/perceptor ./cmd/perceptor && \
+		(cd cmd/perceptor-scan && GOOS=linux GOARCH=$$arch $(GO) build -o $(CURDIR)/bin/image/programs/$$arch/perceptor-scan .) || exit 1; \
+	done
+	@$(GO) run ./deploy/image -programs bin/image/programs -out bin/image -revision "$$(git rev-parse --quiet --verify HEAD 2>/dev/null)" $(ARGS)
+	@for arch in amd64 arm64; do \
+		scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+		bin/perceptor-scan sbom --name perceptor --version "$$(cat bin/image/digest)" --tar bin/image/perceptor-$$arch.tar \
+			--sbom bin/image/perceptor-$$arch.cdx.json --scratch "$$scratch" >/dev/null || exit 1; \
+	done
 
 ## ---- checks
 

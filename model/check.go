@@ -23,6 +23,7 @@ const (
 	UIDLength        = ReferenceLength + 80 // the UID of an image without a pod is its reference and digest
 	ContainersAtMost = 500
 	ProblemLength    = 300 // a sentence
+	EngineLength     = 80  // Docker's IDs have 36 or 59 characters
 )
 
 // ReservedNamespaces is how the names of namespaces begin that no platform has.
@@ -136,6 +137,9 @@ func (c Container) check() error {
 	if err := checkText("problem", c.Problem, ProblemLength); err != nil {
 		return err
 	}
+	if err := checkEngine(c); err != nil {
+		return err
+	}
 	if strings.ContainsFunc(c.Repository, unicode.IsSpace) {
 		return fmt.Errorf("repository %.80q: there is a space in it", c.Repository)
 	}
@@ -146,6 +150,17 @@ func (c Container) check() error {
 		return nil
 	}
 	return c.HubNames.Check()
+}
+
+// checkEngine bounds the ID of an engine, which becomes a part of a queue's name.
+func checkEngine(c Container) error {
+	if c.Engine == "" {
+		return nil
+	}
+	if c.Digest == "" || c.Problem != "" {
+		return errors.New("an image of an engine needs the digest that the engine gives it, and has no problem")
+	}
+	return CheckName("engine", c.Engine, EngineLength)
 }
 
 // checkReference bounds "repository[:tag]"; whether a registry knows it is found out when it is pulled.

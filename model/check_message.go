@@ -174,7 +174,11 @@ func (p Platform) Check() error { return checkText("platform", p.String(), PodNa
 
 // Check says what is wrong with a name to pull an image by.
 func (n Name) Check() error {
-	return errors.Join(checkReference(n.Reference()), checkText("credential", n.Credential, PodNameLength))
+	var engine error
+	if n.Engine != "" {
+		engine = CheckName("engine", n.Engine, EngineLength)
+	}
+	return errors.Join(checkReference(n.Reference()), checkText("credential", n.Credential, PodNameLength), engine)
 }
 
 // Check says what is wrong with the names of an image at a hub.

@@ -33,6 +33,8 @@ type Name struct {
 	Tag string `json:"tag,omitempty"`
 	// Credential is the name of the credential to pull with, never the credential; empty means the host's own configuration.
 	Credential string `json:"credential,omitempty"`
+	// Engine is the ID of the Docker Engine that alone has the image, in its own storage; empty for an image of a registry.
+	Engine string `json:"engine,omitempty"`
 }
 
 // Reference is the name as a person writes it: repository, with the tag when there is one.

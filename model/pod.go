@@ -70,6 +70,9 @@ type Container struct {
 	// Problem is why no registry can be asked for the image, in at most ProblemLength bytes. It is empty where one can. An image
 	// with a problem is UNKNOWN for this reason: its name could lead to another image.
 	Problem string `json:"problem,omitempty"`
+	// Engine is the ID of the Docker Engine that alone has the image; empty for an image of a registry. Digest is then the ID that the
+	// engine gives to the image, and no registry is asked: a scanner on the engine's host takes the image from it.
+	Engine string `json:"engine,omitempty"`
 	// HubNames overrides what the image is called at the hub.
 	HubNames *HubNames `json:"hubNames,omitempty"`
 }

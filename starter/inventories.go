@@ -24,9 +24,13 @@ func reference(in activities.EnsureImagesInput) workflows.Reference {
 
 // ObserveImage says that a namespace runs an image. The image's workflow is started when there is none.
 func (v Inventories) ObserveImage(ctx context.Context, in activities.EnsureImagesInput, e activities.EnsureImage) error {
+	domain := in.Domain
+	if len(e.Names) > 0 && e.Names[0].Engine != "" {
+		domain = workflows.EngineDomain(e.Names[0].Engine)
+	}
 	return Images(v).Observe(ctx, e.Known.Digest, workflows.Observe{
 		Names: e.Names, Platform: e.Platform, Reference: reference(in), Priority: workflows.Priority(in.Priority),
-		Namespace: workflows.ReferrerID(in.Cluster, in.Namespace), Domain: in.Domain, HubNames: e.HubNames, Known: e.Known.Version,
+		Namespace: workflows.ReferrerID(in.Cluster, in.Namespace), Domain: domain, HubNames: e.HubNames, Known: e.Known.Version,
 	})
 }
 

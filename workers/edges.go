@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/config"
 	"github.com/perceptor/perceptor/internal/netguard"
+	"github.com/perceptor/perceptor/internal/perceiver/docker"
 	"github.com/perceptor/perceptor/internal/perceiver/kubernetes"
 	"github.com/perceptor/perceptor/internal/registry"
 	"github.com/perceptor/perceptor/internal/scanclient"
@@ -71,10 +73,23 @@ func reachOf(n config.Network) (netguard.Rules, error) {
 	return rules, nil
 }
 
-// puller is the registry client as PullImage and ResolveImages see it.
-type puller struct{ *registry.Client }
+// puller is the registry client as PullImage and ResolveImages see it, and beside it the Docker Engine of this host, if there is one.
+type puller struct {
+	*registry.Client
+	engine *docker.Exporter
+}
+
+// errNoEngine is an image of a Docker Engine on a host that was given none.
+var errNoEngine = errors.New("the image is in the storage of a Docker Engine, and this scanner has none: start one there with --docker-host")
 
 func (p puller) Pull(ctx context.Context, names []model.Name, d model.Digest, tar string, progress func(done, total int64)) (activities.PulledImage, error) {
+	if len(names) > 0 && names[0].Engine != "" {
+		if p.engine == nil {
+			return activities.PulledImage{}, errNoEngine
+		}
+		size, err := p.engine.Export(ctx, d, tar, progress)
+		return activities.PulledImage{Name: names[0], Bytes: size, Size: size}, err
+	}
 	pulled, err := p.Client.Pull(ctx, registry.PullRequest{Digest: d, Names: names, Tar: tar},
 		func(at registry.Progress) { progress(at.Done, at.Total) })
 	return activities.PulledImage{Name: pulled.Name, Bytes: pulled.Bytes, Size: pulled.Size}, err

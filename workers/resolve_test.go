@@ -53,7 +53,7 @@ func TestSilentRegistryHoldsUpNoOtherImage(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			client, err := registry.New(registry.Options{CacheDir: t.TempDir(), Reach: netguard.Rules{Loopback: true}})
 			require.NoError(t, err)
-			steps := activities.NewRegistrySteps(puller{client}, judged{known: true})
+			steps := activities.NewRegistrySteps(puller{Client: client}, judged{known: true})
 			silent := silentRegistry(t)
 			in := activities.ResolveImagesInput{When: activities.WhenSoon}
 			for i := range n {
@@ -79,7 +79,7 @@ func TestSilentRegistryIsGivenUp(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	client, err := registry.New(registry.Options{CacheDir: t.TempDir(), Reach: netguard.Rules{Loopback: true}})
 	require.NoError(t, err)
-	steps := activities.NewRegistrySteps(puller{client}, judged{})
+	steps := activities.NewRegistrySteps(puller{Client: client}, judged{})
 	in := activities.ResolveImagesInput{When: activities.WhenSoon, Requests: []activities.ResolveRequest{{Reference: silentRegistry(t) + "/app:1"}}}
 	result, _ := resolve(t, steps, in)
 	require.True(t, result.Resolutions[0].Pending)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/internal/perceiver/docker"
 	"github.com/perceptor/perceptor/internal/registry"
 	"github.com/perceptor/perceptor/internal/scanclient"
 	"github.com/perceptor/perceptor/internal/workspace"
@@ -22,7 +23,7 @@ import (
 // scanModule makes this process a scanner host.
 func scanModule() fx.Option {
 	return fx.Options(
-		fx.Provide(newWorkspaces, newRegistry, newScanClient, newScannerSteps),
+		fx.Provide(newWorkspaces, newRegistry, newExporter, newScanClient, newScannerSteps),
 		fx.Invoke(serveRegistry, servePulls),
 	)
 }
@@ -40,8 +41,8 @@ func newWorkspaces(life fx.Lifecycle, c config.Config) (*workspace.Pool, error) 
 	return pool, nil
 }
 
-func newScannerSteps(r *registry.Client, s *scanclient.Runner, p *workspace.Pool, hubs activities.Hubs) *activities.ScannerSteps {
-	return activities.NewScannerSteps(puller{r}, sbomClient{s}, p, hubs)
+func newScannerSteps(r *registry.Client, x *docker.Exporter, s *scanclient.Runner, p *workspace.Pool, hubs activities.Hubs) *activities.ScannerSteps {
+	return activities.NewScannerSteps(puller{r, x}, sbomClient{s}, p, hubs)
 }
 
 // serveRegistry answers short questions to the registries this host reaches.
@@ -49,13 +50,15 @@ func serveRegistry(life fx.Lifecycle, c client.Client, conf config.Config, r *re
 	w := worker.New(c, workflows.RegistryQueue(conf.Scanner.Domain), worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hubSlots, WorkerStopTimeout: stopLight,
 	})
-	w.RegisterActivity(activities.NewRegistrySteps(puller{r}, starter.New(c).Images))
+	w.RegisterActivity(activities.NewRegistrySteps(puller{Client: r}, starter.New(c).Images))
 	appendWorker(life, w)
 }
 
 // scanner is the pulling and the host's own queue of one scanner host, with the order in which they stop.
 type scanner struct {
 	pulls, steps worker.Worker
+	// exports takes images of this host's Docker Engine.
+	exports      *exports
 	pool         *workspace.Pool
 	sweeper      sweeper
 	drain        time.Duration
@@ -64,16 +67,21 @@ type scanner struct {
 }
 
 // servePulls pulls images out of the backlog of the domain, and serves the later steps of those it has pulled.
-func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, pool *workspace.Pool, steps *activities.ScannerSteps, s *starter.Starter, logger *slog.Logger) error {
+func servePulls(
+	life fx.Lifecycle, c client.Client, conf config.Config, pool *workspace.Pool, steps *activities.ScannerSteps, x *docker.Exporter, s *starter.Starter, logger *slog.Logger,
+) error {
 	tuner, err := workspaceTuner(pool)
 	if err != nil {
 		return fmt.Errorf("slots of %s: %w", pool.Host(), err)
 	}
 	drain := max(conf.Scanner.Drain, time.Second)
-	pulls := worker.New(c, workflows.PullQueue(conf.Scanner.Domain), worker.Options{
-		DisableWorkflowWorker: true, Tuner: tuner, MaxConcurrentActivityTaskPollers: 2, WorkerStopTimeout: drain,
-	})
-	pulls.RegisterActivity(steps.PullImage)
+	pullsOf := func(domain string) worker.Worker {
+		pulls := worker.New(c, workflows.PullQueue(domain), worker.Options{
+			DisableWorkflowWorker: true, Tuner: tuner, MaxConcurrentActivityTaskPollers: 2, WorkerStopTimeout: drain,
+		})
+		pulls.RegisterActivity(steps.PullImage)
+		return pulls
+	}
 	// Twice the workspaces: a step may still be returning when the workspace it released is acquired again.
 	own := worker.New(c, workflows.HostQueue(pool.Host()), worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2 * pool.Size(), WorkerStopTimeout: stopLight,
@@ -81,8 +89,11 @@ func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, pool *wo
 	own.RegisterActivity(steps.GenerateSBOM)
 	own.RegisterActivity(steps.UploadScan)
 	host := &scanner{
-		pulls: pulls, steps: own, pool: pool, drain: conf.Scanner.Drain, logger: logger,
+		pulls: pullsOf(conf.Scanner.Domain), steps: own, pool: pool, drain: conf.Scanner.Drain, logger: logger,
 		sweeper: sweeper{pool: pool, lookUp: s.Scans.Workspace, logger: logger},
+	}
+	if x != nil {
+		host.exports = &exports{engine: x, pullsOf: pullsOf, logger: logger}
 	}
 	life.Append(fx.StartStopHook(host.start, host.stop))
 	return nil
@@ -95,6 +106,7 @@ func (s *scanner) start() error {
 	if err := s.pulls.Start(); err != nil {
 		return fmt.Errorf("pulls of host %s: %w", s.pool.Host(), err)
 	}
+	s.exports.start()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stopSweeping = stop
 	go s.sweeper.run(ctx)
@@ -109,6 +121,7 @@ const drainLook = 100 * time.Millisecond
 // queue. What is left in a workspace then is found again at the next start.
 func (s *scanner) stop(ctx context.Context) {
 	deadline := time.Now().Add(s.drain)
+	s.exports.stop()
 	s.pulls.Stop()
 	for time.Now().Before(deadline) && ctx.Err() == nil && len(s.pool.List()) > 0 {
 		time.Sleep(drainLook)

@@ -26,6 +26,9 @@ const TaskQueue = "perceptor"
 // DefaultDomain is the set of scanners that serves images that name no domain.
 const DefaultDomain = "default"
 
+// EngineDomain is the set of scanners that take images out of one Docker Engine, by the engine's ID: those on its host.
+func EngineDomain(engine string) string { return "engine-" + engine }
+
 // PullQueue is the backlog of one domain: the images that wait for a workspace on a scanner host.
 func PullQueue(domain string) string { return "scan-" + domain }
 

@@ -82,6 +82,9 @@ type Scanner struct {
 	Drain time.Duration `mapstructure:"drain" flag:"drain"`
 	// The networks that registries may be in.
 	Network Network `mapstructure:"network"`
+	// The Docker Engine of this host, such as `unix:///var/run/docker.sock`. Images that were built or loaded there, and that no registry
+	// has, are taken from it. Empty means none.
+	DockerHost string `mapstructure:"docker-host" flag:"docker-host"`
 	// Lets this host read the pull secrets of pods. The cluster is the one in `perceiver.kubernetes`.
 	PullSecrets bool `mapstructure:"pull-secrets" flag:"pull-secrets"`
 	// The settings of the scan client.

@@ -93,6 +93,18 @@ func (b *Book) putPod(now time.Time, v model.Version, p model.Pod, known *Pod) {
 	b.Pods[p.UID], b.counts = next, nil
 	b.podWeight += next.weight(p.UID)
 	b.markDirty(p.UID)
+	b.answerEngines(now, next)
+}
+
+// answerEngines leads containers whose images an engine alone has to these images. It is known without a question: what the engine
+// reports is the image.
+func (b *Book) answerEngines(now time.Time, p *Pod) {
+	for _, c := range p.Containers {
+		if use := b.Uses[c.Use]; use.Engine != "" && use.Digest == "" {
+			repository, tag := model.SplitReference(use.Reference)
+			b.Answered(now, c.Use, use.Reported, model.Name{Repository: repository, Tag: tag, Engine: use.Engine})
+		}
+	}
 }
 
 // buryPod removes a pod and adds a tombstone. A key without a UID means every older pod of that name: one in the same report

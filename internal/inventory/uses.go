@@ -23,6 +23,8 @@ type Use struct {
 	HubNames   *model.HubNames `json:"hubNames,omitempty"`
 	// Problem is why no registry can be asked, as the perceiver says. Such a use leads nowhere.
 	Problem string `json:"problem,omitempty"`
+	// Engine is the Docker Engine that alone has the image. Such a use leads to what is reported, and no registry is asked.
+	Engine string `json:"engine,omitempty"`
 	// Digest and Name are the manifest it leads to, once that is known; At is when it was found out.
 	Digest model.Digest `json:"digest,omitempty"`
 	Name   model.Name   `json:"name,omitzero"`
@@ -38,14 +40,17 @@ type Use struct {
 
 // useKey tells uses apart.
 type useKey struct {
-	reference, repository, credential, problem string
-	reported                                   model.Digest
-	platform                                   model.Platform
-	hubNames                                   model.HubNames
+	reference, repository, credential, problem, engine string
+	reported                                           model.Digest
+	platform                                           model.Platform
+	hubNames                                           model.HubNames
 }
 
 func (u *Use) key() useKey {
-	k := useKey{reference: u.Reference, repository: u.Repository, credential: u.Credential, reported: u.Reported, platform: u.Platform, problem: u.Problem}
+	k := useKey{
+		reference: u.Reference, repository: u.Repository, credential: u.Credential, reported: u.Reported, platform: u.Platform,
+		problem: u.Problem, engine: u.Engine,
+	}
 	if u.HubNames != nil {
 		k.hubNames = *u.HubNames
 	}
@@ -53,7 +58,10 @@ func (u *Use) key() useKey {
 }
 
 func keyOf(p model.Pod, c model.Container) useKey {
-	k := useKey{reference: c.Reference, repository: c.Repository, credential: p.Credential, reported: c.Digest, platform: p.Platform, problem: c.Problem}
+	k := useKey{
+		reference: c.Reference, repository: c.Repository, credential: p.Credential, reported: c.Digest, platform: p.Platform,
+		problem: c.Problem, engine: c.Engine,
+	}
 	if c.HubNames != nil {
 		k.hubNames = *c.HubNames
 	}
@@ -93,7 +101,7 @@ func (t *UseTable) useOf(now time.Time, p model.Pod, c model.Container, known *P
 	}
 	made := &Use{
 		Reference: c.Reference, Reported: c.Digest, Repository: c.Repository, Platform: p.Platform, Credential: p.Credential, HubNames: c.HubNames,
-		pods: map[string]int{},
+		Engine: c.Engine, pods: map[string]int{},
 	}
 	number := t.NextUse
 	t.NextUse++

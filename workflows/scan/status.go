@@ -27,7 +27,7 @@ func (s *scanImage) answerQueries(ctx workflow.Context) error {
 func viewOf(in workflows.ScanImageInput, s *workflows.ScanState) workflows.ScanView {
 	return workflows.ScanView{
 		Digest: in.Digest, Name: in.Names[0].Reference(), Status: statusOf(s), Priority: in.Priority,
-		Attempt: in.Attempt, WaitingFor: waitingFor(in.Domain, s), State: *s,
+		Attempt: in.Attempt, WaitingFor: waitingFor(in, s), State: *s,
 	}
 }
 
@@ -59,7 +59,7 @@ func statusOf(s *workflows.ScanState) model.ScanStatus {
 }
 
 // waitingFor says in words what the scan waits for.
-func waitingFor(domain string, s *workflows.ScanState) string {
+func waitingFor(in workflows.ScanImageInput, s *workflows.ScanState) string {
 	if s.Waiting != "" {
 		return s.Waiting
 	}
@@ -67,7 +67,10 @@ func waitingFor(domain string, s *workflows.ScanState) string {
 	case workflows.StepLookUp:
 		return "checking hubs for an existing scan"
 	case workflows.StepPull:
-		return "a workspace in domain " + domain + ", or its pull to end"
+		if engine := in.Names[0].Engine; engine != "" {
+			return "a scanner with --docker-host on the host of Docker Engine " + engine + ", or its export to end"
+		}
+		return "a workspace in domain " + in.Domain + ", or its pull to end"
 	case workflows.StepSBOM:
 		return "the scan client on host " + s.Workspace.Host
 	case workflows.StepLease:
@@ -89,7 +92,7 @@ func waitingFor(domain string, s *workflows.ScanState) string {
 func (s *scanImage) updateDetails(ctx workflow.Context) {
 	lines := []string{fmt.Sprintf("**%s** `%s`", s.in.Names[0].Reference(), s.in.Digest)}
 	now := fmt.Sprintf("%s, attempt %d", statusOf(s.state), s.in.Attempt)
-	if waits := waitingFor(s.in.Domain, s.state); waits != "" {
+	if waits := waitingFor(s.in, s.state); waits != "" {
 		now += ", waiting for " + waits
 	}
 	lines = append(lines, now)

@@ -20,7 +20,7 @@ import (
 
 // pulled is an image that a registry gave under these names.
 func pulled(digests ...string) imageInfo {
-	return infoOf(image.InspectResponse{RepoDigests: digests, Os: "linux", Architecture: "amd64"})
+	return infoOf(image.InspectResponse{RepoDigests: digests, Os: "linux", Architecture: "amd64"}, "")
 }
 
 func TestContainersBecomePods(t *testing.T) {
@@ -79,22 +79,26 @@ func TestImagesAreKnownByTheirRegistrysDigest(t *testing.T) {
 		want      string
 		problem   string
 	}{
-		"an image of Docker Hub":                {"redis:7", pulled(hub), "docker.io/library/redis:7@" + sum(1), ""},
-		"its long name":                         {"docker.io/library/redis:7", pulled(hub), "docker.io/library/redis:7@" + sum(1), ""},
-		"of two registries that of the name":    {"mirror.example:5000/redis:7", pulled(hub, other), "mirror.example:5000/redis:7@" + sum(2), ""},
-		"a name that no registry gave":          {"mine:1", pulled(other), "mirror.example:5000/redis@" + sum(2), ""},
-		"a pinned name":                         {"redis@" + sum(1), pulled(hub), "docker.io/library/redis@" + sum(1), ""},
-		"by its ID":                             {config, pulled(other), "mirror.example:5000/redis@" + sum(2), ""},
-		"by a short ID":                         {"0123abcd", pulled(other), "mirror.example:5000/redis@" + sum(2), ""},
-		"built here":                            {"app:dev", infoOf(image.InspectResponse{RepoTags: []string{"app:dev"}}), "app:dev", problemLocal},
-		"built here, by its ID":                 {config, infoOf(image.InspectResponse{RepoTags: []string{"app:dev"}}), "app:dev", problemLocal},
-		"built here without a name":             {config, infoOf(image.InspectResponse{}), strings.TrimPrefix(config, "sha256:"), problemLocal},
-		"an image that lost its names":          {config, pulled("<none>@<none>", "<none>@"+sum(3)), strings.TrimPrefix(config, "sha256:"), problemLocal},
-		"digests that are none":                 {"app:1", pulled("app@sha256:short", "app@sha512:"+strings.Repeat("a", 128), "@"+sum(1), "a b@"+sum(1), ""), "app:1", problemLocal},
-		"no name at all":                        {"", infoOf(image.InspectResponse{}), "unnamed", problemLocal},
-		"a name with a space":                   {"a b:1", pulled(other), "mirror.example:5000/redis@" + sum(2), ""},
-		"a name that is too long":               {strings.Repeat("a", 9000), infoOf(image.InspectResponse{}), strings.Repeat("a", model.TagLength), problemLocal},
-		"more names than anyone has, one right": {"x:1", pulled(append(slices.Repeat([]string{"<none>@<none>"}, 99), other)...), "mirror.example:5000/redis@" + sum(2), ""},
+		"an image of Docker Hub":                 {"redis:7", pulled(hub), "docker.io/library/redis:7@" + sum(1), ""},
+		"its long name":                          {"docker.io/library/redis:7", pulled(hub), "docker.io/library/redis:7@" + sum(1), ""},
+		"of two registries that of the name":     {"mirror.example:5000/redis:7", pulled(hub, other), "mirror.example:5000/redis:7@" + sum(2), ""},
+		"a name that no registry gave":           {"mine:1", pulled(other), "mirror.example:5000/redis@" + sum(2), ""},
+		"a pinned name":                          {"redis@" + sum(1), pulled(hub), "docker.io/library/redis@" + sum(1), ""},
+		"by its ID":                              {config, pulled(other), "mirror.example:5000/redis@" + sum(2), ""},
+		"by a short ID":                          {"0123abcd", pulled(other), "mirror.example:5000/redis@" + sum(2), ""},
+		"built here, with an ID":                 {"app:dev", infoOf(image.InspectResponse{ID: config, RepoTags: []string{"app:dev"}}, "E:1"), "app:dev@" + config, ""},
+		"built here, of an engine without ID":    {"app:dev", infoOf(image.InspectResponse{ID: config}, ""), "app:dev", problemLocal},
+		"built here, of an engine with a bad ID": {"app:dev", infoOf(image.InspectResponse{ID: config}, "a/b"), "app:dev", problemLocal},
+		"pulled, with an ID":                     {"redis:7", infoOf(image.InspectResponse{ID: config, RepoDigests: []string{hub}}, "E:1"), "docker.io/library/redis:7@" + sum(1), ""},
+		"built here":                             {"app:dev", infoOf(image.InspectResponse{RepoTags: []string{"app:dev"}}, "E:1"), "app:dev", problemLocal},
+		"built here, by its ID":                  {config, infoOf(image.InspectResponse{RepoTags: []string{"app:dev"}}, "E:1"), "app:dev", problemLocal},
+		"built here without a name":              {config, infoOf(image.InspectResponse{}, "E:1"), strings.TrimPrefix(config, "sha256:"), problemLocal},
+		"an image that lost its names":           {config, pulled("<none>@<none>", "<none>@"+sum(3)), strings.TrimPrefix(config, "sha256:"), problemLocal},
+		"digests that are none":                  {"app:1", pulled("app@sha256:short", "app@sha512:"+strings.Repeat("a", 128), "@"+sum(1), "a b@"+sum(1), ""), "app:1", problemLocal},
+		"no name at all":                         {"", infoOf(image.InspectResponse{}, "E:1"), "unnamed", problemLocal},
+		"a name with a space":                    {"a b:1", pulled(other), "mirror.example:5000/redis@" + sum(2), ""},
+		"a name that is too long":                {strings.Repeat("a", 9000), infoOf(image.InspectResponse{}, "E:1"), strings.Repeat("a", model.TagLength), problemLocal},
+		"more names than anyone has, one right":  {"x:1", pulled(append(slices.Repeat([]string{"<none>@<none>"}, 99), other)...), "mirror.example:5000/redis@" + sum(2), ""},
 	} {
 		t.Run(what, func(t *testing.T) {
 			c := row.info.container("c", row.reference)
@@ -106,6 +110,7 @@ func TestImagesAreKnownByTheirRegistrysDigest(t *testing.T) {
 			require.Equal(t, row.want, got)
 			require.Equal(t, row.problem, c.Problem)
 			require.NotEqual(t, c.Digest == "", c.Problem == "", "a digest or a problem")
+			require.Equal(t, c.Digest == model.Digest(config), c.Engine != "", "an engine is named where its ID of the image is")
 		})
 	}
 }

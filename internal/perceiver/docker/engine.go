@@ -85,7 +85,9 @@ type Connection struct {
 
 // Connect makes a client; nothing is asked of the engine yet. Without Host and Context it reads DOCKER_HOST, DOCKER_TLS_VERIFY,
 // DOCKER_CERT_PATH, DOCKER_API_VERSION, DOCKER_CONTEXT and the current context, as the docker command does.
-func Connect(c Connection) (Engine, error) {
+func Connect(c Connection) (Engine, error) { return c.connect() }
+
+func (c Connection) connect() (*engine, error) {
 	options, err := c.options()
 	if err != nil {
 		return nil, fmt.Errorf("connect to Docker: %w", err)
@@ -153,8 +155,11 @@ func currentContext() string {
 func isEventStream(path string) bool { return strings.HasSuffix(path, "/events") }
 
 // boundAnswer has the reading of an answer end with an error where it is far too long: an answer as a whole, and each line of an
-// event stream.
+// event stream. An exported image ends where the disk does.
 func boundAnswer(r *http.Response) {
+	if r.Request != nil && strings.HasSuffix(r.Request.URL.Path, "/images/get") {
+		return
+	}
 	if r.Request != nil && isEventStream(r.Request.URL.Path) {
 		r.Body = &boundedLines{ReadCloser: r.Body}
 		return

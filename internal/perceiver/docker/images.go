@@ -17,7 +17,7 @@ import (
 
 // Why an image is not known by a registry's digest.
 const (
-	problemLocal   = "the image has no registry digest: it was built or loaded on its host"
+	problemLocal   = "the image has no registry digest, and the engine gives it no ID by which it can be exported"
 	problemGone    = "the engine does not have the image of the container any longer, so its registry digest is not known"
 	problemNoID    = "the engine did not say which image the container runs"
 	problemService = "the service names no digest for its image, and the task runs on another node"
@@ -34,15 +34,19 @@ type imageInfo struct {
 	digests  []repoDigest
 	tags     []string
 	platform model.Platform
-	// problem is why there are no digests.
+	// id is what the engine calls the image, and engine the engine's ID, where that is the only way to the image.
+	id     model.Digest
+	engine string
+	// problem is why the image cannot be found.
 	problem string
 }
 
 // digestsAtMost bounds how many names of one image are read.
 const digestsAtMost = 100
 
-// infoOf reads what an engine says of an image.
-func infoOf(i image.InspectResponse) imageInfo {
+// infoOf reads what an engine says of an image. One without a registry's digest was built or loaded there: it is known by the ID that
+// the engine gave it, and only this engine has it.
+func infoOf(i image.InspectResponse, engine string) imageInfo {
 	info := imageInfo{platform: platformOf(i.Os, i.Architecture, i.Variant)}
 	for _, each := range i.RepoDigests[:min(len(i.RepoDigests), digestsAtMost)] {
 		repository, _, digest := perceiver.SplitReference(each)
@@ -55,9 +59,15 @@ func infoOf(i image.InspectResponse) imageInfo {
 			info.tags = append(info.tags, each)
 		}
 	}
-	if len(info.digests) == 0 {
-		info.problem = problemLocal
+	if len(info.digests) > 0 {
+		return info
 	}
+	id, err := model.ParseDigest(i.ID)
+	if err != nil || model.CheckName("engine", engine, model.EngineLength) != nil {
+		info.problem = problemLocal
+		return info
+	}
+	info.id, info.engine = id, engine
 	return info
 }
 
@@ -72,7 +82,7 @@ func (i imageInfo) container(name, reference string) model.Container {
 	c := model.Container{Name: name, Kind: model.ContainerMain}
 	repository, tag := named(reference)
 	if len(i.digests) == 0 {
-		c.Problem = i.problem
+		c.Problem, c.Engine, c.Digest = i.problem, i.engine, i.id
 		c.Reference = perceiver.JoinReference(repository, tag)
 		if repository == "" {
 			c.Reference = i.anyName(reference)
@@ -136,18 +146,20 @@ func platformOf(system, architecture, variant string) model.Platform {
 // images remembers what the engine knows of images.
 type images struct {
 	engine Engine
-	known  map[string]imageInfo
+	// id is the engine's own ID.
+	id    string
+	known map[string]imageInfo
 	// stale says that names of images have changed, so all are asked for again.
 	stale bool
 }
 
-// begin makes ready for a list. Only what the last list used is remembered.
-func (i *images) begin() (last map[string]imageInfo) {
+// begin makes ready for a list of the engine with that ID. Only what the last list used is remembered.
+func (i *images) begin(id string) (last map[string]imageInfo) {
 	last = i.known
-	if i.stale {
+	if i.stale || i.id != id {
 		last = nil
 	}
-	i.known, i.stale = map[string]imageInfo{}, false
+	i.known, i.stale, i.id = map[string]imageInfo{}, false, id
 	return last
 }
 
@@ -167,7 +179,7 @@ func (i *images) of(ctx context.Context, last map[string]imageInfo, id string) (
 	answer, err := i.engine.Image(ctx, id)
 	switch {
 	case err == nil:
-		info := infoOf(answer)
+		info := infoOf(answer, i.id)
 		i.known[id] = info
 		return info, nil
 	case cerrdefs.IsNotFound(err):

@@ -139,7 +139,7 @@ func TestImageThatCannotBeRead(t *testing.T) {
 	require.Empty(t, w.Wrong())
 }
 
-// TestPushedImageHasADigest: an image that was built here and is pushed later has no problem any longer.
+// TestPushedImageHasADigest: an image that was built here and is pushed later is known by the digest of its registry.
 func TestPushedImageHasADigest(t *testing.T) {
 	f, w := startFake(t), conformance.NewWorld()
 	c := f.run("a", "1", nil)
@@ -149,7 +149,8 @@ func TestPushedImageHasADigest(t *testing.T) {
 		f.images[c.ImageID] = local
 	})
 	watchFake(t, f, Options{Reporter: w})
-	eventually(t, func() bool { return len(w.Pods()) == 1 && w.Pods()[0].Containers[0].Problem == problemLocal })
+	eventually(t, func() bool { return len(w.Pods()) == 1 && w.Pods()[0].Containers[0].Engine != "" })
+	require.Equal(t, model.Digest(c.ImageID), w.Pods()[0].Containers[0].Digest)
 	f.change(func() {
 		pushed := f.images[c.ImageID]
 		pushed.RepoDigests = []string{"registry.example/app@" + sum(5)}
@@ -157,6 +158,7 @@ func TestPushedImageHasADigest(t *testing.T) {
 	})
 	f.send(eventText(events.ImageEventType, events.ActionPush, "registry.example/app:1"))
 	eventually(t, func() bool { return w.Pods()[0].Containers[0].Digest == model.Digest(sum(5)) })
+	require.Empty(t, w.Pods()[0].Containers[0].Engine)
 }
 
 // TestSwarmBeginsAndEnds: an engine that becomes a manager reports the tasks too, under the identity of the Swarm.

@@ -44,7 +44,7 @@ func (s *state) read(ctx context.Context, about About) (perceiver.List, error) {
 	if now.containers, err = s.engine.Containers(ctx); err != nil {
 		return perceiver.List{}, err
 	}
-	last := s.images.begin()
+	last := s.images.begin(about.ID)
 	now.images = make(map[string]imageInfo, len(now.containers))
 	for _, c := range now.containers {
 		if now.images[c.ID], err = s.images.of(ctx, last, c.ImageID); err != nil {
