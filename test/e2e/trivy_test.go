@@ -154,7 +154,7 @@ func TestTrivy(t *testing.T) {
 		require.Equal(t, model.OverallUnknown, results[name].OverallStatus, name)
 		require.Contains(t, results[name].Coverage.Reason, string(reason), name)
 	}
-	shown := d.perceptor(t, "image", images["patched"])
+	shown := d.perceptor(t, "explain", images["patched"])
 	require.Zero(t, shown.Code, shown.Stderr)
 	require.Contains(t, shown.Stdout, "scanner trivy 0.74.0")
 	require.Contains(t, shown.Stdout, updated.Format(time.DateOnly))
