@@ -149,6 +149,9 @@ type API struct {
 	Anonymous string `mapstructure:"anonymous" flag:"anonymous"`
 	// The form in which the endpoints of 2018 answer: `current`, or `old` for the first releases of Perceptor 0.x.
 	Generation string `mapstructure:"generation" flag:"generation"`
+	// The platform of all pods and images that the endpoints of 2018 report, such as `linux/amd64`: their reports name none. Empty means
+	// unknown, and then an image of several platforms is `UNKNOWN`. Set it only where all nodes have this platform.
+	CompatPlatform string `mapstructure:"compat-platform" flag:"compat-platform"`
 }
 
 // Registry holds the special settings of one registry.
