@@ -151,7 +151,7 @@ func (in *Input) judged(c Component, a Assessment) Judged {
 	one := Judged{Component: c, Reason: a.Reason, Detail: a.Detail, Ecosystem: a.Ecosystem, Status: model.NotInViolation}
 	if one.Reason == "" && !osv.Supported(a.Ecosystem, in.Now) {
 		one.Reason = model.ReleaseUnsupported
-		one.Detail = "the last fixes were published on " + osv.SupportEnd(a.Ecosystem).AddDate(0, 0, -1).Format(time.DateOnly)
+		one.Detail = "no fixes were published after " + osv.SupportEnd(a.Ecosystem).AddDate(0, 0, -1).Format(time.DateOnly)
 	}
 	one.Assessed = one.Reason == ""
 	one.Permitted = !one.Assessed && in.Policy.Coverage.permits(&one, in.Image.Repository)
