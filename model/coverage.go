@@ -257,11 +257,15 @@ func (c CoverageSummary) expired(now time.Time) bool {
 // effective is a status as it holds at a time: what is green needs coverage that satisfies the policy and has not expired.
 // An accepted violation is as good as green here.
 func (c CoverageSummary) effective(status OverallStatus, now time.Time) OverallStatus {
-	green := status == NotInViolation || status == InViolationOverridden
-	if green && (!c.Satisfied || c.expired(now)) {
-		return OverallUnknown
+	switch status {
+	case InViolation:
+		return status
+	case NotInViolation, InViolationOverridden:
+		if c.Satisfied && !c.expired(now) {
+			return status
+		}
 	}
-	return status
+	return OverallUnknown
 }
 
 // EffectiveStatus is the status as it holds at a time: a green verdict whose data expired is UNKNOWN, without a new scan.

@@ -218,7 +218,7 @@ func (r ImageRow) at(now time.Time) ImageRow {
 	case !r.ValidUntil.IsZero() && !now.Before(r.ValidUntil):
 		reason := model.CoverageSummary{Satisfied: true, ValidUntil: r.ValidUntil}.ReasonAt(now)
 		if r.OverallStatus == model.InViolationOverridden {
-			reason = "the vulnerability data or an exception ended on " + r.ValidUntil.UTC().Format(time.RFC3339)
+			reason += ", or an exception ended on that day"
 		}
 		r.OverallStatus, r.Reason = model.OverallUnknown, reason
 	}
