@@ -6,6 +6,7 @@ ARGS ?=
 
 GOLANGCI_LINT_VERSION := v2.15.0
 WORKFLOWCHECK_VERSION := v0.6.0
+TRIVY_VERSION         := 0.74.0
 
 # One set of flags for everything: building, vetting, linting and testing then share Go's build cache, and Temporal's
 # server is compiled once. Without version control's state in them, the same source gives the same bytes.
@@ -13,7 +14,7 @@ override GOFLAGS := $(strip $(filter-out -trimpath -buildvcs=%,$(GOFLAGS)) -trim
 export GOFLAGS
 export CGO_ENABLED := 0
 # No test fetches anything from the network.
-test-root test-heavy test-e2e e2e-hub e2e-kubernetes e2e-rolling record bench bench-large: export PERCEPTOR_HUB_UPDATES := off
+test-root test-heavy test-e2e e2e-hub e2e-kubernetes e2e-rolling e2e-trivy record bench bench-large: export PERCEPTOR_HUB_UPDATES := off
 
 # The folders with a go.mod of their own. The programs with many dependencies have one, so that the root's list stays short.
 modules := . cmd/perceptor-scan cmd/perceptor-dev examples cmd/kube-apiserver-test \
@@ -24,13 +25,14 @@ checked := . cmd/perceptor-scan cmd/perceptor-dev examples
 binaries := bin/perceptor-scan bin/perceptor bin/samples/vulnerable bin/samples/patched bin/samples/vulnerable-arm64 bin/perceptor-dev
 
 golangci-lint := $(CURDIR)/bin/tools/golangci-lint@$(GOLANGCI_LINT_VERSION)/golangci-lint
+trivy := $(CURDIR)/bin/tools/trivy@v$(TRIVY_VERSION)/trivy
 workflowcheck := $(CURDIR)/bin/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)/workflowcheck
 
 # The tests of the built programs have the tag e2e, the benchmarks the tag bench, the comparison with other tools the tag oracle.
 # The checks read all of them.
 tags := e2e,bench,oracle
 # The tests with the tag e2e that `make test` leaves out; the targets e2e-... and record run them by name.
-long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestDockerEndToEnd|TestRollingRestart|TestHostileMessages|TestMarks|TestRecord.*)$$
+long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestDockerEndToEnd|TestRollingRestart|TestHostileMessages|TestMarks|TestTrivy|TestRecord.*)$$
 
 # Reads the output of `go test -json`, prints one line for each package and everything about failed tests, and names the skipped
 # tests. With SUMMARY=--no-skips a skipped test is a failure.
@@ -39,7 +41,7 @@ summary := $(GO) run ./test/summary $(SUMMARY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build announce run demo image kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean \
+.PHONY: help build announce run demo image kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean trivy e2e-trivy \
 	always archtest format tidy vet lint workflowcheck test-heavy test-e2e test-root
 
 help: ## list the targets
@@ -138,6 +140,17 @@ e2e-marks: build kube-apiserver ## the marks on 800 pods: edits, a frozen leader
 	@rm -f bin/e2e-marks.result
 	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-marks.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestMarks$$' ./test/e2e
 	@cat bin/e2e-marks.result
+
+# Trivy is built from its own module, as the go command finds it; nothing of it is part of this repository.
+$(trivy):
+	@echo "building trivy $(TRIVY_VERSION): about 10 minutes on 2 cores the first time"
+	@GOBIN=$(@D) GOEXPERIMENT=jsonv2 $(GO) install -ldflags '-s -w -X github.com/aquasecurity/trivy/pkg/version/app.ver=$(TRIVY_VERSION)' \
+		github.com/aquasecurity/trivy/cmd/trivy@v$(TRIVY_VERSION)
+
+trivy: $(trivy) ## build trivy, for the test of a scanner of someone else: about 10 minutes (needs the network)
+
+e2e-trivy: build trivy ## trivy as the scan client, with a vulnerability database of the test: about 2 minutes
+	E2E_TRIVY=$(trivy) $(GO) test -count=1 -v -timeout 20m -tags e2e -run '^TestTrivy$$' ./test/e2e
 
 record: build ## record the histories that the replay tests read again, from the programs of this tree: about 5 minutes
 	E2E_RECORD=1 $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestRecord' ./test/e2e

@@ -68,7 +68,7 @@ func (c Coverage) Check(now time.Time) error {
 	return errors.Join(
 		CheckCount("components", c.Components), CheckCount("assessed components", c.Assessed), CheckCount("own software", c.OwnSoftware),
 		CheckCount("permitted components", c.Permitted), CheckCount("findings to rate", c.NeedsRating),
-		checkTime("end of a verdict", c.ValidUntil, farFuture), CheckText("reason", c.Reason, ReasonLength))
+		checkTime("end of a verdict", c.ValidUntil, farFuture), checkTime("end of an exception", c.ExceptionsEnd, farFuture), CheckText("reason", c.Reason, ReasonLength))
 }
 
 // farFuture bounds what a policy may promise: years of four digits can be written as JSON.
@@ -79,7 +79,8 @@ func (c CoverageSummary) Check(now time.Time) error {
 	return errors.Join(
 		CheckCount("components", c.Components), CheckCount("assessed components", c.Assessed), CheckCount("own software", c.OwnSoftware),
 		CheckCount("components not assessed", c.Unassessed), CheckText("reason", c.Reason, ReasonLength),
-		CheckTime("time of the data", c.AsOf, now), checkTime("end of a verdict", c.ValidUntil, farFuture))
+		CheckTime("time of the data", c.AsOf, now), checkTime("end of a verdict", c.ValidUntil, farFuture),
+		checkTime("end of an exception", c.ExceptionsEnd, farFuture))
 }
 
 // failuresAtMost bounds the number of failures in a row: one a minute is half a million a year.

@@ -29,9 +29,11 @@ type Coverage struct {
 	Data []DataSource `json:"data,omitempty"`
 	// ManagedByHub says that the hub does not report coverage for each component and vouches for its data itself.
 	ManagedByHub bool `json:"managedByHub,omitempty"`
-	// ValidUntil is when a green verdict ends: the time of the oldest data plus the policy's validity. Zero means that the
-	// hub manages the age of its data.
+	// ValidUntil is when a green verdict ends: the time of the oldest data plus the policy's validity, or ExceptionsEnd where
+	// that is earlier. Zero means that the hub manages the age of its data.
 	ValidUntil time.Time `json:"validUntil,omitzero"`
+	// ExceptionsEnd is when the first exception ends that keeps the verdict from being IN_VIOLATION; zero when none ends.
+	ExceptionsEnd time.Time `json:"exceptionsEnd,omitzero"`
 	// Satisfied says that the coverage meets the policy. Only then can a verdict be NOT_IN_VIOLATION.
 	Satisfied bool `json:"satisfied"`
 	// Reason says why the policy is not met, as text for a person; empty when Satisfied.
@@ -143,7 +145,7 @@ func (c Coverage) Sample() bool {
 func (c Coverage) Summary() CoverageSummary {
 	return CoverageSummary{
 		Components: c.Components, Assessed: c.Assessed, OwnSoftware: c.OwnSoftware, Unassessed: c.Unassessed(), ManagedByHub: c.ManagedByHub, Sample: c.Sample(),
-		Satisfied: c.Satisfied, Reason: c.Reason, AsOf: c.AsOf(), ValidUntil: c.ValidUntil,
+		Satisfied: c.Satisfied, Reason: c.Reason, AsOf: c.AsOf(), ValidUntil: c.ValidUntil, ExceptionsEnd: c.ExceptionsEnd,
 	}
 }
 
@@ -159,6 +161,8 @@ type CoverageSummary struct {
 	Reason       string    `json:"reason,omitempty"`
 	AsOf         time.Time `json:"asOf,omitzero"`
 	ValidUntil   time.Time `json:"validUntil,omitzero"`
+	// ExceptionsEnd is Coverage.ExceptionsEnd.
+	ExceptionsEnd time.Time `json:"exceptionsEnd,omitzero"`
 }
 
 // CoverageOf is the coverage of one image by the verdicts of all its hubs; zero without a verdict.
@@ -188,6 +192,7 @@ func (c CoverageSummary) Merge(newer CoverageSummary) CoverageSummary {
 		}
 	}
 	merged.AsOf, merged.ValidUntil = earlier(c.AsOf, newer.AsOf), earlier(c.ValidUntil, newer.ValidUntil)
+	merged.ExceptionsEnd = earlier(c.ExceptionsEnd, newer.ExceptionsEnd)
 	return merged
 }
 
@@ -206,6 +211,8 @@ func (c CoverageSummary) ReasonAt(now time.Time) string {
 		return c.Reason
 	case !c.Satisfied:
 		return "no coverage is known"
+	case !c.ExceptionsEnd.IsZero() && !now.Before(c.ExceptionsEnd):
+		return "an exception ended on " + c.ExceptionsEnd.UTC().Format(time.RFC3339)
 	case c.expired(now):
 		return "vulnerability data expired on " + c.ValidUntil.UTC().Format(time.RFC3339)
 	}
@@ -239,18 +246,26 @@ func (c CoverageSummary) Text() string {
 	return strings.Join(words, ", ")
 }
 
+// end is when a green verdict ends; zero when it does not.
+func (c CoverageSummary) end() time.Time { return earlier(c.ValidUntil, c.ExceptionsEnd) }
+
 func (c CoverageSummary) expired(now time.Time) bool {
-	return !c.ValidUntil.IsZero() && !now.Before(c.ValidUntil)
+	end := c.end()
+	return !end.IsZero() && !now.Before(end)
 }
 
 // effective is a status as it holds at a time: what is green needs coverage that satisfies the policy and has not expired.
 // An accepted violation is as good as green here.
 func (c CoverageSummary) effective(status OverallStatus, now time.Time) OverallStatus {
-	green := status == NotInViolation || status == InViolationOverridden
-	if green && (!c.Satisfied || c.expired(now)) {
-		return OverallUnknown
+	switch status {
+	case InViolation:
+		return status
+	case NotInViolation, InViolationOverridden:
+		if c.Satisfied && !c.expired(now) {
+			return status
+		}
 	}
-	return status
+	return OverallUnknown
 }
 
 // EffectiveStatus is the status as it holds at a time: a green verdict whose data expired is UNKNOWN, without a new scan.
@@ -280,7 +295,7 @@ func (p PodVerdict) ValidUntil() time.Time {
 	var first time.Time
 	for _, c := range p.Containers {
 		if c.Image.OverallStatus == NotInViolation || c.Image.OverallStatus == InViolationOverridden {
-			first = earlier(first, c.Image.Coverage.ValidUntil)
+			first = earlier(first, c.Image.Coverage.end())
 		}
 	}
 	return first

@@ -89,6 +89,22 @@ func TestCoverageCounts(t *testing.T) {
 	require.Empty(t, model.Coverage{}.AsOf())
 }
 
+func TestAnExceptionEnds(t *testing.T) {
+	c := green()
+	c.ExceptionsEnd = judgedAt.Add(time.Hour)
+	v := model.Verdict{OverallStatus: model.InViolationOverridden, Coverage: c}
+	require.Equal(t, model.InViolationOverridden, v.EffectiveStatus(judgedAt))
+	ended := v.At(c.ExceptionsEnd)
+	require.Equal(t, model.OverallUnknown, ended.OverallStatus, "also where the end of the verdict does not say so")
+	require.Equal(t, "an exception ended on "+c.ExceptionsEnd.UTC().Format(time.RFC3339), ended.Coverage.Reason)
+	require.False(t, ended.Coverage.Satisfied)
+	without := green().Summary()
+	require.Equal(t, c.ExceptionsEnd, without.Merge(c.Summary()).ExceptionsEnd)
+	require.Equal(t, c.ExceptionsEnd, c.Summary().Merge(without).ExceptionsEnd)
+	pod := model.PodVerdict{Containers: []model.ContainerVerdict{{Image: model.Summary{OverallStatus: model.InViolationOverridden, Coverage: c.Summary()}}}}
+	require.Equal(t, c.ExceptionsEnd, pod.ValidUntil())
+}
+
 func TestCoverageOfTwoHubs(t *testing.T) {
 	a, b := green().Summary(), green().Summary()
 	b.Components, b.ValidUntil = 9, b.ValidUntil.Add(-time.Hour)

@@ -1,6 +1,10 @@
 package model
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Platform is what one manifest was built for, in the words of the OCI image specification, such as linux, arm64, v8.
 type Platform struct {
@@ -23,6 +27,22 @@ func (p Platform) String() string {
 		parts = append(parts, p.Variant)
 	}
 	return strings.Trim(strings.Join(parts, "/"), "/")
+}
+
+// ParsePlatform reads "os/architecture[/variant]"; an empty text is the zero value.
+func ParsePlatform(text string) (Platform, error) {
+	if text == "" {
+		return Platform{}, nil
+	}
+	parts := append(strings.Split(text, "/"), "none")
+	if len(parts) < 3 || len(parts) > 4 || slices.Contains(parts, "") {
+		return Platform{}, fmt.Errorf("platform %.100q: want OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64", text)
+	}
+	p := Platform{OS: parts[0], Architecture: parts[1]}
+	if len(parts) == 4 {
+		p.Variant = parts[2]
+	}
+	return p, p.Check()
 }
 
 // Name is one place an image can be pulled from.

@@ -29,6 +29,21 @@ func TestParseDigest(t *testing.T) {
 	}
 }
 
+func TestParsePlatform(t *testing.T) {
+	for text, want := range map[string]model.Platform{
+		"": {}, "linux/amd64": {OS: "linux", Architecture: "amd64"}, "linux/arm/v7": {OS: "linux", Architecture: "arm", Variant: "v7"},
+	} {
+		got, err := model.ParsePlatform(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, got)
+		require.Equal(t, text, got.String())
+	}
+	for _, wrong := range []string{"linux", "linux/", "/amd64", "linux/arm/", "linux/arm/v7/x", "linux//v7", strings.Repeat("x", 300) + "/y", "linux/\x00"} {
+		_, err := model.ParsePlatform(wrong)
+		require.ErrorContains(t, err, "platform", wrong)
+	}
+}
+
 func FuzzParseDigest(f *testing.F) {
 	f.Add("sha256:" + someHex)
 	f.Fuzz(func(t *testing.T, text string) {

@@ -216,7 +216,11 @@ func (r ImageRow) at(now time.Time) ImageRow {
 	case r.Assessed == "" || r.Reason != "":
 		r.OverallStatus, r.Reason = model.OverallUnknown, cmp.Or(r.Reason, model.CoverageSummary{}.ReasonAt(now))
 	case !r.ValidUntil.IsZero() && !now.Before(r.ValidUntil):
-		r.OverallStatus, r.Reason = model.OverallUnknown, model.CoverageSummary{Satisfied: true, ValidUntil: r.ValidUntil}.ReasonAt(now)
+		reason := model.CoverageSummary{Satisfied: true, ValidUntil: r.ValidUntil}.ReasonAt(now)
+		if r.OverallStatus == model.InViolationOverridden {
+			reason += ", or an exception ended on that day"
+		}
+		r.OverallStatus, r.Reason = model.OverallUnknown, reason
 	}
 	return r
 }

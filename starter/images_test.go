@@ -41,9 +41,14 @@ func TestRowsAsTheyHoldAtATime(t *testing.T) {
 		"good":    {ImageRow{OverallStatus: model.NotInViolation, Assessed: "3 of 3", ValidUntil: now.Add(time.Second)}, model.NotInViolation, ""},
 		"managed": {ImageRow{OverallStatus: model.NotInViolation, Assessed: "3, by hub"}, model.NotInViolation, ""},
 		"expired": {
-			ImageRow{OverallStatus: model.InViolationOverridden, Assessed: "3 of 3", ValidUntil: now},
+			ImageRow{OverallStatus: model.NotInViolation, Assessed: "3 of 3", ValidUntil: now},
 			model.OverallUnknown,
 			"vulnerability data expired on 2026-03-01T12:00:00Z",
+		},
+		"expired, accepted": {
+			ImageRow{OverallStatus: model.InViolationOverridden, Assessed: "3 of 3", ValidUntil: now},
+			model.OverallUnknown,
+			"vulnerability data expired on 2026-03-01T12:00:00Z, or an exception ended on that day",
 		},
 		"no coverage":   {ImageRow{OverallStatus: model.NotInViolation}, model.OverallUnknown, "no coverage is known"},
 		"insufficient":  {ImageRow{OverallStatus: model.NotInViolation, Assessed: "2 of 3", Reason: "why"}, model.OverallUnknown, "why"},

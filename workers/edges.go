@@ -112,7 +112,11 @@ func newScanClient(c config.Config) (*scanclient.Runner, error) {
 		return nil, err
 	}
 	return scanclient.New(scanclient.Options{
-		Command: command, SBOMTimeout: s.SBOMTimeout, UploadTimeout: s.UploadTimeout,
+		Command: command,
+		Template: scanclient.Template{
+			Command: s.Template, AsOf: scanclient.DataDate{File: s.DataAsOf.File, Command: s.DataAsOf.Command, Key: s.DataAsOf.Key},
+		},
+		SBOMTimeout: s.SBOMTimeout, UploadTimeout: s.UploadTimeout,
 		MemoryLimit: int64(s.Memory), ScratchQuota: int64(s.Scratch), LogLimit: scanLog,
 	})
 }

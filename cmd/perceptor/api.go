@@ -20,6 +20,7 @@ import (
 	"github.com/perceptor/perceptor/internal/api/access"
 	"github.com/perceptor/perceptor/internal/api/server"
 	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 )
 
@@ -67,6 +68,7 @@ func newAPI(s *shared) *cobra.Command {
 	flags.Bool("plain-http", false, "allow plain HTTP on addresses that are not loopback")
 	flags.String("anonymous", "", "scope of requests without a token in cluster default: perceiver or reader (default: they are refused)")
 	flags.String("generation", "", "form of the answers of the 2018 endpoints: current, or old for the first releases of Perceptor 0.x (default current)")
+	flags.String("compat-platform", "", "platform of everything that the 2018 endpoints report, such as linux/amd64 (default: unknown)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runAPI(cmd, s) }
 	return cmd
 }
@@ -107,6 +109,9 @@ func serveAPI(ctx context.Context, c config.API, st *starter.Starter, l *slog.Lo
 	options := server.Options{
 		Options:       api.Options{Backend: apibackend.New(st), Tokens: tokens, Version: version(), Log: l, MetricsApart: c.MetricsAddress != ""},
 		FirstReleases: c.Generation == "old",
+	}
+	if options.CompatPlatform, err = model.ParsePlatform(c.CompatPlatform); err != nil {
+		return fmt.Errorf("compat-platform: %w", err)
 	}
 	if options.Anonymous, err = access.Anonymous(c.Anonymous); err != nil {
 		return fmt.Errorf("anonymous: %w", err)

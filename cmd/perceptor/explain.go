@@ -154,6 +154,9 @@ func (p *printer) coverage(c model.Coverage) {
 	if !c.ValidUntil.IsZero() {
 		p.line("             valid until %s", c.ValidUntil.Local().Format(time.DateTime))
 	}
+	if !c.ExceptionsEnd.IsZero() {
+		p.line("             the first exception ends on %s", c.ExceptionsEnd.Local().Format(time.DateTime))
+	}
 }
 
 // printer writes lines and remembers the first error.

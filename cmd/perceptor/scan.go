@@ -87,7 +87,7 @@ func scan(cmd *cobra.Command, s *starter.Starter, f scanFlags, references []stri
 	if f.onlyFixed && bar == "" {
 		return errors.New("--only-fixed says which findings count for --fail-on: name a severity with --fail-on, such as high")
 	}
-	platform, err := parsePlatform(f.platform)
+	platform, err := model.ParsePlatform(f.platform)
 	if err != nil {
 		return err
 	}
@@ -151,20 +151,4 @@ func parseSeverity(s string) (model.Severity, error) {
 		return "", fmt.Errorf("severity %q: want critical, high, medium, low or unrated", s)
 	}
 	return severity, nil
-}
-
-// parsePlatform reads "os/architecture[/variant]".
-func parsePlatform(s string) (model.Platform, error) {
-	if s == "" {
-		return model.Platform{}, nil
-	}
-	parts := strings.Split(s, "/")
-	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
-		return model.Platform{}, fmt.Errorf("platform %q: want OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64", s)
-	}
-	p := model.Platform{OS: parts[0], Architecture: parts[1]}
-	if len(parts) == 3 {
-		p.Variant = parts[2]
-	}
-	return p, nil
 }

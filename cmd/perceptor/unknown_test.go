@@ -153,6 +153,47 @@ func TestNoViewOfAnUnknownImageSaysItIsFine(t *testing.T) {
 	}
 }
 
+// runsOnly is a Temporal that knows one pod, and no image.
+func runsOnly(t *testing.T, image model.Summary) *fakeTemporal {
+	t.Helper()
+	pod := model.Join("east", model.Pod{UID: "1", Namespace: "shop", Name: "web"}, []model.ContainerVerdict{{Name: "main", Reference: "registry.example/odd:1", Image: image}})
+	return &fakeTemporal{
+		queries: map[string]string{
+			workflows.HubPoolID: `{"hubs":[]}`, workflows.ClusterID("east"): `{"cluster":"east","namespaces":[{"namespace":"shop","pods":1,"unscanned":1,"unknown":1}]}`,
+			workflows.InventoryID("east", "shop"): jsonText(t, workflows.JoinPage{Rows: []model.PodVerdict{pod}}),
+		},
+		listed: map[string][]*workflowpb.WorkflowExecutionInfo{"Cluster": {execution(t, workflows.ClusterID("east"), noon, nil)}},
+		steps:  map[string]string{},
+	}
+}
+
+// TestNoViewOfAPodWithoutAVerdictSaysItIsFine asks every view of pods about one container of each kind that has no verdict.
+func TestNoViewOfAPodWithoutAVerdictSaysItIsFine(t *testing.T) {
+	for _, kind := range unknowns.Pods() {
+		t.Run(kind.Name, func(t *testing.T) {
+			f := runsOnly(t, kind.Image)
+			shows := func(view, text string, reason bool) {
+				require.NotContains(t, text, string(model.NotInViolation), view)
+				require.Contains(t, text, string(model.OverallUnknown), view)
+				if reason {
+					require.Contains(t, text, kind.Reason, view)
+				}
+			}
+			for args, reason := range map[string]bool{"pods": false, "pods -o wide": true, "pods -o json": true, "pods -o yaml": true} {
+				done := f.command(t, strings.Fields(args)...)
+				require.Equal(t, exitOK, done.code, done.problems)
+				shows(args, done.out, reason)
+			}
+			from := served(t, f)
+			shows("api pods", get(t, from, "/api/v1/pods"), true)
+			results := get(t, from, "/scanresults")
+			require.NotContains(t, results, string(model.NotInViolation), "compat /scanresults")
+			require.NotContains(t, get(t, from, "/model"), string(model.NotInViolation), "compat /model")
+			require.Contains(t, get(t, from, "/metrics"), `perceptor_core_status_gauge{name="image_overall_status_NOT_IN_VIOLATION"} 0`)
+		})
+	}
+}
+
 // TestScanOfSeveralImages: an image that could not be scanned goes before a finding, and a finding before too little coverage.
 func TestScanOfSeveralImages(t *testing.T) {
 	good := console.Result{Reference: "good", Coverage: model.CoverageSummary{Components: 1, Assessed: 1, Satisfied: true}}

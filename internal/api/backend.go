@@ -137,7 +137,7 @@ type ImageRow struct {
 	// Assessed is how many components of how many were assessed.
 	Assessed   string    `json:"assessed,omitempty" doc:"How many components of how many were assessed, such as 118 of 120; absent without a verdict."`
 	Reason     string    `json:"reason,omitempty" doc:"Why the coverage is not enough for a green status."`
-	ValidUntil time.Time `json:"validUntil,omitzero" doc:"When a green status ends because the vulnerability data are too old by then."`
+	ValidUntil time.Time `json:"validUntil,omitzero" doc:"When a green status ends because the vulnerability data are too old by then, or an exception ends."`
 	Since      time.Time `json:"since"`
 }
 

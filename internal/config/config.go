@@ -107,6 +107,12 @@ type Network struct {
 type ScanClient struct {
 	// The path of the program. Empty means `perceptor-scan`: first beside this program, then on the PATH.
 	Command string `mapstructure:"command" flag:"scan-client"`
+	// A scanner of someone else, such as trivy or grype, that writes the document instead: the program and its arguments. `{tar}` stands
+	// for the path of the image, `{sbom}` for the CycloneDX document to write, `{scratch}` for an empty directory. `command` uploads the
+	// document.
+	Template []string `mapstructure:"template"`
+	// Where the date of that scanner's data stands. It is put into documents that lack it.
+	DataAsOf DataAsOf `mapstructure:"data-as-of"`
 	// The largest memory of one scan client with all its child processes (resident size).
 	Memory Bytes `mapstructure:"memory" flag:"scan-memory"`
 	// The largest disk space of one scan client, without its result.
@@ -115,6 +121,17 @@ type ScanClient struct {
 	SBOMTimeout time.Duration `mapstructure:"sbom-timeout" flag:"sbom-timeout"`
 	// The longest time for one upload.
 	UploadTimeout time.Duration `mapstructure:"upload-timeout" flag:"upload-timeout"`
+}
+
+// DataAsOf is where the date of a scanner's data stands: in a file, or in the output of a command. It is written as RFC 3339, such as
+// 2026-11-27T06:00:00Z, or as a date alone. It is read before each scan, and without it the scan fails.
+type DataAsOf struct {
+	// The absolute path of the file.
+	File string `mapstructure:"file"`
+	// The program and its arguments, where there is no file.
+	Command []string `mapstructure:"command"`
+	// The key of the date, when the file or the output is JSON, with dots between nested keys. Empty means that it holds the date alone.
+	Key string `mapstructure:"key"`
 }
 
 // API is the REST API.
@@ -135,6 +152,9 @@ type API struct {
 	Anonymous string `mapstructure:"anonymous" flag:"anonymous"`
 	// The form in which the endpoints of 2018 answer: `current`, or `old` for the first releases of Perceptor 0.x.
 	Generation string `mapstructure:"generation" flag:"generation"`
+	// The platform of all pods and images that the endpoints of 2018 report, such as `linux/amd64`: their reports name none. Empty means
+	// unknown, and then an image of several platforms is `UNKNOWN`. Set it only where all nodes have this platform.
+	CompatPlatform string `mapstructure:"compat-platform" flag:"compat-platform"`
 }
 
 // Registry holds the special settings of one registry.

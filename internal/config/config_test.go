@@ -67,6 +67,15 @@ func TestFileThenEnvironmentThenFlags(t *testing.T) {
 	require.Equal(t, time.Second, c.Scanner.Drain)
 }
 
+func TestAScannerOfSomeoneElse(t *testing.T) {
+	c, err := config.Load(write(t, `scanner: {client: {template: [trivy, image, --input, "{tar}", --output, "{sbom}"], data-as-of: {file: /db/metadata.json, key: UpdatedAt}}}`), nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"trivy", "image", "--input", "{tar}", "--output", "{sbom}"}, c.Scanner.Client.Template)
+	require.Equal(t, config.DataAsOf{File: "/db/metadata.json", Key: "UpdatedAt"}, c.Scanner.Client.DataAsOf)
+	_, err = config.Load(write(t, `scanner: {client: {data-as-of: {file: /db/metadata.json}}}`), nil)
+	require.ErrorContains(t, err, "data-as-of goes together with template")
+}
+
 func TestWithoutAFileEverythingHasADefault(t *testing.T) {
 	c, err := config.Load("", nil)
 	require.NoError(t, err)
@@ -79,12 +88,13 @@ hubs:
   - {name: Main Hub, url: "http://hub.example", limit: 0}
   - {name: b, url: "https://hub.example", limit: 1, token-file: t, rate: -1}
   - {name: b, url: "https://hub.example", limit: 1, token-file: t}
-scanner: {workspaces: 0}
+scanner: {workspaces: 0, client: {template: [trivy, "{tar}"], data-as-of: {key: UpdatedAt}}}
 credentials: [{name: x}, {name: y, docker-config: f}]
 registries: [{plain-http: true}]
 `), nil)
 	for _, mistake := range []string{
 		"a name has up to 63", "want https://", "limit is 0", "give either token-file", "must not be negative", "two have the name", "workspaces is 0",
+		"template lacks {sbom}", "give either file or command",
 		`"x": give either docker-config`, `"y": hosts is missing`, "host is missing",
 	} {
 		require.ErrorContains(t, err, mistake)

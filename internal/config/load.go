@@ -83,6 +83,7 @@ func (c Config) Validate() error {
 			complain("scanner: network: allow %.80q: want a network such as 10.20.0.0/16", each)
 		}
 	}
+	wrong = append(wrong, c.Scanner.Client.validate()...)
 	wrong = append(wrong, c.API.validate()...)
 	for i, r := range c.Registries {
 		if r.Host == "" {
@@ -128,6 +129,24 @@ func (h Hub) validate(i int) []error {
 	}
 	if (h.TokenFile == "") == (h.PasswordFile == "") {
 		complain("give either token-file, or username and password-file")
+	}
+	return wrong
+}
+
+func (s ScanClient) validate() []error {
+	var wrong []error
+	for _, placeholder := range []string{"{tar}", "{sbom}"} {
+		if len(s.Template) > 0 && !strings.Contains(strings.Join(s.Template, " "), placeholder) {
+			wrong = append(wrong, fmt.Errorf("scanner: client: template lacks %s", placeholder))
+		}
+	}
+	d := s.DataAsOf
+	dated := d.File != "" || len(d.Command) > 0 || d.Key != ""
+	switch {
+	case dated && len(s.Template) == 0:
+		wrong = append(wrong, errors.New("scanner: client: data-as-of goes together with template"))
+	case dated && (d.File == "") == (len(d.Command) == 0):
+		wrong = append(wrong, errors.New("scanner: client: data-as-of: give either file or command"))
 	}
 	return wrong
 }

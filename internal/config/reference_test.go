@@ -57,6 +57,11 @@ var sections = []struct {
 		"scanner.network.",
 	},
 	{"scanner.client", "The scan client is the program that produces the SBOM of an image and uploads it.", Default().Scanner.Client, "scanner.client."},
+	{
+		"scanner.client.data-as-of", "The date of the data of the scanner in `scanner.client.template`. The file or the output of the command holds it as RFC 3339 " +
+			"writes it, such as `2026-11-27T06:00:00Z`, or as a date alone. It is read before each scan. A scan without it fails.",
+		Default().Scanner.Client.DataAsOf, "scanner.client.data-as-of.",
+	},
 	{"perceiver", "For `perceptor perceiver`.", Default().Perceiver, "perceiver."},
 	{"perceiver.docker", "For `perceptor perceiver docker`.", Default().Perceiver.Docker, "perceiver.docker."},
 	{"perceiver.kubernetes", "For `perceptor perceiver kubernetes`.", Default().Perceiver.Kubernetes, "perceiver.kubernetes."},

@@ -108,7 +108,7 @@ func sameFailure(a, b *model.Failure) bool {
 }
 
 func sameCoverage(a, b model.CoverageSummary) bool {
-	asOf, validUntil := a.AsOf.Equal(b.AsOf), a.ValidUntil.Equal(b.ValidUntil)
-	a.AsOf, a.ValidUntil = b.AsOf, b.ValidUntil
-	return asOf && validUntil && a == b
+	times := a.AsOf.Equal(b.AsOf) && a.ValidUntil.Equal(b.ValidUntil) && a.ExceptionsEnd.Equal(b.ExceptionsEnd)
+	a.AsOf, a.ValidUntil, a.ExceptionsEnd = b.AsOf, b.ValidUntil, b.ExceptionsEnd
+	return times && a == b
 }

@@ -27,6 +27,8 @@ const (
 	EnvLong = "E2E_LONG"
 	// EnvRecord asks for the recorders, which write files of the repository.
 	EnvRecord = "E2E_RECORD"
+	// EnvTrivy is the path of trivy, and asks for the tests that use it.
+	EnvTrivy = "E2E_TRIVY"
 )
 
 // Wanted skips the test unless the environment variable is set. The Makefile sets it where it runs the test by name.

@@ -61,6 +61,11 @@ var parts = map[string]func(args []string){
 	"refused-at-login": func([]string) { say(`{"phase":"login","done":0,"total":1}`); sayFailure(model.Unauthorized, false) },
 	"unknown-outcome":  func([]string) { say(`{"phase":"upload","done":0,"total":1}`); sayFailure(model.Transient, false) },
 	"worker":           actWorker,
+	"scanner":          actScanner,
+	"scanner-fails":    func(args []string) { register(args); fmt.Fprintln(os.Stderr, "FATAL no database"); os.Exit(1) },
+	"scanner-SPDX":     func(args []string) { write(flag(args, "--sbom"), `{"spdxVersion":"SPDX-2.3"}`) },
+	"date":             func([]string) { say(`{"db":{"built":"2026-11-27T06:00:00.5Z"}}`) },
+	"date-floods":      func([]string) { say(strings.Repeat("x", 2<<20)); wait() },
 }
 
 func say(line string) { fmt.Println(line) }
@@ -230,6 +235,16 @@ func actThrottled([]string) {
 	say(`{"error":{"class":"throttled","message":"hub.example answered the upload with 429","retryAfterSeconds":17,"refused":true}}`)
 	os.Exit(protocol.ExitTemporary)
 }
+
+// actScanner is a scanner of someone else: it talks as it likes and writes its document.
+func actScanner(args []string) {
+	register(args)
+	fmt.Println("scanning", flag(args, "--input"))
+	fmt.Fprintln(os.Stderr, "INFO done")
+	write(flag(args, "--sbom"), judgedSBOM)
+}
+
+const judgedSBOM = `{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"tools":[]},"components":[{"name":"a","components":[{"name":"b"}]}],"vulnerabilities":[]}`
 
 // actWorker is a program that runs a scan client which hangs, and is killed by the test.
 func actWorker(args []string) {

@@ -63,21 +63,37 @@ func (r *Runner) GenerateSBOM(ctx context.Context, req SBOMRequest, progress fun
 	if err := removeSBOM(req.SBOM); err != nil {
 		return SBOM{}, t.failed(endedScratchDir(err), true, "")
 	}
+	scan := r.scanByProtocol
+	if len(r.options.Template.Command) > 0 {
+		scan = r.scanByTemplate
+	}
+	written, err := scan(ctx, t, req)
+	if err != nil {
+		_ = removeSBOM(req.SBOM)
+	}
+	return written, err
+}
+
+// scanByProtocol has the client's own program write the SBOM.
+func (r *Runner) scanByProtocol(ctx context.Context, t task, req SBOMRequest) (SBOM, error) {
 	result, err := r.run(ctx, t)
 	if err != nil {
-		_ = removeSBOM(req.SBOM)
 		return SBOM{}, err
 	}
-	bytes, err := checkSBOM(req.SBOM)
+	found, err := checkSBOM(req.SBOM)
 	if err != nil {
-		_ = removeSBOM(req.SBOM)
-		var why ending
-		if !errors.As(err, &why) {
-			why = endedBadSBOM(err)
-		}
-		return SBOM{}, t.failed(why, true, "")
+		return SBOM{}, t.failed(badSBOM(err), true, "")
 	}
-	return SBOM{Components: result.Components, SBOMBytes: bytes}, nil
+	return SBOM{Components: result.Components, SBOMBytes: found.bytes}, nil
+}
+
+// badSBOM is an error of checkSBOM as an ending.
+func badSBOM(err error) ending {
+	var why ending
+	if !errors.As(err, &why) {
+		why = endedBadSBOM(err)
+	}
+	return why
 }
 
 func listArgs(req SBOMRequest, quota int64) []string {

@@ -24,6 +24,8 @@ type Options struct {
 	Command string
 	// Args come before the verb, for a program that needs some.
 	Args []string
+	// Template, where it has a Command, is the scanner of someone else that writes the documents; Command uploads them.
+	Template Template
 	// SBOMTimeout and UploadTimeout are how long one run may take.
 	SBOMTimeout   time.Duration
 	UploadTimeout time.Duration
@@ -52,6 +54,9 @@ func New(o Options) (*Runner, error) {
 	}
 	if o.SBOMTimeout < 0 || o.UploadTimeout < 0 || o.MemoryLimit < 0 || o.ScratchQuota < 0 || o.LogLimit < 0 {
 		return nil, setupError("a limit of the scan client is below zero; leave it out for its default", nil)
+	}
+	if o.Template, err = o.Template.prepare(); err != nil {
+		return nil, err
 	}
 	o.SBOMTimeout = orDefault(o.SBOMTimeout, DefaultListTimeout)
 	o.UploadTimeout = orDefault(o.UploadTimeout, DefaultUploadTimeout)

@@ -116,6 +116,11 @@ func endedLargeSBOM(limit int64) ending {
 	return ending{class: model.Invalid, reason: fmt.Sprintf("wrote an SBOM of more than %s", size(limit))}
 }
 
+// endedWithoutDate is Transient: the scanner's data may be in the middle of an update, or a person repairs the setting.
+func endedWithoutDate(err error) ending {
+	return ending{class: model.Transient, reason: fmt.Sprintf("the date of the scanner's data could not be read: %s", printable(err.Error())), err: err}
+}
+
 func endedBadRequest(reason string) ending { return ending{class: model.Invalid, reason: reason} }
 
 func endedScratchDir(err error) ending {

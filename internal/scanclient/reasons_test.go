@@ -29,7 +29,7 @@ func TestReasons(t *testing.T) {
 		endedByItself(protocol.Failure{Class: model.Unauthorized, Message: "hub.example answered the login with 401: check the token"}),
 		endedNotStarted(errors.New("fork: resource temporarily unavailable")), endedNoSBOM("/workspace/image.cdx.json"),
 		endedBadSBOM(errors.New("its JSON ends in the middle")), endedLargeSBOM(maxSBOM),
-		endedBadRequest(`the tar "image.tar" is not an absolute path`), endedScratchDir(syscall.ENOSPC), endedScratchDir(syscall.EIO),
+		endedBadRequest(`the tar "image.tar" is not an absolute path`), endedWithoutDate(errors.New("the key UpdatedAt is missing")), endedScratchDir(syscall.ENOSPC), endedScratchDir(syscall.EIO),
 	}
 	var lines strings.Builder
 	for _, e := range endings {
@@ -97,7 +97,7 @@ func TestCheckCycloneDX(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			err := checkCycloneDX(strings.NewReader(c.sbom))
+			_, err := checkCycloneDX(strings.NewReader(c.sbom))
 			if c.wrong == "" {
 				require.NoError(t, err)
 				return
@@ -113,7 +113,7 @@ func FuzzCheckCycloneDX(f *testing.F) {
 	f.Add(goodCycloneDX)
 	f.Add(`{"bomFormat":"CycloneDX"`)
 	f.Fuzz(func(t *testing.T, sbom string) {
-		if checkCycloneDX(strings.NewReader(sbom)) == nil {
+		if _, err := checkCycloneDX(strings.NewReader(sbom)); err == nil {
 			require.True(t, json.Valid([]byte(sbom)), sbom)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
@@ -38,37 +39,64 @@ const scratchInterval = time.Second
 
 // run runs the client to its end and beyond: when it returns, no process of it is left and its scratch is gone.
 func (r *Runner) run(ctx context.Context, t task) (protocol.Result, error) {
+	said := &session{}
+	words := append(append([]string{r.command}, r.options.Args...), t.args...)
+	ended, err := r.execute(ctx, t, words, func(out io.Reader, stop func(ending)) { said.listen(out, t.progress, stop) })
+	if err != nil {
+		return protocol.Result{}, err
+	}
+	result, why := judge(said, ended.stopped, ended.state, ended.log.lastWords(t.secrets...))
+	if why == nil {
+		return result, nil
+	}
+	return protocol.Result{}, t.failed(*why, why.refused || !said.uploading, ended.log.String(t.secrets...))
+}
+
+// execution is how a program ended.
+type execution struct {
+	state *os.ProcessState
+	log   *boundedLog
+	// stopped is why it was killed; nil when it ended by itself.
+	stopped *ending
+}
+
+// reader reads a program's standard output to its end. It may call stop, and then only drains.
+type reader func(out io.Reader, stop func(ending))
+
+// reading is a reader that keeps a part of the output.
+func reading(kept *boundedLog) reader {
+	return func(out io.Reader, _ func(ending)) { drain(kept, out) }
+}
+
+// execute runs a program in a scratch directory of its own. Words are the program and its arguments.
+func (r *Runner) execute(ctx context.Context, t task, words []string, read reader) (execution, error) {
 	if ctx.Err() != nil {
-		return protocol.Result{}, t.failed(endedCancelled(context.Cause(ctx)), true, "")
+		return execution{}, t.failed(endedCancelled(context.Cause(ctx)), true, "")
 	}
 	if err := freshDir(t.scratch); err != nil {
-		return protocol.Result{}, t.failed(endedScratchDir(err), true, "")
+		return execution{}, t.failed(endedScratchDir(err), true, "")
 	}
 	// What cannot be removed now is removed by the next run in the same place, or by the owner of the directory.
 	defer func() { _ = removeTree(t.scratch) }()
 	mark := rand.Text()
-	c, err := start(r.command, append(append([]string{}, r.options.Args...), t.args...), r.environment(t, mark), t.scratch, mark)
+	c, err := start(words[0], words[1:], r.environment(t, mark), t.scratch, mark)
 	if err != nil {
-		return protocol.Result{}, t.failed(endedNotStarted(err), true, "")
+		return execution{}, t.failed(endedNotStarted(err), true, "")
 	}
-	said, log, stopped := r.attend(ctx, c, t)
-	result, why := judge(said, stopped, c.cmd.ProcessState, log.lastWords(t.secrets...))
-	if why == nil {
-		return result, nil
-	}
-	return protocol.Result{}, t.failed(*why, why.refused || !said.uploading, log.String(t.secrets...))
+	log, stopped := r.attend(ctx, c, t, read)
+	return execution{state: c.cmd.ProcessState, log: log, stopped: stopped}, nil
 }
 
 // attend stays with the client until it and its family are dead and all they said was read. Stopped is why they were
 // killed; nil when the client ended by itself.
-func (r *Runner) attend(ctx context.Context, c *child, t task) (said *session, log *boundedLog, stopped *ending) {
-	said, log = &session{}, newBoundedLog(r.options.LogLimit)
+func (r *Runner) attend(ctx context.Context, c *child, t task, read reader) (log *boundedLog, stopped *ending) {
+	log = newBoundedLog(r.options.LogLimit)
 	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, t.late(t.timeout))
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var readers, watchers sync.WaitGroup
-	readers.Go(func() { said.listen(c.out, t.progress, func(e ending) { stop(e) }) })
+	readers.Go(func() { read(c.out, func(e ending) { stop(e) }) })
 	readers.Go(func() { drain(log, c.log) })
 	watchers.Go(func() {
 		watchMemory(ctx, c.family, r.options.MemoryLimit, func(used int64) { stop(endedMemory(used, r.options.MemoryLimit)) })
@@ -89,7 +117,7 @@ func (r *Runner) attend(ctx context.Context, c *child, t task) (said *session, l
 	if unkillable != nil {
 		_, _ = fmt.Fprintln(log, unkillable)
 	}
-	return said, log, stopped
+	return log, stopped
 }
 
 // stopReason is the ending a watcher gave, or the caller's own cancellation.
@@ -119,16 +147,27 @@ func judge(said *session, stopped *ending, state *os.ProcessState, lastWords str
 			return *said.last.Result, nil
 		}
 	}
+	if died := diedOf(stopped, state, lastWords); died != nil {
+		return protocol.Result{}, died
+	}
+	return why(endedSilent())
+}
+
+// diedOf says what the end of a program means that said nothing; nil when it ended well by itself.
+func diedOf(stopped *ending, state *os.ProcessState, lastWords string) *ending {
+	status, _ := state.Sys().(syscall.WaitStatus)
+	var why ending
 	switch {
 	case stopped != nil:
-		return why(*stopped)
+		return stopped
 	case status.Signaled():
-		return why(endedSignal(status.Signal()))
+		why = endedSignal(status.Signal())
 	case status.ExitStatus() == protocol.ExitOK:
-		return why(endedSilent())
+		return nil
 	default:
-		return why(endedWithCode(status.ExitStatus(), lastWords))
+		why = endedWithCode(status.ExitStatus(), lastWords)
 	}
+	return &why
 }
 
 // failed is the one place that turns an ending into the package's error.

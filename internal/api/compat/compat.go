@@ -9,6 +9,7 @@ import (
 
 	"github.com/perceptor/perceptor/internal/api"
 	"github.com/perceptor/perceptor/internal/api/access"
+	"github.com/perceptor/perceptor/model"
 )
 
 // endpoints are the endpoints of the API.
@@ -16,14 +17,18 @@ type endpoints struct {
 	server *api.Server
 	// firstReleases answers in the form of v0.0.14 instead of v2.2.4.
 	firstReleases bool
+	// platform is that of everything that is reported here.
+	platform model.Platform
 	// ignored counts deletes that name no namespace.
 	ignored prometheus.Counter
 }
 
-// API adds the endpoints to a server. They answer in the form of the first releases (v0.0.14), or of the last ones (v2.2.4).
-func API(firstReleases bool) api.API {
+// API adds the endpoints to a server. They answer in the form of the first releases (v0.0.14), or of the last ones (v2.2.4). The
+// platform is that of all pods and images that are reported: the reports of 2018 name none, and without one an image of several
+// platforms has no verdict. The zero value means unknown.
+func API(firstReleases bool, platform model.Platform) api.API {
 	return func(s *api.Server) {
-		e := &endpoints{server: s, firstReleases: firstReleases, ignored: prometheus.NewCounter(prometheus.CounterOpts{
+		e := &endpoints{server: s, firstReleases: firstReleases, platform: platform, ignored: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: api.MetricsNamespace, Subsystem: api.MetricsSubsystem, Name: "pod_deletes_without_namespace_total",
 			Help: "Requests DELETE /pod that named a pod without its namespace. They delete nothing; the next snapshot removes the pod.",
 		})}

@@ -2,6 +2,7 @@ package compat_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,7 +15,7 @@ import (
 // serve makes a server of this API alone, in the form of the last releases.
 func serve(t testing.TB) *apitest.Served {
 	t.Helper()
-	return apitest.Serve(t, compat.API(false))
+	return apitest.Serve(t, compat.API(false, model.Platform{}))
 }
 
 func TestPodIsReportedForTheTokensCluster(t *testing.T) {
@@ -34,6 +35,24 @@ func TestPodIsReportedForTheTokensCluster(t *testing.T) {
 			HubNames: &model.HubNames{Project: "registry.example/web", Version: "v7", Scan: apitest.Sha('a')},
 		}},
 	}}, r.Pods)
+}
+
+// TestThePlatformOfReports is the one that an operator has set, for everything that is reported: the bodies of 2018 name none.
+func TestThePlatformOfReports(t *testing.T) {
+	want := model.Platform{OS: "linux", Architecture: "arm64"}
+	s := apitest.Serve(t, compat.API(false, want))
+	image := `{"Repository":"registry.example/web","Tag":"1.2","Sha":"` + apitest.Sha('a') + `"}`
+	pod := `{"Name":"web-1","UID":"u-1","Namespace":"shop","Containers":[{"Name":"web","Image":` + image + `}]}`
+	for path, body := range map[string]string{"/pod": pod, "/allpods": `{"Pods":[` + pod + `]}`, "/image": image, "/allimages": `{"Images":[` + image + `]}`} {
+		method := http.MethodPost
+		if strings.HasPrefix(path, "/all") {
+			method = http.MethodPut
+		}
+		got := s.As(apitest.ProdPerceiverToken, method, path, body)
+		require.Equal(t, http.StatusOK, got.Status, "%s: %s", path, got.Body)
+		require.Len(t, s.Last().Pods, 1, path)
+		require.Equal(t, want, s.Last().Pods[0].Platform, path)
+	}
 }
 
 func TestVersionsGrow(t *testing.T) {

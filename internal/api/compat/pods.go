@@ -178,5 +178,8 @@ func (e *endpoints) report(r *api.Request, report model.PodReport) error {
 		return err
 	}
 	report.Cluster, report.Version = r.Grant.Home(), r.Arrived
+	for i := range report.Pods {
+		report.Pods[i].Platform = e.platform
+	}
 	return e.server.Backend().Report(r.Context(), report)
 }

@@ -71,7 +71,7 @@ func readTranscript(t *testing.T, path string) []step {
 func TestTranscripts(t *testing.T) {
 	for _, generation := range []string{"old", "current"} {
 		t.Run(generation, func(t *testing.T) {
-			s := apitest.Serve(t, compat.API(generation == "old"))
+			s := apitest.Serve(t, compat.API(generation == "old", model.Platform{}))
 			path := filepath.Join("testdata", generation+".transcript")
 			for _, each := range readTranscript(t, path) {
 				where := fmt.Sprintf("%s:%d", path, each.line)

@@ -5,6 +5,7 @@ import (
 	"github.com/perceptor/perceptor/internal/api"
 	"github.com/perceptor/perceptor/internal/api/compat"
 	"github.com/perceptor/perceptor/internal/api/v1"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Options are what a server is made of.
@@ -13,15 +14,18 @@ type Options struct {
 	// FirstReleases lets the API of Perceptor 0.x (2018) answer in the form of its first releases (v0.0.14) instead of its
 	// last ones.
 	FirstReleases bool
+	// CompatPlatform is the platform of everything that is reported to that API; the zero value means unknown.
+	CompatPlatform model.Platform
 }
 
 // New makes a server of every API.
-func New(o Options) *api.Server { return api.New(o.Options, APIs(o.FirstReleases)...) }
+func New(o Options) *api.Server { return api.New(o.Options, APIs(o)...) }
 
 // APIs are the APIs of the server.
-func APIs(firstReleases bool) []api.API {
+func APIs(o Options) []api.API {
 	return []api.API{
 		v1.API,
-		compat.API(firstReleases), // the one use of this package: without this line, Perceptor 0.x (2018) is not served
+		// The one use of this package: without this line, Perceptor 0.x (2018) is not served.
+		compat.API(o.FirstReleases, o.CompatPlatform),
 	}
 }

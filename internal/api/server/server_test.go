@@ -19,7 +19,7 @@ import (
 
 func serve(t testing.TB) *apitest.Served {
 	t.Helper()
-	return apitest.Serve(t, server.APIs(false)...)
+	return apitest.Serve(t, server.APIs(server.Options{})...)
 }
 
 func TestMetrics(t *testing.T) {

@@ -3,7 +3,6 @@ package v1
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -154,9 +153,9 @@ type scanInput struct {
 type scanOutput struct{ Body api.ScanAccepted }
 
 func (i images) scan(ctx context.Context, in *scanInput) (*scanOutput, error) {
-	platform, err := parsePlatform(in.Body.Platform)
+	platform, err := model.ParsePlatform(in.Body.Platform)
 	if err != nil {
-		return nil, err
+		return nil, api.Refuse(http.StatusBadRequest, "%s", err)
 	}
 	accepted, err := i.backend.Scan(ctx, api.ScanRequest{
 		Reference: in.Body.Reference, Platform: platform, Credential: in.Body.Credential, Domain: in.Body.Domain, Rescan: in.Body.Rescan,
@@ -166,18 +165,6 @@ func (i images) scan(ctx context.Context, in *scanInput) (*scanOutput, error) {
 		return nil, err
 	}
 	return &scanOutput{accepted}, nil
-}
-
-// parsePlatform reads "os/architecture[/variant]".
-func parsePlatform(text string) (model.Platform, error) {
-	if text == "" {
-		return model.Platform{}, nil
-	}
-	parts := append(strings.Split(text, "/"), "")
-	if len(parts) < 3 || len(parts) > 4 || parts[0] == "" || parts[1] == "" {
-		return model.Platform{}, api.Refuse(http.StatusBadRequest, "platform %.100q: want OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64", text)
-	}
-	return model.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}, nil
 }
 
 type rescanInput struct {

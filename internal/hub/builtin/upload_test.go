@@ -115,7 +115,7 @@ func TestBadUploads(t *testing.T) {
 		"not JSON":           {upload{document: "<bom/>"}, 400, "not a CycloneDX document in JSON"},
 		"not CycloneDX":      {upload{document: `{"spdxVersion":"SPDX-2.3"}`}, 400, "only CycloneDX"},
 		"too old":            {upload{document: `{"bomFormat":"CycloneDX","specVersion":"1.2"}`}, 400, "specVersion"},
-		"too new":            {upload{document: `{"bomFormat":"CycloneDX","specVersion":"1.7"}`}, 400, "specVersion"},
+		"too new":            {upload{document: `{"bomFormat":"CycloneDX","specVersion":"1.8"}`}, 400, "specVersion"},
 		"wrong shape":        {upload{document: `{"bomFormat":"CycloneDX","specVersion":"1.6","components":{}}`}, 400, "not valid CycloneDX"},
 		"nameless component": {upload{document: `{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"type":"library","bom-ref":"x"}]}`}, 400, "no name"},
 		"cut off":            {upload{document: good[:len(good)-5]}, 400, "not a CycloneDX document in JSON"},

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -48,6 +49,24 @@ func TestNoMarkOfAnUnknownImageSaysItIsFine(t *testing.T) {
 			both := markerOf(t, FormBoth, "").of(rowOf(image))
 			require.Contains(t, both.Annotations["image0.coverage"], kind.Reason)
 			require.Contains(t, both.Annotations["image0.blackducksoftware.com/coverage"], kind.Reason)
+		})
+	}
+}
+
+// TestNoMarkOfAPodWithoutAVerdictSaysItIsFine asks both forms about one container of each kind that has no verdict, alone and beside a
+// good one.
+func TestNoMarkOfAPodWithoutAVerdictSaysItIsFine(t *testing.T) {
+	good := verdictOn("r.example/good:1", model.NotInViolation, 0, 1)
+	for _, kind := range unknowns.Pods() {
+		t.Run(kind.Name, func(t *testing.T) {
+			image := model.ContainerVerdict{Name: "c", Reference: "r.example/odd:1", Image: kind.Image}
+			for _, form := range []Form{FormCompat, FormOpsSight, FormBoth} {
+				m := markerOf(t, form, "")
+				requireNotFine(t, m.of(rowOf(image).At(time.Now())), "")
+				beside := m.of(rowOf(image, good).At(time.Now()))
+				requireNotFine(t, beside, "pod")
+				requireNotFine(t, beside, "image0")
+			}
 		})
 	}
 }

@@ -109,16 +109,19 @@ func Assess(c Component, on osv.Distribution, records Records) (Assessment, erro
 		a = a.not(model.NoData, "the group of the artifact is not known")
 	}
 	if !osv.OwnBuild(p.Ecosystem, c.Vendor, c.Version, c.Commit) {
-		vendor := c.Vendor
-		if vendor == "" {
-			vendor = "no one named"
-		}
-		a = a.not(model.ForeignVendor, fmt.Sprintf("built by %.200s", vendor))
+		a = a.not(model.ForeignVendor, builtBy(c.Vendor))
 	}
 	if unclear != "" {
 		a = a.not(model.RecordUnreadable, unclear)
 	}
 	return a, nil
+}
+
+func builtBy(vendor string) string {
+	if vendor == "" {
+		vendor = "no one named"
+	}
+	return fmt.Sprintf("built by %.200s", vendor)
 }
 
 func recordsOf(p osv.Package, records Records) ([]osv.Record, error) {

@@ -16,6 +16,48 @@ var (
 	digestB = model.Digest("sha256:" + strings.Repeat("b", 64))
 )
 
+// TestAVerdictEndsWithItsException: the earliest end of an exception that a verdict rests on is the end of the verdict. An exception
+// without an end, or for a finding that breaks no rule, ends nothing.
+func TestAVerdictEndsWithItsException(t *testing.T) {
+	s := newShelf().add(t, record("GHSA-1", "npm", "p", fixedIn2, critical), record("GHSA-2", "npm", "q", fixedIn2, critical),
+		record("GHSA-3", "npm", "r", fixedIn2, `"severity":[{"type":"CVSS_V3","score":"CVSS:3.1/AV:L/AC:H/PR:L/UI:N/S:U/C:N/I:L/A:N"}]`)).complete("npm")
+	soon, later := now.Add(time.Hour), now.Add(2*time.Hour)
+	of := func(id, component string, until time.Time) judge.Exception {
+		return judge.Exception{Vulnerability: id, Component: "pkg:npm/" + component, Reason: "r", Until: until}
+	}
+	data := now.Add(-time.Hour).Add(model.DataValidFor)
+	for name, row := range map[string]struct {
+		first, second, minor time.Time
+		end, validUntil      time.Time
+	}{
+		"none ends":          {time.Time{}, time.Time{}, time.Time{}, time.Time{}, data},
+		"one ends":           {soon, time.Time{}, time.Time{}, soon, soon},
+		"both end":           {later, soon, time.Time{}, soon, soon},
+		"after the data":     {now.AddDate(1, 0, 0), time.Time{}, time.Time{}, now.AddDate(1, 0, 0), data},
+		"in the year 9999":   {time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), time.Time{}, time.Time{}, time.Time{}, data},
+		"of a minor finding": {time.Time{}, time.Time{}, soon, time.Time{}, data},
+	} {
+		t.Run(name, func(t *testing.T) {
+			register, err := judge.NewRegister([]judge.Exception{of("GHSA-1", "p", row.first), of("GHSA-2", "q", row.second), of("GHSA-3", "r", row.minor)})
+			require.NoError(t, err)
+			in := judge.Input{
+				Contents: judge.Contents{Components: []judge.Component{npm("p", "1.0.0"), npm("q", "1.0.0"), npm("r", "1.0.0")}}, Assessor: judge.Over(s), Exceptions: register,
+			}
+			result := judged(t, in)
+			require.Equal(t, model.InViolationOverridden, result.Status, result.Coverage.Reason)
+			require.Equal(t, row.end, result.Coverage.ExceptionsEnd)
+			require.Equal(t, row.validUntil, result.Coverage.ValidUntil)
+			verdict := model.Verdict{OverallStatus: result.Status, Coverage: result.Coverage}
+			require.Equal(t, model.InViolationOverridden, verdict.EffectiveStatus(now))
+			if row.end.Equal(soon) {
+				require.Equal(t, model.OverallUnknown, verdict.EffectiveStatus(soon))
+				in.Now = soon
+				require.Equal(t, model.InViolation, judged(t, in).Status, "the hub says what it is then")
+			}
+		})
+	}
+}
+
 // TestWhatAnExceptionCovers: each row with its twin, which is about something else.
 func TestWhatAnExceptionCovers(t *testing.T) {
 	type (

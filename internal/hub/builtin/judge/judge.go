@@ -151,7 +151,7 @@ func (in *Input) judged(c Component, a Assessment) Judged {
 	one := Judged{Component: c, Reason: a.Reason, Detail: a.Detail, Ecosystem: a.Ecosystem, Status: model.NotInViolation}
 	if one.Reason == "" && !osv.Supported(a.Ecosystem, in.Now) {
 		one.Reason = model.ReleaseUnsupported
-		one.Detail = "the last fixes were published on " + osv.SupportEnd(a.Ecosystem).AddDate(0, 0, -1).Format(time.DateOnly)
+		one.Detail = "no fixes were published after " + osv.SupportEnd(a.Ecosystem).AddDate(0, 0, -1).Format(time.DateOnly)
 	}
 	one.Assessed = one.Reason == ""
 	one.Permitted = !one.Assessed && in.Policy.Coverage.permits(&one, in.Image.Repository)
@@ -246,6 +246,9 @@ func (in *Input) settle(r *Result) {
 			c.ValidUntil = end
 		}
 	}
+	if c.ExceptionsEnd = r.exceptionsEnd(); !c.ExceptionsEnd.IsZero() && (c.ValidUntil.IsZero() || c.ExceptionsEnd.Before(c.ValidUntil)) {
+		c.ValidUntil = c.ExceptionsEnd
+	}
 	c.Reason = in.shortfall(r, permittedEmpty)
 	c.Satisfied = c.Reason == ""
 	switch {
@@ -256,6 +259,22 @@ func (in *Input) settle(r *Result) {
 	case r.Accepted > 0:
 		r.Status = model.InViolationOverridden
 	}
+}
+
+// endless stands for ends such as 9999-12-31, which mean that there is none.
+var endless = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// exceptionsEnd is when the first exception ends without which a rule would be broken; zero when none ends.
+func (r *Result) exceptionsEnd() time.Time {
+	var first time.Time
+	for i := range r.Components {
+		for _, f := range r.Components[i].Findings {
+			if a := f.Accepted; a != nil && len(f.Rules) > 0 && !a.Until.IsZero() && a.Until.Before(endless) && (first.IsZero() || a.Until.Before(first)) {
+				first = a.Until
+			}
+		}
+	}
+	return first.UTC()
 }
 
 // shortfall says what the coverage lacks; empty when it satisfies the policy.

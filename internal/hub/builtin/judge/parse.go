@@ -11,7 +11,7 @@ import (
 )
 
 // specVersions are the versions of CycloneDX this hub reads.
-var specVersions = []cyclonedx.SpecVersion{cyclonedx.SpecVersion1_4, cyclonedx.SpecVersion1_5, cyclonedx.SpecVersion1_6}
+var specVersions = []cyclonedx.SpecVersion{cyclonedx.SpecVersion1_4, cyclonedx.SpecVersion1_5, cyclonedx.SpecVersion1_6, cyclonedx.SpecVersion1_7}
 
 // Parse reads a CycloneDX document in JSON. The error says what is wrong with it.
 func Parse(raw []byte) (Contents, error) {

@@ -28,6 +28,7 @@ func Read(bom *cyclonedx.BOM) (Contents, error) {
 	if bom.Metadata != nil && bom.Metadata.Component != nil {
 		contents.Subject = bom.Metadata.Component.Name
 	}
+	r.mains = mainModulesOf(bom)
 	if err := r.components(bom.Components); err != nil {
 		return Contents{}, err
 	}
@@ -77,6 +78,8 @@ type reader struct {
 	found        map[string]Component
 	unread       map[string]string
 	distribution osv.Distribution
+	// mains are the references of components that trivy names as what a Go program was built from.
+	mains map[string]bool
 	// words are nil where no other scanner judged.
 	words map[string]Word
 	// archives are the Java archives that name no group, by their paths; holders are the paths of those that hold others.
@@ -136,11 +139,12 @@ func (r *reader) components(list *[]cyclonedx.Component) error {
 			if reason, is := p[PropertyUnread]; is {
 				r.unread[each.Name] = reason
 			}
-		case isKey(each):
+		case isKey(each), isPlace(each, p):
 		case each.Name == "":
 			return fmt.Errorf("component %.80q has no name", each.BOMRef)
 		default:
 			c := componentOf(each, p)
+			c.Own = c.Own || r.mains[each.BOMRef]
 			r.add(c)
 			r.noteArchive(c, p["syft:metadata:virtualPath"])
 		}
@@ -151,6 +155,38 @@ func (r *reader) components(list *[]cyclonedx.Component) error {
 // isKey reports whether a component is a key that rpm trusts. It stands in rpm's list like a package, and is none.
 func isKey(c *cyclonedx.Component) bool {
 	return c.Name == "gpg-pubkey" && strings.HasPrefix(c.PackageURL, "pkg:rpm/")
+}
+
+// isPlace reports whether a component is only the file that trivy found packages in, such as a Go program or a lock file.
+func isPlace(c *cyclonedx.Component, p properties) bool {
+	return c.Type == cyclonedx.ComponentTypeApplication && c.PackageURL == "" && p[trivyClass] == "lang-pkgs"
+}
+
+// The properties of trivy that say what kind of place or package a component is.
+const (
+	trivyClass = "aquasecurity:trivy:Class"
+	trivyType  = "aquasecurity:trivy:Type"
+)
+
+// mainModulesOf finds the main modules of Go programs in a document of trivy. Trivy does not call them so: the program is a
+// component that depends on its main module alone, and that on all others.
+func mainModulesOf(bom *cyclonedx.BOM) map[string]bool {
+	if bom.Components == nil || bom.Dependencies == nil {
+		return nil
+	}
+	programs := map[string]bool{}
+	for i := range *bom.Components {
+		if each := &(*bom.Components)[i]; each.BOMRef != "" && isPlace(each, propertiesOf(each)) && propertiesOf(each)[trivyType] == "gobinary" {
+			programs[each.BOMRef] = true
+		}
+	}
+	mains := map[string]bool{}
+	for _, each := range *bom.Dependencies {
+		if programs[each.Ref] && each.Dependencies != nil && len(*each.Dependencies) == 1 && strings.HasPrefix((*each.Dependencies)[0], "pkg:golang/") {
+			mains[(*each.Dependencies)[0]] = true
+		}
+	}
+	return mains
 }
 
 func (r *reader) add(c Component) {
@@ -214,7 +250,9 @@ func componentOf(c *cyclonedx.Component, p properties) Component {
 		return ""
 	}
 	one.Source = first("syft:metadata:source", "syft:metadata:originPackage", "aquasecurity:trivy:SrcName")
-	one.SourceVersion = p["syft:metadata:sourceVersion"]
+	if one.SourceVersion = p["syft:metadata:sourceVersion"]; one.SourceVersion == "" {
+		one.SourceVersion = trivySourceVersion(p)
+	}
 	one.Commit = p["syft:metadata:gitCommitOfApkPort"]
 	one.Modularity = first("syft:metadata:modularityLabel", "aquasecurity:trivy:Modularitylabel")
 	one.Own = isOwn(c, p)
@@ -222,6 +260,20 @@ func componentOf(c *cyclonedx.Component, p properties) Component {
 		one.PURL = withoutVersion(one.PURL)
 	}
 	return one
+}
+
+// trivySourceVersion is the version of a source package, which trivy writes in parts: "1:2.3-4" for the epoch 1, the version 2.3
+// and the release 4.
+func trivySourceVersion(p properties) string {
+	const prefix = "aquasecurity:trivy:Src"
+	version := p[prefix+"Version"]
+	if release := p[prefix+"Release"]; version != "" && release != "" {
+		version += "-" + release
+	}
+	if epoch := p[prefix+"Epoch"]; version != "" && epoch != "" && epoch != "0" {
+		version = epoch + ":" + version
+	}
+	return version
 }
 
 // isOwn reports whether a component is the software of the image's owner, by what the cataloger says of it: the main module
@@ -240,6 +292,9 @@ func isOwn(c *cyclonedx.Component, p properties) bool {
 // isRootPackage reports whether each place that the component was found at is a package.json outside all folders of
 // dependencies.
 func (p properties) isRootPackage() bool {
+	if path, has := p["aquasecurity:trivy:FilePath"]; has {
+		return path != "" && !inDependencyFolder(path) && (path == "package.json" || strings.HasSuffix(path, "/package.json"))
+	}
 	for i := 0; ; i++ {
 		path, has := p[fmt.Sprintf("syft:location:%d:path", i)]
 		if !has {

@@ -87,9 +87,44 @@ func TestRead(t *testing.T) {
 	require.ErrorContains(t, err, "has no name")
 }
 
+// trivyDocument is what trivy writes of an image, shortened: two Go programs, an application with a dependency, and Debian packages.
+const trivyDocument = `{"bomFormat":"CycloneDX","specVersion":"1.7","components":[
+	{"bom-ref":"p1","type":"application","name":"usr/bin/shop","properties":[{"name":"aquasecurity:trivy:Class","value":"lang-pkgs"},{"name":"aquasecurity:trivy:Type","value":"gobinary"}]},
+	{"bom-ref":"p2","type":"application","name":"usr/bin/old","properties":[{"name":"aquasecurity:trivy:Class","value":"lang-pkgs"},{"name":"aquasecurity:trivy:Type","value":"gobinary"}]},
+	{"bom-ref":"pkg:golang/example.org/shop","type":"library","name":"example.org/shop","purl":"pkg:golang/example.org/shop"},
+	{"bom-ref":"pkg:golang/example.org/a@v1.0.0","type":"library","name":"example.org/a","version":"v1.0.0","purl":"pkg:golang/example.org/a@v1.0.0"},
+	{"bom-ref":"pkg:golang/example.org/b@v1.0.0","type":"library","name":"example.org/b","version":"v1.0.0","purl":"pkg:golang/example.org/b@v1.0.0"},
+	{"bom-ref":"n1","type":"library","name":"web","version":"1.0.0","purl":"pkg:npm/web@1.0.0","properties":[{"name":"aquasecurity:trivy:FilePath","value":"srv/package.json"}]},
+	{"bom-ref":"n2","type":"library","name":"lodash","version":"4.17.4","purl":"pkg:npm/lodash@4.17.4",
+	 "properties":[{"name":"aquasecurity:trivy:FilePath","value":"srv/node_modules/lodash/package.json"}]},
+	{"bom-ref":"n3","type":"library","name":"both","version":"1.0.0","purl":"pkg:npm/both@1.0.0","properties":[{"name":"aquasecurity:trivy:FilePath","value":"srv/package.json"}]},
+	{"bom-ref":"n4","type":"library","name":"both","version":"1.0.0","purl":"pkg:npm/both@1.0.0",
+	 "properties":[{"name":"aquasecurity:trivy:FilePath","value":"srv/node_modules/both/package.json"}]},
+	{"bom-ref":"d1","type":"library","supplier":{"name":"Debian Perl Group <pkg-perl@lists.alioth.debian.org>"},"name":"libx","version":"2.0-1+b1","purl":"pkg:deb/debian/libx@2.0-1%2Bb1?distro=debian-12.5",
+	 "properties":[{"name":"aquasecurity:trivy:SrcName","value":"x"},{"name":"aquasecurity:trivy:SrcEpoch","value":"1"},
+	  {"name":"aquasecurity:trivy:SrcVersion","value":"2.0"},{"name":"aquasecurity:trivy:SrcRelease","value":"1"}]}],
+	"dependencies":[{"ref":"p1","dependsOn":["pkg:golang/example.org/shop"]},{"ref":"pkg:golang/example.org/shop","dependsOn":["pkg:golang/example.org/a@v1.0.0"]},
+	 {"ref":"p2","dependsOn":["pkg:golang/example.org/a@v1.0.0","pkg:golang/example.org/b@v1.0.0"]},{"ref":"n1","dependsOn":["n2"]}]}`
+
+func TestReadTrivy(t *testing.T) {
+	contents, err := judge.Parse([]byte(trivyDocument))
+	require.NoError(t, err)
+	byName := map[string]judge.Component{}
+	for _, c := range contents.Components {
+		byName[c.Name] = c
+	}
+	require.Len(t, contents.Components, 7, "a file that packages stand in is no package")
+	for name, own := range map[string]bool{"example.org/shop": true, "example.org/a": false, "example.org/b": false, "web": true, "lodash": false, "both": false} {
+		require.Equal(t, own, byName[name].Own, name)
+	}
+	require.Equal(t, []string{"x", "1:2.0-1", "Debian Perl Group <pkg-perl@lists.alioth.debian.org>"},
+		[]string{byName["libx"].Source, byName["libx"].SourceVersion, byName["libx"].Vendor})
+}
+
 // FuzzRead judges whatever a document says: nothing in it may stop the hub, and what is not assessed is never green.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(document))
+	f.Add([]byte(trivyDocument))
 	f.Add([]byte(`{"bomFormat":"CycloneDX","specVersion":"1.4","components":[{"type":"library","name":"x","purl":"pkg:rpm/opensuse/x@1?upstream=-.src.rpm"}]}`))
 	f.Add([]byte(`{"bomFormat":"CycloneDX","specVersion":"1.4","components":[{"type":"operating-system","name":"openEuler"},` +
 		`{"type":"library","name":"x","purl":"pkg:rpm/openeuler/x@1-1"}]}`))

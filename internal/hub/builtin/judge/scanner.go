@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/CycloneDX/cyclonedx-go"
+	"github.com/package-url/packageurl-go"
 
 	"github.com/perceptor/perceptor/internal/hub/builtin/osv"
 	"github.com/perceptor/perceptor/model"
@@ -59,9 +60,10 @@ func (w Word) and(other Word) Word {
 // futureSlack is how far the clock of a scanner may be ahead.
 const futureSlack = time.Hour
 
-// assessment is what a scanner's word makes of a component. On names the release, whose support ends for every scanner.
+// assessment is what a scanner's word makes of a component. A scanner is silent about what it cannot judge, so its silence is taken
+// for "nothing found" only where it is known to look. On names the release, whose support ends for every scanner.
 func (w Word) assessment(c Component, on osv.Distribution, now time.Time) Assessment {
-	p, _, _ := osv.Locate(osv.Subject{PURL: c.PURL, Version: c.Version, Source: c.Source, SourceVersion: c.SourceVersion, Modularity: c.Modularity}, on)
+	p, reason, detail := osv.Locate(osv.Subject{PURL: c.PURL, Version: c.Version, Source: c.Source, SourceVersion: c.SourceVersion, Modularity: c.Modularity}, on)
 	a := Assessment{Ecosystem: p.Ecosystem}
 	for _, f := range w.Findings {
 		a.Findings = append(a.Findings, f.Finding)
@@ -82,7 +84,46 @@ func (w Word) assessment(c Component, on osv.Distribution, now time.Time) Assess
 		a.Ecosystem = "other"
 	}
 	a.Data = &model.DataSource{Ecosystem: a.Ecosystem, Source: "scanner " + name, AsOf: w.Scanner.AsOf, Complete: true}
+	switch {
+	case !judgedByScanners(c.PURL):
+		a = a.not(model.NoData, "scanners are not known to judge such packages")
+	case reason == model.VersionUnreadable || reason != "" && p.Ecosystem != "":
+		a = a.not(reason, detail)
+	case c.Version == "" && !strings.Contains(c.PURL, "@"):
+		a = a.not(model.VersionUnreadable, "it has none")
+	case p.Ecosystem != "" && !osv.OwnByName(p.Ecosystem, c.Vendor, c.Version):
+		a = a.not(model.ForeignVendor, builtBy(c.Vendor))
+	}
 	return a
+}
+
+// scannedTypes are the package URL types that trivy and grype both have, or that trivy alone has, data about:
+// https://trivy.dev/docs/latest/coverage/language/ and https://oss.anchore.com/docs/capabilities/.
+var scannedTypes = []string{
+	"bitnami", "cargo", "cocoapods", "composer", "conan", "gem", "golang", "hex", "julia", "maven", "npm", "nuget", "pub", "pypi", "swift",
+}
+
+// scannedDistributions are the namespaces of packages of distributions that trivy has data about, with the other spellings of package
+// URLs: https://trivy.dev/docs/latest/coverage/os/.
+var scannedDistributions = []string{
+	"alma", "almalinux", "alpine", "amazon", "amzn", "azurelinux", "cbl-mariner", "centos", "chainguard", "debian", "echo", "mariner", "minimos", "ol",
+	"opensuse", "opensuse-leap", "opensuse-tumbleweed", "oracle", "oraclelinux", "photon", "redhat", "rhel", "rocky", "sle-micro", "sles", "suse", "ubuntu", "wolfi",
+}
+
+// judgedByScanners reports whether a scanner's silence about a package means something.
+func judgedByScanners(purl string) bool {
+	parsed, err := packageurl.FromString(purl)
+	if err != nil {
+		return false
+	}
+	switch parsed.Type {
+	case packageurl.TypeDebian, packageurl.TypeRPM, packageurl.TypeApk:
+		namespace, _, _ := strings.Cut(strings.ToLower(parsed.Namespace), "/")
+		return slices.ContainsFunc(scannedDistributions, func(each string) bool { return namespace == each || strings.HasPrefix(namespace, each+".") })
+	case packageurl.TypeGeneric:
+		return osv.IsUpstreamBinary(purl)
+	}
+	return slices.Contains(scannedTypes, parsed.Type)
 }
 
 // accepted is the scanner's own analysis of a finding; nil when it has none.
@@ -127,6 +168,9 @@ func (r *reader) scannerWords(bom *cyclonedx.BOM) error {
 	for i := range *bom.Vulnerabilities {
 		s.read(&(*bom.Vulnerabilities)[i])
 	}
+	if on := r.distribution; on.ID != "" && !r.hasPackagesOf() {
+		r.unread["operating system"] = "the document names " + shown(on.ID+" "+on.VersionID) + ", and no package of it"
+	}
 	if more := s.lost - maxLost; more > 0 {
 		r.unread["vulnerabilities"] = fmt.Sprintf("%d more findings name no component of the document", more)
 	}
@@ -136,6 +180,18 @@ func (r *reader) scannerWords(bom *cyclonedx.BOM) error {
 		})
 	}
 	return nil
+}
+
+// hasPackagesOf reports whether there is any package of a distribution. A scanner that could not read the package database says
+// nothing of it in the document.
+func (r *reader) hasPackagesOf() bool {
+	for _, c := range r.found {
+		switch purlType(c.PURL) {
+		case packageurl.TypeDebian, packageurl.TypeRPM, packageurl.TypeApk, packageurl.TypeAlpm:
+			return true
+		}
+	}
+	return false
 }
 
 // toolOf is the scanner that wrote a document, with its version. Both forms of metadata.tools are read. Of several tools,

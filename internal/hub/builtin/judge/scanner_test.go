@@ -35,7 +35,7 @@ func scannerDocument(tools, vulnerabilities string) string {
 		"metadata":{"timestamp":"2026-11-27T07:00:00+00:00"%s,"component":{"bom-ref":"image","type":"container","name":"web"}},
 		"components":[
 			{"bom-ref":"os","type":"operating-system","name":"debian","version":"12.5"},
-			{"bom-ref":"openssl-ref","type":"library","name":"openssl","version":"1.1.1k-1","purl":"pkg:deb/debian/openssl@1.1.1k-1?distro=debian-12.5"},
+			{"bom-ref":"openssl-ref","type":"library","supplier":{"name":"Debian OpenSSL Team <pkg-openssl-devel@alioth-lists.debian.net>"},"name":"openssl","version":"1.1.1k-1","purl":"pkg:deb/debian/openssl@1.1.1k-1?distro=debian-12.5"},
 			{"bom-ref":"pkg:npm/left-pad@1.0.0","type":"library","name":"left-pad","version":"1.0.0","purl":"pkg:npm/left-pad@1.0.0"}]%s}`, tools, vulnerabilities)
 }
 
@@ -104,6 +104,36 @@ func TestAnotherScannersWord(t *testing.T) {
 		},
 		"one that is exploitable": {
 			scannerDocument(","+componentTools+dated, "["+strings.TrimSuffix(openssl, "}")+`,"analysis":{"state":"exploitable"}}]`), model.InViolation, "", model.Counts{High: 1},
+		},
+		"a package of another vendor": {
+			strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), "Debian OpenSSL Team <pkg-openssl-devel@alioth-lists.debian.net>", "NGINX Packaging <nginx-packaging@f5.com>"),
+			model.OverallUnknown, "package of another vendor",
+			model.Counts{},
+		},
+		"a package that scanners do not judge": {
+			strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), `"purl":"pkg:npm/left-pad@1.0.0"`, `"purl":"pkg:conda/left-pad@1.0.0"`),
+			model.OverallUnknown, "1 no data for ecosystem or release (conda)",
+			model.Counts{},
+		},
+		"a package without a package URL": {
+			strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), `,"purl":"pkg:npm/left-pad@1.0.0"`, ""),
+			model.OverallUnknown, "no data for ecosystem or release",
+			model.Counts{},
+		},
+		"a version that cannot be compared": {
+			strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), "1.1.1k-1", ""),
+			model.OverallUnknown, "version unreadable",
+			model.Counts{},
+		},
+		"a release that is not known": {
+			strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), "12.5", "sid"),
+			model.OverallUnknown, "no data for ecosystem or release",
+			model.Counts{},
+		},
+		"a distribution without packages": {
+			strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), "pkg:deb/debian/openssl@1.1.1k-1?distro=debian-12.5", "pkg:npm/openssl@1.1.1"),
+			model.OverallUnknown, "file unreadable",
+			model.Counts{},
 		},
 		"a release past its support": {
 			strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), "12.5", "10"),

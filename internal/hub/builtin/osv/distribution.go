@@ -72,7 +72,7 @@ func placeApk(p packageurl.PackageURL, s Subject, on Distribution) (place, strin
 
 // rpmDistributions are those whose packages are RPMs, by their ID and by what package URLs call them.
 var rpmDistributions = map[string]string{
-	"almalinux": ecosystemAlma, "mageia": ecosystemMageia, "openeuler": ecosystemOpenEuler, "redhat": ecosystemRedHat, "rhel": ecosystemRedHat,
+	"alma": ecosystemAlma, "almalinux": ecosystemAlma, "mageia": ecosystemMageia, "openeuler": ecosystemOpenEuler, "redhat": ecosystemRedHat, "rhel": ecosystemRedHat,
 	"rocky": ecosystemRocky, "rocky-linux": ecosystemRocky, "sles": ecosystemSUSE, "sles_sap": ecosystemSUSE, "sled": ecosystemSUSE,
 	"suse": ecosystemSUSE, "sle-micro": ecosystemSUSE, "sl-micro": ecosystemSUSE,
 	"opensuse": ecosystemOpenSUSE, "opensuse-leap": ecosystemOpenSUSE, "opensuse-tumbleweed": ecosystemOpenSUSE,

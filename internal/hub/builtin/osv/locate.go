@@ -187,8 +187,7 @@ func placeOf(p packageurl.PackageURL, s Subject, on Distribution) (place, string
 	case packageurl.TypeRPM:
 		return placeRPM(p, s, on)
 	case packageurl.TypeGeneric:
-		// A Java runtime is named with its maker; the records are the same for all of them.
-		if name, known := upstreamBinaries[strings.ToLower(p.Name)]; known && (p.Namespace == "" || name == "java" || name == "jre") {
+		if name := upstreamBinary(p); name != "" {
 			return place{ecosystem: ecosystemBitnami, names: []nameVersion{{name, p.Version}}}, ""
 		}
 		return place{}, "no data are published for generic packages"
@@ -299,6 +298,22 @@ var upstreamBinaries = map[string]string{
 	"openresty": "openresty", "php": "php", "php-cli": "php", "php-fpm": "php", "libphp": "libphp", "postgresql": "postgresql", "prometheus": "prometheus",
 	"python": "python", "rabbitmq": "rabbitmq", "redis": "redis", "ruby": "ruby", "sqlite": "sqlite", "sqlcipher": "sqlite", "tomcat": "tomcat", "traefik": "traefik",
 	"valkey": "valkey", "varnish": "varnish", "vault": "vault", "wp-cli": "wp-cli", "wordpress-cli": "wp-cli", "zookeeper": "zookeeper",
+}
+
+// upstreamBinary is the name in Bitnami's records; empty for what they do not cover. A Java runtime is named with its maker; the
+// records are the same for all of them.
+func upstreamBinary(p packageurl.PackageURL) string {
+	name := upstreamBinaries[strings.ToLower(p.Name)]
+	if p.Namespace != "" && name != "java" && name != "jre" {
+		return ""
+	}
+	return name
+}
+
+// IsUpstreamBinary reports whether a package URL is of a known program that was recognized without a package manager.
+func IsUpstreamBinary(purl string) bool {
+	parsed, err := packageurl.FromString(purl)
+	return err == nil && parsed.Type == packageurl.TypeGeneric && upstreamBinary(parsed) != ""
 }
 
 // qualifiers are those that say what a package of a distribution was built from.

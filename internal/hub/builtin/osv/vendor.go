@@ -27,6 +27,16 @@ func OwnBuild(ecosystem, vendor, version, commit string) bool {
 	return true
 }
 
+// OwnByName is OwnBuild for documents that have no commits of apk packages: there a package of Alpine with a person's name as its
+// maintainer counts as Alpine's.
+func OwnByName(ecosystem, vendor, version string) bool {
+	if Base(ecosystem) == ecosystemAlpine {
+		vendor = strings.ToLower(strings.TrimSpace(vendor))
+		return ownApk(ecosystemAlpine, vendor, "") || vendor != "" && !apkRole.MatchString(vendor)
+	}
+	return OwnBuild(ecosystem, vendor, version, "")
+}
+
 // rpmVendors are parts of the vendors' names, in lower case.
 var rpmVendors = map[string][]string{
 	ecosystemAlma:      {"almalinux"},
