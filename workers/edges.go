@@ -96,9 +96,15 @@ func newScanClient(c config.Config) (*scanclient.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	layers := ""
+	if s.Command == "" {
+		layers = filepath.Join(c.Scanner.Directory, "inflated")
+	}
 	return scanclient.New(scanclient.Options{
 		Command: command, SBOMTimeout: s.SBOMTimeout, UploadTimeout: s.UploadTimeout,
 		MemoryLimit: int64(s.Memory), ScratchQuota: int64(s.Scratch), LogLimit: scanLog,
+		// Only the built-in client serves, and keeps layers.
+		Keep: s.Command == "", Layers: layers, LayersLimit: int64(c.Scanner.CacheLimit),
 	})
 }
 

@@ -49,7 +49,7 @@ const scratchName = "scan-client"
 // times a second and must not block. Every error is an *Error, and after one there is no SBOM.
 func (r *Runner) GenerateSBOM(ctx context.Context, req SBOMRequest, progress func(Progress)) (SBOM, error) {
 	t := task{
-		op: OpSBOM, args: listArgs(req, r.options.ScratchQuota), scratch: filepath.Join(req.Scratch, scratchName),
+		op: OpSBOM, args: append(listArgs(req, r.options.ScratchQuota), r.layerArgs()...), scratch: filepath.Join(req.Scratch, scratchName),
 		timeout: r.options.SBOMTimeout, late: endedTimeout, progress: progress,
 	}
 	if why := checkList(req); why != nil {
@@ -63,7 +63,7 @@ func (r *Runner) GenerateSBOM(ctx context.Context, req SBOMRequest, progress fun
 	if err := removeSBOM(req.SBOM); err != nil {
 		return SBOM{}, t.failed(endedScratchDir(err), true, "")
 	}
-	result, err := r.run(ctx, t)
+	result, err := r.list(ctx, t, req)
 	if err != nil {
 		_ = removeSBOM(req.SBOM)
 		return SBOM{}, err
@@ -78,6 +78,24 @@ func (r *Runner) GenerateSBOM(ctx context.Context, req SBOMRequest, progress fun
 		return SBOM{}, t.failed(why, true, "")
 	}
 	return SBOM{Components: result.Components, SBOMBytes: bytes}, nil
+}
+
+// list has a client do the task: a kept one where clients are kept.
+func (r *Runner) list(ctx context.Context, t task, req SBOMRequest) (protocol.Result, error) {
+	if r.keeper == nil {
+		return r.run(ctx, t)
+	}
+	return r.serve(ctx, t, protocol.Task{
+		Tar: req.Tar, SBOM: req.SBOM, Scratch: t.scratch, ScratchQuota: r.options.ScratchQuota, Name: req.Name, Version: req.Version,
+	})
+}
+
+// layerArgs are the flags of the layers that the built-in client keeps.
+func (r *Runner) layerArgs() []string {
+	if r.options.Layers == "" {
+		return nil
+	}
+	return []string{protocol.FlagLayers, r.options.Layers, protocol.FlagLayersLimit, strconv.FormatInt(r.options.LayersLimit, 10)}
 }
 
 func listArgs(req SBOMRequest, quota int64) []string {

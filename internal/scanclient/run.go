@@ -1,6 +1,7 @@
 package scanclient
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -67,15 +68,12 @@ func (r *Runner) attend(ctx context.Context, c *child, t task) (said *session, l
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var readers, watchers sync.WaitGroup
-	readers.Go(func() { said.listen(c.out, t.progress, func(e ending) { stop(e) }) })
+	var readers sync.WaitGroup
+	readers.Go(func() {
+		said.listen(bufio.NewReaderSize(c.out, protocol.MaxLine+1), t.progress, func(e ending) { stop(e) })
+	})
 	readers.Go(func() { drain(log, c.log) })
-	watchers.Go(func() {
-		watchMemory(ctx, c.family, r.options.MemoryLimit, func(used int64) { stop(endedMemory(used, r.options.MemoryLimit)) })
-	})
-	watchers.Go(func() {
-		scratch.Watch(ctx, t.scratch, r.options.ScratchQuota, scratchInterval, func(int64) { stop(endedScratch(r.options.ScratchQuota)) })
-	})
+	watched := r.watch(ctx, c.family, t, stop)
 	select {
 	case <-c.exited:
 	case <-ctx.Done():
@@ -85,11 +83,23 @@ func (r *Runner) attend(ctx context.Context, c *child, t task) (said *session, l
 	readers.Wait()
 	closeAll(c.out, c.log)
 	stop(nil)
-	watchers.Wait()
+	watched.Wait()
 	if unkillable != nil {
 		_, _ = fmt.Fprintln(log, unkillable)
 	}
 	return said, log, stopped
+}
+
+// watch stops a run that takes more memory or disk than it may. What it answers with is done once ctx has ended.
+func (r *Runner) watch(ctx context.Context, of *family, t task, stop context.CancelCauseFunc) *sync.WaitGroup {
+	watchers := new(sync.WaitGroup)
+	watchers.Go(func() {
+		watchMemory(ctx, of, r.options.MemoryLimit, func(used int64) { stop(endedMemory(used, r.options.MemoryLimit)) })
+	})
+	watchers.Go(func() {
+		scratch.Watch(ctx, t.scratch, r.options.ScratchQuota, scratchInterval, func(int64) { stop(endedScratch(r.options.ScratchQuota)) })
+	})
+	return watchers
 }
 
 // stopReason is the ending a watcher gave, or the caller's own cancellation.
