@@ -73,6 +73,20 @@ type Parts []Entry
 // Docker makes the parts of an archive with these layers, each compressed by pack.
 func Docker(t *testing.T, pack func(*testing.T, []byte) []byte, layers ...[]byte) Parts {
 	t.Helper()
+	return docker(t, pack, func(at int, _ string) string { return fmt.Sprintf("%d.tar.gz", at) }, layers...)
+}
+
+// Pulled makes the parts of an archive as our own puller writes them: layers are named by their digests.
+func Pulled(t *testing.T, pack func(*testing.T, []byte) []byte, layers ...[]byte) Parts {
+	t.Helper()
+	return docker(t, pack, func(_ int, packed string) string {
+		sum := sha256.Sum256([]byte(packed))
+		return hex.EncodeToString(sum[:]) + ".tar"
+	}, layers...)
+}
+
+func docker(t *testing.T, pack func(*testing.T, []byte) []byte, call func(at int, packed string) string, layers ...[]byte) Parts {
+	t.Helper()
 	type rootFS struct {
 		Type    string   `json:"type"`
 		DiffIDs []string `json:"diff_ids"`
@@ -87,8 +101,9 @@ func Docker(t *testing.T, pack func(*testing.T, []byte) []byte, layers ...[]byte
 	for i, layer := range layers {
 		sum := sha256.Sum256(layer)
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, "sha256:"+hex.EncodeToString(sum[:]))
-		names = append(names, fmt.Sprintf("%d.tar.gz", i))
-		parts = append(parts, Entry{Name: names[i], Body: string(pack(t, layer))})
+		packed := string(pack(t, layer))
+		names = append(names, call(i, packed))
+		parts = append(parts, Entry{Name: names[i], Body: packed})
 	}
 	rawConfig, err := json.Marshal(config)
 	require.NoError(t, err)

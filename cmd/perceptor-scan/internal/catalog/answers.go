@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ const (
 	byGlob
 	byType
 	hasPath
+	byPart
 )
 
 // question is what a cataloger asks of an image: which files there are. What is in them needs no question: the layer and the
@@ -74,6 +76,8 @@ func (a *answers) ask(q question) answer {
 		got.locations, got.err = a.programs(q)
 	case hasPath:
 		got.has = a.HasPath(q.args[0])
+	case byPart:
+		got.locations = a.withPart(q.args[0])
 	}
 	got.sum = a.sumOf(got)
 	a.mu.Lock()
@@ -97,6 +101,20 @@ func (a *answers) programs(q question) ([]file.Location, error) {
 		traits := a.image.Traits(l.Reference())
 		return traits.Has(layers.Parsed) && !traits.Has(q.needs)
 	}), nil
+}
+
+// withPart are the files with some text in their paths.
+func (a *answers) withPart(text string) []file.Location {
+	if !a.image.HasPart(text) {
+		return nil
+	}
+	var found []file.Location
+	for l := range a.AllLocations(context.Background()) {
+		if strings.Contains(l.RealPath, text) {
+			found = append(found, l)
+		}
+	}
+	return found
 }
 
 // sumOf covers all that decides what a cataloger sees: the layers, the paths, and the contents that a layer does not hold itself.

@@ -223,20 +223,11 @@ func (c *Cataloger) catalogue(ctx context.Context, image *layers.Image, req Requ
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
 	follow(work, out) //nolint:contextcheck // work ends with ctx, by AfterFunc
-	config := syft.DefaultCreateSBOMConfig().
-		WithTool("perceptor-scan", req.Tool).
-		WithParallelism(max(runtime.GOMAXPROCS(0), 2)).
-		WithoutFiles().
-		WithoutCatalogers()
+	config := configuration(req).WithoutCatalogers()
 	for _, each := range catalogers() {
 		config = config.WithCatalogers(pkgcataloging.NewCatalogerReference(memoised{Cataloger: each, memos: c.memos}, []string{pkgcataloging.ImageTag}))
 	}
-	config.Relationships = config.Relationships.WithPackageFileOwnership(false)
-	// A file that gave some packages and not others is one that was not understood.
-	config.Unknowns.RemoveWhenPackagesDefined = false
-	src := stereoscopesource.New(image.Image, stereoscopesource.ImageConfig{
-		Reference: req.Name, Alias: source.Alias{Name: req.Name, Version: req.Version},
-	})
+	src := describe(image, req)
 	defer func() { _ = src.Close() }()
 	repaired := repairedSource{Source: src, image: image, notes: newNotes()}
 	bom, err := syft.CreateSBOM(work, repaired, config) //nolint:contextcheck // as above
@@ -252,6 +243,25 @@ func (c *Cataloger) catalogue(ctx context.Context, image *layers.Image, req Requ
 	}
 	unread, err := findUnread(bom, files, image, repaired.notes)
 	return bom, unread, err
+}
+
+// configuration is how Syft is set up, except for the catalogers.
+func configuration(req Request) *syft.CreateSBOMConfig {
+	config := syft.DefaultCreateSBOMConfig().
+		WithTool("perceptor-scan", req.Tool).
+		WithParallelism(max(runtime.GOMAXPROCS(0), 2)).
+		WithoutFiles()
+	config.Relationships = config.Relationships.WithPackageFileOwnership(false)
+	// A file that gave some packages and not others is one that was not understood.
+	config.Unknowns.RemoveWhenPackagesDefined = false
+	return config
+}
+
+// describe is the image under the name of the request.
+func describe(image *layers.Image, req Request) source.Source {
+	return stereoscopesource.New(image.Image, stereoscopesource.ImageConfig{
+		Reference: req.Name, Alias: source.Alias{Name: req.Name, Version: req.Version},
+	})
 }
 
 // ofTheMachine are the system's errors that come from the machine, whatever the image holds.

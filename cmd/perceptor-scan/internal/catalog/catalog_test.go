@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,9 +67,13 @@ func list(t *testing.T, req catalog.Request) (protocol.Result, cyclonedx, string
 		require.NoError(t, readErr)
 		require.Equal(t, int64(len(raw)), result.SBOMBytes)
 		require.NoError(t, json.Unmarshal(raw, &d))
+		sameAsSyft(t, req)
 	}
 	return result, d, lines.String(), err
 }
+
+// quiet takes the lines that no test looks at.
+func quiet() *protocol.Writer { return protocol.NewWriter(io.Discard, time.Now) }
 
 // requireClean asserts that nothing stands in scratch any more, and nothing half done beside the SBOM.
 func requireClean(t *testing.T, req catalog.Request) {

@@ -61,6 +61,9 @@ var needs = map[string]layers.Traits{
 	"dotnet-deps-binary-cataloger":     layers.Bundle,
 }
 
+// looksFor is what is in all paths that interest a cataloger which asks for all files.
+var looksFor = map[string]string{"nix-cataloger": "nix/store/"}
+
 // programTypes are the types of files that catalogers look for.
 var programTypes = map[string]bool{
 	"application/x-executable": true, "application/x-mach-binary": true, "application/x-elf": true, "application/x-sharedlib": true,

@@ -46,12 +46,12 @@ func (m *memo) holds(image *answers) bool {
 type memos struct {
 	mu     sync.Mutex
 	byName map[string][]*memo
-	// used and ran count for tests and benchmarks.
-	used, ran map[string]int
+	// ran counts the runs, for tests.
+	ran map[string]int
 }
 
 func newMemos() *memos {
-	return &memos{byName: map[string][]*memo{}, used: map[string]int{}, ran: map[string]int{}}
+	return &memos{byName: map[string][]*memo{}, ran: map[string]int{}}
 }
 
 func (m *memos) find(name string, image *answers) *memo {
@@ -74,10 +74,10 @@ func (m *memos) put(name string, first *memo) {
 	m.byName[name] = append([]*memo{first}, others[:min(len(others), maxMemos-1)]...)
 }
 
-func (m *memos) count(of map[string]int, name string) {
+func (m *memos) countRun(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	of[name]++
+	m.ran[name]++
 }
 
 // memoised is a cataloger that runs only where it could find something else than before.
@@ -94,12 +94,11 @@ func (m memoised) Catalog(ctx context.Context, files file.Resolver) ([]pkg.Packa
 	}
 	name := m.Name()
 	if known := m.memos.find(name, image.answers); known != nil {
-		m.memos.count(m.memos.used, name)
 		image.notes.merge(known.notes)
 		return copyOf(known.packages), slices.Clone(known.relationships), nil
 	}
-	m.memos.count(m.memos.ran, name)
-	asking := &asking{resolver: &resolver{answers: image.answers, notes: newNotes()}, needs: needs[name], seen: map[string]bool{}}
+	m.memos.countRun(name)
+	asking := &asking{resolver: &resolver{answers: image.answers, notes: newNotes()}, needs: needs[name], looksFor: looksFor[name], seen: map[string]bool{}}
 	packages, relationships, err := m.Cataloger.Catalog(ctx, asking)
 	image.notes.merge(asking.notes)
 	// A run that failed or was cancelled could end otherwise the next time.
@@ -128,6 +127,8 @@ func copyOf(all []pkg.Package) []pkg.Package {
 type asking struct {
 	*resolver
 	needs layers.Traits
+	// looksFor is in all paths that interest the cataloger; empty where that is not known.
+	looksFor string
 
 	mu        sync.Mutex
 	seen      map[string]bool
@@ -197,12 +198,27 @@ func (a *asking) FileContentsByLocation(l file.Location) (io.ReadCloser, error) 
 	return a.resolver.FileContentsByLocation(l)
 }
 
-// AllLocations are all files.
+// AllLocations are all files, as far as they interest the cataloger.
 func (a *asking) AllLocations(ctx context.Context) <-chan file.Location {
-	a.mu.Lock()
-	a.all = true
-	a.mu.Unlock()
-	return a.resolver.AllLocations(ctx)
+	if a.looksFor == "" {
+		a.mu.Lock()
+		a.all = true
+		a.mu.Unlock()
+		return a.resolver.AllLocations(ctx)
+	}
+	found := a.ask(question{kind: byPart, args: []string{a.looksFor}}).locations
+	all := make(chan file.Location)
+	go func() {
+		defer close(all)
+		for _, l := range found {
+			select {
+			case all <- l:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return all
 }
 
 // merge takes over what others have noted.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/anchore/stereoscope/pkg/file"
 	"github.com/anchore/stereoscope/pkg/filetree"
@@ -15,6 +16,7 @@ import (
 // Image is an image as Syft reads it, with what is known of its files besides.
 type Image struct {
 	*stereoscope.Image
+	read   []*Layer
 	traits map[file.ID]Traits
 	// origins are the contents that a layer does not hold itself: those of files of lower layers that its hard links name.
 	origins map[file.ID]origin
@@ -38,6 +40,18 @@ func (i *Image) Origin(of file.Reference) string {
 	return fmt.Sprintf("%s %s %d", o.layer.Digest, o.entry.Path, o.entry.Offset)
 }
 
+// HasPart reports whether a path of any layer has some text in it.
+func (i *Image) HasPart(text string) bool {
+	for _, l := range i.read {
+		for at := range l.Entries {
+			if strings.Contains(l.Entries[at].Path, text) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // assembly is an image that is being put together.
 type assembly struct {
 	*Image
@@ -58,7 +72,7 @@ func Assemble(content v1.Image, all []*Layer) (*Image, error) {
 		return nil, fmt.Errorf("read the image's layers: %w", err)
 	}
 	a := &assembly{
-		Image: &Image{Image: img, traits: map[file.ID]Traits{}, origins: map[file.ID]origin{}}, catalog: stereoscope.NewFileCatalog(),
+		Image: &Image{Image: img, read: all, traits: map[file.ID]Traits{}, origins: map[file.ID]origin{}}, catalog: stereoscope.NewFileCatalog(),
 		squash: filetree.New(), places: map[file.ID]origin{},
 	}
 	if !slices.ContainsFunc(all, hasHardLinks) {
