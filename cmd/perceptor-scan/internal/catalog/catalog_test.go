@@ -109,7 +109,7 @@ func TestDebianPackagesKeepSourceAndRelease(t *testing.T) {
 		archivetest.Entry{Name: "etc/os-release", Body: debianRelease},
 		archivetest.Entry{Name: "var/lib/dpkg/status", Body: "Package: old\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"})
 	upper := archivetest.Layer(t, archivetest.Entry{Name: "var/lib/dpkg/status", Body: dpkgStatus})
-	packs := map[string]func(*testing.T, []byte) []byte{"plain": archivetest.Plain, "gzip": archivetest.Gzip, "zstd": archivetest.Zstd}
+	packs := map[string]func(testing.TB, []byte) []byte{"plain": archivetest.Plain, "gzip": archivetest.Gzip, "zstd": archivetest.Zstd}
 	for name, pack := range packs {
 		t.Run(name, func(t *testing.T) {
 			req := request(t, archivetest.Write(t, archivetest.Docker(t, pack, base, upper)))

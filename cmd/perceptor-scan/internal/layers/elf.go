@@ -91,13 +91,16 @@ func (f elfFile) needsMore() bool {
 	return false
 }
 
+// elfLeast is how long the header of a file of 32 bits is.
+const elfLeast = 52
+
 // need is the end of the last thing in the file.
 func (f elfFile) need() uint64 {
 	segments, sections := f.tables()
 	if f.wide {
-		return max(f.segments(segments, 0x08, 0x20), f.sections(sections, 0x18, 0x20))
+		return max(elfHeaderSize, f.segments(segments, 0x08, 0x20), f.sections(sections, 0x18, 0x20))
 	}
-	return max(f.segments(segments, 0x04, 0x10), f.sections(sections, 0x10, 0x14))
+	return max(elfLeast, f.segments(segments, 0x04, 0x10), f.sections(sections, 0x10, 0x14))
 }
 
 // segments is the end of the last part of the file that is loaded into memory.
