@@ -1,6 +1,7 @@
 package scanclient_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -22,6 +23,8 @@ import (
 
 // actAs makes this test binary play a part instead of running tests: it stands where a command's first argument stands.
 const actAs = "act-as"
+
+func init() { parts["serve"] = actServe } // it plays the other parts
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == actAs {
@@ -61,6 +64,30 @@ var parts = map[string]func(args []string){
 	"refused-at-login": func([]string) { say(`{"phase":"login","done":0,"total":1}`); sayFailure(model.Unauthorized, false) },
 	"unknown-outcome":  func([]string) { say(`{"phase":"upload","done":0,"total":1}`); sayFailure(model.Transient, false) },
 	"worker":           actWorker,
+}
+
+// actServe is a client that serves: it plays the part that the name of the image says. After all parts but "good" it is at its
+// end, as the built-in client is.
+func actServe(args []string) {
+	lines := bufio.NewReader(os.Stdin)
+	for served := 1; ; served++ {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		task, err := protocol.ParseTask(bytes.TrimSpace(line))
+		if err != nil {
+			panic(err)
+		}
+		if err := os.Setenv("TMPDIR", task.Scratch); err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(os.Stderr, "image %d\n", served)
+		parts[task.Name](append([]string{protocol.VerbSBOM, "--tar", task.Tar, "--sbom", task.SBOM, "--scratch", task.Scratch}, args...))
+		if task.Name != "good" {
+			return
+		}
+	}
 }
 
 func say(line string) { fmt.Println(line) }

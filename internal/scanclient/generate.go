@@ -63,12 +63,13 @@ func (r *Runner) GenerateSBOM(ctx context.Context, req SBOMRequest, progress fun
 	if err := removeSBOM(req.SBOM); err != nil {
 		return SBOM{}, t.failed(endedScratchDir(err), true, "")
 	}
-	result, err := r.list(ctx, t, req)
+	result, done, err := r.list(ctx, t, req)
 	if err != nil {
 		_ = removeSBOM(req.SBOM)
 		return SBOM{}, err
 	}
 	bytes, err := checkSBOM(req.SBOM)
+	done(err == nil)
 	if err != nil {
 		_ = removeSBOM(req.SBOM)
 		var why ending
@@ -80,10 +81,11 @@ func (r *Runner) GenerateSBOM(ctx context.Context, req SBOMRequest, progress fun
 	return SBOM{Components: result.Components, SBOMBytes: bytes}, nil
 }
 
-// list has a client do the task: a kept one where clients are kept.
-func (r *Runner) list(ctx context.Context, t task, req SBOMRequest) (protocol.Result, error) {
+// list has a client do the task: a kept one where clients are kept. The caller says whether the SBOM is as it should be.
+func (r *Runner) list(ctx context.Context, t task, req SBOMRequest) (result protocol.Result, done func(good bool), err error) {
 	if r.keeper == nil {
-		return r.run(ctx, t)
+		result, err = r.run(ctx, t)
+		return result, func(bool) {}, err
 	}
 	return r.serve(ctx, t, protocol.Task{
 		Tar: req.Tar, SBOM: req.SBOM, Scratch: t.scratch, ScratchQuota: r.options.ScratchQuota, Name: req.Name, Version: req.Version,

@@ -122,24 +122,27 @@ func (r *Runner) Close() error {
 	return nil
 }
 
-// serve has a kept client do a task. When it returns, the scratch is gone, and the client waits for the next task or is dead
-// with all its family.
-func (r *Runner) serve(ctx context.Context, t task, what protocol.Task) (protocol.Result, error) {
+// serve has a kept client do a task. When it returns, the scratch is gone. After a failure the client is dead with all its
+// family. Else the caller says whether the client has done well: then it is kept for the next task.
+func (r *Runner) serve(ctx context.Context, t task, what protocol.Task) (protocol.Result, func(good bool), error) {
+	failed := func(why ending, log string) (protocol.Result, func(bool), error) {
+		return protocol.Result{}, nil, t.failed(why, true, log)
+	}
 	line, err := what.Line()
 	if err != nil {
-		return protocol.Result{}, t.failed(endedBadRequest(err.Error()), true, "")
+		return failed(endedBadRequest(err.Error()), "")
 	}
 	for {
 		if ctx.Err() != nil {
-			return protocol.Result{}, t.failed(endedCancelled(context.Cause(ctx)), true, "")
+			return failed(endedCancelled(context.Cause(ctx)), "")
 		}
 		if err := freshDir(t.scratch); err != nil {
-			return protocol.Result{}, t.failed(endedScratchDir(err), true, "")
+			return failed(endedScratchDir(err), "")
 		}
 		k, isNew, err := r.client(t)
 		if err != nil {
 			_ = removeTree(t.scratch)
-			return protocol.Result{}, t.failed(endedNotStarted(err), true, "")
+			return failed(endedNotStarted(err), "")
 		}
 		log := newBoundedLog(r.options.LogLimit)
 		k.log.switchTo(log)
@@ -147,10 +150,12 @@ func (r *Runner) serve(ctx context.Context, t task, what protocol.Task) (protoco
 		// What cannot be removed now is removed by the next run in the same place, or by the owner of the directory.
 		_ = removeTree(t.scratch)
 		if said.last != nil && said.last.Result != nil && stopped == nil && said.broken == nil {
-			if !r.keep(k, *said.last.Result) {
-				_ = k.end()
-			}
-			return *said.last.Result, nil
+			result := *said.last.Result
+			return result, func(good bool) {
+				if !good || !r.keep(k, result) {
+					_ = k.end() // what does not die has no work
+				}
+			}, nil
 		}
 		if unkillable := k.end(); unkillable != nil {
 			_, _ = fmt.Fprintln(log, unkillable)
@@ -160,9 +165,9 @@ func (r *Runner) serve(ctx context.Context, t task, what protocol.Task) (protoco
 		}
 		result, why := judge(said, stopped, k.child.cmd.ProcessState, log.lastWords(t.secrets...))
 		if why == nil {
-			return result, nil
+			return result, func(bool) {}, nil
 		}
-		return protocol.Result{}, t.failed(*why, true, log.String(t.secrets...))
+		return failed(*why, log.String(t.secrets...))
 	}
 }
 
