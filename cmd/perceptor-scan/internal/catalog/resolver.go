@@ -121,10 +121,13 @@ func (r *resolver) repairOf(location file.Location) func(path string, raw []byte
 	return nil
 }
 
-// apkList notes a list of apk that was cut off: each of its lines has an end.
+// apkList notes a list of apk that was cut off: each of its lines has an end, and an empty line ends each entry.
 func (r *resolver) apkList(where string, raw []byte) []byte {
-	if len(raw) > 0 && raw[len(raw)-1] != '\n' {
+	switch {
+	case len(raw) > 0 && raw[len(raw)-1] != '\n':
 		r.notes.note(where, "it ends in the middle of a line")
+	case len(raw) > 0 && !bytes.HasSuffix(raw, []byte("\n\n")):
+		r.notes.note(where, "it ends in the middle of an entry")
 	}
 	return raw
 }

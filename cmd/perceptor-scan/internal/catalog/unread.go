@@ -66,6 +66,12 @@ func findUnread(bom *sbom.SBOM, files file.Resolver, image *layers.Image, noted 
 	if err := findSilent(files, described, unread); err != nil {
 		return nil, err
 	}
+	if err := findBrokenLocks(files, unread); err != nil {
+		return nil, err
+	}
+	if err := findShortLists(files, unread); err != nil {
+		return nil, err
+	}
 	if err := checkSystem(bom, files, found, noted, unread); err != nil {
 		return nil, err
 	}
