@@ -14,7 +14,7 @@ override GOFLAGS := $(strip $(filter-out -trimpath -buildvcs=%,$(GOFLAGS)) -trim
 export GOFLAGS
 export CGO_ENABLED := 0
 # No test fetches anything from the network.
-test-root test-heavy test-e2e e2e-hub e2e-kubernetes e2e-rolling e2e-trivy record bench bench-large: export PERCEPTOR_HUB_UPDATES := off
+test-root test-heavy test-e2e e2e-hub e2e-kubernetes e2e-rolling e2e-trivy record bench bench-sbom bench-large: export PERCEPTOR_HUB_UPDATES := off
 
 # The folders with a go.mod of their own. The programs with many dependencies have one, so that the root's list stays short.
 modules := . cmd/perceptor-scan cmd/perceptor-dev examples cmd/kube-apiserver-test \
@@ -41,7 +41,7 @@ summary := $(GO) run ./test/summary $(SUMMARY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build announce run demo image kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean trivy e2e-trivy \
+.PHONY: help build announce run demo image kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean trivy e2e-trivy bench-sbom \
 	always archtest format tidy vet lint workflowcheck test-heavy test-e2e test-root
 
 help: ## list the targets
@@ -233,6 +233,10 @@ oracle: bin/perceptor-scan ## compare versions and lists with dpkg, rpm, pip, np
 
 bench: build $(if $(shell command -v etcd),kube-apiserver) ## measure; the README's table comes from here: takes over an hour (needs etcd)
 	$(GO) test -tags bench -run '^$$' -bench . -timeout 180m ./...
+	cd cmd/perceptor-scan && $(GO) test -tags bench -run '^$$' -bench . -benchtime 5x -timeout 30m .
+
+bench-sbom: bin/perceptor-scan ## processor seconds of SBOMs, beside trivy where make trivy has built it: about 3 minutes (BENCH_DEBIAN, or mmdebstrap)
+	cd cmd/perceptor-scan && $(GO) test -tags bench -run '^$$' -bench '^BenchmarkSBOM$$' -benchtime 5x -timeout 30m .
 
 bench-large: build ## 100,000 images that wait: takes hours (BENCH_WAITING=N make bench for another number)
 	BENCH_WAITING=100000 $(GO) test -tags bench -run '^$$' -bench '^BenchmarkWaiting$$' -timeout 360m ./test/bench

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"go.uber.org/fx"
+
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/config"
 	"github.com/perceptor/perceptor/internal/netguard"
@@ -105,20 +107,31 @@ func (p puller) Resolve(ctx context.Context, r activities.ResolveRequest) (activ
 // scanLog is how much of a scan client's log is kept for an error's sake.
 const scanLog = 64 << 10
 
-func newScanClient(c config.Config) (*scanclient.Runner, error) {
+func newScanClient(life fx.Lifecycle, c config.Config) (*scanclient.Runner, error) {
 	s := c.Scanner.Client
 	command, err := scanCommand(s.Command)
 	if err != nil {
 		return nil, err
 	}
-	return scanclient.New(scanclient.Options{
+	// Only the built-in client serves, and keeps layers.
+	builtin, layers := len(s.Template) == 0 && (s.Command == "" || filepath.Base(s.Command) == builtinClient), ""
+	if builtin {
+		layers = filepath.Join(c.Scanner.Directory, "inflated")
+	}
+	runner, err := scanclient.New(scanclient.Options{
 		Command: command,
 		Template: scanclient.Template{
 			Command: s.Template, AsOf: scanclient.DataDate{File: s.DataAsOf.File, Command: s.DataAsOf.Command, Key: s.DataAsOf.Key},
 		},
 		SBOMTimeout: s.SBOMTimeout, UploadTimeout: s.UploadTimeout,
 		MemoryLimit: int64(s.Memory), ScratchQuota: int64(s.Scratch), LogLimit: scanLog,
+		Keep: builtin, Layers: layers, LayersLimit: int64(c.Scanner.CacheLimit),
 	})
+	if err != nil {
+		return nil, err
+	}
+	life.Append(fx.StopHook(runner.Close))
+	return runner, nil
 }
 
 // builtinClient is the scan client that comes with Perceptor.

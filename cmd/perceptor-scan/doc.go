@@ -1,5 +1,5 @@
-// Command perceptor-scan is the built-in scan client: "sbom" finds out what is in an image tar, "upload" sends that to
-// a hub. It is a module of its own because Syft, which does the finding, is heavy.
+// Command perceptor-scan is the built-in scan client: "sbom" finds out what is in an image tar, "serve" does that for one image
+// after the other, "upload" sends an SBOM to a hub. It is a module of its own because Syft, which does the finding, is heavy.
 //
 // It speaks the line protocol of internal/scanclient/protocol on its standard output, so that the worker that runs it
 // sees progress, results and reasons; its log goes to standard error. Where its standard input is a pipe, it ends at

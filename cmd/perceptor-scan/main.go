@@ -15,7 +15,6 @@ import (
 
 func main() {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
-	go dieWithParent(os.Stdin)
 	out := protocol.NewWriter(os.Stdout, time.Now)
 	os.Exit(exitCode(newRoot(out).ExecuteContext(context.Background()), out))
 }

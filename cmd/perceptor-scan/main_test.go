@@ -210,3 +210,26 @@ func TestExitCodes(t *testing.T) {
 		})
 	}
 }
+
+// TestAServingClientListsImagesAndEndsAfterAnOddOne runs the program as a worker that keeps it.
+func TestAServingClientListsImagesAndEndsAfterAnOddOne(t *testing.T) {
+	kept := t.TempDir()
+	r := runner(t, func(o *scanclient.Options) { o.Keep, o.Layers, o.LayersLimit = true, kept, 1<<30 })
+	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	base := archivetest.Layer(t, archivetest.Entry{Name: "app/node_modules/left-pad/package.json", Body: `{"name":"left-pad","version":"1.3.0"}`})
+	more := archivetest.Layer(t, archivetest.Entry{Name: "app/node_modules/right-pad/package.json", Body: `{"name":"right-pad","version":"1.0.0"}`})
+	odd := archivetest.Layer(t, archivetest.Entry{Name: "app/node_modules/odd/package.json", Body: `{`})
+	for _, image := range []struct {
+		layers     [][]byte
+		components int
+	}{{[][]byte{base}, 1}, {[][]byte{base, more}, 2}, {[][]byte{base, odd}, 1}, {[][]byte{base, more}, 2}} {
+		req := listRequest(t, archivetest.Write(t, archivetest.Pulled(t, archivetest.Gzip, image.layers...)))
+		sbom, err := r.GenerateSBOM(t.Context(), req, nil)
+		require.NoError(t, err)
+		require.Equal(t, image.components, sbom.Components)
+		require.NoDirExists(t, req.Scratch)
+	}
+	files, err := filepath.Glob(filepath.Join(kept, "whole", "*"))
+	require.NoError(t, err)
+	require.Len(t, files, 3)
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"strings"
 
@@ -24,8 +25,13 @@ func newRoot(out *protocol.Writer) *cobra.Command {
 			"73 no space, 75 busy, 77 no permission.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			if cmd.Name() != protocol.VerbServe { // which reads its standard input itself
+				go dieWithParent(os.Stdin)
+			}
+		},
 	}
-	root.AddCommand(listVerb(out), uploadVerb(out), versionVerb())
+	root.AddCommand(listVerb(out), serveVerb(), uploadVerb(out), versionVerb())
 	return root
 }
 
@@ -37,9 +43,10 @@ func listVerb(out *protocol.Writer) *cobra.Command {
 		Example: "  perceptor-scan list --tar image.tar --sbom image.cdx.json --scratch /var/tmp/scan --scratch-quota 21474836480",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if req.Quota < 0 {
-				return usage("--scratch-quota is below zero")
+			if req.Quota < 0 || req.LayersLimit < 0 {
+				return usage("--scratch-quota or --layers-limit is below zero")
 			}
+			collectLess()
 			result, err := catalog.Run(cmd.Context(), req, out)
 			if err != nil {
 				return err
@@ -54,8 +61,15 @@ func listVerb(out *protocol.Writer) *cobra.Command {
 	flags.Int64Var(&req.Quota, bare(protocol.FlagScratchQuota), 0, "`BYTES` that may be unpacked, 0 for no limit")
 	text(flags, &req.Name, protocol.FlagName, "`NAME` of the image in the SBOM")
 	text(flags, &req.Version, protocol.FlagVersion, "`VERSION` of the image in the SBOM")
+	layerFlags(flags, &req)
 	needs(verb, protocol.FlagTar, protocol.FlagSBOM, protocol.FlagScratch)
 	return verb
+}
+
+// layerFlags are for a tar that Perceptor has pulled.
+func layerFlags(flags *pflag.FlagSet, req *catalog.Request) {
+	text(flags, &req.Layers, protocol.FlagLayers, "`DIR` to keep inflated layers in; only for tars whose layers are named by their verified digests")
+	flags.Int64Var(&req.LayersLimit, bare(protocol.FlagLayersLimit), 0, "`BYTES` of layers to keep beside those in use")
 }
 
 func uploadVerb(out *protocol.Writer) *cobra.Command {

@@ -30,7 +30,8 @@ var table = []row{
 	// The edges.
 	{"internal/workspace", []string{"model"}},
 	{"internal/netguard", nil},
-	{"internal/registry", []string{"model", "internal/backoff", "internal/netguard"}},
+	{"internal/diskcache", nil},
+	{"internal/registry", []string{"model", "internal/backoff", "internal/diskcache", "internal/netguard"}},
 	{"internal/scanclient", []string{"model"}},
 	{"internal/hub/blackduck", []string{"model", "internal/backoff"}},
 	{"internal/hub/builtin", []string{

@@ -74,7 +74,7 @@ type Scanner struct {
 	Directory string `mapstructure:"directory" flag:"directory"`
 	// The number of workspaces: how many images this host may hold between the pull and the upload.
 	Workspaces int `mapstructure:"workspaces" flag:"workspaces"`
-	// The largest size of the cache of layers.
+	// The largest size of the cache of layers. The built-in scan client keeps inflated layers too, of at most the same size.
 	CacheLimit Bytes `mapstructure:"cache-limit" flag:"cache-limit"`
 	// The disk space that a pull must leave free.
 	MinFree Bytes `mapstructure:"min-free" flag:"min-free"`

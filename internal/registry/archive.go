@@ -11,9 +11,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/perceptor/perceptor/internal/diskcache"
 )
 
 // block is the unit of the tar format; headers are one block and contents are filled up to whole ones.
@@ -44,7 +45,7 @@ func (a archive) size(img *contents) int64 {
 func (a archive) write(ctx context.Context, img *contents, layers held) (err error) {
 	dir, base := filepath.Split(a.path)
 	growing := base + ".partial-"
-	if err := removeAbandoned(dir, growing); err != nil {
+	if err := diskcache.RemoveAbandoned(dir, growing); err != nil {
 		return fmt.Errorf("clean beside the tar: %w", err)
 	}
 	file, err := os.CreateTemp(dir, growing+"*")
@@ -53,11 +54,11 @@ func (a archive) write(ctx context.Context, img *contents, layers held) (err err
 	}
 	defer func() {
 		if err != nil {
-			discard(file)
+			diskcache.Discard(file)
 		}
 	}()
 	// Held, so that another pull to the same path does not take it for abandoned.
-	if err := lock(file, syscall.LOCK_EX); err != nil {
+	if err := diskcache.Hold(file); err != nil {
 		return fmt.Errorf("make the tar: %w", err)
 	}
 	if err := a.fill(ctx, file, img, layers); err != nil {

@@ -121,7 +121,7 @@ func newClient(options Options, p pace) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := openCache(options.CacheDir, options.CacheLimit)
+	store, err := openCache(options.CacheDir)
 	if err != nil {
 		return nil, err
 	}

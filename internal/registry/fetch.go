@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/perceptor/perceptor/internal/diskcache"
 )
 
 // chunk is how much of a layer is in memory at a time.
@@ -25,17 +27,17 @@ const headway = 8 << 20
 
 // fetch brings one layer into the cache and returns it held, or nil when another process has just done so.
 func (c *Client) fetch(ctx context.Context, src *source, d v1.Descriptor, flying *flight) (*os.File, error) {
-	file, err := c.cache.begin(ctx, d.Digest)
+	file, err := c.cache.Begin(ctx, d.Digest.Hex)
 	if err != nil || file == nil {
 		return nil, err
 	}
 	down := &download{src: src, layer: d, file: file, hash: sha256.New(), flight: flying}
 	if err := down.run(ctx); err != nil {
-		discard(file)
+		diskcache.Discard(file)
 		return nil, fmt.Errorf("fetch layer %s: %w", d.Digest, err)
 	}
 	if err := c.cache.publish(file, d.Digest); err != nil {
-		discard(file)
+		diskcache.Discard(file)
 		return nil, fmt.Errorf("keep layer %s: %w", d.Digest, err)
 	}
 	return file, nil

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/perceptor/perceptor/internal/diskcache"
 )
 
 // flights sees to it that one layer is fetched once, however many pulls of the process want it at the same time.
@@ -95,7 +97,7 @@ func (c *Client) layer(ctx context.Context, src *source, d v1.Descriptor, t *tal
 	for again := false; ; again = true {
 		if again {
 			// Another caller is about to remove what was there: it is soon gone, or free again.
-			if err := sleep(ctx, lockPoll); err != nil {
+			if err := sleep(ctx, diskcache.Poll); err != nil {
 				return nil, err
 			}
 		}

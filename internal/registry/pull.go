@@ -227,7 +227,7 @@ func (c *Client) trim(coming int64) error {
 
 // evict frees bytes for something more useful than an old layer.
 func (c *Client) evict(short int64) error {
-	size, err := c.cache.size()
+	size, err := c.cache.Size()
 	if err != nil {
 		return err
 	}

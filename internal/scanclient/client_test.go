@@ -1,6 +1,7 @@
 package scanclient_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -22,6 +23,8 @@ import (
 
 // actAs makes this test binary play a part instead of running tests: it stands where a command's first argument stands.
 const actAs = "act-as"
+
+func init() { parts["serve"] = actServe } // it plays the other parts
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == actAs {
@@ -66,6 +69,30 @@ var parts = map[string]func(args []string){
 	"scanner-SPDX":     func(args []string) { write(flag(args, "--sbom"), `{"spdxVersion":"SPDX-2.3"}`) },
 	"date":             func([]string) { say(`{"db":{"built":"2026-11-27T06:00:00.5Z"}}`) },
 	"date-floods":      func([]string) { say(strings.Repeat("x", 2<<20)); wait() },
+}
+
+// actServe is a client that serves: it plays the part that the name of the image says. After all parts but "good" it is at its
+// end, as the built-in client is.
+func actServe(args []string) {
+	lines := bufio.NewReader(os.Stdin)
+	for served := 1; ; served++ {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		task, err := protocol.ParseTask(bytes.TrimSpace(line))
+		if err != nil {
+			panic(err)
+		}
+		if err := os.Setenv("TMPDIR", task.Scratch); err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(os.Stderr, "image %d\n", served)
+		parts[task.Name](append([]string{protocol.VerbSBOM, "--tar", task.Tar, "--sbom", task.SBOM, "--scratch", task.Scratch}, args...))
+		if task.Name != "good" {
+			return
+		}
+	}
 }
 
 func say(line string) { fmt.Println(line) }

@@ -6,6 +6,9 @@
 // whole family of processes, a quota on its scratch directory, and an environment of a few variables. However a run
 // ends, every process of the family is killed, the scratch directory is removed, and an unfinished SBOM too.
 //
+// The built-in client may be kept (kept.go): it lists one image after the other, each within the same limits, and is killed with
+// its family after an image that failed or was odd, after many images, and when it holds much memory.
+//
 // How a client dies with its worker: it is started with a parent-death signal, and its standard input is a pipe whose
 // other end only the worker holds. The kernel sends the signal when the *thread* that started the child ends, not the
 // process, so that thread is locked to a goroutine which lives as long as the child (child.go).

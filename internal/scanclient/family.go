@@ -156,10 +156,8 @@ func (f *family) killAll(patience time.Duration) error {
 		for _, p := range members {
 			// The dead are killed too: a process whose first thread has ended looks dead while its others run.
 			p.kill()
-			if !p.dead() {
+			if !p.dead() || !f.reap(p) {
 				alive++
-			} else {
-				f.reap(p)
 			}
 		}
 		if alive == 0 {
@@ -171,11 +169,14 @@ func (f *family) killAll(patience time.Duration) error {
 	}
 }
 
-// reap takes the exit code of an orphan that became a child of this process. Others' children are others' to reap.
-func (f *family) reap(p process) {
-	if p.pid != f.leader.pid && p.parent == os.Getpid() {
-		_, _ = unix.Wait4(p.pid, nil, unix.WNOHANG, nil)
+// reap takes the exit code of an orphan that became a child of this process. Others' children are others' to reap. It is false
+// where the orphan is not quite dead: only its first thread is.
+func (f *family) reap(p process) bool {
+	if p.pid == f.leader.pid || p.parent != os.Getpid() {
+		return true
 	}
+	reaped, err := unix.Wait4(p.pid, nil, unix.WNOHANG, nil)
+	return reaped == p.pid || err != nil
 }
 
 // kill sends SIGKILL to exactly this process: the handle is taken first, then the start time is compared, so that a pid

@@ -49,7 +49,7 @@ const scratchName = "scan-client"
 // times a second and must not block. Every error is an *Error, and after one there is no SBOM.
 func (r *Runner) GenerateSBOM(ctx context.Context, req SBOMRequest, progress func(Progress)) (SBOM, error) {
 	t := task{
-		op: OpSBOM, args: listArgs(req, r.options.ScratchQuota), scratch: filepath.Join(req.Scratch, scratchName),
+		op: OpSBOM, args: append(listArgs(req, r.options.ScratchQuota), r.layerArgs()...), scratch: filepath.Join(req.Scratch, scratchName),
 		timeout: r.options.SBOMTimeout, late: endedTimeout, progress: progress,
 	}
 	if why := checkList(req); why != nil {
@@ -76,11 +76,12 @@ func (r *Runner) GenerateSBOM(ctx context.Context, req SBOMRequest, progress fun
 
 // scanByProtocol has the client's own program write the SBOM.
 func (r *Runner) scanByProtocol(ctx context.Context, t task, req SBOMRequest) (SBOM, error) {
-	result, err := r.run(ctx, t)
+	result, done, err := r.list(ctx, t, req)
 	if err != nil {
 		return SBOM{}, err
 	}
 	found, err := checkSBOM(req.SBOM)
+	done(err == nil)
 	if err != nil {
 		return SBOM{}, t.failed(badSBOM(err), true, "")
 	}
@@ -94,6 +95,25 @@ func badSBOM(err error) ending {
 		why = endedBadSBOM(err)
 	}
 	return why
+}
+
+// list has a client do the task: a kept one where clients are kept. The caller says whether the SBOM is as it should be.
+func (r *Runner) list(ctx context.Context, t task, req SBOMRequest) (result protocol.Result, done func(good bool), err error) {
+	if r.keeper == nil {
+		result, err = r.run(ctx, t)
+		return result, func(bool) {}, err
+	}
+	return r.serve(ctx, t, protocol.Task{
+		Tar: req.Tar, SBOM: req.SBOM, Scratch: t.scratch, ScratchQuota: r.options.ScratchQuota, Name: req.Name, Version: req.Version,
+	})
+}
+
+// layerArgs are the flags of the layers that the built-in client keeps.
+func (r *Runner) layerArgs() []string {
+	if r.options.Layers == "" {
+		return nil
+	}
+	return []string{protocol.FlagLayers, r.options.Layers, protocol.FlagLayersLimit, strconv.FormatInt(r.options.LayersLimit, 10)}
 }
 
 func listArgs(req SBOMRequest, quota int64) []string {

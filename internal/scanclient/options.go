@@ -35,12 +35,21 @@ type Options struct {
 	ScratchQuota int64
 	// LogLimit is how many bytes of its standard error are kept, half from its beginning and half from its end.
 	LogLimit int
+	// Keep says that the program serves: it lists one image after the other, which only the built-in one can. It is replaced
+	// after keptRuns images, when it holds much memory, and after each image that failed or was odd.
+	Keep bool
+	// Layers is a directory in which the built-in client keeps inflated layers, at most LayersLimit bytes; empty for none. It is
+	// for images alone that were pulled by this host: their tars name the layers by their verified digests.
+	Layers      string
+	LayersLimit int64
 }
 
 // Runner runs one program as scan client. It is safe for use by several goroutines: each run is a process of its own.
 type Runner struct {
 	options Options
 	command string
+	// keeper is nil where no client is kept.
+	keeper *keeper
 }
 
 // New checks that the program is there and may be executed.
@@ -52,7 +61,7 @@ func New(o Options) (*Runner, error) {
 	if err != nil {
 		return nil, setupError(fmt.Sprintf("the scan client %q is missing or may not be executed; %s", o.Command, howToBuild), err)
 	}
-	if o.SBOMTimeout < 0 || o.UploadTimeout < 0 || o.MemoryLimit < 0 || o.ScratchQuota < 0 || o.LogLimit < 0 {
+	if o.SBOMTimeout < 0 || o.UploadTimeout < 0 || o.MemoryLimit < 0 || o.ScratchQuota < 0 || o.LogLimit < 0 || o.LayersLimit < 0 {
 		return nil, setupError("a limit of the scan client is below zero; leave it out for its default", nil)
 	}
 	if o.Template, err = o.Template.prepare(); err != nil {
@@ -63,7 +72,11 @@ func New(o Options) (*Runner, error) {
 	o.MemoryLimit = orDefault(o.MemoryLimit, DefaultMemoryLimit)
 	o.ScratchQuota = orDefault(o.ScratchQuota, DefaultScratchQuota)
 	o.LogLimit = orDefault(o.LogLimit, DefaultLogLimit)
-	return &Runner{options: o, command: path}, nil
+	r := &Runner{options: o, command: path}
+	if o.Keep {
+		r.keeper = &keeper{}
+	}
+	return r, nil
 }
 
 // howToBuild ends the messages about a client that is not there.

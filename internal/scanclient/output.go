@@ -25,16 +25,23 @@ type session struct {
 	uploading bool
 	// broken is the first breach of the protocol.
 	broken *ending
+	// once says that the client goes on after its last line, to wait for the next task.
+	once bool
+	// lines counts what was read.
+	lines int
 }
 
-// listen reads the client's lines to their end and hands progress on. At the first breach it calls stop, then only
+// isSilent reports whether the client has said nothing at all.
+func (s *session) isSilent() bool { return s.lines == 0 && s.broken == nil }
+
+// listen reads the client's lines to their end, or to the last one of a task, and hands progress on. At the first breach it calls stop, then only
 // drains, so that the client is not held up on its way out.
-func (s *session) listen(out io.Reader, progress func(Progress), stop func(ending)) {
-	reader := bufio.NewReaderSize(out, protocol.MaxLine+1)
-	for lines := 1; ; lines++ {
+func (s *session) listen(reader *bufio.Reader, progress func(Progress), stop func(ending)) {
+	for {
 		line, err := reader.ReadSlice('\n')
 		if len(line) > 0 {
-			if broken := s.take(line, err, lines, progress); broken != nil {
+			s.lines++
+			if broken := s.take(line, err, progress); broken != nil {
 				s.broken = broken
 				stop(*broken)
 				// The error of a pipe that ends early says nothing that the client's end does not.
@@ -42,14 +49,14 @@ func (s *session) listen(out io.Reader, progress func(Progress), stop func(endin
 				return
 			}
 		}
-		if err != nil {
+		if err != nil || s.once && s.last != nil {
 			return
 		}
 	}
 }
 
-func (s *session) take(line []byte, err error, lines int, progress func(Progress)) *ending {
-	if lines > maxLines {
+func (s *session) take(line []byte, err error, progress func(Progress)) *ending {
+	if s.lines > maxLines {
 		broken := endedFlood(maxLines)
 		return &broken
 	}

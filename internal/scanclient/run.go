@@ -1,6 +1,7 @@
 package scanclient
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -41,7 +42,9 @@ const scratchInterval = time.Second
 func (r *Runner) run(ctx context.Context, t task) (protocol.Result, error) {
 	said := &session{}
 	words := append(append([]string{r.command}, r.options.Args...), t.args...)
-	ended, err := r.execute(ctx, t, words, func(out io.Reader, stop func(ending)) { said.listen(out, t.progress, stop) })
+	ended, err := r.execute(ctx, t, words, func(out io.Reader, stop func(ending)) {
+		said.listen(bufio.NewReaderSize(out, protocol.MaxLine+1), t.progress, stop)
+	})
 	if err != nil {
 		return protocol.Result{}, err
 	}
@@ -95,15 +98,10 @@ func (r *Runner) attend(ctx context.Context, c *child, t task, read reader) (log
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var readers, watchers sync.WaitGroup
+	var readers sync.WaitGroup
 	readers.Go(func() { read(c.out, func(e ending) { stop(e) }) })
 	readers.Go(func() { drain(log, c.log) })
-	watchers.Go(func() {
-		watchMemory(ctx, c.family, r.options.MemoryLimit, func(used int64) { stop(endedMemory(used, r.options.MemoryLimit)) })
-	})
-	watchers.Go(func() {
-		scratch.Watch(ctx, t.scratch, r.options.ScratchQuota, scratchInterval, func(int64) { stop(endedScratch(r.options.ScratchQuota)) })
-	})
+	watched := r.watch(ctx, c.family, t, stop)
 	select {
 	case <-c.exited:
 	case <-ctx.Done():
@@ -113,11 +111,23 @@ func (r *Runner) attend(ctx context.Context, c *child, t task, read reader) (log
 	readers.Wait()
 	closeAll(c.out, c.log)
 	stop(nil)
-	watchers.Wait()
+	watched.Wait()
 	if unkillable != nil {
 		_, _ = fmt.Fprintln(log, unkillable)
 	}
 	return log, stopped
+}
+
+// watch stops a run that takes more memory or disk than it may. What it answers with is done once ctx has ended.
+func (r *Runner) watch(ctx context.Context, of *family, t task, stop context.CancelCauseFunc) *sync.WaitGroup {
+	watchers := new(sync.WaitGroup)
+	watchers.Go(func() {
+		watchMemory(ctx, of, r.options.MemoryLimit, func(used int64) { stop(endedMemory(used, r.options.MemoryLimit)) })
+	})
+	watchers.Go(func() {
+		scratch.Watch(ctx, t.scratch, r.options.ScratchQuota, scratchInterval, func(int64) { stop(endedScratch(r.options.ScratchQuota)) })
+	})
+	return watchers
 }
 
 // stopReason is the ending a watcher gave, or the caller's own cancellation.

@@ -123,13 +123,33 @@ func TestMisbehavingClients(t *testing.T) {
 			t.Parallel()
 			req := request(t)
 			sbom, err := runner(t, c.part, c.change).GenerateSBOM(t.Context(), req, nil)
-			failure := requireError(t, err)
-			require.Zero(t, sbom)
-			require.Equal(t, c.class, failure.FailureClass(), failure)
-			require.Contains(t, failure.Error(), c.reason)
-			require.Equal(t, scanclient.OpSBOM, failure.Op)
-			require.NoFileExists(t, req.SBOM)
-			requireNothingLeft(t, req)
+			requireGone := func(reason string) {
+				t.Helper()
+				failure := requireError(t, err)
+				require.Zero(t, sbom)
+				require.Equal(t, c.class, failure.FailureClass(), failure)
+				require.Contains(t, failure.Error(), reason)
+				require.Equal(t, scanclient.OpSBOM, failure.Op)
+				require.NoFileExists(t, req.SBOM)
+				requireNothingLeft(t, req)
+			}
+			requireGone(c.reason)
+			// The same of a client that has served an image well before.
+			r := keeping(t, c.change)
+			before := request(t)
+			before.Name = "good"
+			_, err = r.GenerateSBOM(t.Context(), before, nil)
+			require.NoError(t, err)
+			require.Len(t, pids(filepath.Dir(before.SBOM)), 1)
+			req = request(t)
+			req.Name = c.part
+			sbom, err = r.GenerateSBOM(t.Context(), req, nil)
+			if c.part == "talkative" || c.part == "contradiction" {
+				requireGone("said that it succeeded but wrote no SBOM") // what follows a result has no meaning
+			} else {
+				requireGone(c.reason)
+			}
+			requireNothingLeft(t, before)
 		})
 	}
 }

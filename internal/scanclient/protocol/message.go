@@ -49,6 +49,8 @@ type Result struct {
 	ScanID string `json:"scanID,omitempty"`
 	// ScanURL is where the hub tells of that scan; empty when the hub gave none.
 	ScanURL string `json:"scanURL,omitempty"`
+	// Ends says that a client that serves ends after this result: the image was odd, and the next one gets a new client.
+	Ends bool `json:"ends,omitempty"`
 }
 
 // Failure is why a client ended without a result.

@@ -1,9 +1,14 @@
 package protocol
 
-// The verbs and flags every scan client understands.
+// The verbs and flags every scan client understands, except for serving and the flags of layers: those are the built-in
+// client's alone.
 const (
 	VerbSBOM   = "sbom"
 	VerbUpload = "upload"
+	VerbServe  = "serve"
+
+	FlagLayers      = "--layers"
+	FlagLayersLimit = "--layers-limit"
 
 	FlagTar          = "--tar"
 	FlagSBOM         = "--sbom"

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"strings"
 	"sync/atomic"
 
@@ -184,6 +185,31 @@ func (a *Archive) document(name string, into any) error {
 		a.rawConfig = raw
 	}
 	return nil
+}
+
+// layerForm is how the layers of a pulled image are named: by the digest of the layer as the registry stores it.
+var layerForm = regexp.MustCompile(`^([0-9a-f]{64})\.tar$`)
+
+// Key is the digest in the name of a layer, in hexadecimal; empty where the name is another. Whether it is the layer's digest
+// is for the one to know who has written the archive.
+func (a *Archive) Key(at int) string {
+	name := a.manifest.Layers[at]
+	found := layerForm.FindStringSubmatch(name)
+	if found == nil || a.entries[name].link != "" {
+		return ""
+	}
+	return found[1]
+}
+
+// Known counts a layer that was not read because its contents are known: as read, and as unpacked to some bytes. It fails like
+// reading the layer does.
+func (a *Archive) Known(at int, bytes int64) error {
+	entry, err := a.find(a.manifest.Layers[at])
+	if err != nil {
+		return err
+	}
+	a.meter.progress(a.meter.read.Add(entry.size), a.meter.total)
+	return a.meter.unpack(bytes)
 }
 
 func malformed(format string, args ...any) error {

@@ -62,7 +62,7 @@ func TestLayersComeOutAsTheyWentIn(t *testing.T) {
 	upper := archivetest.Layer(t, archivetest.Entry{Name: "a", Body: "upper"})
 	cases := []struct {
 		name string
-		pack func(*testing.T, []byte) []byte
+		pack func(testing.TB, []byte) []byte
 	}{
 		{"plain", archivetest.Plain},
 		{"gzip", archivetest.Gzip},
@@ -80,8 +80,8 @@ func TestLayersComeOutAsTheyWentIn(t *testing.T) {
 }
 
 // skippable packs a layer behind a frame that decoders pass over (RFC 8878 section 3.1.2).
-func skippable(kind byte) func(*testing.T, []byte) []byte {
-	return func(t *testing.T, layer []byte) []byte {
+func skippable(kind byte) func(testing.TB, []byte) []byte {
+	return func(t testing.TB, layer []byte) []byte {
 		return append([]byte{kind, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 'a', 'b', 'c', 'd'}, archivetest.Zstd(t, layer)...)
 	}
 }

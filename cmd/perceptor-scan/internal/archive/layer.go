@@ -146,12 +146,19 @@ type counted struct {
 	layer  layer
 }
 
+// unpack counts bytes and fails when they are more than the quota.
+func (m *meter) unpack(bytes int64) error {
+	if unpacked := m.unpacked.Add(bytes); m.quota > 0 && unpacked > m.quota {
+		return OverQuota(m.quota)
+	}
+	return nil
+}
+
 // Read fails when the image has unpacked to more than its quota, before the bytes over it reach a disk.
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.stream.Read(p)
-	m := c.layer.archive.meter
-	if unpacked := m.unpacked.Add(int64(n)); m.quota > 0 && unpacked > m.quota {
-		return 0, OverQuota(m.quota)
+	if err := c.layer.archive.meter.unpack(int64(n)); err != nil {
+		return 0, err
 	}
 	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader hands out io.EOF itself
 		err = c.layer.damaged(err)

@@ -28,7 +28,7 @@ type Entry struct {
 }
 
 // Layer is a layer's own tar.
-func Layer(t *testing.T, entries ...Entry) []byte {
+func Layer(t testing.TB, entries ...Entry) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
@@ -46,7 +46,7 @@ func Layer(t *testing.T, entries ...Entry) []byte {
 }
 
 // Gzip compresses a layer, as registries hold it.
-func Gzip(t *testing.T, layer []byte) []byte {
+func Gzip(t testing.TB, layer []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
@@ -57,7 +57,7 @@ func Gzip(t *testing.T, layer []byte) []byte {
 }
 
 // Zstd compresses a layer, as newer builders do.
-func Zstd(t *testing.T, layer []byte) []byte {
+func Zstd(t testing.TB, layer []byte) []byte {
 	t.Helper()
 	encoder, err := zstd.NewWriter(nil)
 	require.NoError(t, err)
@@ -65,13 +65,27 @@ func Zstd(t *testing.T, layer []byte) []byte {
 }
 
 // Plain leaves a layer as it is, as "docker save" does.
-func Plain(_ *testing.T, layer []byte) []byte { return layer }
+func Plain(_ testing.TB, layer []byte) []byte { return layer }
 
 // Parts are the entries of a docker archive, in order.
 type Parts []Entry
 
 // Docker makes the parts of an archive with these layers, each compressed by pack.
-func Docker(t *testing.T, pack func(*testing.T, []byte) []byte, layers ...[]byte) Parts {
+func Docker(t testing.TB, pack func(testing.TB, []byte) []byte, layers ...[]byte) Parts {
+	t.Helper()
+	return docker(t, pack, func(at int, _ string) string { return fmt.Sprintf("%d.tar.gz", at) }, layers...)
+}
+
+// Pulled makes the parts of an archive as our own puller writes them: layers are named by their digests.
+func Pulled(t testing.TB, pack func(testing.TB, []byte) []byte, layers ...[]byte) Parts {
+	t.Helper()
+	return docker(t, pack, func(_ int, packed string) string {
+		sum := sha256.Sum256([]byte(packed))
+		return hex.EncodeToString(sum[:]) + ".tar"
+	}, layers...)
+}
+
+func docker(t testing.TB, pack func(testing.TB, []byte) []byte, call func(at int, packed string) string, layers ...[]byte) Parts {
 	t.Helper()
 	type rootFS struct {
 		Type    string   `json:"type"`
@@ -87,8 +101,9 @@ func Docker(t *testing.T, pack func(*testing.T, []byte) []byte, layers ...[]byte
 	for i, layer := range layers {
 		sum := sha256.Sum256(layer)
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, "sha256:"+hex.EncodeToString(sum[:]))
-		names = append(names, fmt.Sprintf("%d.tar.gz", i))
-		parts = append(parts, Entry{Name: names[i], Body: string(pack(t, layer))})
+		packed := string(pack(t, layer))
+		names = append(names, call(i, packed))
+		parts = append(parts, Entry{Name: names[i], Body: packed})
 	}
 	rawConfig, err := json.Marshal(config)
 	require.NoError(t, err)
@@ -98,7 +113,7 @@ func Docker(t *testing.T, pack func(*testing.T, []byte) []byte, layers ...[]byte
 }
 
 // Write writes parts as a tar and answers with its path.
-func Write(t *testing.T, parts Parts) string {
+func Write(t testing.TB, parts Parts) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "image.tar")
 	require.NoError(t, os.WriteFile(path, Layer(t, parts...), 0o600))
@@ -106,7 +121,7 @@ func Write(t *testing.T, parts Parts) string {
 }
 
 // Random is an archive as go-containerregistry writes it, which is what our puller uses: random files in gzip layers.
-func Random(t *testing.T, layers int64) string {
+func Random(t testing.TB, layers int64) string {
 	t.Helper()
 	img, err := random.Image(4096, layers)
 	require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,9 +67,13 @@ func list(t *testing.T, req catalog.Request) (protocol.Result, cyclonedx, string
 		require.NoError(t, readErr)
 		require.Equal(t, int64(len(raw)), result.SBOMBytes)
 		require.NoError(t, json.Unmarshal(raw, &d))
+		sameAsSyft(t, req)
 	}
 	return result, d, lines.String(), err
 }
+
+// quiet takes the lines that no test looks at.
+func quiet() *protocol.Writer { return protocol.NewWriter(io.Discard, time.Now) }
 
 // requireClean asserts that nothing stands in scratch any more, and nothing half done beside the SBOM.
 func requireClean(t *testing.T, req catalog.Request) {
@@ -104,7 +109,7 @@ func TestDebianPackagesKeepSourceAndRelease(t *testing.T) {
 		archivetest.Entry{Name: "etc/os-release", Body: debianRelease},
 		archivetest.Entry{Name: "var/lib/dpkg/status", Body: "Package: old\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"})
 	upper := archivetest.Layer(t, archivetest.Entry{Name: "var/lib/dpkg/status", Body: dpkgStatus})
-	packs := map[string]func(*testing.T, []byte) []byte{"plain": archivetest.Plain, "gzip": archivetest.Gzip, "zstd": archivetest.Zstd}
+	packs := map[string]func(testing.TB, []byte) []byte{"plain": archivetest.Plain, "gzip": archivetest.Gzip, "zstd": archivetest.Zstd}
 	for name, pack := range packs {
 		t.Run(name, func(t *testing.T) {
 			req := request(t, archivetest.Write(t, archivetest.Docker(t, pack, base, upper)))

@@ -87,19 +87,35 @@ func readJar(content io.ReaderAt, size int64, depth int) (*jarParts, error) {
 }
 
 func readInner(entry *zip.File, depth int) (*jarParts, error) {
-	content, err := entry.Open()
+	content, size, err := openInner(entry)
 	if err != nil {
 		return nil, err
+	}
+	return readJar(content, size, depth)
+}
+
+// openInner is an archive in an archive. One that is not compressed is read where it stands.
+func openInner(entry *zip.File) (io.ReaderAt, int64, error) {
+	if entry.Method == zip.Store && entry.UncompressedSize64 <= maxInnerJar {
+		if raw, err := entry.OpenRaw(); err == nil {
+			if at, is := raw.(*io.SectionReader); is {
+				return at, at.Size(), nil
+			}
+		}
+	}
+	content, err := entry.Open()
+	if err != nil {
+		return nil, 0, err
 	}
 	defer func() { _ = content.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(content, maxInnerJar+1))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(raw) > maxInnerJar {
-		return nil, fmt.Errorf("more than %d bytes", maxInnerJar)
+		return nil, 0, fmt.Errorf("more than %d bytes", maxInnerJar)
 	}
-	return readJar(bytes.NewReader(raw), int64(len(raw)), depth)
+	return bytes.NewReader(raw), int64(len(raw)), nil
 }
 
 // jars looks into the Java archives of an image, each once.
@@ -164,12 +180,13 @@ func (j *jars) findBrokenInner(bom *sbom.SBOM, unread map[string]string) {
 		if !is {
 			continue
 		}
-		outer, rest, nested := strings.Cut(archive.VirtualPath, ":")
-		if listed[outer] == nil {
-			listed[outer] = map[string]bool{}
+		steps := strings.Split(archive.VirtualPath, ":")
+		if listed[steps[0]] == nil {
+			listed[steps[0]] = map[string]bool{}
 		}
-		if inner, _, _ := strings.Cut(rest, ":"); nested {
-			listed[outer][strings.TrimPrefix(inner, "/")] = true
+		// An archive of which something in it is listed was looked into.
+		for at := range steps[1:] {
+			listed[steps[0]][innerPath(steps[1:at+2]...)] = true
 		}
 	}
 	for outer, inner := range listed {
@@ -179,6 +196,14 @@ func (j *jars) findBrokenInner(bom *sbom.SBOM, unread map[string]string) {
 	}
 }
 
+// innerPath is where an archive stands in others.
+func innerPath(steps ...string) string {
+	for at := range steps {
+		steps[at] = strings.TrimPrefix(steps[at], "/")
+	}
+	return strings.Join(steps, ":")
+}
+
 // brokenInner says what is not listed of an archive's archives; empty when nothing is missing.
 func (j *jars) brokenInner(outer string, listed map[string]bool) string {
 	content, size, err := j.open(outer)
@@ -186,21 +211,51 @@ func (j *jars) brokenInner(outer string, listed map[string]bool) string {
 		return "" // Syft has listed it, so it is no archive that can be looked into again
 	}
 	defer func() { _ = content.Close() }()
+	return missingInner(content, size, listed)
+}
+
+// missingInner looks into an archive, and into those in it that are listed.
+func missingInner(content io.ReaderAt, size int64, listed map[string]bool, above ...string) string {
 	archive, err := zip.NewReader(content, size)
 	if err != nil {
 		return ""
 	}
 	for _, entry := range archive.File {
-		if ext := strings.ToLower(path.Ext(entry.Name)); ext != ".jar" && ext != ".war" && ext != ".ear" || listed[entry.Name] {
+		if ext := strings.ToLower(path.Ext(entry.Name)); ext != ".jar" && ext != ".war" && ext != ".ear" {
 			continue
 		}
-		parts, err := readInner(entry, 1)
-		switch {
-		case err != nil:
-			return fmt.Sprintf("%.200s in it cannot be read: %s", entry.Name, err)
-		case parts.hasUnnamedCode():
-			return fmt.Sprintf("%.200s in it does not say what it is", entry.Name)
+		where := append(slices.Clone(above), entry.Name)
+		reason := ""
+		if listed[innerPath(slices.Clone(where)...)] {
+			reason = missingInListed(entry, listed, where)
+		} else {
+			reason = unlistedInner(entry, where)
 		}
+		if reason != "" {
+			return reason
+		}
+	}
+	return ""
+}
+
+func missingInListed(entry *zip.File, listed map[string]bool, where []string) string {
+	if len(where) > maxJarDepth {
+		return fmt.Sprintf("%.200s in it has more than %d archives in each other", strings.Join(where, ": "), maxJarDepth)
+	}
+	inner, size, err := openInner(entry)
+	if err != nil {
+		return fmt.Sprintf("%.200s in it cannot be read: %s", strings.Join(where, ": "), err)
+	}
+	return missingInner(inner, size, listed, where...)
+}
+
+func unlistedInner(entry *zip.File, where []string) string {
+	parts, err := readInner(entry, len(where))
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%.200s in it cannot be read: %s", strings.Join(where, ": "), err)
+	case parts.hasUnnamedCode():
+		return fmt.Sprintf("%.200s in it does not say what it is", strings.Join(where, ": "))
 	}
 	return ""
 }

@@ -33,6 +33,14 @@ func oddFiles(t *testing.T) []odd {
 		})
 	}
 	apk := apks("musl|1.2.5-r10|musl|N <n@alpinelinux.org>|"+aports, "zlib|1.3.1-r2|zlib|N <n@alpinelinux.org>|"+aports)
+	top := func(inner string) string {
+		return jar(t, map[string]string{
+			manifest: "Manifest-Version: 1.0\r\n\r\n", "META-INF/maven/g/top/pom.properties": "groupId=g\nartifactId=top\nversion=3.0\n", "lib/outer.jar": inner,
+		})
+	}
+	installed, a := files("app/node_modules/a/package.json", `{"name":"a","version":"1.0"}`), []string{"a@1.0"}
+	const needy = "C:Q1x=\nP:zlib\nV:1.3.1-r2\nA:x86_64\nD:so:libc.musl-x86_64.so.1 /bin/tool !other>3\n\n" +
+		"C:Q1y=\nP:musl\nV:1.2.5-r10\nA:x86_64\np:so:libc.musl-x86_64.so.1=1\nF:bin\nR:tool\n\n"
 	return []odd{
 		{"a broken jar in a jar", "app/outer.jar", outer(inner[:len(inner)/2]), nil, []string{"outer@2.0"}, true, outer(inner), []string{"inner@1.0", "outer@2.0"}},
 		{"a jar in a jar that is none", "app/outer.jar", outer("no jar"), nil, []string{"outer@2.0"}, true, outer(inner), []string{"inner@1.0", "outer@2.0"}},
@@ -60,8 +68,39 @@ func oddFiles(t *testing.T) []odd {
 			apk[:strings.Index(apk, "V:1.3.1")],
 			nil,
 			[]string{"musl@1.2.5-r10", "zlib@UNKNOWN"},
-			false, apk,
+			true, apk,
 			[]string{"musl@1.2.5-r10", "zlib@1.3.1-r2"},
+		},
+		{
+			"an apk list cut off after a line", "lib/apk/db/installed",
+			apk[:len(apk)-1],
+			nil,
+			[]string{"musl@1.2.5-r10", "zlib@1.3.1-r2"},
+			true, apk,
+			[]string{"musl@1.2.5-r10", "zlib@1.3.1-r2"},
+		},
+		{
+			"an apk list cut off at the end of an entry that another needs", "lib/apk/db/installed",
+			needy[:strings.Index(needy, "P:musl")], nil, []string{"zlib@1.3.1-r2"}, true, needy, []string{"musl@1.2.5-r10", "zlib@1.3.1-r2"},
+		},
+		{
+			"an apk list cut off at the end of an entry that was asked for", "lib/apk/db/installed",
+			apk[:strings.Index(apk, "\n\n")+2],
+			files("etc/apk/world", "musl>1.2\nzlib@edge\n!gone\n"),
+			[]string{"musl@1.2.5-r10"},
+			true, apk,
+			[]string{"musl@1.2.5-r10", "zlib@1.3.1-r2"},
+		},
+		{"a broken package-lock.json", "app/package-lock.json", `{"lockfileVersion":3,"packages":{`, installed, a, true, `{"lockfileVersion":3,"packages":{}}`, a},
+		{"a package-lock.json that is a list", "app/package-lock.json", "[]", installed, a, true, "\xef\xbb\xbf{}", a},
+		{"a broken composer.lock", "app/composer.lock", "<html>", installed, a, true, `{"packages":[]}`, a},
+		{
+			"a broken jar in a jar in a jar", "app/top.jar", top(outer(inner[:len(inner)/2])), nil, []string{"outer@2.0", "top@3.0"}, true,
+			top(outer(inner)), []string{"inner@1.0", "outer@2.0", "top@3.0"},
+		},
+		{
+			"a jar without a name in a jar in a jar", "app/top.jar", top(outer(jar(t, map[string]string{"a/A.class": "\xca\xfe\xba\xbe"}))), nil,
+			[]string{"outer@2.0", "top@3.0"}, true, top(outer(inner)), []string{"inner@1.0", "outer@2.0", "top@3.0"},
 		},
 		{
 			"METADATA without a version", site + "a-1.0.dist-info/METADATA",

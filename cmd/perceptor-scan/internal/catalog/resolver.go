@@ -2,23 +2,22 @@ package catalog
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/anchore/syft/syft/file"
 	"github.com/anchore/syft/syft/source"
+
+	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/layers"
 )
 
 // maxRepaired bounds the files that are read whole before Syft reads them. A dpkg list of 5,000 packages has 5 MB.
 const maxRepaired = 64 << 20
 
-// statusDirectory is where images without dpkg keep one file for each package. Syft's patterns find the files only where
-// the layer's tar has an entry for the directory itself.
+// statusDirectory is where images without dpkg keep one file for each package.
 const (
 	statusDirectory = "/lib/dpkg/status.d"
 	statusPattern   = "**" + statusDirectory + "/*"
@@ -52,6 +51,7 @@ func (n *notes) noteRemoved(path string) {
 // repairedSource is an image in which Syft reads some files in a form that it understands.
 type repairedSource struct {
 	source.Source
+	image *layers.Image
 	notes *notes
 }
 
@@ -61,52 +61,14 @@ func (s repairedSource) FileResolver(scope source.Scope) (file.Resolver, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := &resolver{Resolver: inner, notes: s.notes}
-	r.implied = sync.OnceValues(r.statusFiles)
-	return r, nil
+	return &resolver{answers: &answers{Resolver: inner, image: s.image, known: map[string]answer{}}, notes: s.notes}, nil
 }
 
 // resolver finds and opens the files of an image. Lists of packages that Syft would misread come out repaired, and what
 // cannot be repaired is noted.
 type resolver struct {
-	file.Resolver
-	notes   *notes
-	implied func() ([]file.Location, error)
-}
-
-// FilesByGlob finds files below directories too that a tar only implies.
-func (r *resolver) FilesByGlob(patterns ...string) ([]file.Location, error) {
-	found, err := r.Resolver.FilesByGlob(patterns...)
-	if err != nil || !slices.Contains(patterns, statusPattern) {
-		return found, err
-	}
-	implied, err := r.implied()
-	if err != nil {
-		return nil, err
-	}
-	known := map[file.Coordinates]bool{}
-	for _, location := range found {
-		known[location.Coordinates] = true
-	}
-	for _, location := range implied {
-		if !known[location.Coordinates] {
-			found = append(found, location)
-		}
-	}
-	return found, nil
-}
-
-// statusFiles are the files of all status directories.
-func (r *resolver) statusFiles() ([]file.Location, error) {
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	var paths []string
-	for location := range r.AllLocations(ctx) {
-		if strings.HasSuffix(path.Dir(location.RealPath), statusDirectory) {
-			paths = append(paths, location.RealPath)
-		}
-	}
-	return r.FilesByPath(paths...)
+	*answers
+	notes *notes
 }
 
 // FileContentsByLocation opens a file. A list of packages is read whole and repaired.
@@ -159,10 +121,13 @@ func (r *resolver) repairOf(location file.Location) func(path string, raw []byte
 	return nil
 }
 
-// apkList notes a list of apk that was cut off: each of its lines has an end.
+// apkList notes a list of apk that was cut off: each of its lines has an end, and an empty line ends each entry.
 func (r *resolver) apkList(where string, raw []byte) []byte {
-	if len(raw) > 0 && raw[len(raw)-1] != '\n' {
+	switch {
+	case len(raw) > 0 && raw[len(raw)-1] != '\n':
 		r.notes.note(where, "it ends in the middle of a line")
+	case len(raw) > 0 && !bytes.HasSuffix(raw, []byte("\n\n")):
+		r.notes.note(where, "it ends in the middle of an entry")
 	}
 	return raw
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/anchore/syft/syft/file"
 	"github.com/anchore/syft/syft/sbom"
 
+	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/layers"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
 	"github.com/perceptor/perceptor/model"
 )
@@ -30,7 +31,7 @@ var releaseFiles = []string{"/etc/os-release", "/usr/lib/os-release", "/etc/redh
 
 // findUnread gathers what could not be read, by path. It fails where all packages of the system are missing because their
 // list could not be read: such an image would be shown as clean by hubs that do not ask what was unread.
-func findUnread(bom *sbom.SBOM, files file.Resolver, noted *notes) (map[string]string, error) {
+func findUnread(bom *sbom.SBOM, files file.Resolver, image *layers.Image, noted *notes) (map[string]string, error) {
 	archives := &jars{files: files, known: map[string]*jarParts{}}
 	archives.dropResources(bom)
 	found, described := map[string]bool{}, map[string]bool{}
@@ -65,10 +66,16 @@ func findUnread(bom *sbom.SBOM, files file.Resolver, noted *notes) (map[string]s
 	if err := findSilent(files, described, unread); err != nil {
 		return nil, err
 	}
+	if err := findBrokenLocks(files, unread); err != nil {
+		return nil, err
+	}
+	if err := findShortLists(files, unread); err != nil {
+		return nil, err
+	}
 	if err := checkSystem(bom, files, found, noted, unread); err != nil {
 		return nil, err
 	}
-	if err := findCutOff(files, described, unread); err != nil {
+	if err := findCutOff(files, image, described, unread); err != nil {
 		return nil, err
 	}
 	for where, reason := range unread {
@@ -177,39 +184,15 @@ var programs = []string{"application/x-executable", "application/x-elf", "applic
 
 // findCutOff notes programs that end before their own end. Compilers note the parts of a program in its later half, and
 // Syft takes a program without this note for one that has none.
-func findCutOff(files file.Resolver, described map[string]bool, unread map[string]string) error {
+func findCutOff(files file.Resolver, image *layers.Image, described map[string]bool, unread map[string]string) error {
 	locations, err := files.FilesByMIMEType(programs...)
 	if err != nil {
 		return fmt.Errorf("look for programs: %w", err)
 	}
 	for _, location := range locations {
-		if described[location.RealPath] {
-			continue
-		}
-		metadata, err := files.FileMetadataByLocation(location)
-		if err != nil {
-			return fmt.Errorf("look at %s: %w", location.RealPath, err)
-		}
-		cut, err := isCutOff(files, location, metadata.Size())
-		if err != nil {
-			return err
-		}
-		if cut {
+		if !described[location.RealPath] && image.Traits(location.Reference()).Has(layers.CutOff) {
 			unread[location.RealPath] = "it is a program that is cut off, so what it was built from is not known"
 		}
 	}
 	return nil
-}
-
-func isCutOff(files file.Resolver, location file.Location, size int64) (bool, error) {
-	content, err := files.FileContentsByLocation(location)
-	if err != nil {
-		return false, fmt.Errorf("open %s: %w", location.RealPath, err)
-	}
-	defer func() { _ = content.Close() }()
-	need, err := elfSize(content)
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", location.RealPath, err)
-	}
-	return need > uint64(max(size, 0)), nil
 }

@@ -1,4 +1,4 @@
-package catalog
+package layers
 
 import (
 	"bytes"
@@ -32,17 +32,25 @@ func TestTheSizeOfAProgram(t *testing.T) {
 			body, err := os.ReadFile(program)
 			require.NoError(t, err)
 
-			need, err := elfSize(bytes.NewReader(body))
-			require.NoError(t, err)
+			need := sizeOf(t, body)
 			require.LessOrEqual(t, need, uint64(len(body)))
 			require.Greater(t, need, uint64(len(body))-4096, "its end is known to a page")
 			for _, part := range []int{3, 2} {
-				need, err = elfSize(bytes.NewReader(body[:len(body)/part]))
-				require.NoError(t, err)
+				need = sizeOf(t, body[:len(body)/part])
 				require.Greater(t, need, uint64(len(body)/part))
 			}
 		})
 	}
+}
+
+func sizeOf(t *testing.T, body []byte) uint64 {
+	t.Helper()
+	content := bytes.NewReader(body)
+	head, err := readHead(content, firstTables)
+	require.NoError(t, err)
+	need, err := elfSize(content, head)
+	require.NoError(t, err)
+	return need
 }
 
 func FuzzElfSize(f *testing.F) {
@@ -52,8 +60,7 @@ func FuzzElfSize(f *testing.F) {
 	f.Add([]byte("\x7fELF"))
 	f.Add(append([]byte("\x7fELF\x01\x02"), make([]byte, 80)...))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		need, err := elfSize(bytes.NewReader(body))
-		require.NoError(t, err)
+		need := sizeOf(t, body)
 		if _, err := elf.NewFile(bytes.NewReader(body)); err != nil {
 			return
 		}
