@@ -78,7 +78,6 @@ func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, pool *wo
 	own := worker.New(c, workflows.HostQueue(pool.Host()), worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2 * pool.Size(), WorkerStopTimeout: stopLight,
 	})
-	own.RegisterActivity(steps.GenerateSBOM)
 	own.RegisterActivity(steps.UploadScan)
 	host := &scanner{
 		pulls: pulls, steps: own, pool: pool, drain: conf.Scanner.Drain, logger: logger,

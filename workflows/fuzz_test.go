@@ -138,7 +138,6 @@ func play(e *testsuite.TestWorkflowEnvironment) {
 	e.OnActivity(scans.ListHubs, mock.Anything).Return(activities.ListHubsResult{Hubs: []activities.HubState{{Name: hostile.Hub}}}, nil).Maybe()
 	two(reports.ReportScan).Return(nil).Maybe()
 	two(scanner.PullImage).Return(activities.Workspace{Host: "host", Key: "k"}, nil).Maybe()
-	two(scanner.GenerateSBOM).Return(activities.GenerateSBOMResult{Components: 1}, nil).Maybe()
 	two(scanner.UploadScan).Return(activities.UploadScanResult{Scan: model.HubScan{Hub: hostile.Hub, State: model.HubScanInProgress}}, nil).Maybe()
 	two(hubs.LookUpScan).Return(activities.LookUpScanResult{Scan: model.HubScan{Hub: hostile.Hub, State: model.HubScanAbsent}}, nil).Maybe()
 	two(hubs.AwaitHubScan).After(slow).Return(activities.AwaitHubScanResult{Scan: model.HubScan{Hub: hostile.Hub, State: model.HubScanComplete}}, nil).Maybe()

@@ -185,12 +185,13 @@ func hubRetry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}
 }
 
-// PullStep is for the backlog: it may wait for days for a workspace, is shared out fairly, and gives up on a registry after a few tries.
+// PullStep is for the backlog: it may wait for days for a workspace, is shared out fairly, and gives up on a registry, or on a scan
+// client, after a few tries.
 func PullStep(ctx workflow.Context, domain, id, summary string, priority temporal.Priority) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID:          id,
 		TaskQueue:           PullQueue(domain),
-		StartToCloseTimeout: 6 * time.Hour,
+		StartToCloseTimeout: longestPull + longestSBOM,
 		HeartbeatTimeout:    15 * time.Second,
 		WaitForCancellation: true,
 		Summary:             summary,
@@ -213,9 +214,10 @@ func HostStep(ctx workflow.Context, host, summary string, longest time.Duration)
 	})
 }
 
-// The longest a scan client may take for each of its two jobs; its own limits are shorter.
+// The longest that the steps on a scanner host may take. The scan client's own limits are shorter.
 const (
-	LongestSBOM   = 2 * time.Hour
+	longestPull   = 6 * time.Hour
+	longestSBOM   = 2 * time.Hour
 	LongestUpload = time.Hour
 )
 

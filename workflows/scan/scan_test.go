@@ -163,15 +163,11 @@ func (s *ScanImageSuite) lookUp(states ...model.HubScanState) {
 }
 
 func (s *ScanImageSuite) place() activities.Workspace {
-	return activities.Workspace{Host: "host-1", Key: "b", Name: s.input().Names[0]}
+	return activities.Workspace{Host: "host-1", Key: "b", Name: s.input().Names[0], Components: 3}
 }
 
 func (s *ScanImageSuite) pulls() *testsuite.MockCallWrapper {
 	return s.env.OnActivity(scanner.PullImage, mock.Anything, mock.Anything).Return(s.place(), nil)
-}
-
-func (s *ScanImageSuite) lists() *testsuite.MockCallWrapper {
-	return s.env.OnActivity(scanner.GenerateSBOM, mock.Anything, mock.Anything).Return(activities.GenerateSBOMResult{Components: 3}, nil)
 }
 
 func (s *ScanImageSuite) uploads() *testsuite.MockCallWrapper {
@@ -206,7 +202,6 @@ func (s *ScanImageSuite) completed() {
 func (s *ScanImageSuite) TestUnknownImageGoesThroughEveryStep() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()
@@ -269,10 +264,29 @@ func (s *ScanImageSuite) TestPullFailureIsReportedWithItsClass() {
 	s.Nil(s.report.Verdict)
 }
 
+// TestFailureOfTheSBOMSaysThatItWasNotThePull: both are one step.
+func (s *ScanImageSuite) TestFailureOfTheSBOMSaysThatItWasNotThePull() {
+	for name, err := range map[string]error{
+		"error": temporal.NewApplicationErrorWithOptions("cannot read it", string(model.Invalid), temporal.ApplicationErrorOptions{
+			NonRetryable: true, Details: []any{activities.PartSBOM},
+		}),
+		"host lost": temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil, activities.Progress{Phase: "unpack"}),
+	} {
+		s.Run(name, func() {
+			s.SetupTest()
+			s.lookUp(model.HubScanAbsent)
+			s.env.OnActivity(scanner.PullImage, mock.Anything, mock.Anything).Return(activities.Workspace{}, err)
+			s.env.ExecuteWorkflow(scan.ScanImage, s.input())
+			s.Require().Error(s.env.GetWorkflowError())
+			s.Require().NotNil(s.report.Failure)
+			s.Equal(string(workflows.StepSBOM), s.report.Failure.Step)
+		})
+	}
+}
+
 func (s *ScanImageSuite) TestRefusedUploadGivesTheLeaseBackAndAsksAgain() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
 		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: model.Throttled, Reason: "busy", RetryAfter: time.Second}, Refused: true}, nil).Once()
 	s.uploads().Once()
@@ -289,7 +303,6 @@ func (s *ScanImageSuite) TestRefusedUploadGivesTheLeaseBackAndAsksAgain() {
 func (s *ScanImageSuite) TestUploadOfUnknownOutcomeIsLookedForBeforeAnother() {
 	s.lookUp(model.HubScanAbsent, model.HubScanInProgress)
 	s.pulls().Once()
-	s.lists().Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
 		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: model.Transient, Reason: "connection reset"}}, nil).Once()
 	s.awaits().Once()
@@ -302,7 +315,6 @@ func (s *ScanImageSuite) TestUploadOfUnknownOutcomeIsLookedForBeforeAnother() {
 func (s *ScanImageSuite) TestLostHostIsFencedThenPulledAgain() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Twice()
-	s.lists().Twice()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
 		Return(activities.UploadScanResult{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_HEARTBEAT, nil)).Times(4)
 	s.uploads().Once()
@@ -319,9 +331,8 @@ func (s *ScanImageSuite) TestLostHostIsFencedThenPulledAgain() {
 func (s *ScanImageSuite) TestWorkspaceThatIsGoneIsPulledAgain() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Twice()
-	s.env.OnActivity(scanner.GenerateSBOM, mock.Anything, mock.Anything).
-		Return(activities.GenerateSBOMResult{}, temporal.NewNonRetryableApplicationError("gone", string(activities.WorkspaceGone), nil)).Once()
-	s.lists().Once()
+	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
+		Return(activities.UploadScanResult{}, temporal.NewNonRetryableApplicationError("gone", string(activities.WorkspaceGone), nil)).Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()
@@ -335,7 +346,6 @@ func (s *ScanImageSuite) TestHubAlreadyAtItIsLookedAtInsteadOfUploading() {
 	}
 	s.lookUp(model.HubScanAbsent, model.HubScanInProgress)
 	s.pulls().Once()
-	s.lists().Once()
 	s.awaits().Once()
 	s.judges().Once()
 	s.Require().NoError(s.run())
@@ -347,7 +357,6 @@ func (s *ScanImageSuite) TestHubAlreadyAtItIsLookedAtInsteadOfUploading() {
 func (s *ScanImageSuite) TestFailedHubScanFailsTheScan() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
 		Return(activities.AwaitHubScanResult{Scan: model.HubScan{State: model.HubScanFailed, Detail: "ERROR_MATCHING"}}, nil).Once()
@@ -360,7 +369,6 @@ func (s *ScanImageSuite) TestFailedHubScanFailsTheScan() {
 func (s *ScanImageSuite) TestStuckHubScanKeepsItsLeaseOut() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
 		Return(activities.AwaitHubScanResult{Scan: model.HubScan{State: model.HubScanInProgress, Detail: "MATCHING"}, Stuck: true, Answered: 3 * time.Hour}, nil).Once()
@@ -410,7 +418,6 @@ func (s *ScanImageSuite) TestHubThatCannotBeAskedIsSkippedAndNamed() {
 	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).
 		Return(activities.LookUpScanResult{Trouble: &activities.HubTrouble{Class: model.Transient, Reason: "502"}}, nil).Once()
 	s.pulls().Once()
-	s.lists().Once()
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
 		return &workflows.Grant{Chain: a.Chain, Hub: "hub-b", Attempt: s.next()}
 	}
@@ -440,7 +447,6 @@ func (s *ScanImageSuite) TestHubThatMayHaveTheImageIsNotSkipped() {
 func (s *ScanImageSuite) TestHolderAnnouncesItsLeaseOftenAtFirst() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.awaits().After(12 * time.Minute).Once()
 	s.judges().Once()
@@ -452,7 +458,6 @@ func (s *ScanImageSuite) TestHolderAnnouncesItsLeaseOftenAtFirst() {
 func (s *ScanImageSuite) TestGrantThatWasGivenBackIsNotTakenAgain() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
 		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: model.Throttled, Reason: "busy"}, Refused: true}, nil).Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.MatchedBy(func(in activities.UploadScanInput) bool { return first.Less(in.Attempt) })).
@@ -477,7 +482,6 @@ func (s *ScanImageSuite) TestLeaseThatComesDuringALookAtAnotherHubIsTaken() {
 	absent := activities.LookUpScanResult{Scan: model.HubScan{Hub: someHub, State: model.HubScanAbsent}}
 	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).Return(absent, nil).Once()
 	s.pulls().Once()
-	s.lists().Once()
 	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).Return(absent, nil).After(time.Minute).Once()
 	s.uploads().Once()
 	s.awaits().Once()
@@ -506,7 +510,6 @@ func (s *ScanImageSuite) TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrive
 			s.SetupTest()
 			s.lookUp(model.HubScanAbsent)
 			s.pulls().Once()
-			s.lists().Once()
 			s.uploads().After(time.Minute).Once()
 			s.awaits().Once()
 			s.judges().Once()
@@ -528,7 +531,6 @@ func (s *ScanImageSuite) TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrive
 func (s *ScanImageSuite) TestScanThatHoldsNothingSaysSoToAPoolThatAsks() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().After(time.Minute).Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()
@@ -541,8 +543,7 @@ func (s *ScanImageSuite) TestScanThatHoldsNothingSaysSoToAPoolThatAsks() {
 func (s *ScanImageSuite) TestWorkspaceQueryNamesHostAndWorkspace() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().After(time.Minute).Once()
-	s.uploads().Once()
+	s.uploads().After(time.Minute).Once()
 	s.awaits().Once()
 	s.judges().Once()
 	var during workflows.WorkspaceView
