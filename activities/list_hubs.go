@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 )
 
@@ -46,8 +47,22 @@ func (s *ScanSteps) ListHubs(ctx context.Context) (ListHubsResult, error) {
 // SignalPoolInput is one signal from a scan to the pool of hubs.
 type SignalPoolInput struct {
 	Name string `json:"name"`
-	// Value is the signal's content, of the type the signal carries: a local step gets it as it was handed over.
+	// Value is the signal's content, of the type the signal carries: a local step gets it as it was handed over, a step on a queue
+	// as a json.RawMessage.
 	Value any `json:"value"`
+}
+
+// UnmarshalJSON keeps the content as it was written: only the pool knows its type.
+func (s *SignalPoolInput) UnmarshalJSON(text []byte) error {
+	var written struct {
+		Name  string          `json:"name"`
+		Value json.RawMessage `json:"value"`
+	}
+	if err := json.Unmarshal(text, &written); err != nil {
+		return fmt.Errorf("read a signal to the pool of hubs: %w", err)
+	}
+	s.Name, s.Value = written.Name, written.Value
+	return nil
 }
 
 // SignalPool sends the pool of hubs a signal. As a local step it costs one event in the scan's history, where a signal

@@ -74,8 +74,8 @@ type hubQueues struct {
 	workers map[string][]worker.Worker
 }
 
-func serveHubs(life fx.Lifecycle, c client.Client, conf config.Config, hubs activities.Hubs) *hubQueues {
-	q := &hubQueues{client: c, steps: activities.NewHubSteps(hubs), workers: map[string][]worker.Worker{}}
+func serveHubs(life fx.Lifecycle, c client.Client, conf config.Config, hubs activities.Hubs, link *pool) *hubQueues {
+	q := &hubQueues{client: c, steps: activities.NewHubSteps(hubs, link), workers: map[string][]worker.Worker{}}
 	life.Append(fx.StartStopHook(func() error { return q.serve(conf.Hubs) }, q.stop))
 	return q
 }

@@ -116,7 +116,7 @@ func (quiet) Complete(any, error) {}
 // play answers every step as if all were well, or not at all.
 func play(e *testsuite.TestWorkflowEnvironment) {
 	for _, steps := range []any{
-		activities.NewHubSteps(nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil), activities.NewReportSteps(nil),
+		activities.NewHubSteps(nil, nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil), activities.NewReportSteps(nil),
 		activities.NewPoolSteps(nil, nil, nil), activities.NewInventorySteps(nil), activities.NewRegistrySteps(nil, nil), activities.NewPrioritizeSteps(nil),
 	} {
 		e.RegisterActivity(steps)

@@ -158,7 +158,9 @@ func (s *quickScans) scan(b *testing.B, digest model.Digest) error {
 // length is how much a workflow has cost the server: the events of its history, and how often its state was written.
 type length struct{ events, updates float64 }
 
-func (l length) plus(other length) length { return length{l.events + other.events, l.updates + other.updates} }
+func (l length) plus(other length) length {
+	return length{l.events + other.events, l.updates + other.updates}
+}
 
 func (l length) minus(other length) length { return l.plus(length{-other.events, -other.updates}) }
 

@@ -147,8 +147,8 @@ func (s *scanImage) outcome() activities.ScanReport {
 }
 
 func (s *scanImage) sendReport(ctx workflow.Context, report activities.ScanReport) error {
-	ctx = workflows.LightStep(ctx, "report to the image: "+string(report.Outcome))
-	return workflow.ExecuteActivity(ctx, reportSteps.ReportScan, report).Get(ctx, nil)
+	ctx = workflows.LocalStep(ctx, "report to the image: "+string(report.Outcome))
+	return workflow.ExecuteLocalActivity(ctx, reportSteps.ReportScan, report).Get(ctx, nil)
 }
 
 // cancelled gives back what the scan holds and reports, in a context that still works. What is known by then is reported as it is: a

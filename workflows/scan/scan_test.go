@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 	"testing"
@@ -51,6 +52,8 @@ type ScanImageSuite struct {
 	hubless int
 	// announced counts the announcements of a lease held.
 	announced int
+	// handed is the release that the scan had a step send.
+	handed *activities.SignalPoolInput
 	// grant answers an acquire; nil leaves it unanswered.
 	grant func(a workflows.Acquire) *workflows.Grant
 }
@@ -69,12 +72,13 @@ func (s *ScanImageSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
 	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.ScanImageID(digest)})
 	s.env.SetTestTimeout(20 * time.Second)
+	s.handed = nil
 	s.acquired, s.released, s.troubles, s.report, s.granted, s.announced, s.confirmed = nil, nil, nil, nil, 0, 0, 0
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
 		return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: s.next()}
 	}
 	for _, steps := range []any{
-		activities.NewHubSteps(nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil), activities.NewReportSteps(nil),
+		activities.NewHubSteps(nil, nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil), activities.NewReportSteps(nil),
 	} {
 		s.env.RegisterActivity(steps)
 	}
@@ -136,6 +140,15 @@ func (s *ScanImageSuite) acquire(a workflows.Acquire) {
 	if g := s.grant(a); g != nil {
 		s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow(workflows.SignalGrant.Name, *g) }, time.Millisecond)
 	}
+}
+
+// decodeJSON reads what a step on a queue gets.
+func decodeJSON(value, into any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, into)
 }
 
 func decode[T any](s *ScanImageSuite, in activities.SignalPoolInput) T {
