@@ -21,14 +21,21 @@ type Pool interface {
 	Signal(ctx context.Context, name string, value any) error
 }
 
-// ScanSteps are the light steps of ScanImage and Image on the workflow queue.
-type ScanSteps struct {
-	pool    Pool
-	holders Holders
+// ScanStarter starts scans and finds out which are open.
+type ScanStarter interface {
+	Holders
+	// StartScan starts a scan unless one of the same image runs.
+	StartScan(ctx context.Context, in StartScanInput) (StartScanResult, error)
 }
 
-// NewScanSteps asks p about hubs and h about scans.
-func NewScanSteps(p Pool, h Holders) *ScanSteps { return &ScanSteps{pool: p, holders: h} }
+// ScanSteps are the light steps of ScanImage and Image on the workflow queue.
+type ScanSteps struct {
+	pool  Pool
+	scans ScanStarter
+}
+
+// NewScanSteps asks p about hubs, and starts scans and asks about them through s.
+func NewScanSteps(p Pool, s ScanStarter) *ScanSteps { return &ScanSteps{pool: p, scans: s} }
 
 // ListHubsResult lists the enabled hubs.
 type ListHubsResult struct {
@@ -74,6 +81,33 @@ func (s *ScanSteps) SignalPool(ctx context.Context, in SignalPoolInput) error {
 	return nil
 }
 
+// StartScanInput is a scan to be started.
+type StartScanInput struct {
+	// Input is the input of ScanImage: a local step gets it as it was handed over.
+	Input any `json:"input"`
+	// Key names this start among all starts of scans. When the step has started a scan and could not say so, the next attempt of
+	// the step finds the scan by it.
+	Key string `json:"key"`
+}
+
+// StartScanResult names the scan that runs now.
+type StartScanResult struct {
+	// Chain is the first run ID of the scan.
+	Chain string `json:"chain"`
+	// Other says that another start than that of the key has started it.
+	Other bool `json:"other,omitempty"`
+}
+
+// StartScan starts the scan of an image. As a local step it costs one event in the history of the image, where a child workflow
+// costs seven. Where this worker has room, the scan's first task comes with the answer of the server.
+func (s *ScanSteps) StartScan(ctx context.Context, in StartScanInput) (StartScanResult, error) {
+	started, err := s.scans.StartScan(ctx, in)
+	if err != nil {
+		return started, fmt.Errorf("start the scan: %w", err)
+	}
+	return started, nil
+}
+
 // CheckScanInput names a scan; an empty chain means any run.
 type CheckScanInput struct {
 	Scan Holder `json:"scan"`
@@ -86,7 +120,7 @@ type CheckScanResult struct {
 
 // CheckScan asks whether an image's scan is still open.
 func (s *ScanSteps) CheckScan(ctx context.Context, in CheckScanInput) (CheckScanResult, error) {
-	open, err := s.holders.IsOpen(ctx, in.Scan)
+	open, err := s.scans.IsOpen(ctx, in.Scan)
 	if err != nil {
 		return CheckScanResult{}, fmt.Errorf("ask for %s: %w", in.Scan.WorkflowID, err)
 	}

@@ -1,7 +1,6 @@
 package workflows_test
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -18,7 +17,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/hostile"
@@ -134,6 +132,7 @@ func play(e *testsuite.TestWorkflowEnvironment) {
 	slow := 20 * time.Minute
 	two := func(step any) *testsuite.MockCallWrapper { return e.OnActivity(step, mock.Anything, mock.Anything) }
 	two(scans.SignalPool).Return(nil).Maybe()
+	two(scans.StartScan).Return(activities.StartScanResult{Chain: "run"}, nil).Maybe()
 	two(scans.CheckScan).Return(activities.CheckScanResult{Open: true}, nil).Maybe()
 	e.OnActivity(scans.ListHubs, mock.Anything).Return(activities.ListHubsResult{Hubs: []activities.HubState{{Name: hostile.Hub}}}, nil).Maybe()
 	two(reports.ReportScan).Return(nil).Maybe()
@@ -153,8 +152,6 @@ func play(e *testsuite.TestWorkflowEnvironment) {
 	two(inventories.EmptyNamespaces).Return(activities.EmptyNamespacesResult{}, nil).Maybe()
 	two(registries.ResolveImages).Return(activities.ResolveImagesResult{}, nil).Maybe()
 	two(prioritize.PrioritizeStep).Return(activities.PrioritizeStepResult{}, nil).Maybe()
-	e.RegisterWorkflowWithOptions(func(ctx workflow.Context, _ json.RawMessage) error { return workflow.Sleep(ctx, slow) },
-		workflow.RegisterOptions{Name: workflows.TypeScanImage})
 	e.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil).Maybe()
 	e.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
 	e.OnUpsertMemo(mock.Anything).Return(nil).Maybe()

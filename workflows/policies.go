@@ -3,11 +3,8 @@ package workflows
 import (
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
-
-	"github.com/perceptor/perceptor/model"
 )
 
 // Times that more than one place must agree on.
@@ -41,7 +38,7 @@ const (
 // Every other workflow is LevelNormal, the server's own.
 const (
 	PoolLevel = LevelFirst
-	scanLevel = LevelSoon
+	ScanLevel = LevelSoon
 )
 
 // LightStep is for steps that only speak to Temporal: fast, repeatable, retried until they succeed.
@@ -220,22 +217,6 @@ const (
 	longestSBOM   = 2 * time.Hour
 	LongestUpload = time.Hour
 )
-
-// ScanOptions starts the scan of an image as a child that is abandoned: it outlives the run that starts it.
-func ScanOptions(ctx workflow.Context, d model.Digest, in ScanImageInput) workflow.Context {
-	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            ScanImageID(d),
-		TaskQueue:             TaskQueue,
-		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         "scan " + in.Names[0].Reference(),
-		Priority:              temporal.Priority{PriorityKey: scanLevel},
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			AttributeDigest.ValueSet(Keyword(string(d))),
-			AttributeRepository.ValueSet(Keyword(in.Names[0].Repository)),
-		),
-	})
-}
 
 // ShouldContinueAsNew reports whether it is time for a new run: the history is long, or the run is old enough to outlive a release.
 func ShouldContinueAsNew(ctx workflow.Context, began time.Time) bool {

@@ -28,6 +28,17 @@ type ScanImageInput struct {
 	State *ScanState `json:"state,omitempty"`
 }
 
+// MemoImage is the memo of a ScanImage with its ScanStart: Web UI shows there which image the scan is of.
+const MemoImage = "image"
+
+// ScanStart says who has started a scan.
+type ScanStart struct {
+	// Image is the workflow ID of the image.
+	Image string `json:"image"`
+	// Key is the key of activities.StartScanInput.
+	Key string `json:"key"`
+}
+
 // Step is where in its story a scan is.
 type Step string
 
