@@ -332,3 +332,43 @@ func FuzzParseWorkspaceKey(f *testing.F) {
 		}
 	})
 }
+
+// hubsHere are hubs that the worker of workflows may ask itself.
+type hubsHere struct {
+	activities.HubMap
+	using int
+}
+
+func (h *hubsHere) HubHere(name string) (activities.Hub, func(), bool) {
+	hub, ok := h.Hub(name)
+	if ok {
+		h.using++
+	}
+	return hub, func() { h.using-- }, ok
+}
+
+// TestLocalLookUpSaysOnlyWhatTheHubAnswered: a failure is found out by the step on the hub's queue, which knows what to do with it.
+func TestLocalLookUpSaysOnlyWhatTheHubAnswered(t *testing.T) {
+	for name, each := range map[string]struct {
+		here  activities.HubsHere
+		asked bool
+	}{
+		"no hub here":      {nil, false},
+		"another hub":      {&hubsHere{HubMap: activities.HubMap{"b": &stubHub{}}}, false},
+		"it fails":         {&hubsHere{HubMap: activities.HubMap{"a": &stubHub{err: edgeError{class: model.Unauthorized}}}}, false},
+		"it does not know": {&hubsHere{HubMap: activities.HubMap{"a": &stubHub{found: model.HubScan{State: model.HubScanAbsent}}}}, true},
+		"it has the image": {&hubsHere{HubMap: activities.HubMap{"a": &stubHub{found: model.HubScan{State: model.HubScanComplete}}}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			steps := activities.NewScanSteps(nil, nil, each.here)
+			value, err := environment(t, steps).ExecuteLocalActivity(steps.LookUpHere, activities.LookUpScanInput{Hub: "a", Name: "x"})
+			require.NoError(t, err)
+			var result activities.LookUpHereResult
+			require.NoError(t, value.Get(&result))
+			require.Equal(t, each.asked, result.Asked)
+			if here, ok := each.here.(*hubsHere); ok {
+				require.Zero(t, here.using, "the place is given back")
+			}
+		})
+	}
+}

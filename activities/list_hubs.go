@@ -32,10 +32,13 @@ type ScanStarter interface {
 type ScanSteps struct {
 	pool  Pool
 	scans ScanStarter
+	hubs  HubsHere
 }
 
-// NewScanSteps asks p about hubs, and starts scans and asks about them through s.
-func NewScanSteps(p Pool, s ScanStarter) *ScanSteps { return &ScanSteps{pool: p, scans: s} }
+// NewScanSteps asks p about hubs, and starts scans and asks about them through s. It asks the hubs of h itself, which may be nil.
+func NewScanSteps(p Pool, s ScanStarter, h HubsHere) *ScanSteps {
+	return &ScanSteps{pool: p, scans: s, hubs: h}
+}
 
 // ListHubsResult lists the enabled hubs.
 type ListHubsResult struct {

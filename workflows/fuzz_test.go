@@ -114,7 +114,7 @@ func (quiet) Complete(any, error) {}
 // play answers every step as if all were well, or not at all.
 func play(e *testsuite.TestWorkflowEnvironment) {
 	for _, steps := range []any{
-		activities.NewHubSteps(nil, nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil), activities.NewReportSteps(nil),
+		activities.NewHubSteps(nil, nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil, nil), activities.NewReportSteps(nil),
 		activities.NewPoolSteps(nil, nil, nil), activities.NewInventorySteps(nil), activities.NewRegistrySteps(nil, nil), activities.NewPrioritizeSteps(nil),
 	} {
 		e.RegisterActivity(steps)
@@ -132,6 +132,7 @@ func play(e *testsuite.TestWorkflowEnvironment) {
 	slow := 20 * time.Minute
 	two := func(step any) *testsuite.MockCallWrapper { return e.OnActivity(step, mock.Anything, mock.Anything) }
 	two(scans.SignalPool).Return(nil).Maybe()
+	two(scans.LookUpHere).Return(activities.LookUpHereResult{}, nil).Maybe()
 	two(scans.StartScan).Return(activities.StartScanResult{Chain: "run"}, nil).Maybe()
 	two(scans.CheckScan).Return(activities.CheckScanResult{Open: true}, nil).Maybe()
 	e.OnActivity(scans.ListHubs, mock.Anything).Return(activities.ListHubsResult{Hubs: []activities.HubState{{Name: hostile.Hub}}}, nil).Maybe()

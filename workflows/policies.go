@@ -61,6 +61,15 @@ func LocalStep(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
+// LookUpHereStep is for the first question about an image to a hub that the worker may ask itself. It is tried once.
+func LookUpHereStep(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: 5 * time.Second,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+}
+
 // NotifyStep is for signals of the pool to scans. The worker that decided runs it itself where it has room. A signal that it
 // misses, the pool sends again in its own rhythm.
 func NotifyStep(ctx workflow.Context, summary string) workflow.Context {

@@ -58,11 +58,12 @@ func BenchmarkScans(b *testing.B) {
 	plain.round(b, inFlight)
 	s.digests = nil
 	before := s.poolLength(b)
+	number := rig.ImagesWanted(b, runsEach)
 	var scans, bares cost
 	for b.Loop() {
 		for range rounds {
-			bares.add(b, d, func() { plain.round(b, runsEach) })
-			scans.add(b, d, func() { s.round(b, runsEach) })
+			bares.add(b, d, func() { plain.round(b, number) })
+			scans.add(b, d, func() { s.round(b, number) })
 		}
 	}
 	total := float64(len(s.digests))

@@ -74,7 +74,7 @@ func (s *ImageSuite) SetupTest() {
 
 // playScans stands in for the server and for ScanImage: a scan reports, then closes.
 func (s *ImageSuite) playScans() {
-	s.env.RegisterActivity(activities.NewScanSteps(nil, nil))
+	s.env.RegisterActivity(activities.NewScanSteps(nil, nil, nil))
 	s.env.OnActivity(light.StartScan, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.StartScanInput) (activities.StartScanResult, error) {
 		return s.startScan(in)
 	}).Maybe()

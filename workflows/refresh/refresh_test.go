@@ -161,7 +161,7 @@ func (w *refreshWorld) env() *testsuite.TestWorkflowEnvironment {
 	e.RegisterWorkflow(refresh.RefreshHub)
 	e.RegisterActivity(activities.NewHubSteps(activities.HubMap{"a": w}, nil))
 	e.RegisterActivity(activities.NewRefreshSteps(w))
-	e.RegisterActivity(activities.NewScanSteps(w, nil))
+	e.RegisterActivity(activities.NewScanSteps(w, nil, nil))
 	return e
 }
 

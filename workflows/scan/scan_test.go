@@ -54,6 +54,10 @@ type ScanImageSuite struct {
 	announced int
 	// handed is the release that the scan had a step send.
 	handed *activities.SignalPoolInput
+	// others are hubs beside someHub.
+	others []activities.HubState
+	// here answers for the hubs that the worker asks itself; nil while it may ask none.
+	here func(hub string) (activities.LookUpHereResult, error)
 	// grant answers an acquire; nil leaves it unanswered.
 	grant func(a workflows.Acquire) *workflows.Grant
 }
@@ -72,13 +76,13 @@ func (s *ScanImageSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
 	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.ScanImageID(digest)})
 	s.env.SetTestTimeout(20 * time.Second)
-	s.handed = nil
+	s.handed, s.here, s.others = nil, nil, nil
 	s.acquired, s.released, s.troubles, s.report, s.granted, s.announced, s.confirmed = nil, nil, nil, nil, 0, 0, 0
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
 		return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: s.next()}
 	}
 	for _, steps := range []any{
-		activities.NewHubSteps(nil, nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil), activities.NewReportSteps(nil),
+		activities.NewHubSteps(nil, nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil, nil), activities.NewReportSteps(nil),
 	} {
 		s.env.RegisterActivity(steps)
 	}
@@ -87,7 +91,13 @@ func (s *ScanImageSuite) SetupTest() {
 		if s.hubless--; s.hubless >= 0 {
 			return activities.ListHubsResult{}, errors.New("ask hubs: context deadline exceeded")
 		}
-		return activities.ListHubsResult{Hubs: []activities.HubState{{Name: someHub}}}, nil
+		return activities.ListHubsResult{Hubs: append([]activities.HubState{{Name: someHub}}, s.others...)}, nil
+	}).Maybe()
+	s.env.OnActivity(light.LookUpHere, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.LookUpScanInput) (activities.LookUpHereResult, error) {
+		if s.here == nil {
+			return activities.LookUpHereResult{}, nil
+		}
+		return s.here(in.Hub)
 	}).Maybe()
 	s.env.OnActivity(tell.ReportScan, mock.Anything, mock.Anything).Return(func(_ context.Context, r activities.ScanReport) error {
 		if s.refuse--; s.refuse >= 0 {
