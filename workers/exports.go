@@ -26,7 +26,7 @@ func newExporter(c config.Config) (*docker.Exporter, error) {
 // first answers.
 type exports struct {
 	engine  *docker.Exporter
-	pullsOf func(domain string) worker.Worker
+	pullsOf func(domain string, atOnce int) worker.Worker
 	logger  *slog.Logger
 
 	cancel  context.CancelFunc
@@ -51,7 +51,7 @@ func (e *exports) run(ctx context.Context) {
 	if id == "" {
 		return
 	}
-	pulls := e.pullsOf(workflows.EngineDomain(id))
+	pulls := e.pullsOf(workflows.EngineDomain(id), 1)
 	if err := pulls.Start(); err != nil {
 		e.logger.Error("the images of the Docker Engine are not exported", "engine", id, "error", err)
 		return

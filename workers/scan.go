@@ -33,7 +33,11 @@ func newWorkspaces(life fx.Lifecycle, c config.Config) (*workspace.Pool, error) 
 	if err != nil {
 		return nil, err
 	}
-	pool, err := workspace.Open(c.Scanner.Directory, host, c.Scanner.Workspaces)
+	workspaces := c.Scanner.Workspaces
+	if c.Scanner.DockerHost != "" {
+		workspaces++ // a poll of the engine's backlog has one reserved, also while that is empty
+	}
+	pool, err := workspace.Open(c.Scanner.Directory, host, workspaces)
 	if err != nil {
 		return nil, err
 	}
@@ -75,9 +79,9 @@ func servePulls(
 		return fmt.Errorf("slots of %s: %w", pool.Host(), err)
 	}
 	drain := max(conf.Scanner.Drain, time.Second)
-	pullsOf := func(domain string) worker.Worker {
+	pullsOf := func(domain string, atOnce int) worker.Worker {
 		pulls := worker.New(c, workflows.PullQueue(domain), worker.Options{
-			DisableWorkflowWorker: true, Tuner: tuner, MaxConcurrentActivityTaskPollers: 2, WorkerStopTimeout: drain,
+			DisableWorkflowWorker: true, Tuner: tuner, ActivityTaskPollerBehavior: pollers(atOnce), WorkerStopTimeout: drain,
 		})
 		pulls.RegisterActivity(steps.PullImage)
 		return pulls
@@ -85,11 +89,11 @@ func servePulls(
 	// Twice the workspaces: a step may still be returning when the workspace it released is acquired again.
 	own := worker.New(c, workflows.HostQueue(pool.Host()), worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2 * pool.Size(), WorkerStopTimeout: stopLight,
+		ActivityTaskPollerBehavior: pollers(2 * pool.Size()),
 	})
-	own.RegisterActivity(steps.GenerateSBOM)
 	own.RegisterActivity(steps.UploadScan)
 	host := &scanner{
-		pulls: pullsOf(conf.Scanner.Domain), steps: own, pool: pool, drain: conf.Scanner.Drain, logger: logger,
+		pulls: pullsOf(conf.Scanner.Domain, pool.Size()), steps: own, pool: pool, drain: conf.Scanner.Drain, logger: logger,
 		sweeper: sweeper{pool: pool, lookUp: s.Scans.Workspace, logger: logger},
 	}
 	if x != nil {

@@ -20,23 +20,23 @@ import (
 // pullsAtMost is how often a scan pulls its image because hosts were lost, before Image tries again later.
 const pullsAtMost = 5
 
-// pull waits in the backlog for a workspace on a scanner host, which then has the image.
+// pull waits in the backlog for a workspace on a scanner host, which then has the SBOM of the image.
 func (s *scanImage) pull(ctx workflow.Context) (workflows.Step, error) {
 	if s.state.Pulls >= pullsAtMost {
 		return "", temporal.NewApplicationError(fmt.Sprintf("%d scanner hosts were lost one after the other", s.state.Pulls), string(model.Transient))
 	}
 	s.state.Pulls++
-	s.state.Workspace, s.state.HasSBOM = nil, false
-	ctx = workflows.PullStep(ctx, s.in.Domain, pullID(s.state.Pulls), "pull "+s.in.Names[0].Reference(), taskPriority(s.in.Priority, s.in.Namespace))
+	s.state.Workspace, s.state.Components = nil, 0
+	ctx = workflows.PullStep(ctx, s.in.Domain, pullID(s.state.Pulls), "pull "+s.in.Names[0].Reference()+" and generate its SBOM", taskPriority(s.in.Priority, s.in.Namespace))
 	var workspace activities.Workspace
 	err := workflow.ExecuteActivity(ctx, scannerSteps.PullImage, activities.PullImageInput{
-		Digest: s.in.Digest, Names: s.in.Names, Chain: s.state.Chain, Pull: s.state.Pulls,
+		Digest: s.in.Digest, Names: s.in.Names, HubNames: s.in.HubNames, Chain: s.state.Chain, Pull: s.state.Pulls,
 	}).Get(ctx, &workspace)
 	if err != nil {
 		return "", err
 	}
-	s.state.Workspace = &workspace
-	return workflows.StepSBOM, nil
+	s.state.Workspace, s.state.Components = &workspace, workspace.Components
+	return workflows.StepLease, nil
 }
 
 // taskPriority is level 1 for a person; all others share a level and divide it by priority and namespace.
@@ -52,21 +52,6 @@ func taskPriority(p workflows.Priority, namespace string) temporal.Priority {
 func fairnessKey(c workflows.Priority, namespace string) string {
 	sum := sha256.Sum256([]byte(string(c) + "/" + namespace))
 	return hex.EncodeToString(sum[:8])
-}
-
-// generateSBOM has the SBOM generated on the host that has the image.
-func (s *scanImage) generateSBOM(ctx workflow.Context) (workflows.Step, error) {
-	var listed activities.GenerateSBOMResult
-	err := s.onHost(ctx, "generate the SBOM on "+s.state.Workspace.Host, workflows.LongestSBOM, scannerSteps.GenerateSBOM,
-		activities.GenerateSBOMInput{Workspace: *s.state.Workspace, Names: s.in.HubNames}, &listed)
-	if lost(err) {
-		return workflows.StepPull, nil
-	}
-	if err != nil {
-		return "", err
-	}
-	s.state.HasSBOM, s.state.Components = true, listed.Components
-	return workflows.StepLease, nil
 }
 
 // onHost runs a step on the host of the workspace. A task that the host did not start in time is offered to it once more.

@@ -36,7 +36,7 @@ func workspaceOf(s *workflows.ScanState) workflows.WorkspaceView {
 	switch s.Step {
 	case workflows.StepPull:
 		view.Undecided = true
-	case workflows.StepSBOM, workflows.StepLease, workflows.StepUpload:
+	case workflows.StepLease, workflows.StepUpload:
 		view.Host, view.Workspace = s.Workspace.Host, s.Workspace.Key
 	}
 	return view
@@ -47,7 +47,7 @@ func statusOf(s *workflows.ScanState) model.ScanStatus {
 	switch s.Step {
 	case workflows.StepLookUp, workflows.StepPull:
 		return model.StatusInQueue
-	case workflows.StepSBOM, workflows.StepLease, workflows.StepUpload:
+	case workflows.StepLease, workflows.StepUpload:
 		return model.StatusRunningScanClient
 	case workflows.StepAwait, workflows.StepVerdict:
 		return model.StatusRunningHubScan
@@ -70,9 +70,7 @@ func waitingFor(in workflows.ScanImageInput, s *workflows.ScanState) string {
 		if engine := in.Names[0].Engine; engine != "" {
 			return "a scanner with --docker-host on the host of Docker Engine " + engine + ", or its export to end"
 		}
-		return "a workspace in domain " + in.Domain + ", or its pull to end"
-	case workflows.StepSBOM:
-		return "the scan client on host " + s.Workspace.Host
+		return "a workspace in domain " + in.Domain + ", or its pull and its SBOM to end"
 	case workflows.StepLease:
 		return "a lease on a hub"
 	case workflows.StepUpload:
