@@ -30,8 +30,8 @@ type RefreshPlan struct {
 	Every time.Duration
 }
 
-// refreshCatchUp is how late a pass may begin after an outage of the server; one pass makes up for all that were missed.
-const refreshCatchUp = time.Minute
+// scheduleCatchUp is how late a scheduled workflow may begin after an outage of the server; one makes up for all that were missed.
+const scheduleCatchUp = time.Minute
 
 // Configure makes the Schedules agree with the plans: it adds those that are missing, changes the interval of others, and
 // removes those of hubs that are not configured any more. A pause by an operator stays.
@@ -62,19 +62,23 @@ func (r Refreshes) Configure(ctx context.Context, plans []RefreshPlan) error {
 }
 
 func (r Refreshes) planRefresh(ctx context.Context, plan RefreshPlan) error {
-	schedules := r.temporal.ScheduleClient()
-	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: plan.Every}}, Jitter: plan.Every / 10}
-	handle := schedules.GetHandle(ctx, workflows.RefreshID(plan.Hub))
+	return r.schedule(ctx, workflows.RefreshID(plan.Hub), plan.Every, plan.Every/10, &client.ScheduleWorkflowAction{
+		ID: workflows.RefreshID(plan.Hub), Workflow: workflows.TypeRefreshHub, TaskQueue: workflows.TaskQueue,
+		Args:          []any{workflows.RefreshHubInput{Hub: plan.Hub}},
+		StaticSummary: "read again what changed at hub " + plan.Hub,
+	})
+}
+
+// schedule makes a Schedule that starts a workflow at an interval, or changes the interval of the one there is.
+func (l link) schedule(ctx context.Context, id string, every, jitter time.Duration, action *client.ScheduleWorkflowAction) error {
+	schedules := l.temporal.ScheduleClient()
+	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every}}, Jitter: jitter}
+	handle := schedules.GetHandle(ctx, id)
 	known, err := handle.Describe(ctx)
 	switch {
 	case isNotFound(err):
 		_, err = schedules.Create(ctx, client.ScheduleOptions{
-			ID: workflows.RefreshID(plan.Hub), Spec: spec, CatchupWindow: refreshCatchUp, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
-			Action: &client.ScheduleWorkflowAction{
-				ID: workflows.RefreshID(plan.Hub), Workflow: workflows.TypeRefreshHub, TaskQueue: workflows.TaskQueue,
-				Args:          []any{workflows.RefreshHubInput{Hub: plan.Hub}},
-				StaticSummary: "read again what changed at hub " + plan.Hub,
-			},
+			ID: id, Spec: spec, CatchupWindow: scheduleCatchUp, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, Action: action,
 		})
 		if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 			return nil
@@ -82,7 +86,7 @@ func (r Refreshes) planRefresh(ctx context.Context, plan RefreshPlan) error {
 		return err
 	case err != nil:
 		return err
-	case sameInterval(known.Schedule.Spec, plan.Every):
+	case sameInterval(known.Schedule.Spec, every):
 		return nil
 	}
 	return handle.Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {

@@ -36,9 +36,12 @@ func SearchAttributes() map[string]enumspb.IndexedValueType {
 // attributesSeen is how long the servers may take until all of them know new search attributes.
 const attributesSeen = time.Minute
 
-// Apply makes the namespace ready: the search attributes, then the pool with its hubs. It is safe to repeat.
+// Apply makes the namespace ready: the search attributes, the schedule of the watchdog, then the pool with its hubs. It is safe to repeat.
 func (s Setup) Apply(ctx context.Context, namespace string, hubs []workflows.HubConfig) error {
 	if err := s.AddAttributes(ctx, namespace); err != nil {
+		return err
+	}
+	if err := Watch(s).Configure(ctx); err != nil {
 		return err
 	}
 	return Pool(s).ConfigureHubs(ctx, hubs)

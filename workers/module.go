@@ -21,6 +21,7 @@ import (
 	hubpool "github.com/perceptor/perceptor/workflows/pool"
 	"github.com/perceptor/perceptor/workflows/refresh"
 	"github.com/perceptor/perceptor/workflows/scan"
+	"github.com/perceptor/perceptor/workflows/watchdog"
 )
 
 // Times of a worker's end. A light step is over in seconds; fx waits longer than any drain.
@@ -87,6 +88,9 @@ func configureHubs(life fx.Lifecycle, settings Settings, s *starter.Starter, c c
 		// A namespace that an older build made ready lacks what has been added since, and no workflow could go on in it.
 		if err := s.Setup.AddAttributes(ctx, settings.Namespace); err != nil {
 			settings.Logger.Warn("search attributes could not be added; run perceptor setup", "error", err)
+		}
+		if err := s.Watch.Configure(ctx); err != nil {
+			return err
 		}
 		return configurePool(ctx, s, settings.Namespace, c)
 	}))
@@ -167,11 +171,13 @@ func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, link
 	w.RegisterWorkflowWithOptions(inventory.Inventory, workflow.RegisterOptions{Name: workflows.TypeInventory})
 	w.RegisterWorkflowWithOptions(cluster.Cluster, workflow.RegisterOptions{Name: workflows.TypeCluster})
 	w.RegisterWorkflowWithOptions(refresh.RefreshHub, workflow.RegisterOptions{Name: workflows.TypeRefreshHub})
+	w.RegisterWorkflowWithOptions(watchdog.Watchdog, workflow.RegisterOptions{Name: workflows.TypeWatchdog})
 	w.RegisterActivity(activities.NewScanSteps(link, s.Scans))
 	w.RegisterActivity(activities.NewPoolSteps(s.Scans, s.Queues, s.Scans))
 	w.RegisterActivity(activities.NewReportSteps(s.Images))
 	w.RegisterActivity(activities.NewInventorySteps(s.Inventories))
 	w.RegisterActivity(activities.NewRefreshSteps(s.Refreshes))
+	w.RegisterActivity(activities.NewWatchSteps(s.Watch))
 	w.RegisterActivity(activities.NewPrioritizeSteps(s.Scans))
 	appendWorker(life, w)
 }

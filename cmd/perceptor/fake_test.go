@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -20,6 +21,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/perceptor/perceptor/workflows"
 )
 
 // update writes the golden files again.
@@ -42,6 +45,9 @@ type fakeTemporal struct {
 	updates map[string]string
 	// listed are the workflows in lists, by their type.
 	listed map[string][]*workflowpb.WorkflowExecutionInfo
+	// watched is what the last look of the watchdog found, as JSON; unwatched says that there was none.
+	watched   string
+	unwatched bool
 	// calls are the signals, updates and steps that were asked for, and closed counts the closed connections.
 	calls  []string
 	closed int
@@ -69,6 +75,10 @@ func (f *fakeTemporal) QueryWorkflowWithOptions(ctx context.Context, r *client.Q
 }
 
 func (f *fakeTemporal) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	if strings.Contains(r.GetQuery(), `WorkflowType = "`+workflows.TypeWatchdog+`"`) && !f.unwatched {
+		look := &workflowpb.WorkflowExecutionInfo{Execution: &commonpb.WorkflowExecution{WorkflowId: workflows.WatchdogID}}
+		return &workflowservice.ListWorkflowExecutionsResponse{Executions: []*workflowpb.WorkflowExecutionInfo{look}}, nil
+	}
 	for kind, executions := range f.listed {
 		if strings.Contains(r.GetQuery(), `WorkflowType = "`+kind+`"`) {
 			page := executions[:min(len(executions), int(r.GetPageSize()))]
@@ -80,6 +90,18 @@ func (f *fakeTemporal) ListWorkflow(_ context.Context, r *workflowservice.ListWo
 		}
 	}
 	return &workflowservice.ListWorkflowExecutionsResponse{}, nil
+}
+
+// look is the run of a watchdog.
+type look struct {
+	client.WorkflowRun
+	jsonAnswer
+}
+
+func (l look) Get(_ context.Context, into any) error { return l.jsonAnswer.Get(into) }
+
+func (f *fakeTemporal) GetWorkflow(context.Context, string, string) client.WorkflowRun {
+	return look{jsonAnswer: jsonAnswer(cmp.Or(f.watched, "{}"))}
 }
 
 // CountWorkflow counts what is UNKNOWN when it is asked for that, and nothing otherwise.

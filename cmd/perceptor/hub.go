@@ -31,16 +31,17 @@ func newHubStatus(s *shared) *cobra.Command {
 			return s.withStarter(func(st *starter.Starter) error {
 				status, err := st.Pool.Status(cmd.Context())
 				if err != nil {
-					return err
+					return errors.Join(err, readStuckView(cmd.Context(), st).write(cmd.OutOrStdout()))
 				}
-				data := s.hubData(cmd)
+				data, stuck := s.hubData(cmd), readStuckView(cmd.Context(), st)
 				if output == "json" {
 					return console.WriteJSON(cmd.OutOrStdout(), struct {
 						workflows.HubPoolStatus
+						stuckView
 						Data []hubData `json:"data,omitempty"`
-					}{status, data})
+					}{status, stuck, data})
 				}
-				return errors.Join(writeHubs(cmd, status), writeHubData(cmd, data))
+				return errors.Join(stuck.write(cmd.OutOrStdout()), writeHubs(cmd, status), writeHubData(cmd, data))
 			})
 		},
 	}
