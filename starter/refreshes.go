@@ -33,14 +33,18 @@ type RefreshPlan struct {
 // scheduleCatchUp is how late a scheduled workflow may begin after an outage of the server; one makes up for all that were missed.
 const scheduleCatchUp = time.Minute
 
-// Configure makes the Schedules agree with the plans: it adds those that are missing, changes the interval of others, and
-// removes those of hubs that are not configured any more. A pause by an operator stays.
+// Configure adds the Schedules that are missing, and changes the interval of others. A pause by an operator stays.
 func (r Refreshes) Configure(ctx context.Context, plans []RefreshPlan) error {
 	for _, plan := range plans {
 		if err := r.planRefresh(ctx, plan); err != nil {
 			return fmt.Errorf("schedule the refresh of hub %s: %w", plan.Hub, err)
 		}
 	}
+	return nil
+}
+
+// RemoveOthers removes the Schedules of hubs that are in none of the plans. Only the process whose list of hubs is in use may do so.
+func (r Refreshes) RemoveOthers(ctx context.Context, plans []RefreshPlan) error {
 	listed, err := r.temporal.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 100})
 	if err != nil {
 		return fmt.Errorf("list schedules: %w", err)

@@ -283,8 +283,9 @@ func (w Watch) ask(ctx context.Context, names []string) []askedCluster {
 // repaired begins the reason for which Repair terminates a workflow. One that was terminated for it is not restored: it would fail again.
 const repaired = "repaired by perceptor: "
 
-// Repair terminates what is stuck, and starts again what others would only start later. The hubs are those of a new pool.
-func (w Watch) Repair(ctx context.Context, stuck []Stuck, hubs []workflows.HubConfig) error {
+// Repair terminates what is stuck, and starts again what others would only start later. The list of hubs is that of a new
+// pool.
+func (w Watch) Repair(ctx context.Context, stuck []Stuck, list workflows.Configure) error {
 	var wrong []error
 	for _, s := range stuck {
 		if s.RunID != "" {
@@ -296,7 +297,7 @@ func (w Watch) Repair(ctx context.Context, stuck []Stuck, hubs []workflows.HubCo
 		}
 		switch s.Type {
 		case workflows.TypeHubPool:
-			wrong = append(wrong, Pool(w).ConfigureHubs(ctx, hubs))
+			wrong = append(wrong, Pool(w).ConfigureHubs(ctx, list))
 		case workflows.TypeCluster:
 			wrong = append(wrong, w.restoreCluster(ctx, workflows.ClusterOf(s.WorkflowID)))
 		}

@@ -52,13 +52,14 @@ func (r *reloader) checkConfiguration(ctx context.Context) error {
 	if reflect.DeepEqual(now, r.current) {
 		return nil
 	}
-	if !slices.Equal(now.Hubs, r.current.Hubs) {
+	if !slices.Equal(now.Hubs, r.current.Hubs) || now.HubsGeneration != r.current.HubsGeneration {
 		if err := r.useHubs(ctx, now); err != nil {
 			return err
 		}
 		r.logger.Info("new list of hubs in use", "hubs", names(now.Hubs))
 	}
 	hubs := r.current
+	hubs.HubsGeneration = now.HubsGeneration
 	if hubs.Hubs = now.Hubs; !reflect.DeepEqual(now, hubs) {
 		r.logger.Warn("only the list of hubs changes while a worker runs; restart the worker to use the rest of the new configuration")
 	}
@@ -78,10 +79,13 @@ func (r *reloader) useHubs(ctx context.Context, now config.Config) error {
 			return err
 		}
 	}
-	r.link.configure(HubConfigs(now))
+	list := r.link.configure(HubList(now, r.settings.Source))
+	if !r.settings.ownsHubs() {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, hubsLongest)
 	defer cancel()
-	if err := configurePool(ctx, r.starter, r.settings.Namespace, now); err != nil {
+	if err := configurePool(ctx, r.starter, r.settings.Namespace, now, list); err != nil {
 		return fmt.Errorf("configure the pool of hubs: %w", err)
 	}
 	return nil

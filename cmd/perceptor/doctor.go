@@ -40,7 +40,7 @@ column "remedy" says how. Without --repair the exit status is 2 when something i
 				if err != nil {
 					return err
 				}
-				return st.Watch.Repair(cmd.Context(), stuck, workers.HubConfigs(configured))
+				return st.Watch.Repair(cmd.Context(), stuck, workers.HubList(configured, s.source()))
 			})
 		},
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,6 +58,10 @@ func writeHubs(cmd *cobra.Command, status workflows.HubPoolStatus) error {
 	}
 	if status.Problem != "" {
 		p.line("The newest list of hubs was refused: %s", status.Problem)
+	}
+	if c := status.Conflict; c != nil {
+		p.line("Another list of hubs is not used: %s has %s (generation %d, said %d times, last at %s). In use is the one of %s (generation %d).",
+			c.From, strings.Join(c.Hubs, ", "), c.Generation, c.Count, c.Last.Local().Format(time.TimeOnly), status.List.From, status.List.Generation)
 	}
 	if text := status.Rejected.Text(); text != "" {
 		p.line("%s", text)

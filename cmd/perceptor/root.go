@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -69,6 +70,21 @@ func (s *shared) open(flags *pflag.FlagSet) (connected, error) {
 	}
 	p.client, p.options, err = s.dial(p.log)
 	return p, err
+}
+
+// source names the configuration: the path of its file, or the directory of a perceptor-dev.
+func (s *shared) source() string {
+	switch {
+	case s.configFile != "":
+		if path, err := filepath.Abs(s.configFile); err == nil {
+			return path
+		}
+		return s.configFile
+	case s.dev != "":
+		return "--dev " + s.dev
+	default:
+		return ""
+	}
 }
 
 // load reads the configuration. When it names no hub, the hub of a running perceptor-dev is added.

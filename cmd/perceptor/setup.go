@@ -14,7 +14,8 @@ func newSetup(s *shared) *cobra.Command {
 		Use:   "setup",
 		Short: "Prepare a Temporal namespace: search attributes, hubs, schedules, rates",
 		Long: `Prepare a Temporal namespace. The command registers the search attributes, configures the pool of hubs, creates one
-refresh schedule for each hub, and sets the rates of the hubs' queues.
+refresh schedule for each hub, and sets the rates of the hubs' queues. Its list of hubs replaces every other one; workers with
+another list show a conflict in "perceptor hub status" then.
 
 You can repeat it safely. It does not change a rate that was set by hand, such as an emergency stop:
   temporal task-queue config set --task-queue hub-main --task-queue-type activity --queue-rps-limit 0 --queue-rps-limit-reason stop`,
@@ -28,11 +29,16 @@ You can repeat it safely. It does not change a rate that was set by hand, such a
 			}
 			defer p.client.Close()
 			st := starter.New(p.client)
-			if err := st.Setup.Apply(cmd.Context(), p.options.Namespace, workers.HubConfigs(p.Config)); err != nil {
+			if err := st.Setup.Apply(cmd.Context(), p.options.Namespace, workers.HubList(p.Config, "perceptor setup "+s.source())); err != nil {
 				return err
 			}
 			if err := st.Refreshes.Configure(cmd.Context(), workers.RefreshPlans(p.Config)); err != nil {
 				return err
+			}
+			if len(p.Hubs) > 0 {
+				if err := st.Refreshes.RemoveOthers(cmd.Context(), workers.RefreshPlans(p.Config)); err != nil {
+					return err
+				}
 			}
 			if err := workers.SetHubRates(cmd.Context(), st, p.options.Namespace, p.Config); err != nil {
 				return err

@@ -242,6 +242,8 @@ type HubsView struct {
 	ColdWaitsFor string    `json:"coldWaitsFor,omitempty" doc:"What the pool of hubs waits for before it grants leases again."`
 	Hidden       bool      `json:"hidden,omitempty" doc:"Set when leases, waiters and stuck workflows are left out, because the token is for one cluster only."`
 	Problem      string    `json:"problem,omitempty" doc:"Why the newest list of hubs was refused."`
+	// Conflict is the process that has another list of hubs than the one in use.
+	Conflict string `json:"conflict,omitempty" doc:"The process that has another list of hubs than the one in use."`
 	// Stuck are workflows that cannot go on by themselves; NotWatched says why that is not known now.
 	Stuck      []StuckWorkflow `json:"stuck,omitempty" doc:"Workflows that cannot go on by themselves, at most 100."`
 	NotWatched string          `json:"notWatched,omitempty" doc:"Why it is not known now whether all workflows go on by themselves."`

@@ -133,7 +133,7 @@ const (
 var (
 	statusGauge = prometheus.NewDesc("perceptor_core_status_gauge",
 		"Counts: number_of_pods, pods_unscanned, pods_in_violation, pods_unknown, number_of_clusters, "+
-			"clusters_in_trouble, writes_refused, number_of_images, image_status_<status>, image_overall_status_<status>.", []string{"name"}, nil)
+			"clusters_in_trouble, writes_refused, hub_lists_in_conflict, number_of_images, image_status_<status>, image_overall_status_<status>.", []string{"name"}, nil)
 	breakerGauge = prometheus.NewDesc("perceptor_core_hub_circuit_breaker_state",
 		"1 while the hub is available, 0 while it is tripped: it failed and gets no scans.", []string{"host"}, nil)
 	hubScansGauge = prometheus.NewDesc("perceptor_core_hub_scans",
@@ -238,6 +238,11 @@ func (c *stateCollector) readState(ctx context.Context) ([]prometheus.Metric, er
 	if err != nil {
 		return nil, err
 	}
+	conflict := 0
+	if hubs.Conflict != "" {
+		conflict = 1
+	}
+	all = append(all, gauge(statusGauge, conflict, "hub_lists_in_conflict"))
 	for _, h := range hubs.Hubs {
 		available := 1
 		if !h.TrippedSince.IsZero() {

@@ -74,7 +74,7 @@ func TestHostileMessages(t *testing.T) {
 	for _, each := range before.Hubs {
 		hubs = append(hubs, workflows.HubConfig{Name: each.Name, Limit: each.Configured})
 	}
-	require.NoError(t, h.Starter.Pool.ConfigureHubs(t.Context(), hubs))
+	require.NoError(t, h.Starter.Pool.ConfigureHubs(t.Context(), workflows.Configure{Hubs: hubs, From: "perceptor setup", Setup: true}))
 	undo := h.steer(t)
 	late := h.endedByHand(t, pods)
 	undo()

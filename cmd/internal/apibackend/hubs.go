@@ -1,6 +1,7 @@
 package apibackend
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/perceptor/perceptor/internal/api"
@@ -17,6 +18,9 @@ func (b *Backend) Hubs(ctx context.Context) (api.HubsView, error) {
 	view := api.HubsView{
 		Hubs: []api.Hub{}, Leases: []api.Lease{}, Waiters: []api.Waiter{},
 		ColdUntil: status.ColdUntil, ColdWaitsFor: status.ColdWaitsFor, Problem: status.Problem,
+	}
+	if status.Conflict != nil {
+		view.Conflict = cmp.Or(status.Conflict.From, "a process without a name")
 	}
 	for _, h := range status.Hubs {
 		view.Hubs = append(view.Hubs, api.Hub(h))
