@@ -88,7 +88,11 @@ func (r *reloader) useHubs(ctx context.Context, now config.Config) error {
 	if err := configurePool(ctx, r.starter, r.settings.Namespace, now, list); err != nil {
 		return fmt.Errorf("configure the pool of hubs: %w", err)
 	}
-	return nil
+	inUse, _, err := r.link.confirm(ctx, time.Now())
+	if err != nil || !inUse {
+		return nil //nolint:nilerr // the next look at the pool compares the lists again, and logs
+	}
+	return removeOthers(ctx, r.starter, r.link)
 }
 
 func names(hubs []config.Hub) []string {

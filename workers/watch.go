@@ -76,17 +76,17 @@ func (w *poolWatch) look(ctx context.Context) {
 			w.settings.Logger.Info("this list of hubs is in use now")
 		}
 		w.other = ""
-		w.removeOthers(ctx)
+		if err := removeOthers(ctx, w.starter, w.link); err != nil && ctx.Err() == nil {
+			w.settings.Logger.Warn("schedules of hubs that are not configured could not be removed", "error", err)
+		}
 	}
 }
 
-// removeOthers removes the schedules of hubs that are no longer configured.
-func (w *poolWatch) removeOthers(ctx context.Context) {
+// removeOthers removes the schedules of hubs that are not in the list in use, which is that of this process.
+func removeOthers(ctx context.Context, s *starter.Starter, link *pool) error {
 	var plans []starter.RefreshPlan
-	for _, h := range w.link.configured().Hubs {
+	for _, h := range link.configured().Hubs {
 		plans = append(plans, starter.RefreshPlan{Hub: h.Name})
 	}
-	if err := w.starter.Refreshes.RemoveOthers(ctx, plans); err != nil && ctx.Err() == nil {
-		w.settings.Logger.Warn("schedules of hubs that are not configured could not be removed", "error", err)
-	}
+	return s.Refreshes.RemoveOthers(ctx, plans)
 }
