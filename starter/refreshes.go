@@ -177,7 +177,9 @@ func (r Refreshes) RescanLost(ctx context.Context, d model.Digest, hub, version 
 	if !shown || view.Scanning {
 		return false, nil
 	}
-	err = Images(r).Rescan(ctx, d, workflows.Rescan{Reason: "hub " + hub + " no longer has its verdict", Priority: workflows.PriorityBackground})
+	err = Images(r).Rescan(ctx, d, workflows.Rescan{
+		Reason: "hub " + hub + " no longer has its verdict", Priority: workflows.PriorityBackground, LostHub: hub, LostVersion: version,
+	})
 	if errors.Is(err, ErrUnknownImage) {
 		return false, nil
 	}

@@ -7,15 +7,20 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	enumspb "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/workflows"
 )
+
+// watchSteps is a nil pointer by which a step is named.
+var watchSteps *activities.WatchSteps
 
 // Watch is the client that finds workflows that cannot go on by themselves, and brings back what can be rebuilt.
 type Watch struct{ link }
@@ -303,4 +308,19 @@ func (w Watch) Repair(ctx context.Context, stuck []Stuck, list workflows.Configu
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// auditKept is how long the server keeps a change for the audit log while no worker runs that could write it.
+const auditKept = 24 * time.Hour
+
+// Audit has a worker write a change into the audit log. It returns when the server has stored that.
+func (w Watch) Audit(ctx context.Context, in activities.WriteAuditInput) error {
+	_, err := w.temporal.ExecuteActivity(ctx, client.StartActivityOptions{
+		ID: "audit/" + uuid.NewString(), TaskQueue: workflows.TaskQueue, StartToCloseTimeout: askLong, ScheduleToCloseTimeout: auditKept,
+		RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second},
+	}, watchSteps.WriteAudit, in)
+	if err != nil {
+		return fmt.Errorf("store a change for the audit log: %w", err)
+	}
+	return nil
 }

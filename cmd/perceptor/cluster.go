@@ -126,7 +126,7 @@ earlier cluster leave all lists with the first snapshot.`,
 		Example: "  perceptor cluster adopt east",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStarter(func(st *starter.Starter) error {
+			return s.withAudit(cmd, args, func(st *starter.Starter) error {
 				view, err := st.Clusters.Adopt(cmd.Context(), args[0], identity)
 				if err != nil {
 					return err
@@ -152,7 +152,7 @@ known of the pods stays until the next snapshot. Versions of a time that is stil
 		Example: "  perceptor cluster reset-version east",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStarter(func(st *starter.Starter) error {
+			return s.withAudit(cmd, args, func(st *starter.Starter) error {
 				if err := st.Clusters.ResetVersion(cmd.Context(), args[0]); err != nil {
 					return err
 				}
@@ -174,7 +174,7 @@ cluster brings it back with its next snapshot.`,
 		Example: "  perceptor cluster forget old-cluster",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStarter(func(st *starter.Starter) error {
+			return s.withAudit(cmd, args, func(st *starter.Starter) error {
 				view, err := st.Clusters.View(cmd.Context(), args[0])
 				if err != nil {
 					return err

@@ -24,8 +24,12 @@ With --repair each of them is terminated. What it knew is rebuilt from the other
 column "remedy" says how. Without --repair the exit status is 2 when something is found.`,
 		Example: "  perceptor doctor\n  perceptor doctor --repair",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.withStarter(func(st *starter.Starter) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			with := s.withStarter
+			if repair {
+				with = func(do func(*starter.Starter) error) error { return s.withAudit(cmd, append(args, "--repair"), do) }
+			}
+			return with(func(st *starter.Starter) error {
 				stuck, err := st.Watch.Look(cmd.Context())
 				if err != nil {
 					return err

@@ -22,6 +22,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -45,6 +46,9 @@ type fakeTemporal struct {
 	updates map[string]string
 	// listed are the workflows in lists, by their type.
 	listed map[string][]*workflowpb.WorkflowExecutionInfo
+	// audited are the changes for the audit log; with noAudit none can be stored.
+	audited []activities.WriteAuditInput
+	noAudit bool
 	// watched is what the last look of the watchdog found, as JSON; unwatched says that there was none.
 	watched   string
 	unwatched bool
@@ -156,8 +160,16 @@ type stepHandle struct {
 
 func (h stepHandle) Get(_ context.Context, into any) error { return h.jsonAnswer.Get(into) }
 
-func (f *fakeTemporal) ExecuteActivity(_ context.Context, o client.StartActivityOptions, _ any, _ ...any) (client.ActivityHandle, error) {
+func (f *fakeTemporal) ExecuteActivity(_ context.Context, o client.StartActivityOptions, _ any, in ...any) (client.ActivityHandle, error) {
 	word, _, _ := strings.Cut(o.ID, "/")
+	if word == "audit" {
+		change, ok := in[0].(activities.WriteAuditInput)
+		if !ok || f.noAudit {
+			return nil, serviceerror.NewUnavailable("no audit")
+		}
+		f.audited = append(f.audited, change)
+		return stepHandle{}, nil
+	}
 	f.calls = append(f.calls, "step "+word+" on "+o.TaskQueue)
 	answer, known := f.steps[word]
 	if !known {

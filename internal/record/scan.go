@@ -53,8 +53,18 @@ func (i *Image) Prioritize(p model.Priority, namespace string) {
 	}
 }
 
-// RequestRescan asks for a new scan. The delay after a failure ends.
+// RequestRescan asks for a new scan. The delay after a failure ends. A verdict that its hub has lost is dropped: it cannot be checked any
+// longer, so the image is not clean by it.
 func (i *Image) RequestRescan(r model.Rescan) {
+	if r.LostHub != "" {
+		kept := len(i.Verdicts)
+		i.Verdicts = slices.DeleteFunc(i.Verdicts, func(v model.Verdict) bool {
+			return v.Hub == r.LostHub && model.VersionKey(v.VersionURL) == r.LostVersion
+		})
+		if len(i.Verdicts) == kept {
+			return // it has another verdict of this hub by now
+		}
+	}
 	i.Rescan = &r
 	i.Attempts.tryNow()
 }
