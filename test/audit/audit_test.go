@@ -52,7 +52,7 @@ func TestOnlyAFixFailsTheAudit(t *testing.T) {
 	list, err := os.ReadFile(to)
 	require.NoError(t, err)
 	require.Contains(t, string(list), "github.com/google/osv-scalibr\tv0")
-	require.Contains(t, string(list), "Apache-2.0\n")
+	require.Contains(t, string(list), "\tMIT\n")
 	require.NotContains(t, string(list), "unknown")
 }
 
