@@ -269,7 +269,7 @@ func (in *Input) shortfall(r *Result, permittedEmpty bool) string {
 	}
 	var parts []string
 	if missing := c.Unassessed() - c.Permitted; missing > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d not assessed: %s", missing, c.Components+len(r.Unread), in.reasons(r)))
+		parts = append(parts, fmt.Sprintf("%d of %d not assessed: %s", missing, c.Components-c.OwnSoftware+len(r.Unread), in.reasons(r)))
 	}
 	if c.Assessed == 0 && c.Permitted == 0 && !permittedEmpty && len(parts) == 0 {
 		parts = append(parts, "no component could be assessed")
