@@ -41,7 +41,7 @@ summary := $(GO) run ./test/summary $(SUMMARY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build announce run demo image kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean trivy e2e-trivy bench-sbom \
+.PHONY: help build announce run demo image kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean trivy e2e-trivy bench-sbom audit \
 	always archtest format tidy vet lint workflowcheck test-heavy test-e2e test-root
 
 help: ## list the targets
@@ -171,6 +171,10 @@ image: build ## the container image that the manifests name, for amd64 and arm64
 	done
 
 ## ---- checks
+
+# OSV_DIR names the folder with OSV's records, in the layout of its bucket: Go/all.zip.
+audit: build ## vulnerabilities with a fix and unknown licences in what the programs are made of; lists bin/licences.txt (needs OSV_DIR)
+	$(GO) run ./test/audit -licences bin/licences.txt bin/perceptor bin/perceptor-scan bin/perceptor-dev
 
 check: archtest format tidy vet lint workflowcheck ## conventions, format, go.mod, vet, linters, determinism of workflows
 

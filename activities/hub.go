@@ -22,6 +22,8 @@ type Hub interface {
 	Ready(ctx context.Context) error
 	// UploadTarget says where a scan client uploads and as whom.
 	UploadTarget(ctx context.Context) (model.UploadTarget, error)
+	// Identity tells whether the hub has the data that it had before; the zero value where the hub does not say.
+	Identity(ctx context.Context) (model.HubIdentity, error)
 	// Changes reads what happened at the hub between two times, and the hub's time when it answered. A hub that keeps no
 	// such record answers with an error of class unsupported.
 	Changes(ctx context.Context, since, until time.Time) ([]model.HubChange, time.Time, error)

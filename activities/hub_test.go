@@ -63,6 +63,10 @@ func (h *stubHub) Changes(context.Context, time.Time, time.Time) ([]model.HubCha
 	return h.changes, hubTime, h.err
 }
 
+func (h *stubHub) Identity(context.Context) (model.HubIdentity, error) {
+	return model.HubIdentity{}, nil
+}
+
 func (h *stubHub) DigestsOf(context.Context, string) ([]model.Digest, error) {
 	return h.digests, h.err
 }

@@ -19,6 +19,8 @@ type ReadChangesInput struct {
 	Hub   string    `json:"hub"`
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
+	// Known is the address of a verdict that the hub had a moment ago; empty asks for none.
+	Known string `json:"known,omitempty"`
 }
 
 // ReadChangesResult is what happened in the window, or why the hub did not say.
@@ -31,6 +33,9 @@ type ReadChangesResult struct {
 	Now time.Time `json:"now"`
 	// TooMany says that more happened than an answer holds, all at the same time: Changes is empty then.
 	TooMany bool `json:"tooMany,omitempty"`
+	// Identity is the hub's own, and KnownGone says that it does not have the known verdict any longer.
+	Identity  model.HubIdentity `json:"identity,omitzero"`
+	KnownGone bool              `json:"knownGone,omitempty"`
 	// NoList says why this hub gives this login no such list, however often it is asked; empty when it does.
 	NoList  string      `json:"noList,omitempty"`
 	Trouble *HubTrouble `json:"trouble,omitempty"`
@@ -44,15 +49,40 @@ func (s *HubSteps) ReadChanges(ctx context.Context, in ReadChangesInput) (ReadCh
 	}
 	beat := startHeartbeat(ctx, askingHub(in.Hub))
 	defer beat.end()
+	identity, gone, err := compareData(ctx, h, in.Known)
+	if err != nil {
+		trouble, retry := troubleOrRetry(ctx, err, int(activity.GetInfo(ctx).Attempt))
+		return ReadChangesResult{Trouble: trouble}, retry
+	}
 	changes, now, err := h.Changes(ctx, in.Since, in.Until)
 	if err == nil {
-		return boundChanges(newestOfEach(changes), in.Until, now), nil
+		result := boundChanges(newestOfEach(changes), in.Until, now)
+		result.Identity, result.KnownGone = identity, gone
+		return result, nil
 	}
 	trouble, retry := troubleOrRetry(ctx, err, int(activity.GetInfo(ctx).Attempt))
 	if trouble != nil && !trouble.Class.Temporary() {
-		return ReadChangesResult{NoList: trouble.Reason}, nil
+		return ReadChangesResult{NoList: trouble.Reason, Identity: identity, KnownGone: gone}, nil
 	}
 	return ReadChangesResult{Trouble: trouble}, retry
+}
+
+// compareData asks a hub who it is, and whether it still has a verdict that it had. A hub that refuses to say either is taken for the
+// same: its verdicts are read again by their changes and by age.
+func compareData(ctx context.Context, h Hub, known string) (identity model.HubIdentity, gone bool, err error) {
+	identity, err = h.Identity(ctx)
+	if class, _ := ClassOf(err); err != nil && class.Temporary() {
+		return identity, false, err
+	}
+	if known == "" {
+		return identity, false, nil
+	}
+	_, err = h.DigestsOf(ctx, known)
+	class, _ := ClassOf(err)
+	if err != nil && class.Temporary() {
+		return identity, false, err
+	}
+	return identity, err != nil && class == model.NotFound, nil
 }
 
 // newestOfEach keeps one change for each version. That a version is gone outweighs whatever else happened to it.

@@ -2,7 +2,7 @@
 // internal package.
 module perceptor.example/examples
 
-go 1.26.3
+go 1.26.8
 
 require (
 	github.com/perceptor/perceptor v0.0.0

@@ -127,6 +127,9 @@ func checkTime(what string, at, latest time.Time) error {
 	return nil
 }
 
+// lostLength bounds the address of a verdict that a hub has lost.
+const lostLength = 2048
+
 // Check says what is wrong with a digest: it needs its "sha256:" in front.
 func (d Digest) Check() error {
 	parsed, err := ParseDigest(string(d))
@@ -249,7 +252,11 @@ func CheckPriority(p Priority, namespace string) error {
 
 // Check says what is wrong with a request for a new scan.
 func (r Rescan) Check(time.Time) error {
-	return errors.Join(r.Priority.Check(), CheckText("reason", r.Reason, ReasonLength))
+	wrong := errors.Join(r.Priority.Check(), CheckText("reason", r.Reason, ReasonLength), CheckText("lost version", r.LostVersion, lostLength))
+	if r.LostHub != "" {
+		wrong = errors.Join(wrong, CheckHub(r.LostHub))
+	}
+	return wrong
 }
 
 // TroublesAtMost and IdentityLength bound what a perceiver says of itself and of its cluster. The UID of a namespace has 36

@@ -23,6 +23,9 @@ type Rescan struct {
 	// Reason is shown to everyone who looks at the image.
 	Reason   string   `json:"reason,omitempty"`
 	Priority Priority `json:"priority"`
+	// LostHub is set when a hub no longer has its verdict on LostVersion, a VersionKey: the image does not have it either any longer.
+	LostHub     string `json:"lostHub,omitempty"`
+	LostVersion string `json:"lostVersion,omitempty"`
 }
 
 // Reference is one reason to keep an image.

@@ -34,6 +34,19 @@ func (s ScanStatus) LessFar(t ScanStatus) ScanStatus {
 	return s
 }
 
+// HubIdentity tells a hub with its data from another one at the same address, such as one whose database was deleted.
+type HubIdentity struct {
+	// Server is the ID of this hub's data; empty where the hub has none.
+	Server string `json:"server,omitempty"`
+	// Sequence grows with every scan that the hub takes. A smaller one than before is that of an older copy of the data.
+	Sequence uint64 `json:"sequence,omitempty"`
+}
+
+// LostSince reports whether the hub has lost data since it had another identity.
+func (i HubIdentity) LostSince(before HubIdentity) bool {
+	return before.Server != "" && (i.Server != before.Server || i.Sequence < before.Sequence)
+}
+
 // HubScanState is how far a scan is at a hub.
 type HubScanState string
 

@@ -208,12 +208,12 @@ func TestOnlyAScanThatWantsALeaseStartsThePool(t *testing.T) {
 	c := mocks.NewClient(t)
 	hubs := []workflows.HubConfig{{Name: "main", Limit: 2}}
 	c.On("SignalWorkflow", anything, workflows.HubPoolID, "", anything, anything).Return(missing).Times(3)
-	require.NoError(t, New(c).Pool.Signal(t.Context(), workflows.SignalRelease.Name, workflows.Release{}, hubs))
+	require.NoError(t, New(c).Pool.Signal(t.Context(), workflows.SignalRelease.Name, workflows.Release{}, workflows.Configure{Hubs: hubs}))
 	c.On("ListWorkflow", anything, anything).Return(&workflowservice.ListWorkflowExecutionsResponse{}, nil)
 	c.On("DescribeWorkflowExecution", anything, workflows.HubPoolID, "").Return(nil, missing)
 	c.On("ExecuteWorkflow", anything, anything, "HubPool", workflows.HubPoolInput{Fresh: true, Hubs: hubs}).Return(nil, nil).Once()
 	c.On("SignalWorkflow", anything, workflows.HubPoolID, "", workflows.SignalAcquire.Name, anything).Return(nil)
-	require.NoError(t, New(c).Pool.Signal(t.Context(), workflows.SignalAcquire.Name, workflows.Acquire{}, hubs))
+	require.NoError(t, New(c).Pool.Signal(t.Context(), workflows.SignalAcquire.Name, workflows.Acquire{}, workflows.Configure{Hubs: hubs}))
 }
 
 // poolWith is what the server says of a pool: its state, its memo, and the attempt of its workflow task.
@@ -237,10 +237,10 @@ func TestNewPoolGetsWhatOperatorsChanged(t *testing.T) {
 	c.On("ListWorkflow", anything, anything).Return(&workflowservice.ListWorkflowExecutionsResponse{}, nil)
 	c.On("DescribeWorkflowExecution", anything, workflows.HubPoolID, "").Return(poolWith(t, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, kept, 0), nil)
 	already := serviceerror.NewWorkflowExecutionAlreadyStarted("was there", "", "")
-	c.On("ExecuteWorkflow", anything, anything, "HubPool", workflows.HubPoolInput{Fresh: true, Hubs: hubs}).Return(nil, already).Once()
+	c.On("ExecuteWorkflow", anything, anything, "HubPool", workflows.HubPoolInput{Fresh: true, Hubs: hubs, Generation: 3, From: "a"}).Return(nil, already).Once()
 	remembers := mock.MatchedBy(func(o client.StartWorkflowOptions) bool { return o.Memo[workflows.MemoKept] != nil })
-	c.On("ExecuteWorkflow", anything, remembers, "HubPool", workflows.HubPoolInput{Hubs: hubs, Kept: kept}).Return(nil, nil).Once()
-	require.NoError(t, New(c).Pool.ConfigureHubs(t.Context(), hubs))
+	c.On("ExecuteWorkflow", anything, remembers, "HubPool", workflows.HubPoolInput{Hubs: hubs, Generation: 3, From: "a", Kept: kept}).Return(nil, nil).Once()
+	require.NoError(t, New(c).Pool.ConfigureHubs(t.Context(), workflows.Configure{Hubs: hubs, Generation: 3, From: "a"}))
 }
 
 func TestOnlyAWedgedPoolIsReplaced(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
@@ -126,6 +127,31 @@ func (c Clusters) Forget(ctx context.Context, name string) error {
 		return fmt.Errorf("forget cluster %s: %w", name, err)
 	}
 	return nil
+}
+
+// ResetVersion lets the next report of a cluster count, whatever its version: after a report whose version was too new, all others would
+// be old. What is known of the pods stays until the next snapshot. It gives ErrUnknownCluster when there is no such cluster.
+func (c Clusters) ResetVersion(ctx context.Context, name string) error {
+	view, err := c.View(ctx, name)
+	if err != nil {
+		return err
+	}
+	ids := []string{workflows.ClusterID(name)}
+	for _, n := range view.Namespaces {
+		ids = append(ids, workflows.InventoryID(name, n.Namespace))
+	}
+	var group errgroup.Group
+	group.SetLimit(reportAtOnce)
+	for _, id := range ids {
+		group.Go(func() error {
+			err := c.signal(ctx, id, workflows.SignalResetVersion.Name, workflows.ResetVersion{})
+			if err != nil && !isNotFound(err) {
+				return fmt.Errorf("reset the version of %s: %w", id, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // Begin registers a perceiver that begins to report, and gives the epoch of its reports: the present time in nanoseconds since 1970,

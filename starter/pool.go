@@ -21,17 +21,18 @@ import (
 type Pool struct{ link }
 
 // ConfigureHubs sends the configured hubs to the pool, and starts the pool when there is none. The very first pool, while no
-// scan is running, grants leases at once. Every other new pool first waits until it knows which leases are in use.
-func (p Pool) ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig) error {
+// scan is running, grants leases at once. Every other new pool first waits until it knows which leases are in use. Whether the list is
+// used, the pool decides: see workflows.Configure. Status shows it.
+func (p Pool) ConfigureHubs(ctx context.Context, list workflows.Configure) error {
 	var err error
-	if len(hubs) == 0 {
+	if len(list.Hubs) == 0 {
 		// A process without hubs of its own changes none: an empty list never replaces another.
 		_, err = p.Status(ctx)
 		if errors.Is(err, ErrNoPool) {
 			err = errClosed
 		}
 	} else {
-		err = p.signal(ctx, workflows.HubPoolID, workflows.SignalConfigure.Name, workflows.Configure{Hubs: hubs})
+		err = p.signal(ctx, workflows.HubPoolID, workflows.SignalConfigure.Name, list)
 	}
 	if err == nil {
 		return nil
@@ -39,17 +40,17 @@ func (p Pool) ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig) err
 	if !isNotFound(err) {
 		return fmt.Errorf("configure the pool of hubs: %w", err)
 	}
-	err = p.startPool(ctx, hubs)
+	err = p.startPool(ctx, list)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		// Another process was quicker, with a list of hubs of its own.
-		return p.ConfigureHubs(ctx, hubs)
+		return p.ConfigureHubs(ctx, list)
 	}
 	return err
 }
 
 // Signal sends the pool a signal of a scan. When no pool is running and the signal asks for a lease, the pool is started with
-// these hubs. Any other signal then needs no receiver and is dropped.
-func (p Pool) Signal(ctx context.Context, name string, value any, hubs []workflows.HubConfig) error {
+// this list of hubs. Any other signal then needs no receiver and is dropped.
+func (p Pool) Signal(ctx context.Context, name string, value any, list workflows.Configure) error {
 	err := p.signal(ctx, workflows.HubPoolID, name, value)
 	if !isNotFound(err) {
 		return err
@@ -57,14 +58,14 @@ func (p Pool) Signal(ctx context.Context, name string, value any, hubs []workflo
 	if name != workflows.SignalAcquire.Name {
 		return nil
 	}
-	if err := p.ConfigureHubs(ctx, hubs); err != nil {
+	if err := p.ConfigureHubs(ctx, list); err != nil {
 		return err
 	}
 	return p.signal(ctx, workflows.HubPoolID, name, value)
 }
 
 // startPool starts the pool, as the very first one when there never was another and no scan is running.
-func (p Pool) startPool(ctx context.Context, hubs []workflows.HubConfig) error {
+func (p Pool) startPool(ctx context.Context, list workflows.Configure) error {
 	open, err := Scans(p).ListOpen(ctx)
 	if err != nil {
 		return fmt.Errorf("start the pool of hubs: %w", err)
@@ -73,13 +74,17 @@ func (p Pool) startPool(ctx context.Context, hubs []workflows.HubConfig) error {
 	if err != nil {
 		return err
 	}
+	in := workflows.HubPoolInput{Hubs: list.Hubs, Generation: list.Generation, From: list.From}
 	if len(open) == 0 {
-		err := p.executePool(ctx, workflows.HubPoolInput{Fresh: true, Hubs: hubs}, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
+		first := in
+		first.Fresh = true
+		err := p.executePool(ctx, first, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
 		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}
 	}
-	return p.executePool(ctx, workflows.HubPoolInput{Hubs: hubs, Kept: kept}, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+	in.Kept = kept
+	return p.executePool(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 }
 
 // keptBefore reads an operator's changes from the memo of the last pool. None when there was no pool, or the server has forgotten it.

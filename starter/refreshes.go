@@ -30,17 +30,21 @@ type RefreshPlan struct {
 	Every time.Duration
 }
 
-// refreshCatchUp is how late a pass may begin after an outage of the server; one pass makes up for all that were missed.
-const refreshCatchUp = time.Minute
+// scheduleCatchUp is how late a scheduled workflow may begin after an outage of the server; one makes up for all that were missed.
+const scheduleCatchUp = time.Minute
 
-// Configure makes the Schedules agree with the plans: it adds those that are missing, changes the interval of others, and
-// removes those of hubs that are not configured any more. A pause by an operator stays.
+// Configure adds the Schedules that are missing, and changes the interval of others. A pause by an operator stays.
 func (r Refreshes) Configure(ctx context.Context, plans []RefreshPlan) error {
 	for _, plan := range plans {
 		if err := r.planRefresh(ctx, plan); err != nil {
 			return fmt.Errorf("schedule the refresh of hub %s: %w", plan.Hub, err)
 		}
 	}
+	return nil
+}
+
+// RemoveOthers removes the Schedules of hubs that are in none of the plans. Only the process whose list of hubs is in use may do so.
+func (r Refreshes) RemoveOthers(ctx context.Context, plans []RefreshPlan) error {
 	listed, err := r.temporal.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 100})
 	if err != nil {
 		return fmt.Errorf("list schedules: %w", err)
@@ -62,19 +66,23 @@ func (r Refreshes) Configure(ctx context.Context, plans []RefreshPlan) error {
 }
 
 func (r Refreshes) planRefresh(ctx context.Context, plan RefreshPlan) error {
-	schedules := r.temporal.ScheduleClient()
-	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: plan.Every}}, Jitter: plan.Every / 10}
-	handle := schedules.GetHandle(ctx, workflows.RefreshID(plan.Hub))
+	return r.schedule(ctx, workflows.RefreshID(plan.Hub), plan.Every, plan.Every/10, &client.ScheduleWorkflowAction{
+		ID: workflows.RefreshID(plan.Hub), Workflow: workflows.TypeRefreshHub, TaskQueue: workflows.TaskQueue,
+		Args:          []any{workflows.RefreshHubInput{Hub: plan.Hub}},
+		StaticSummary: "read again what changed at hub " + plan.Hub,
+	})
+}
+
+// schedule makes a Schedule that starts a workflow at an interval, or changes the interval of the one there is.
+func (l link) schedule(ctx context.Context, id string, every, jitter time.Duration, action *client.ScheduleWorkflowAction) error {
+	schedules := l.temporal.ScheduleClient()
+	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every}}, Jitter: jitter}
+	handle := schedules.GetHandle(ctx, id)
 	known, err := handle.Describe(ctx)
 	switch {
 	case isNotFound(err):
 		_, err = schedules.Create(ctx, client.ScheduleOptions{
-			ID: workflows.RefreshID(plan.Hub), Spec: spec, CatchupWindow: refreshCatchUp, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
-			Action: &client.ScheduleWorkflowAction{
-				ID: workflows.RefreshID(plan.Hub), Workflow: workflows.TypeRefreshHub, TaskQueue: workflows.TaskQueue,
-				Args:          []any{workflows.RefreshHubInput{Hub: plan.Hub}},
-				StaticSummary: "read again what changed at hub " + plan.Hub,
-			},
+			ID: id, Spec: spec, CatchupWindow: scheduleCatchUp, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, Action: action,
 		})
 		if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 			return nil
@@ -82,7 +90,7 @@ func (r Refreshes) planRefresh(ctx context.Context, plan RefreshPlan) error {
 		return err
 	case err != nil:
 		return err
-	case sameInterval(known.Schedule.Spec, plan.Every):
+	case sameInterval(known.Schedule.Spec, every):
 		return nil
 	}
 	return handle.Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
@@ -169,7 +177,9 @@ func (r Refreshes) RescanLost(ctx context.Context, d model.Digest, hub, version 
 	if !shown || view.Scanning {
 		return false, nil
 	}
-	err = Images(r).Rescan(ctx, d, workflows.Rescan{Reason: "hub " + hub + " no longer has its verdict", Priority: workflows.PriorityBackground})
+	err = Images(r).Rescan(ctx, d, workflows.Rescan{
+		Reason: "hub " + hub + " no longer has its verdict", Priority: workflows.PriorityBackground, LostHub: hub, LostVersion: version,
+	})
 	if errors.Is(err, ErrUnknownImage) {
 		return false, nil
 	}

@@ -34,6 +34,8 @@ func TestSchedulesFollowThePlans(t *testing.T) {
 	list.On("HasNext").Return(false)
 	old.On("Delete", anything).Return(nil).Once()
 	require.NoError(t, New(c).Refreshes.Configure(t.Context(), []RefreshPlan{{Hub: "main", Every: time.Hour}}))
+	old.AssertNotCalled(t, "Delete", anything)
+	require.NoError(t, New(c).Refreshes.RemoveOthers(t.Context(), []RefreshPlan{{Hub: "main", Every: time.Hour}}))
 	handles.On("Trigger", anything, anything).Return(missing)
 	require.ErrorContains(t, New(c).Refreshes.Start(t.Context(), "main"), "has no schedule")
 }

@@ -36,12 +36,17 @@ func SearchAttributes() map[string]enumspb.IndexedValueType {
 // attributesSeen is how long the servers may take until all of them know new search attributes.
 const attributesSeen = time.Minute
 
-// Apply makes the namespace ready: the search attributes, then the pool with its hubs. It is safe to repeat.
-func (s Setup) Apply(ctx context.Context, namespace string, hubs []workflows.HubConfig) error {
+// Apply makes the namespace ready: the search attributes, the schedule of the watchdog, then the pool with its hubs. It is safe to repeat. The list of
+// hubs replaces every other one.
+func (s Setup) Apply(ctx context.Context, namespace string, list workflows.Configure) error {
 	if err := s.AddAttributes(ctx, namespace); err != nil {
 		return err
 	}
-	return Pool(s).ConfigureHubs(ctx, hubs)
+	if err := Watch(s).Configure(ctx); err != nil {
+		return err
+	}
+	list.Setup = true
+	return Pool(s).ConfigureHubs(ctx, list)
 }
 
 // AddAttributes adds the search attributes that the namespace lacks, and waits up to a minute until the server shows them.

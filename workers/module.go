@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 	"github.com/perceptor/perceptor/workflows/cluster"
@@ -21,6 +24,7 @@ import (
 	hubpool "github.com/perceptor/perceptor/workflows/pool"
 	"github.com/perceptor/perceptor/workflows/refresh"
 	"github.com/perceptor/perceptor/workflows/scan"
+	"github.com/perceptor/perceptor/workflows/watchdog"
 )
 
 // Times of a worker's end. A light step is over in seconds; fx waits longer than any drain.
@@ -43,7 +47,6 @@ func Module(s Settings) fx.Option {
 		options = append(options, fx.Provide(fx.Annotate(newDrivers, fx.As(fx.Self()), fx.As(new(activities.Hubs)))))
 	}
 	if s.plays(RoleWorkflows) {
-		options = append(options, fx.Invoke(watch))
 		if s.plays(RoleHub) {
 			options = append(options, fx.Provide(newHubsHere), fx.Invoke(func(life fx.Lifecycle, c client.Client, s *starter.Starter, link *pool, here *hubsHere) {
 				serveWorkflows(life, c, s, link, here)
@@ -56,6 +59,9 @@ func Module(s Settings) fx.Option {
 	}
 	if s.plays(RoleHub) {
 		options = append(options, fx.Provide(serveHubs), fx.Invoke(func(*hubQueues) {}))
+	}
+	if s.ownsHubs() {
+		options = append(options, fx.Invoke(watch))
 	}
 	if s.plays(RoleScan) {
 		options = append(options, scanModule())
@@ -97,16 +103,22 @@ func configureHubs(life fx.Lifecycle, settings Settings, s *starter.Starter, c c
 		if err := s.Setup.AddAttributes(ctx, settings.Namespace); err != nil {
 			settings.Logger.Warn("search attributes could not be added; run perceptor setup", "error", err)
 		}
-		return configurePool(ctx, s, settings.Namespace, c)
+		if err := s.Watch.Configure(ctx); err != nil {
+			return err
+		}
+		if !settings.ownsHubs() {
+			return nil // a scanner only starts a pool that is missing
+		}
+		return configurePool(ctx, s, settings.Namespace, c, HubList(c, settings.Source))
 	}))
 }
 
 // configurePool sends the server and the pool what is configured.
-func configurePool(ctx context.Context, s *starter.Starter, namespace string, c config.Config) error {
+func configurePool(ctx context.Context, s *starter.Starter, namespace string, c config.Config, list workflows.Configure) error {
 	if err := SetHubRates(ctx, s, namespace, c); err != nil {
 		return err
 	}
-	if err := s.Pool.ConfigureHubs(ctx, HubConfigs(c)); err != nil {
+	if err := s.Pool.ConfigureHubs(ctx, list); err != nil {
 		return err
 	}
 	return s.Refreshes.Configure(ctx, RefreshPlans(c))
@@ -134,6 +146,18 @@ func HubConfigs(c config.Config) []workflows.HubConfig {
 	}
 	return hubs
 }
+
+// HubList is the list of hubs as a process sends it to the pool. The source names its configuration, such as the path of a file.
+func HubList(c config.Config, source string) workflows.Configure {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return workflows.Configure{Hubs: HubConfigs(c), Generation: int64(c.HubsGeneration), From: model.Clip(strings.TrimSpace(host+" "+source), sourceLength)}
+}
+
+// sourceLength bounds the name of a process in the pool.
+const sourceLength = 200
 
 // refreshEvery is how often a hub is asked what has changed, where the configuration says nothing else.
 const refreshEvery = time.Minute
@@ -194,11 +218,13 @@ func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, link
 	w.RegisterWorkflowWithOptions(inventory.Inventory, workflow.RegisterOptions{Name: workflows.TypeInventory})
 	w.RegisterWorkflowWithOptions(cluster.Cluster, workflow.RegisterOptions{Name: workflows.TypeCluster})
 	w.RegisterWorkflowWithOptions(refresh.RefreshHub, workflow.RegisterOptions{Name: workflows.TypeRefreshHub})
+	w.RegisterWorkflowWithOptions(watchdog.Watchdog, workflow.RegisterOptions{Name: workflows.TypeWatchdog})
 	w.RegisterActivity(activities.NewScanSteps(link, s.Scans, here))
 	w.RegisterActivity(activities.NewPoolSteps(s.Scans, s.Queues, s.Scans))
 	w.RegisterActivity(activities.NewReportSteps(s.Images))
 	w.RegisterActivity(activities.NewInventorySteps(s.Inventories))
 	w.RegisterActivity(activities.NewRefreshSteps(s.Refreshes))
+	w.RegisterActivity(activities.NewWatchSteps(s.Watch))
 	w.RegisterActivity(activities.NewPrioritizeSteps(s.Scans))
 	appendWorker(life, w)
 }

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/perceptor/perceptor/activities"
-	"github.com/perceptor/perceptor/internal/config"
 	"github.com/perceptor/perceptor/starter"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -30,8 +29,9 @@ const (
 // poolLink is the pool of hubs as the steps see it: one that is gone is started with the hubs configured here.
 type poolLink interface {
 	Hubs(ctx context.Context) ([]activities.HubState, error)
-	ConfigureHubs(ctx context.Context, hubs []workflows.HubConfig) error
-	Signal(ctx context.Context, name string, value any, hubs []workflows.HubConfig) error
+	ConfigureHubs(ctx context.Context, list workflows.Configure) error
+	Signal(ctx context.Context, name string, value any, list workflows.Configure) error
+	Status(ctx context.Context) (workflows.HubPoolStatus, error)
 	// ReplaceWedged ends a pool whose task fails again and again, and reports whether it did.
 	ReplaceWedged(ctx context.Context) (bool, error)
 }
@@ -41,26 +41,45 @@ type pool struct {
 
 	flight singleflight.Group
 	lock   sync.Mutex
-	hubs   []workflows.HubConfig
+	list   workflows.Configure
 	known  []activities.HubState
 	asked  time.Time
 }
 
-func newPool(link poolLink, hubs []workflows.HubConfig) *pool { return &pool{link: link, hubs: hubs} }
+func newPool(link poolLink, list workflows.Configure) *pool { return &pool{link: link, list: list} }
 
-func newLink(s *starter.Starter, c config.Config) *pool { return newPool(s.Pool, HubConfigs(c)) }
-
-// configure replaces the list of hubs.
-func (p *pool) configure(hubs []workflows.HubConfig) {
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	p.hubs = hubs
+func newLink(s *starter.Starter, settings Settings) *pool {
+	return newPool(s.Pool, HubList(settings.Config, settings.Source))
 }
 
-func (p *pool) configured() []workflows.HubConfig {
+// configure replaces the list of hubs, and gives it as it is to be sent: with the list that it replaces.
+func (p *pool) configure(list workflows.Configure) workflows.Configure {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	return p.hubs
+	list.Replaces = workflows.ListHash(p.list.Hubs)
+	p.list = list
+	return list
+}
+
+func (p *pool) configured() workflows.Configure {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return p.list
+}
+
+// confirm says now and then that this process has the list of hubs in use, or that it has another. It reports whether its list is in
+// use, and which process the one in use came from.
+func (p *pool) confirm(ctx context.Context, now time.Time) (inUse bool, from string, err error) {
+	status, err := p.link.Status(ctx)
+	if err != nil {
+		return false, "", err
+	}
+	list := p.configured()
+	inUse = status.List.Hash == workflows.ListHash(list.Hubs)
+	if inUse && now.Sub(status.List.Confirmed) < workflows.ListConfirmed {
+		return true, status.List.From, nil
+	}
+	return inUse, status.List.From, p.link.ConfigureHubs(ctx, list)
 }
 
 // Hubs asks the pool, unless it was asked a moment ago. All who ask share one question, which goes on when one of them

@@ -23,6 +23,8 @@ type fakePool struct {
 	hubs       []workflows.HubConfig
 	slow       time.Duration
 	wedged     bool
+	status     workflows.HubPoolStatus
+	list       workflows.Configure
 }
 
 func (f *fakePool) Hubs(context.Context) ([]activities.HubState, error) {
@@ -36,29 +38,31 @@ func (f *fakePool) Hubs(context.Context) ([]activities.HubState, error) {
 	return []activities.HubState{{Name: "one"}}, nil
 }
 
-func (f *fakePool) ConfigureHubs(_ context.Context, hubs []workflows.HubConfig) error {
+func (f *fakePool) ConfigureHubs(_ context.Context, list workflows.Configure) error {
 	f.configured++
-	f.hubs = hubs
+	f.hubs, f.list = list.Hubs, list
 	return nil
 }
 
+func (f *fakePool) Status(context.Context) (workflows.HubPoolStatus, error) { return f.status, nil }
+
 func (f *fakePool) ReplaceWedged(context.Context) (bool, error) { return f.wedged, nil }
 
-func (f *fakePool) Signal(_ context.Context, _ string, _ any, hubs []workflows.HubConfig) error {
-	f.hubs = hubs
+func (f *fakePool) Signal(_ context.Context, _ string, _ any, list workflows.Configure) error {
+	f.hubs = list.Hubs
 	return nil
 }
 
 func TestPoolThatIsWedgedIsReplaced(t *testing.T) {
 	hubs := []workflows.HubConfig{{Name: "one", Limit: 1}}
 	f := &fakePool{errs: []error{context.DeadlineExceeded}, wedged: true}
-	known, err := newPool(f, hubs).Hubs(t.Context())
+	known, err := newPool(f, workflows.Configure{Hubs: hubs}).Hubs(t.Context())
 	require.NoError(t, err)
 	require.Len(t, known, 1)
 	require.Equal(t, 1, f.configured, "started again with the hubs configured here")
 
 	busy := &fakePool{errs: []error{context.DeadlineExceeded}}
-	_, err = newPool(busy, hubs).Hubs(t.Context())
+	_, err = newPool(busy, workflows.Configure{Hubs: hubs}).Hubs(t.Context())
 	require.ErrorIs(t, err, context.DeadlineExceeded, "a pool that is only busy is left alone")
 	require.Zero(t, busy.configured)
 }
@@ -66,7 +70,7 @@ func TestPoolThatIsWedgedIsReplaced(t *testing.T) {
 func TestPoolIsAskedOnceForAllScansOfASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakePool{}
-		p := newPool(f, nil)
+		p := newPool(f, workflows.Configure{})
 		for range 3 {
 			hubs, err := p.Hubs(t.Context())
 			require.NoError(t, err)
@@ -82,7 +86,7 @@ func TestPoolIsAskedOnceForAllScansOfASecond(t *testing.T) {
 
 func TestPoolThatDoesNotAnswerIsAskedAgainAtOnce(t *testing.T) {
 	f := &fakePool{errs: []error{errors.New("busy")}}
-	p := newPool(f, nil)
+	p := newPool(f, workflows.Configure{})
 	_, err := p.Hubs(t.Context())
 	require.ErrorContains(t, err, "busy")
 	hubs, err := p.Hubs(t.Context())
@@ -94,7 +98,7 @@ func TestPoolThatDoesNotAnswerIsAskedAgainAtOnce(t *testing.T) {
 func TestSlowPoolHoldsUpNoScan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakePool{slow: 8 * time.Second}
-		p := newPool(f, nil)
+		p := newPool(f, workflows.Configure{})
 		soon := func() context.Context {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			t.Cleanup(cancel)
@@ -121,9 +125,36 @@ func TestSlowPoolHoldsUpNoScan(t *testing.T) {
 func TestPoolThatIsGoneIsStarted(t *testing.T) {
 	configured := []workflows.HubConfig{{Name: "one", Limit: 2}}
 	f := &fakePool{errs: []error{starter.ErrNoPool}}
-	hubs, err := newPool(f, configured).Hubs(t.Context())
+	hubs, err := newPool(f, workflows.Configure{Hubs: configured}).Hubs(t.Context())
 	require.NoError(t, err)
 	require.Len(t, hubs, 1)
 	require.Equal(t, 1, f.configured)
 	require.Equal(t, configured, f.hubs)
+}
+
+// TestListIsConfirmedNowAndThen confirms the list in use at most once a minute over all processes, and repeats another list.
+func TestListIsConfirmedNowAndThen(t *testing.T) {
+	mine := workflows.Configure{Hubs: []workflows.HubConfig{{Name: "one", Limit: 1}}, From: "me"}
+	f, now := &fakePool{}, time.Now()
+	p := newPool(f, mine)
+	f.status.List = workflows.HubList{Hash: workflows.ListHash(mine.Hubs), From: "another", Confirmed: now.Add(-time.Second)}
+	inUse, from, err := p.confirm(t.Context(), now)
+	require.NoError(t, err)
+	require.True(t, inUse)
+	require.Equal(t, "another", from)
+	require.Zero(t, f.configured, "another process has said so a moment ago")
+	f.status.List.Confirmed = now.Add(-workflows.ListConfirmed)
+	_, _, err = p.confirm(t.Context(), now)
+	require.NoError(t, err)
+	require.Equal(t, 1, f.configured)
+
+	f.status.List = workflows.HubList{Hash: "other", From: "another", Confirmed: now}
+	inUse, _, err = p.confirm(t.Context(), now)
+	require.NoError(t, err)
+	require.False(t, inUse)
+	require.Equal(t, 2, f.configured, "so that the conflict is shown")
+	require.Empty(t, f.list.Replaces, "it was not changed from the list in use")
+
+	next := p.configure(workflows.Configure{Hubs: []workflows.HubConfig{{Name: "two", Limit: 1}}, From: "me"})
+	require.Equal(t, workflows.ListHash(mine.Hubs), next.Replaces)
 }

@@ -52,13 +52,14 @@ func (r *reloader) checkConfiguration(ctx context.Context) error {
 	if reflect.DeepEqual(now, r.current) {
 		return nil
 	}
-	if !slices.Equal(now.Hubs, r.current.Hubs) {
+	if !slices.Equal(now.Hubs, r.current.Hubs) || now.HubsGeneration != r.current.HubsGeneration {
 		if err := r.useHubs(ctx, now); err != nil {
 			return err
 		}
 		r.logger.Info("new list of hubs in use", "hubs", names(now.Hubs))
 	}
 	hubs := r.current
+	hubs.HubsGeneration = now.HubsGeneration
 	if hubs.Hubs = now.Hubs; !reflect.DeepEqual(now, hubs) {
 		r.logger.Warn("only the list of hubs changes while a worker runs; restart the worker to use the rest of the new configuration")
 	}
@@ -78,13 +79,20 @@ func (r *reloader) useHubs(ctx context.Context, now config.Config) error {
 			return err
 		}
 	}
-	r.link.configure(HubConfigs(now))
+	list := r.link.configure(HubList(now, r.settings.Source))
+	if !r.settings.ownsHubs() {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, hubsLongest)
 	defer cancel()
-	if err := configurePool(ctx, r.starter, r.settings.Namespace, now); err != nil {
+	if err := configurePool(ctx, r.starter, r.settings.Namespace, now, list); err != nil {
 		return fmt.Errorf("configure the pool of hubs: %w", err)
 	}
-	return nil
+	inUse, _, err := r.link.confirm(ctx, time.Now())
+	if err != nil || !inUse {
+		return nil //nolint:nilerr // the next look at the pool compares the lists again, and logs
+	}
+	return removeOthers(ctx, r.starter, r.link)
 }
 
 func names(hubs []config.Hub) []string {

@@ -51,6 +51,8 @@ type Settings struct {
 	Client client.Client
 	// Namespace is the one the client is connected to.
 	Namespace string
+	// Source names the configuration, such as the path of its file, where processes have different ones.
+	Source string
 	// Reload is what the configuration says now; a worker looks every two seconds and uses another list of hubs while it
 	// runs. Nil where the configuration never changes.
 	Reload func() config.Config
@@ -59,6 +61,9 @@ type Settings struct {
 
 // speaksToHubs reports whether the process needs the hubs' drivers.
 func (s Settings) speaksToHubs() bool { return s.plays(RoleHub) || s.plays(RoleScan) }
+
+// ownsHubs reports whether the process sends its list of hubs: a worker that calls hubs or runs workflows.
+func (s Settings) ownsHubs() bool { return s.plays(RoleHub) || s.plays(RoleWorkflows) }
 
 func (s Settings) plays(r Role) bool { return slices.Contains(s.Roles, r) }
 

@@ -9,13 +9,22 @@ import (
 	"github.com/perceptor/perceptor/starter"
 )
 
-// watchEvery is how often a worker with the role workflows looks after what should be running: less than the minute within which a
-// terminated workflow is back.
+// watchEvery is how often a worker looks after the pool of hubs: less than the minute within which a terminated pool is back.
 const watchEvery = 30 * time.Second
 
-// watch asks the pool of hubs, which starts it when there is none and replaces it when it is wedged, and starts clusters again that
-// were terminated. It runs in the process and not in a workflow: it must work also when no workflow does.
+// poolWatch looks after the pool of hubs. It runs in the process and not in a workflow, because only a worker knows the configured hubs.
+// The workflow Watchdog looks after all others.
+type poolWatch struct {
+	settings Settings
+	starter  *starter.Starter
+	link     *pool
+	// other is the process whose list of hubs is in use while this process has another.
+	other string
+}
+
+// watch asks the pool of hubs now and then, which starts it when there is none and replaces it when it is wedged.
 func watch(life fx.Lifecycle, settings Settings, s *starter.Starter, link *pool) {
+	w := &poolWatch{settings: settings, starter: s, link: link}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	life.Append(fx.StartStopHook(
@@ -27,7 +36,7 @@ func watch(life fx.Lifecycle, settings Settings, s *starter.Starter, link *pool)
 				for {
 					select {
 					case <-ticker.C:
-						look(ctx, settings, s, link)
+						w.look(ctx)
 					case <-ctx.Done():
 						return
 					}
@@ -40,19 +49,44 @@ func watch(life fx.Lifecycle, settings Settings, s *starter.Starter, link *pool)
 		}))
 }
 
-func look(ctx context.Context, settings Settings, s *starter.Starter, link *pool) {
+func (w *poolWatch) look(ctx context.Context) {
+	if len(w.link.configured().Hubs) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()
-	if len(link.configured()) > 0 {
-		if _, err := link.Hubs(ctx); err != nil && ctx.Err() == nil {
-			settings.Logger.Warn("pool of hubs did not answer", "error", err)
+	if _, err := w.link.Hubs(ctx); err != nil && ctx.Err() == nil {
+		w.settings.Logger.Warn("pool of hubs did not answer", "error", err)
+		return
+	}
+	inUse, from, err := w.link.confirm(ctx, time.Now())
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			w.settings.Logger.Warn("list of hubs could not be compared with the one in use", "error", err)
+		}
+	case !inUse:
+		if w.other != from {
+			w.settings.Logger.Error("another list of hubs than this one is in use; give all workers the same, or run perceptor setup with the right one",
+				"inUse", from, "hubs", names(w.settings.Config.Hubs))
+		}
+		w.other = from
+	default:
+		if w.other != "" {
+			w.settings.Logger.Info("this list of hubs is in use now")
+		}
+		w.other = ""
+		if err := removeOthers(ctx, w.starter, w.link); err != nil && ctx.Err() == nil {
+			w.settings.Logger.Warn("schedules of hubs that are not configured could not be removed", "error", err)
 		}
 	}
-	restored, err := s.Watch.RestoreClusters(ctx)
-	if err != nil && ctx.Err() == nil {
-		settings.Logger.Warn("clusters could not be checked", "error", err)
+}
+
+// removeOthers removes the schedules of hubs that are not in the list in use, which is that of this process.
+func removeOthers(ctx context.Context, s *starter.Starter, link *pool) error {
+	var plans []starter.RefreshPlan
+	for _, h := range link.configured().Hubs {
+		plans = append(plans, starter.RefreshPlan{Hub: h.Name})
 	}
-	for _, name := range restored {
-		settings.Logger.Warn("cluster was not running and is started again", "cluster", name)
-	}
+	return s.Refreshes.RemoveOthers(ctx, plans)
 }

@@ -23,6 +23,9 @@ const (
 	// uidsAtMost and rowsAtMost bound what a query of the join may ask for.
 	uidsAtMost = 10_000
 	rowsAtMost = 1_000_000
+	// generationAtMost and fromLength bound what a list of hubs says of itself.
+	generationAtMost = 1_000_000_000_000
+	fromLength       = 300
 	// scansAtMost bounds the number of an attempt to scan an image.
 	scansAtMost = 100_000_000
 )
@@ -138,7 +141,10 @@ func (c Configure) Check(time.Time) error {
 	if len(c.Hubs) == 0 {
 		return errors.New("a list without hubs replaces none")
 	}
-	return nil
+	if c.Generation < 0 || c.Generation > generationAtMost {
+		return fmt.Errorf("generation %d of the list of hubs: want 0 to %d", c.Generation, generationAtMost)
+	}
+	return errors.Join(model.CheckText("sender of the list of hubs", c.From, fromLength), model.CheckText("list that is replaced", c.Replaces, fromLength))
 }
 
 // Check says what is wrong with a change of a limit.
@@ -228,6 +234,9 @@ func (e SnapshotEnd) Check(now time.Time) error {
 	}
 	return errors.Join(model.CheckCluster(e.Cluster), e.Version.Check(now), model.CheckDomain(e.Domain))
 }
+
+// Check finds nothing wrong: there is nothing in it.
+func (ResetVersion) Check(time.Time) error { return nil }
 
 // Check says what is wrong with the request to forget a cluster.
 func (f ForgetCluster) Check(now time.Time) error { return f.Version.Check(now) }

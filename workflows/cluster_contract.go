@@ -104,6 +104,9 @@ type AdoptCluster struct {
 	Identity string `json:"identity,omitempty"`
 }
 
+// ResetVersion is said by an operator to a Cluster and to its inventories.
+type ResetVersion struct{}
+
 // ForgetCluster is said by an operator.
 type ForgetCluster struct {
 	Version model.Version `json:"version"`

@@ -170,6 +170,8 @@ var (
 		Name: "snapshot", Description: "A part of all pods of this namespace. With the last part, pods that no part named are gone.",
 		Longest: podsLength,
 	}
+	// SignalResetVersion lets the next report of the cluster count, whatever its version. A Cluster takes it too.
+	SignalResetVersion = Signal[ResetVersion]{Name: "reset-version", Description: "An operator lets the next report count, whatever its version."}
 	// SignalSummary brings what is known of an image that the namespace runs.
 	SignalSummary = Signal[model.Summary]{Name: "summary", Description: "What is known of an image that runs here, sent by the workflow of the image."}
 )

@@ -186,6 +186,18 @@ func HubAwaitStep(ctx workflow.Context, hub, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, options)
 }
 
+// WatchStep is for one look at all workflows. It is not repeated: the next look begins soon.
+func WatchStep(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              TaskQueue,
+		ScheduleToStartTimeout: time.Minute,
+		StartToCloseTimeout:    2 * time.Minute,
+		HeartbeatTimeout:       batchHeartbeat,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+}
+
 // hubRetry is quick, because the delays that matter come from the step.
 func hubRetry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}

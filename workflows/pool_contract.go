@@ -1,6 +1,11 @@
 package workflows
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/perceptor/perceptor/internal/inventory"
@@ -41,8 +46,10 @@ type LeaseResetAnswer struct {
 type HubPoolInput struct {
 	// Fresh is set by a starter that knows that no scan can hold anything: the pool then grants at once.
 	Fresh bool `json:"fresh,omitempty"`
-	// Hubs are the configured hubs; more arrive by SignalConfigure.
-	Hubs []HubConfig `json:"hubs,omitempty"`
+	// Hubs are the configured hubs; other lists arrive by SignalConfigure. Generation and From are those of Configure.
+	Hubs       []HubConfig `json:"hubs,omitempty"`
+	Generation int64       `json:"generation,omitempty"`
+	From       string      `json:"from,omitempty"`
 	// Kept are an operator's changes of hubs, which the memo of the pool before had.
 	Kept []KeptHub `json:"kept,omitempty"`
 	// State is what the run before knew; only a pool that continues as new has one. It is packed: thousands of scans may wait.
@@ -70,6 +77,9 @@ type HubPoolState struct {
 	Kept []KeptHub `json:"kept,omitempty"`
 	// Problem says why the newest list of hubs was refused; empty when it was not.
 	Problem string `json:"problem,omitempty"`
+	// List is the list of hubs in use, and Conflict another process that has another one.
+	List     HubList          `json:"list,omitzero"`
+	Conflict *HubListConflict `json:"conflict,omitempty"`
 	// Rejected counts the messages that failed their checks and were dropped.
 	Rejected model.Rejections `json:"rejected,omitzero"`
 }
@@ -116,6 +126,9 @@ type HubPoolStatus struct {
 	ColdWaitsFor string `json:"coldWaitsFor,omitempty"`
 	// Problem says why the newest list of hubs was refused.
 	Problem string `json:"problem,omitempty"`
+	// List is the list of hubs in use, and Conflict another process that has another one; nil when none has lately.
+	List     HubList          `json:"list,omitzero"`
+	Conflict *HubListConflict `json:"conflict,omitempty"`
 	// LeaseCount and WaiterCount count all leases and waiters. Leases and Waiters list the first 500 of each.
 	LeaseCount  int `json:"leaseCount"`
 	WaiterCount int `json:"waiterCount"`
@@ -250,9 +263,61 @@ type Unwanted struct{}
 // answers with an empty Release, or the pool waits for it in vain.
 type Announce struct{}
 
-// Configure is the whole list of hubs.
+// Configure is the whole list of hubs that one process has. It replaces the list in use when its generation is newer. In the same
+// generation it does so when it comes from perceptor setup, from the process that the list in use came from, or from a process whose
+// configuration has changed from exactly the list in use. It does so too when no process has confirmed the list in use for a while. Any
+// other list is a conflict: nothing changes, and the status shows it.
 type Configure struct {
 	Hubs []HubConfig `json:"hubs"`
+	// Generation is hubs-generation of the configuration.
+	Generation int64 `json:"generation,omitempty"`
+	// From names the process: its host and its configuration file. It is the same after a restart.
+	From string `json:"from,omitempty"`
+	// Replaces is the ListHash of the list that the process had before its configuration changed; empty at its start.
+	Replaces string `json:"replaces,omitempty"`
+	// Setup says that an operator sends the list, by perceptor setup: it is used whatever the generation in use is.
+	Setup bool `json:"setup,omitempty"`
+}
+
+// HubList is the list of hubs in use.
+type HubList struct {
+	// Hash is the ListHash; empty while no list has arrived.
+	Hash       string `json:"hash,omitempty"`
+	Generation int64  `json:"generation,omitempty"`
+	// From is the process that sent it first, at Since. Confirmed is when a process last said that it has the same.
+	From      string    `json:"from,omitempty"`
+	Since     time.Time `json:"since,omitzero"`
+	Confirmed time.Time `json:"confirmed,omitzero"`
+}
+
+// HubListConflict is a process with another list of hubs than the one in use.
+type HubListConflict struct {
+	From       string `json:"from"`
+	Generation int64  `json:"generation,omitempty"`
+	// Hubs are the names in its list, at most 20.
+	Hubs []string `json:"hubs"`
+	// Since and Last are when it said so first and last, and Count is how often.
+	Since time.Time `json:"since"`
+	Last  time.Time `json:"last"`
+	Count int       `json:"count"`
+}
+
+const (
+	// ListConfirmed is how often at least some process with the list in use says so, and a process with another list repeats that.
+	ListConfirmed = time.Minute
+	// ListAbandoned is after which time without such a word the list in use belongs to no process any more.
+	ListAbandoned = 3 * time.Minute
+)
+
+// ListHash tells lists of hubs apart, whatever their order.
+func ListHash(hubs []HubConfig) string {
+	sorted := slices.SortedFunc(slices.Values(hubs), func(a, b HubConfig) int { return strings.Compare(a.Name, b.Name) })
+	text, err := json.Marshal(sorted)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:12])
 }
 
 // HubConfig is what the pool needs to know of one hub; it holds no address and no secret.

@@ -32,6 +32,12 @@ type RefreshState struct {
 	Later []model.HubChange `json:"later,omitempty"`
 	// Sweep is set while every image of the hub is looked at.
 	Sweep *RefreshSweep `json:"sweep,omitempty"`
+	// Identity is the hub's own at its last answer, and Known the newest verdict that it was seen to have, a model.VersionKey. A hub
+	// with another identity, or without that verdict, has lost data: all its images are looked at.
+	Identity model.HubIdentity `json:"identity,omitzero"`
+	Known    string            `json:"known,omitempty"`
+	// Losses counts how often it had lost data.
+	Losses int `json:"losses,omitempty"`
 	// NoList says why the hub has no list of changes; its verdicts are then read again by age.
 	NoList string `json:"noList,omitempty"`
 	// Troubled is set while the pool has the report of a failure, and of no success after it.

@@ -17,6 +17,7 @@ import (
 	"github.com/perceptor/perceptor/workflows/pool"
 	"github.com/perceptor/perceptor/workflows/refresh"
 	"github.com/perceptor/perceptor/workflows/scan"
+	"github.com/perceptor/perceptor/workflows/watchdog"
 )
 
 // TestRecordedHistoriesReplay replays what earlier builds did on a real server. A change that fails here would break
@@ -34,6 +35,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			replayer.RegisterWorkflowWithOptions(inventory.Inventory, workflow.RegisterOptions{Name: workflows.TypeInventory})
 			replayer.RegisterWorkflowWithOptions(cluster.Cluster, workflow.RegisterOptions{Name: workflows.TypeCluster})
 			replayer.RegisterWorkflowWithOptions(refresh.RefreshHub, workflow.RegisterOptions{Name: workflows.TypeRefreshHub})
+			replayer.RegisterWorkflowWithOptions(watchdog.Watchdog, workflow.RegisterOptions{Name: workflows.TypeWatchdog})
 			file, err := os.Open(history)
 			require.NoError(t, err)
 			defer file.Close() //nolint:errcheck // only read

@@ -16,8 +16,8 @@ import (
 )
 
 func newCluster(s *shared) *cobra.Command {
-	cmd := &cobra.Command{Use: "cluster", Short: "Show the watched clusters, adopt or forget one"}
-	cmd.AddCommand(newClusterList(s), newClusterAdopt(s), newClusterForget(s))
+	cmd := &cobra.Command{Use: "cluster", Short: "Show the watched clusters, adopt, forget or mend one"}
+	cmd.AddCommand(newClusterList(s), newClusterAdopt(s), newClusterForget(s), newClusterResetVersion(s))
 	return cmd
 }
 
@@ -126,7 +126,7 @@ earlier cluster leave all lists with the first snapshot.`,
 		Example: "  perceptor cluster adopt east",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStarter(func(st *starter.Starter) error {
+			return s.withAudit(cmd, args, func(st *starter.Starter) error {
 				view, err := st.Clusters.Adopt(cmd.Context(), args[0], identity)
 				if err != nil {
 					return err
@@ -140,6 +140,29 @@ earlier cluster leave all lists with the first snapshot.`,
 	return cmd
 }
 
+func newClusterResetVersion(s *shared) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reset-version CLUSTER",
+		Short: "Let the next report of a cluster count, whatever its version",
+		Long: `Let the next report of a cluster count, whatever its version.
+
+Each report has a version, and an older report than the last one changes nothing. After a report whose version was too new, such
+as one from a clock that was ahead, all others are refused as old (status 409). Correct that clock, then run this command. What is
+known of the pods stays until the next snapshot. Versions of a time that is still to come are forgotten without this command.`,
+		Example: "  perceptor cluster reset-version east",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withAudit(cmd, args, func(st *starter.Starter) error {
+				if err := st.Clusters.ResetVersion(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "The next report of cluster %s counts, whatever its version.\n", args[0])
+				return err
+			})
+		},
+	}
+}
+
 func newClusterForget(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use:   "forget CLUSTER",
@@ -151,7 +174,7 @@ cluster brings it back with its next snapshot.`,
 		Example: "  perceptor cluster forget old-cluster",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStarter(func(st *starter.Starter) error {
+			return s.withAudit(cmd, args, func(st *starter.Starter) error {
 				view, err := st.Clusters.View(cmd.Context(), args[0])
 				if err != nil {
 					return err

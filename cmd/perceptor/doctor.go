@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -22,8 +24,12 @@ With --repair each of them is terminated. What it knew is rebuilt from the other
 column "remedy" says how. Without --repair the exit status is 2 when something is found.`,
 		Example: "  perceptor doctor\n  perceptor doctor --repair",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.withStarter(func(st *starter.Starter) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			with := s.withStarter
+			if repair {
+				with = func(do func(*starter.Starter) error) error { return s.withAudit(cmd, append(args, "--repair"), do) }
+			}
+			return with(func(st *starter.Starter) error {
 				stuck, err := st.Watch.Look(cmd.Context())
 				if err != nil {
 					return err
@@ -38,7 +44,7 @@ column "remedy" says how. Without --repair the exit status is 2 when something i
 				if err != nil {
 					return err
 				}
-				return st.Watch.Repair(cmd.Context(), stuck, workers.HubConfigs(configured))
+				return st.Watch.Repair(cmd.Context(), stuck, workers.HubList(configured, s.source()))
 			})
 		},
 	}
@@ -64,4 +70,36 @@ func writeStuck(cmd *cobra.Command, output string, stuck []starter.Stuck) error 
 	}
 	t.Render()
 	return nil
+}
+
+// stuckView is what the last look of the watchdog found, for other commands.
+type stuckView struct {
+	// Stuck are the workflows that cannot go on by themselves, at most 100 of StuckCount.
+	Stuck      []starter.Stuck `json:"stuck,omitempty"`
+	StuckCount int             `json:"stuckCount"`
+	// NotWatched says why nothing is known of them.
+	NotWatched string `json:"notWatched,omitempty"`
+}
+
+func readStuckView(ctx context.Context, st *starter.Starter) stuckView {
+	found, err := st.Watch.Last(ctx)
+	if err != nil {
+		return stuckView{NotWatched: err.Error()}
+	}
+	return stuckView{Stuck: found.Stuck, StuckCount: found.StuckCount}
+}
+
+// write says nothing while all workflows go on.
+func (v stuckView) write(out io.Writer) error {
+	p := &printer{out: out}
+	if v.NotWatched != "" {
+		p.line("Whether a workflow is stuck is not known: %s", v.NotWatched)
+	}
+	for _, each := range v.Stuck {
+		p.line("stuck   %s: %s; perceptor doctor shows what to do", each.WorkflowID, each.Problem)
+	}
+	if more := v.StuckCount - len(v.Stuck); more > 0 {
+		p.line("        and %d more", more)
+	}
+	return p.err
 }

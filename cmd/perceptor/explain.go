@@ -21,6 +21,8 @@ type explanation struct {
 	Image workflows.ImageView  `json:"image"`
 	Scan  *workflows.ScanView  `json:"scan,omitempty"`
 	Doing *starter.CurrentStep `json:"doing,omitempty"`
+	// Stuck are those of the workflows that this image needs that cannot go on by themselves.
+	Stuck []starter.Stuck `json:"stuck,omitempty"`
 }
 
 func newExplain(s *shared) *cobra.Command {
@@ -70,8 +72,13 @@ func explain(ctx context.Context, s *starter.Starter, domain, text string) (expl
 	if err != nil {
 		return e, err
 	}
-	if e.Image, err = s.Images.View(ctx, d); err != nil {
+	stuck, err := s.Watch.StuckAmong(ctx, workflows.ImageID(d), workflows.ScanImageID(d), workflows.HubPoolID)
+	if err != nil {
 		return e, err
+	}
+	e.Stuck = stuck
+	if e.Image, err = s.Images.View(ctx, d); err != nil {
+		return e, errors.Join(err, stuckError(stuck))
 	}
 	if !e.Image.Scanning {
 		return e, nil
@@ -85,10 +92,22 @@ func explain(ctx context.Context, s *starter.Starter, domain, text string) (expl
 	return e, nil
 }
 
+// stuckError says that workflows cannot go on by themselves; nil when none is given.
+func stuckError(stuck []starter.Stuck) error {
+	var wrong []error
+	for _, each := range stuck {
+		wrong = append(wrong, fmt.Errorf("%s cannot go on: %s (%d times in a row); perceptor doctor shows what to do", each.WorkflowID, each.Problem, each.Failures))
+	}
+	return errors.Join(wrong...)
+}
+
 func (e explanation) write(out io.Writer) error {
 	p := &printer{out: out}
 	v := e.Image
 	p.line("%s", v.Digest)
+	for _, each := range e.Stuck {
+		p.line("  stuck      %s: %s (%d times in a row); perceptor doctor shows what to do", each.WorkflowID, each.Problem, each.Failures)
+	}
 	for _, name := range v.Names {
 		p.line("  name       %s", name.Reference())
 	}

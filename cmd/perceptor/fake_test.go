@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -20,6 +21,9 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/perceptor/perceptor/activities"
+	"github.com/perceptor/perceptor/workflows"
 )
 
 // update writes the golden files again.
@@ -42,6 +46,12 @@ type fakeTemporal struct {
 	updates map[string]string
 	// listed are the workflows in lists, by their type.
 	listed map[string][]*workflowpb.WorkflowExecutionInfo
+	// audited are the changes for the audit log; with noAudit none can be stored.
+	audited []activities.WriteAuditInput
+	noAudit bool
+	// watched is what the last look of the watchdog found, as JSON; unwatched says that there was none.
+	watched   string
+	unwatched bool
 	// calls are the signals, updates and steps that were asked for, and closed counts the closed connections.
 	calls  []string
 	closed int
@@ -69,6 +79,10 @@ func (f *fakeTemporal) QueryWorkflowWithOptions(ctx context.Context, r *client.Q
 }
 
 func (f *fakeTemporal) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	if strings.Contains(r.GetQuery(), `WorkflowType = "`+workflows.TypeWatchdog+`"`) && !f.unwatched {
+		look := &workflowpb.WorkflowExecutionInfo{Execution: &commonpb.WorkflowExecution{WorkflowId: workflows.WatchdogID}}
+		return &workflowservice.ListWorkflowExecutionsResponse{Executions: []*workflowpb.WorkflowExecutionInfo{look}}, nil
+	}
 	for kind, executions := range f.listed {
 		if strings.Contains(r.GetQuery(), `WorkflowType = "`+kind+`"`) {
 			page := executions[:min(len(executions), int(r.GetPageSize()))]
@@ -80,6 +94,18 @@ func (f *fakeTemporal) ListWorkflow(_ context.Context, r *workflowservice.ListWo
 		}
 	}
 	return &workflowservice.ListWorkflowExecutionsResponse{}, nil
+}
+
+// look is the run of a watchdog.
+type look struct {
+	client.WorkflowRun
+	jsonAnswer
+}
+
+func (l look) Get(_ context.Context, into any) error { return l.jsonAnswer.Get(into) }
+
+func (f *fakeTemporal) GetWorkflow(context.Context, string, string) client.WorkflowRun {
+	return look{jsonAnswer: jsonAnswer(cmp.Or(f.watched, "{}"))}
 }
 
 // CountWorkflow counts what is UNKNOWN when it is asked for that, and nothing otherwise.
@@ -134,8 +160,16 @@ type stepHandle struct {
 
 func (h stepHandle) Get(_ context.Context, into any) error { return h.jsonAnswer.Get(into) }
 
-func (f *fakeTemporal) ExecuteActivity(_ context.Context, o client.StartActivityOptions, _ any, _ ...any) (client.ActivityHandle, error) {
+func (f *fakeTemporal) ExecuteActivity(_ context.Context, o client.StartActivityOptions, _ any, in ...any) (client.ActivityHandle, error) {
 	word, _, _ := strings.Cut(o.ID, "/")
+	if word == "audit" {
+		change, ok := in[0].(activities.WriteAuditInput)
+		if !ok || f.noAudit {
+			return nil, serviceerror.NewUnavailable("no audit")
+		}
+		f.audited = append(f.audited, change)
+		return stepHandle{}, nil
+	}
 	f.calls = append(f.calls, "step "+word+" on "+o.TaskQueue)
 	answer, known := f.steps[word]
 	if !known {

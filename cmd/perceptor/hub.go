@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,16 +33,17 @@ func newHubStatus(s *shared) *cobra.Command {
 			return s.withStarter(func(st *starter.Starter) error {
 				status, err := st.Pool.Status(cmd.Context())
 				if err != nil {
-					return err
+					return errors.Join(err, readStuckView(cmd.Context(), st).write(cmd.OutOrStdout()))
 				}
-				data := s.hubData(cmd)
+				data, stuck := s.hubData(cmd), readStuckView(cmd.Context(), st)
 				if output == "json" {
 					return console.WriteJSON(cmd.OutOrStdout(), struct {
 						workflows.HubPoolStatus
+						stuckView
 						Data []hubData `json:"data,omitempty"`
-					}{status, data})
+					}{status, stuck, data})
 				}
-				return errors.Join(writeHubs(cmd, status), writeHubData(cmd, data))
+				return errors.Join(stuck.write(cmd.OutOrStdout()), writeHubs(cmd, status), writeHubData(cmd, data))
 			})
 		},
 	}
@@ -55,6 +58,10 @@ func writeHubs(cmd *cobra.Command, status workflows.HubPoolStatus) error {
 	}
 	if status.Problem != "" {
 		p.line("The newest list of hubs was refused: %s", status.Problem)
+	}
+	if c := status.Conflict; c != nil {
+		p.line("Another list of hubs is not used: %s has %s (generation %d, said %d times, last at %s). In use is the one of %s (generation %d).",
+			c.From, strings.Join(c.Hubs, ", "), c.Generation, c.Count, c.Last.Local().Format(time.TimeOnly), status.List.From, status.List.Generation)
 	}
 	if text := status.Rejected.Text(); text != "" {
 		p.line("%s", text)
@@ -130,7 +137,7 @@ Running scans above a lower limit finish. The new limit holds until the limit in
 			if err != nil {
 				return fmt.Errorf("limit %q: want a number", args[1])
 			}
-			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) {
+			return s.change(cmd, args, func(st *starter.Starter) (workflows.HubStatus, error) {
 				return st.Pool.SetLimit(cmd.Context(), workflows.HubLimit{Hub: args[0], Limit: limit})
 			})
 		},
@@ -141,7 +148,7 @@ func newHubPause(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use: "pause HUB", Short: "Give a hub no new scans; the running scans finish", Example: "  perceptor hub pause builtin", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Pool.Pause(cmd.Context(), args[0]) })
+			return s.change(cmd, args, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Pool.Pause(cmd.Context(), args[0]) })
 		},
 	}
 }
@@ -150,14 +157,14 @@ func newHubResume(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use: "resume HUB", Short: "Give a paused hub scans again", Example: "  perceptor hub resume builtin", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.change(cmd, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Pool.Resume(cmd.Context(), args[0]) })
+			return s.change(cmd, args, func(st *starter.Starter) (workflows.HubStatus, error) { return st.Pool.Resume(cmd.Context(), args[0]) })
 		},
 	}
 }
 
 // change makes one change to a hub and shows its new state.
-func (s *shared) change(cmd *cobra.Command, do func(*starter.Starter) (workflows.HubStatus, error)) error {
-	return s.withStarter(func(st *starter.Starter) error {
+func (s *shared) change(cmd *cobra.Command, args []string, do func(*starter.Starter) (workflows.HubStatus, error)) error {
+	return s.withAudit(cmd, args, func(st *starter.Starter) error {
 		h, err := do(st)
 		if err != nil {
 			return err
@@ -187,7 +194,7 @@ release the lease of a scan that is still running, the hub can get more scans th
 				}
 				reset.Digest = d
 			}
-			return s.withStarter(func(st *starter.Starter) error {
+			return s.withAudit(cmd, args, func(st *starter.Starter) error {
 				answer, err := st.Pool.ResetLeases(cmd.Context(), reset)
 				if err != nil {
 					return err
@@ -212,7 +219,7 @@ refresh/HUB in Temporal shows the passes, and you can pause it there.`,
 		Example: "  perceptor hub refresh builtin",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStarter(func(st *starter.Starter) error {
+			return s.withAudit(cmd, args, func(st *starter.Starter) error {
 				if err := st.Refreshes.Start(cmd.Context(), args[0]); err != nil {
 					return err
 				}

@@ -33,7 +33,7 @@ The old verdict stays until the new one arrives. "perceptor explain" shows the p
 
 // forImages does something with each named image and prints the result. The first failure ends it.
 func (s *shared) forImages(cmd *cobra.Command, domain string, names []string, becomes string, do func(*starter.Starter, model.Digest) error) error {
-	return s.withStarter(func(st *starter.Starter) error {
+	return s.withAudit(cmd, names, func(st *starter.Starter) error {
 		for _, text := range names {
 			d, err := digestOf(cmd.Context(), st, domain, text)
 			if err != nil {

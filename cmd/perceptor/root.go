@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -13,6 +17,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 
+	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/cmd/internal/devdir"
 	"github.com/perceptor/perceptor/internal/config"
 	"github.com/perceptor/perceptor/internal/reload"
@@ -69,6 +74,21 @@ func (s *shared) open(flags *pflag.FlagSet) (connected, error) {
 	}
 	p.client, p.options, err = s.dial(p.log)
 	return p, err
+}
+
+// source names the configuration: the path of its file, or the directory of a perceptor-dev.
+func (s *shared) source() string {
+	switch {
+	case s.configFile != "":
+		if path, err := filepath.Abs(s.configFile); err == nil {
+			return path
+		}
+		return s.configFile
+	case s.dev != "":
+		return "--dev " + s.dev
+	default:
+		return ""
+	}
 }
 
 // load reads the configuration. When it names no hub, the hub of a running perceptor-dev is added.
@@ -190,4 +210,29 @@ func (s *shared) withStarter(do func(*starter.Starter) error) error {
 	}
 	defer c.Close()
 	return do(starter.New(c))
+}
+
+// auditTime bounds the storing of a change for the audit log.
+const auditTime = 5 * time.Second
+
+// withAudit is withStarter for a verb that changes something: who, what, when and the outcome go to the audit log of the workers.
+func (s *shared) withAudit(cmd *cobra.Command, args []string, do func(*starter.Starter) error) error {
+	return s.withStarter(func(st *starter.Starter) error {
+		err := do(st)
+		audit(cmd, args, st, err)
+		return err
+	})
+}
+
+// audit stores a change and its outcome for the audit log. Findings of a scan are no failure of it.
+func audit(cmd *cobra.Command, args []string, st *starter.Starter, err error) {
+	change := activities.WriteAuditInput{Who: identity(), What: strings.Join(append([]string{cmd.CommandPath()}, args...), " "), At: time.Now(), Outcome: "done"}
+	if err != nil && !errors.Is(err, errFindings) {
+		change.Outcome, change.Error = "failed", err.Error()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), auditTime)
+	defer cancel()
+	if err := st.Watch.Audit(ctx, change); err != nil {
+		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "perceptor: this change is not in the audit log:", err)
+	}
 }

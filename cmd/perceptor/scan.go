@@ -52,7 +52,7 @@ While a hub loads the vulnerability data that an image needs, the command waits 
   perceptor scan -o json --platform linux/arm64 registry.example/team/app@sha256:...`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStarter(func(st *starter.Starter) error { return scan(cmd, st, f, args) })
+			return s.withAudit(cmd, args, func(st *starter.Starter) error { return scan(cmd, st, f, args) })
 		},
 	}
 	flags := cmd.Flags()

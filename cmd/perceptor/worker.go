@@ -80,7 +80,7 @@ func runWorker(cmd *cobra.Command, s *shared, roles string) error {
 		return err
 	}
 	return workers.Run(cmd.Context(), workers.Settings{
-		Config: p.Config, Logger: p.log, Roles: parts, Client: p.client, Namespace: p.options.Namespace, Reload: reloaded,
+		Config: p.Config, Logger: p.log, Roles: parts, Client: p.client, Namespace: p.options.Namespace, Reload: reloaded, Source: s.source(),
 	})
 }
 

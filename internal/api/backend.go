@@ -14,6 +14,7 @@ type Backend interface {
 	Joiner
 	Images
 	Hubs
+	Watcher
 	// Ready returns why the backend cannot work at this moment, nil when it can.
 	Ready(ctx context.Context) error
 }
@@ -209,6 +210,28 @@ type Hubs interface {
 	ResetLeases(ctx context.Context, d model.Digest) ([]model.Digest, error)
 }
 
+// Watcher knows the workflows that cannot go on by themselves.
+type Watcher interface {
+	// Stuck returns what the last look at all workflows found. The error says that there was none lately.
+	Stuck(ctx context.Context) (Stuck, error)
+}
+
+// Stuck is what a look at all workflows found.
+type Stuck struct {
+	// At is when the look ended.
+	At time.Time
+	// Count counts the workflows that cannot go on by themselves; Workflows names the first of them.
+	Count     int
+	Workflows []StuckWorkflow
+}
+
+// StuckWorkflow is a workflow that cannot go on by itself.
+type StuckWorkflow struct {
+	WorkflowID string `json:"workflowID"`
+	Problem    string `json:"problem" doc:"What is wrong."`
+	Remedy     string `json:"remedy" doc:"What rebuilds it once perceptor doctor --repair has terminated it."`
+}
+
 // HubsView is every hub, every lease and the scans that wait.
 type HubsView struct {
 	Hubs    []Hub    `json:"hubs" nullable:"false"`
@@ -217,8 +240,13 @@ type HubsView struct {
 	// ColdUntil is set while the pool grants no lease because it lost its state.
 	ColdUntil    time.Time `json:"coldUntil,omitzero" doc:"Set while no lease is granted because the pool of hubs lost its state."`
 	ColdWaitsFor string    `json:"coldWaitsFor,omitempty" doc:"What the pool of hubs waits for before it grants leases again."`
-	Hidden       bool      `json:"hidden,omitempty" doc:"Set when leases and waiters are left out, because the token is for one cluster only."`
+	Hidden       bool      `json:"hidden,omitempty" doc:"Set when leases, waiters and stuck workflows are left out, because the token is for one cluster only."`
 	Problem      string    `json:"problem,omitempty" doc:"Why the newest list of hubs was refused."`
+	// Conflict is the process that has another list of hubs than the one in use.
+	Conflict string `json:"conflict,omitempty" doc:"The process that has another list of hubs than the one in use."`
+	// Stuck are workflows that cannot go on by themselves; NotWatched says why that is not known now.
+	Stuck      []StuckWorkflow `json:"stuck,omitempty" doc:"Workflows that cannot go on by themselves, at most 100."`
+	NotWatched string          `json:"notWatched,omitempty" doc:"Why it is not known now whether all workflows go on by themselves."`
 }
 
 // Hub is one hub. InUse is the sum of Granted, Held, Draining and Stuck.

@@ -133,11 +133,15 @@ const (
 var (
 	statusGauge = prometheus.NewDesc("perceptor_core_status_gauge",
 		"Counts: number_of_pods, pods_unscanned, pods_in_violation, pods_unknown, number_of_clusters, "+
-			"clusters_in_trouble, writes_refused, number_of_images, image_status_<status>, image_overall_status_<status>.", []string{"name"}, nil)
+			"clusters_in_trouble, writes_refused, hub_lists_in_conflict, number_of_images, image_status_<status>, image_overall_status_<status>.", []string{"name"}, nil)
 	breakerGauge = prometheus.NewDesc("perceptor_core_hub_circuit_breaker_state",
 		"1 while the hub is available, 0 while it is tripped: it failed and gets no scans.", []string{"host"}, nil)
 	hubScansGauge = prometheus.NewDesc("perceptor_core_hub_scans",
 		"Leases and scans of a hub: in_use, draining, stuck, limit, waiting.", []string{"host", "name"}, nil)
+	stuckGauge = prometheus.NewDesc("perceptor_core_workflows_stuck",
+		"Workflows that cannot go on by themselves, at the last look at all of them; missing while workflows_watched is 0.", nil, nil)
+	watchedGauge = prometheus.NewDesc("perceptor_core_workflows_watched",
+		"1 while the workflows are looked after. 0 when the last complete look was too long ago: then it is not known whether one is stuck.", nil, nil)
 	knownGauge = prometheus.NewDesc("perceptor_core_state_known",
 		"1 when the state could be read for this scrape. 0 when it could not; then the values that come from it are missing.", nil, nil)
 )
@@ -148,15 +152,17 @@ type stateCollector struct {
 	log     *slog.Logger
 
 	lock sync.Mutex
-	// kept are the values of the last reading; none after one that failed, which is kept as long.
+	// kept are the values of the last reading; none after one that failed, which is kept as long. watch is about the workflows: it is
+	// read by itself, because a stuck workflow may be why the rest cannot be read.
 	kept   []prometheus.Metric
+	watch  []prometheus.Metric
 	failed bool
 	at     time.Time
 }
 
 // Describe names the metrics.
 func (c *stateCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, each := range []*prometheus.Desc{statusGauge, breakerGauge, hubScansGauge, knownGauge} {
+	for _, each := range []*prometheus.Desc{statusGauge, breakerGauge, hubScansGauge, stuckGauge, watchedGauge, knownGauge} {
 		to <- each
 	}
 }
@@ -174,6 +180,10 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 		}
 		// A failure is kept, too: scrapes must not be a way to ask a server in trouble again and again.
 		c.kept, c.failed, c.at = read, err != nil, time.Now()
+		c.watch = c.readWatch()
+	}
+	for _, each := range c.watch {
+		to <- each
 	}
 	if c.failed {
 		to <- gauge(knownGauge, 0)
@@ -187,6 +197,17 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 
 func gauge(of *prometheus.Desc, value int, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(of, prometheus.GaugeValue, float64(value), labels...)
+}
+
+func (c *stateCollector) readWatch() []prometheus.Metric {
+	ctx, cancel := context.WithTimeout(context.Background(), stateTime)
+	defer cancel()
+	stuck, err := c.backend.Stuck(ctx)
+	if err != nil {
+		c.log.Warn("whether workflows are stuck is not known", "error", err)
+		return []prometheus.Metric{gauge(watchedGauge, 0)}
+	}
+	return []prometheus.Metric{gauge(watchedGauge, 1), gauge(stuckGauge, stuck.Count)}
 }
 
 func (c *stateCollector) readState(ctx context.Context) ([]prometheus.Metric, error) {
@@ -217,6 +238,11 @@ func (c *stateCollector) readState(ctx context.Context) ([]prometheus.Metric, er
 	if err != nil {
 		return nil, err
 	}
+	conflict := 0
+	if hubs.Conflict != "" {
+		conflict = 1
+	}
+	all = append(all, gauge(statusGauge, conflict, "hub_lists_in_conflict"))
 	for _, h := range hubs.Hubs {
 		available := 1
 		if !h.TrippedSince.IsZero() {

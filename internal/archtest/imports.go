@@ -33,7 +33,7 @@ var table = []row{
 	{"internal/diskcache", nil},
 	{"internal/registry", []string{"model", "internal/backoff", "internal/diskcache", "internal/netguard"}},
 	{"internal/scanclient", []string{"model"}},
-	{"internal/hub/blackduck", []string{"model", "internal/backoff"}},
+	{"internal/hub/blackduck", []string{"model", "internal/backoff", "internal/netguard"}},
 	{"internal/hub/builtin", []string{
 		"model", "internal/hub/builtin/osv", "internal/hub/builtin/judge", "internal/hub/builtin/store", "internal/hub/builtin/jobs", "internal/hub/builtin/rest",
 		"internal/hub/builtin/feed", "internal/hub/builtin/vex",

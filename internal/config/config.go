@@ -15,6 +15,9 @@ import (
 type Config struct {
 	// The vulnerability servers. At least one is needed by a worker that has the role `hub` or `scan`.
 	Hubs []Hub `mapstructure:"hubs"`
+	// The generation of the list of hubs. The list with the larger number replaces every other one, whichever process has it. Count it
+	// up when you change `hubs` and several processes have files of their own.
+	HubsGeneration int `mapstructure:"hubs-generation"`
 	// The settings of a scanner host, for `perceptor worker` with the role `scan`.
 	Scanner Scanner `mapstructure:"scanner"`
 	// The settings of a perceiver, for `perceptor perceiver`.

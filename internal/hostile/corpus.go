@@ -240,6 +240,7 @@ func Inventory() Corpus {
 		{Signal, workflows.SignalPods.Name, []any{g.OldPods}},
 		{Signal, workflows.SignalSnapshot.Name, []any{workflows.SnapshotPart{PodsChanged: g.OldPods, Part: 1, Parts: 1}}},
 		{Signal, workflows.SignalSummary.Name, []any{g.Summary}},
+		{Signal, workflows.SignalResetVersion.Name, []any{workflows.ResetVersion{}}},
 		{Query, workflows.QueryStatus, []any{nil}},
 		{Query, workflows.QueryJoin, []any{workflows.JoinQuery{Limit: 3, Image: "app", UIDs: []string{"u"}}}},
 	}}
@@ -251,6 +252,7 @@ func ClusterMessages() Corpus {
 	return Corpus{entries: []entry{
 		{Signal, workflows.SignalNamespace.Name, []any{g.Seen}},
 		{Signal, workflows.SignalSnapshotEnd.Name, []any{g.OldSnapshotEnd}},
+		{Signal, workflows.SignalResetVersion.Name, []any{workflows.ResetVersion{}}},
 		{Query, workflows.QueryStatus, []any{workflows.ClusterQuery{After: "a"}}},
 	}}
 }

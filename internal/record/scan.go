@@ -60,9 +60,18 @@ func (i *Image) Prioritize(p model.Priority, namespace string) {
 	}
 }
 
-// RequestRescan asks for a new scan. The delay after a failure ends. A scan under way that does not exist any longer would be waited
-// for in vain, so it is checked.
+// RequestRescan asks for a new scan. The delay after a failure ends. A verdict that its hub has lost is dropped: it cannot be checked any
+// longer, so the image is not clean by it. A scan under way that does not exist any longer would be waited for in vain, so it is checked.
 func (i *Image) RequestRescan(r model.Rescan) {
+	if r.LostHub != "" {
+		kept := len(i.Verdicts)
+		i.Verdicts = slices.DeleteFunc(i.Verdicts, func(v model.Verdict) bool {
+			return v.Hub == r.LostHub && model.VersionKey(v.VersionURL) == r.LostVersion
+		})
+		if len(i.Verdicts) == kept {
+			return // it has another verdict of this hub by now
+		}
+	}
 	i.Rescan = &r
 	i.DoubtScan()
 	i.Attempts.tryNow()

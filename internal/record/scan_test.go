@@ -171,3 +171,36 @@ func TestJudgeReplacesOnlyAnOlderVerdictOfTheHub(t *testing.T) {
 	require.Equal(t, start, i.Verdicts[0].ScanStarted)
 	require.NotNil(t, i.Scan, "it says nothing of the scan under way")
 }
+
+// TestLostVerdictIsNoVerdict drops the verdict that its hub has lost, and no other. Inventories are sent that the image is UNKNOWN.
+func TestLostVerdictIsNoVerdict(t *testing.T) {
+	judged := func() *record.Image {
+		i := observed()
+		v := verdict("main", 0, model.NotInViolation)
+		v.VersionURL = "https://hub.example/api/versions/1"
+		end(i, 0, record.Report{Verdict: v})
+		require.True(t, i.ShouldPublish(at(0), 1))
+		i.TakeBatch()
+		return i
+	}
+	i := judged()
+	i.RequestRescan(model.Rescan{Priority: model.PriorityBackground, LostHub: "main", LostVersion: "/api/versions/1"})
+	require.Empty(t, i.Verdicts)
+	require.Equal(t, model.OverallUnknown, i.OverallStatus())
+	require.True(t, i.IsScanDue(at(time.Hour)))
+	require.False(t, i.IsRescan(), "what another hub has is used")
+	require.True(t, i.ShouldPublish(at(time.Hour), 1), "a green verdict does not stay with the inventories")
+	require.Equal(t, model.OverallUnknown, i.Publication.Summary.OverallStatus)
+
+	for name, lost := range map[string]model.Rescan{
+		"of another hub": {LostHub: "other", LostVersion: "/api/versions/1"}, "an older one": {LostHub: "main", LostVersion: "/api/versions/0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := judged()
+			i.RequestRescan(lost)
+			require.Len(t, i.Verdicts, 1)
+			require.False(t, i.IsScanDue(at(time.Hour)), "it has another verdict by now")
+			require.False(t, i.ShouldPublish(at(time.Hour), 1))
+		})
+	}
+}

@@ -39,7 +39,7 @@ func (i *Image) CurrentFailure() *model.Failure { return i.Attempts.failure(i.Ne
 // summary is what inventories are sent, without its version; nil while there is neither verdict nor failure: they know by
 // themselves that an image waits. That a scan has begun is no news to them, so the time of its try stays.
 func (i *Image) summary() *model.Summary {
-	if len(i.Verdicts) == 0 && i.Attempts.Failure == nil {
+	if len(i.Verdicts) == 0 && i.Attempts.Failure == nil && i.Publication.Summary == nil {
 		return nil
 	}
 	summary := model.Summary{Digest: i.Digest, Status: i.Status(), OverallStatus: i.OverallStatus(), Failure: i.Attempts.failure(i.Attempts.NotBefore)}

@@ -33,6 +33,7 @@ type HubProcess struct {
 	Address   string
 	token     string
 	http      *http.Client
+	faults    string
 }
 
 // StartHub starts a hub on a free port and waits until it answers.
@@ -41,9 +42,25 @@ func StartHub(t testing.TB, b *System, name string, limit int, faults fault.Faul
 	h := &HubProcess{Name: name, Limit: limit, Directory: filepath.Join(b.Root, "hub-"+name), Address: FreeAddress(t)}
 	text, err := json.Marshal(faults)
 	require.NoError(t, err)
-	h.Program = b.StartDev(t, "hub-"+name, "hub", "--directory", h.Directory, "--address", h.Address, "--faults", string(text))
-	Eventually(t, 20*time.Second, "hub "+name+" to serve", func() bool { return h.connect() == nil })
+	h.faults = string(text)
+	h.serve(t, b, "hub-"+name)
 	return h
+}
+
+func (h *HubProcess) serve(t testing.TB, b *System, log string) {
+	t.Helper()
+	h.Program = b.StartDev(t, log, "hub", "--directory", h.Directory, "--address", h.Address, "--faults", h.faults)
+	Eventually(t, 20*time.Second, "hub "+h.Name+" to serve", func() bool { return h.connect() == nil })
+}
+
+// Restart kills the hub and starts it again at the same address, without its database where that is to be lost.
+func (h *HubProcess) Restart(t testing.TB, b *System, lost bool) {
+	t.Helper()
+	h.Kill(t)
+	if lost {
+		require.NoError(t, os.Remove(filepath.Join(h.Directory, "hub.db")))
+	}
+	h.serve(t, b, "hub-"+h.Name+"-again")
 }
 
 // FreeAddress is an address that is not in use at the moment.

@@ -87,4 +87,8 @@ func (h *instantHub) Changes(_ context.Context, _, until time.Time) ([]model.Hub
 	return nil, until, nil
 }
 
+func (h *instantHub) Identity(context.Context) (model.HubIdentity, error) {
+	return model.HubIdentity{}, nil
+}
+
 func (h *instantHub) DigestsOf(context.Context, string) ([]model.Digest, error) { return nil, nil }

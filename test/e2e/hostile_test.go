@@ -59,6 +59,9 @@ func TestHostileMessages(t *testing.T) {
 	h.LoadComplete(t)
 	h.StartWorker(t, 0)
 	first := h.scanNew(t, "hostile/first")
+	reference, kept := h.PushApp(t, "hostile/kept", 1000)
+	h.judged[kept] = true
+	pods := h.reportKept(t, reference, kept)
 	before, err := h.Starter.Pool.Status(t.Context())
 	require.NoError(t, err)
 
@@ -71,9 +74,12 @@ func TestHostileMessages(t *testing.T) {
 	for _, each := range before.Hubs {
 		hubs = append(hubs, workflows.HubConfig{Name: each.Name, Limit: each.Configured})
 	}
-	require.NoError(t, h.Starter.Pool.ConfigureHubs(t.Context(), hubs))
+	require.NoError(t, h.Starter.Pool.ConfigureHubs(t.Context(), workflows.Configure{Hubs: hubs, From: "perceptor setup", Setup: true}))
+	undo := h.steer(t)
+	late := h.endedByHand(t, pods)
+	undo()
 	h.scanNew(t, "hostile/last")
-	wedged, wrong := h.wedged(t), h.wrong(t, first)
+	wedged, wrong := h.wedged(t), late+h.wrong(t, first)
 	result := fmt.Sprintf("hostile e2e: %d messages, %d wedged, %d wrong", h.sent.Load(), wedged, wrong)
 	require.Equal(t, fmt.Sprintf("hostile e2e: %d messages, 0 wedged, 0 wrong", h.sent.Load()), result)
 	require.GreaterOrEqual(t, h.sent.Load(), int64(10_000))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/perceptor/perceptor/internal/rig"
@@ -99,4 +100,36 @@ func (d *dev) record(t *testing.T, directory, file, workflow string) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(directory, file), append(text, '\n'), 0o600))
 	t.Logf("%s: %d events", file, len(events.GetEvents()))
+}
+
+// TestRecordWatchdogHistory records a look that brings a workflow back, and finds another that fails again and again.
+func TestRecordWatchdogHistory(t *testing.T) {
+	rig.Wanted(t, rig.EnvRecord)
+	directory, err := filepath.Abs("../../workflows/testdata/replay")
+	require.NoError(t, err)
+	h := &hostileSystem{dev: startDev(t), judged: map[model.Digest]bool{}}
+	h.LoadComplete(t)
+	h.StartWorker(t, 0)
+	reference, first := h.PushApp(t, "record/ended", 1000)
+	h.Observe(t, reference, first)
+	h.AwaitVerdict(t, first, time.Minute)
+	h.startBroken(t, "record-broken")
+	rig.Eventually(t, 3*time.Minute, "a look that finds the broken workflow", func() bool {
+		found, err := h.Starter.Watch.Last(t.Context())
+		return err == nil && found.StuckCount == 1
+	})
+	h.end(t, workflows.ImageID(first))
+	var look string
+	rig.Eventually(t, 2*time.Minute, "a look that restores the image", func() bool {
+		page, err := h.Client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Query: `WorkflowType = "Watchdog" AND ExecutionStatus = "Completed"`, PageSize: 1,
+		})
+		found, errLast := h.Starter.Watch.Last(t.Context())
+		if err != nil || errLast != nil || len(page.GetExecutions()) == 0 || found.RestoredCount != 1 {
+			return false
+		}
+		look = page.GetExecutions()[0].GetExecution().GetWorkflowId()
+		return true
+	})
+	h.record(t, directory, "watchdog_restores.json", look)
 }

@@ -120,7 +120,7 @@ func TestSchedulesFollowTheConfiguration(t *testing.T) {
 	require.Equal(t, "by hand", described.Schedule.State.Note)
 
 	rig.Eventually(t, 30*time.Second, "the schedule of a removed hub to go", func() bool {
-		require.NoError(t, d.Starter.Refreshes.Configure(t.Context(), nil))
+		require.NoError(t, d.Starter.Refreshes.RemoveOthers(t.Context(), nil))
 		_, err := handle.Describe(context.Background())
 		missing := (*serviceerror.NotFound)(nil)
 		return errors.As(err, &missing)

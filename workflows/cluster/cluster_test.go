@@ -226,3 +226,25 @@ func (s *ClusterSuite) TestHealthOfThePerceiverIsShown() {
 	s.view(4*time.Second, func(v workflows.ClusterView) { s.Empty(v.Health.Troubles) })
 	s.run(time.Minute)
 }
+
+// TestResetVersionLetsTheNextSnapshotCount: a snapshot of a clock that was ahead silences the others, until an operator resets it.
+func (s *ClusterSuite) TestResetVersionLetsTheNextSnapshotCount() {
+	ahead := s.env.Now().Add(23 * time.Hour).UnixNano()
+	s.env.RegisterDelayedCallback(func() {
+		s.env.SignalWorkflow(workflows.SignalSnapshotEnd.Name, workflows.SnapshotEnd{
+			Cluster: "c", Version: model.Version{Epoch: ahead, Counter: 1}, Namespaces: map[string]int{"n": 1},
+		})
+	}, time.Second)
+	s.end(2*time.Second, 5, "", "m")
+	s.view(3*time.Second, func(v workflows.ClusterView) {
+		s.Equal([]string{"n"}, spaces(v))
+		s.Equal(ahead, v.Snapshot.Epoch)
+		s.env.SignalWorkflow(workflows.SignalResetVersion.Name, workflows.ResetVersion{})
+	})
+	s.end(4*time.Second, 5, "", "m")
+	s.view(5*time.Second, func(v workflows.ClusterView) {
+		s.Equal([]string{"m", "n"}, spaces(v))
+		s.Equal(model.Version{Epoch: 1, Counter: 5}, v.Snapshot)
+	})
+	s.run(time.Minute)
+}

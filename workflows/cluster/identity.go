@@ -36,6 +36,7 @@ func checkBegin(ctx workflow.Context, b workflows.BeginCluster) error {
 func (c *clusterRun) begin(ctx workflow.Context, b workflows.BeginCluster) (workflows.BegunCluster, error) {
 	c.inbox.ReceivePending(ctx) // a snapshot that arrived before counts
 	now := workflow.Now(ctx)
+	c.heal(ctx)
 	if c.state.Identity != "" && b.Identity != c.state.Identity {
 		c.noteConflict(now, b.Identity)
 		c.logger.Warn("a perceiver of another cluster was refused", "cluster", c.cluster, "identity", b.Identity, "known", c.state.Identity)

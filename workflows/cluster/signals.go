@@ -25,6 +25,10 @@ var (
 
 // openInbox says what is done with each signal.
 func (c *clusterRun) openInbox() {
+	workflows.Receive(&c.inbox, workflows.SignalResetVersion, func(workflow.Context, workflows.ResetVersion) error {
+		c.forgetVersions(0)
+		return nil
+	})
 	workflows.Receive(&c.inbox, workflows.SignalNamespace, c.receiveCounts)
 	workflows.Receive(&c.inbox, workflows.SignalSnapshotEnd, c.receiveSnapshotEnd)
 	workflows.Receive(&c.inbox, workflows.SignalHealth, func(ctx workflow.Context, h model.PerceiverHealth) error {
@@ -89,6 +93,7 @@ func (c *clusterRun) receiveSnapshotEnd(ctx workflow.Context, e workflows.Snapsh
 		// A perceiver still watches this cluster: it is known from now on, with nothing of before.
 		c.state.Forget, c.state.Namespaces = false, map[string]*workflows.ClusterNamespace{}
 	}
+	c.heal(ctx)
 	c.state.Seen = workflow.Now(ctx)
 	pods := e.Scope != model.ScopeImages && c.state.Pods.Before(e.Version)
 	images := e.Scope != model.ScopePods && c.state.Images.Before(e.Version)

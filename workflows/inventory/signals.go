@@ -12,6 +12,10 @@ import (
 
 // openInbox says what is done with each signal.
 func (n *inventoryRun) openInbox() {
+	workflows.Receive(&n.inbox, workflows.SignalResetVersion, func(workflow.Context, workflows.ResetVersion) error {
+		inventory.ForgetVersions(n.book, 0)
+		return nil
+	})
 	workflows.Receive(&n.inbox, workflows.SignalPods, n.receivePods)
 	workflows.Receive(&n.inbox, workflows.SignalSnapshot, n.receiveSnapshotPart)
 	workflows.Receive(&n.inbox, workflows.SignalSummary, func(_ workflow.Context, s model.Summary) error {
@@ -28,6 +32,15 @@ func (n *inventoryRun) check(p workflows.PodsChanged) error {
 	return nil
 }
 
+// heal forgets versions of a time that is still to come: the clock of the server was ahead when it took them. Otherwise no report would
+// count until then.
+func (n *inventoryRun) heal(ctx workflow.Context) {
+	latest := workflow.Now(ctx).Add(model.ClockAhead).UnixNano()
+	if inventory.IsAhead(n.book, latest) && inventory.ForgetVersions(n.book, latest) {
+		n.logger.Warn("versions of a time that is still to come are forgotten", "namespace", n.namespace, "cluster", n.cluster)
+	}
+}
+
 func (n *inventoryRun) applySettings(p workflows.PodsChanged) {
 	n.state.Forgotten = false
 	n.book.Set(inventory.Settings{Version: p.Version, WriteBack: p.WriteBack, Domain: p.Domain})
@@ -40,6 +53,7 @@ func (n *inventoryRun) receivePods(ctx workflow.Context, p workflows.PodsChanged
 	if err := n.check(p); err != nil {
 		return err
 	}
+	n.heal(ctx)
 	n.applySettings(p)
 	n.book.Change(workflow.Now(ctx), p.Version, p.Pods, p.Gone)
 	n.book.Remark(p.Remark)
@@ -50,6 +64,7 @@ func (n *inventoryRun) receiveSnapshotPart(ctx workflow.Context, p workflows.Sna
 	if err := n.check(p.PodsChanged); err != nil {
 		return err
 	}
+	n.heal(ctx)
 	if p.Forget {
 		n.book.Forget()
 		n.state.Forgotten = true

@@ -113,7 +113,7 @@ func newHubPool(ctx workflow.Context, in workflows.HubPoolInput) (*hubPool, erro
 		state.Kept = checkedKept(in.Kept)
 	}
 	if len(in.Hubs) > 0 {
-		p.configure(in.Hubs)
+		p.configure(workflows.Configure{Hubs: in.Hubs, Generation: in.Generation, From: in.From}, now)
 	}
 	p.steps, p.cancelSteps = workflow.WithCancel(ctx)
 	if cold := state.Book.Cold; cold != nil && cold.Listed {

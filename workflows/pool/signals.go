@@ -6,7 +6,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/internal/lease"
-	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
 
@@ -14,8 +13,8 @@ import (
 // anything is decided, so that a burst costs one workflow task. A scan that gives back a lease and asks for another sends both at
 // once, therefore releases come before requests.
 func (p *hubPool) openInbox() {
-	workflows.Receive(&p.inbox, workflows.SignalConfigure, func(_ workflow.Context, c workflows.Configure) error {
-		p.configure(c.Hubs)
+	workflows.Receive(&p.inbox, workflows.SignalConfigure, func(ctx workflow.Context, c workflows.Configure) error {
+		p.configure(c, workflow.Now(ctx).UTC())
 		return nil
 	})
 	workflows.Receive(&p.inbox, workflows.SignalHubReport, func(ctx workflow.Context, r workflows.HubReport) error {
@@ -54,25 +53,6 @@ func (p *hubPool) receiveRequest(a workflows.Acquire, now time.Time) error {
 	}
 	p.Book.Acquire(r, now)
 	return nil
-}
-
-// configure replaces the list of hubs. A wrong list changes nothing; a signal cannot be refused, so the status says why.
-func (p *hubPool) configure(hubs []workflows.HubConfig) {
-	p.Problem = ""
-	known := map[string]bool{}
-	for i := range p.Book.Hubs {
-		known[p.Book.Hubs[i].Name] = true
-	}
-	if err := p.Book.Configure(bookHubs(hubs)); err != nil {
-		p.Problem = model.Clip(err.Error(), model.ReasonLength)
-		p.logger.Error("new list of hubs refused", "error", p.Problem)
-		return
-	}
-	for _, h := range hubs {
-		if !known[h.Name] {
-			p.restore(h.Name)
-		}
-	}
 }
 
 func bookHubs(hubs []workflows.HubConfig) []lease.Config {

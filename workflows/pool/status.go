@@ -16,10 +16,11 @@ import (
 // shownAtMost is how many leases and waiters an answer lists, so that it stays below what the server lets pass.
 const shownAtMost = 500
 
-func (p *hubPool) status() workflows.HubPoolStatus {
+func (p *hubPool) status(now time.Time) workflows.HubPoolStatus {
 	s := workflows.HubPoolStatus{
 		Hubs: []workflows.HubStatus{}, Leases: []workflows.LeaseStatus{}, Waiters: []workflows.WaiterStatus{}, Problem: p.Problem,
 		LeaseCount: len(p.Book.Leases), WaiterCount: len(p.Book.Waiters), Rejected: p.Rejected,
+		List: p.List, Conflict: p.conflict(now),
 	}
 	if c := p.Book.Cold; c != nil {
 		s.ColdUntil, s.ColdWaitsFor = c.Until, coldReason(c)
@@ -150,6 +151,9 @@ func (p *hubPool) details(ctx workflow.Context) string {
 	}
 	if p.Problem != "" {
 		lines = append(lines, "**The newest list of hubs was refused:** "+p.Problem, "")
+	}
+	if c := p.conflict(workflow.Now(ctx)); c != nil {
+		lines = append(lines, "**Another list of hubs is not used:** "+strings.NewReplacer("\n", " ", "\r", " ").Replace(c.From)+" has it.", "")
 	}
 	if text := p.Rejected.Text(); text != "" {
 		lines = append(lines, text, "")

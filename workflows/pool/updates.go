@@ -13,7 +13,7 @@ import (
 
 // register offers the query and the operator's updates. No handler blocks, so none can be open when the run ends.
 func (p *hubPool) register(ctx workflow.Context) error {
-	err := workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryStatus, func() (workflows.HubPoolStatus, error) { return p.status(), nil },
+	err := workflow.SetQueryHandlerWithOptions(ctx, workflows.QueryStatus, func() (workflows.HubPoolStatus, error) { return p.status(workflow.Now(ctx)), nil },
 		workflow.QueryHandlerOptions{Description: "Every hub's limit, leases and state, and what each waiting scan waits for."})
 	if err != nil {
 		return fmt.Errorf("offer the query %s: %w", workflows.QueryStatus, err)

@@ -111,3 +111,42 @@ func TestAPoolThatStartsWithAWrongListSaysSo(t *testing.T) {
 	require.Contains(t, next.State.Value.Problem, "must be at least 1")
 	require.Empty(t, next.State.Value.Book.Hubs)
 }
+
+// TestAnotherListOfHubsIsAConflict shows the process with another list, keeps the list in use, and forgets the conflict when that
+// process has the same list or says nothing any longer.
+func TestAnotherListOfHubsIsAConflict(t *testing.T) {
+	t.Parallel()
+	e := newPoolEnv(t)
+	send := func(from string, hubs ...string) {
+		c := workflows.Configure{From: from}
+		for _, name := range hubs {
+			c.Hubs = append(c.Hubs, workflows.HubConfig{Name: name, Limit: 2})
+		}
+		e.SignalWorkflow(workflows.SignalConfigure.Name, c)
+	}
+	in := fresh(2)
+	in.From = "one"
+	e.at(time.Second, func() { send("two", "hub-b") })
+	e.at(2*time.Second, func() {
+		s := e.status()
+		require.Equal(t, "hub-a", s.Hubs[0].Name, "the list in use stays")
+		require.Equal(t, "one", s.List.From)
+		require.NotNil(t, s.Conflict)
+		require.Equal(t, "two", s.Conflict.From)
+		require.Equal(t, []string{"hub-b"}, s.Conflict.Hubs)
+		send("two", "hub-a")
+	})
+	e.at(3*time.Second, func() {
+		require.Nil(t, e.status().Conflict, "it has the same now")
+		send("two", "hub-b")
+		send("two", "hub-b")
+	})
+	e.at(4*time.Second, func() { require.Equal(t, 2, e.status().Conflict.Count) })
+	e.at(10*time.Minute, func() {
+		require.Nil(t, e.status().Conflict, "it has ended")
+		send("two", "hub-b")
+	})
+	next := e.run(in, 11*time.Minute)
+	require.Equal(t, "two", next.State.Value.List.From, "the other list belongs to no process any more")
+	require.Equal(t, "hub-b", next.State.Value.Book.Hubs[0].Name)
+}

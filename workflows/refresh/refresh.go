@@ -121,7 +121,7 @@ func (r *refreshHub) readChanges(ctx workflow.Context) error {
 	}
 	var read activities.ReadChangesResult
 	err := workflow.ExecuteActivity(workflows.RefreshStep(ctx, r.hub, "what has changed at "+r.hub), hubSteps.ReadChanges,
-		activities.ReadChangesInput{Hub: r.hub, Since: since, Until: since.Add(refreshWindow)}).Get(ctx, &read)
+		activities.ReadChangesInput{Hub: r.hub, Since: since, Until: since.Add(refreshWindow), Known: s.Known}).Get(ctx, &read)
 	switch {
 	case err != nil:
 		return r.noteUnanswered(ctx, err)
@@ -136,6 +136,7 @@ func (r *refreshHub) readChanges(ctx workflow.Context) error {
 			now := workflow.Now(ctx).UTC()
 			r.byAge(now, now)
 		}
+		r.noteIdentity(ctx, read)
 		return nil
 	}
 	if read.TooMany {
@@ -144,7 +145,9 @@ func (r *refreshHub) readChanges(ctx workflow.Context) error {
 	if r.end.IsZero() {
 		r.end = read.Now
 	}
-	r.now, s.Waiting = read.Now, r.unseen(read.Changes)
+	r.now = read.Now
+	r.noteIdentity(ctx, read)
+	s.Waiting = r.unseen(read.Changes)
 	s.Until, r.ended = read.Until, !read.Until.Before(r.end)
 	r.forgetSeen()
 	return nil

@@ -38,11 +38,12 @@ type refreshWorld struct {
 	windows []activities.ReadChangesInput
 	noList  error
 	// gone are the versions it has deleted, behind what other versions are of; fails what reading a verdict fails with.
-	gone   map[string]bool
-	behind map[string][]model.Digest
-	fails  error
-	read   []string
-	found  []string
+	gone     map[string]bool
+	behind   map[string][]model.Digest
+	fails    error
+	read     []string
+	found    []string
+	identity model.HubIdentity
 	// judged are the images.
 	judged   []activities.JudgedImage
 	notified []model.Digest
@@ -67,10 +68,21 @@ func (w *refreshWorld) Changes(_ context.Context, since, until time.Time) ([]mod
 	return shown, w.now, w.noList
 }
 
+func (w *refreshWorld) Identity(context.Context) (model.HubIdentity, error) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	return w.identity, nil
+}
+
 func (w *refreshWorld) DigestsOf(_ context.Context, versionURL string) ([]model.Digest, error) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
-	w.found = append(w.found, versionURL)
+	if w.gone[versionURL] {
+		return nil, hubError{class: model.NotFound}
+	}
+	if strings.HasPrefix(versionURL, "https://") {
+		w.found = append(w.found, versionURL) // the others are the known version of a pass
+	}
 	return w.behind[versionURL], nil
 }
 

@@ -12,6 +12,9 @@ func (r *refreshHub) details() string {
 	if s.NoList != "" {
 		text += fmt.Sprintf("\n\nThe hub does not say what changes (%s): each verdict is read again after %s.", s.NoList, refreshAge)
 	}
+	if s.Losses > 0 {
+		text += fmt.Sprintf("\n\nThe hub had lost data %d times: all its images were looked at then.", s.Losses)
+	}
 	if s.Trouble != nil {
 		text += fmt.Sprintf("\n\n**Ended early:** %s: %s; %d changes wait for the next pass.", s.Trouble.Class, s.Trouble.Reason, len(s.Waiting))
 	}

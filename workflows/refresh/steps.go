@@ -81,6 +81,9 @@ func (r *refreshHub) handleChange(ctx workflow.Context, c model.HubChange, judge
 			digests = append(digests, j.Digest)
 		}
 	}
+	if known && c.Kind != model.HubChangeRemoved {
+		r.state.Known = key
+	}
 	if !known && c.Kind != model.HubChangeRemoved {
 		if !r.now.IsZero() && c.At.Add(refreshSettle).After(r.now) {
 			// Perhaps a scan of our own that ends just now.
@@ -129,6 +132,7 @@ func (r *refreshHub) readAgain(ctx workflow.Context, version string, digests []m
 	case read.Trouble == nil:
 		notify.Verdict = &read.Verdict
 		r.state.Read++
+		r.state.Known = version
 	case read.Trouble.Class == model.NotFound:
 		r.logger.Info("version deleted at the hub: its images are scanned again", "hub", r.hub, "version", version)
 	default:

@@ -57,7 +57,7 @@ func (b *Backend) checkVersion(ctx context.Context, r model.PodReport) error {
 	reason := "the report is older than the last snapshot of cluster " + r.Cluster + ", so nothing of it is stored; report the present state with a newer version"
 	if at := time.Unix(0, view.Snapshot.Epoch); at.After(time.Now().Add(time.Minute)) {
 		reason = "the last snapshot of cluster " + r.Cluster + " came from a clock that was ahead (" + at.UTC().Format(time.RFC3339) +
-			"), so nothing is stored until then; correct that clock, then run: perceptor cluster forget " + r.Cluster
+			"), so nothing is stored until then; correct that clock, then run: perceptor cluster reset-version " + r.Cluster
 	}
 	return api.Stale{Reason: reason}
 }

@@ -8,7 +8,9 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -244,8 +246,22 @@ func TestHubs(t *testing.T) {
 	c.On("QueryWorkflowWithOptions", anything, anything).Return(&client.QueryWorkflowWithOptionsResponse{QueryResult: answer(t, workflows.HubPoolStatus{
 		Hubs: []workflows.HubStatus{{Name: "main", Limit: 2, InUse: 1}}, Leases: []workflows.LeaseStatus{{Digest: digest, Hub: "main", State: "held"}},
 	})}, nil)
+	c.On("ListWorkflow", anything, anything).Return(&workflowservice.ListWorkflowExecutionsResponse{}, nil).Once()
 	view, err := b.Hubs(t.Context())
 	require.NoError(t, err)
+	require.Contains(t, view.NotWatched, "not been looked after", "that no workflow is stuck is not known")
+	c.On("ListWorkflow", anything, anything).Return(&workflowservice.ListWorkflowExecutionsResponse{Executions: []*workflowpb.WorkflowExecutionInfo{{
+		Execution: &commonpb.WorkflowExecution{WorkflowId: "watchdog-1", RunId: "r"},
+	}}}, nil)
+	run := mocks.NewWorkflowRun(t)
+	c.On("GetWorkflow", anything, "watchdog-1", "r").Return(run)
+	run.On("Get", anything, anything).Run(func(args mock.Arguments) {
+		*args.Get(1).(*workflows.WatchdogResult) = workflows.WatchdogResult{StuckCount: 1, Stuck: []activities.StuckWorkflow{{WorkflowID: "image/x", Problem: "p", Remedy: "r"}}} //nolint:forcetypeassert // a test
+	}).Return(nil)
+	view, err = b.Hubs(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, view.NotWatched)
+	require.Equal(t, []api.StuckWorkflow{{WorkflowID: "image/x", Problem: "p", Remedy: "r"}}, view.Stuck)
 	require.Equal(t, []api.Hub{{Name: "main", Limit: 2, InUse: 1}}, view.Hubs)
 	require.Equal(t, []api.Lease{{Digest: digest, Hub: "main", State: "held"}}, view.Leases)
 	require.NotNil(t, view.Waiters)

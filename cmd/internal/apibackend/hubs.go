@@ -1,6 +1,7 @@
 package apibackend
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/perceptor/perceptor/internal/api"
@@ -18,6 +19,9 @@ func (b *Backend) Hubs(ctx context.Context) (api.HubsView, error) {
 		Hubs: []api.Hub{}, Leases: []api.Lease{}, Waiters: []api.Waiter{},
 		ColdUntil: status.ColdUntil, ColdWaitsFor: status.ColdWaitsFor, Problem: status.Problem,
 	}
+	if status.Conflict != nil {
+		view.Conflict = cmp.Or(status.Conflict.From, "a process without a name")
+	}
 	for _, h := range status.Hubs {
 		view.Hubs = append(view.Hubs, api.Hub(h))
 	}
@@ -27,7 +31,24 @@ func (b *Backend) Hubs(ctx context.Context) (api.HubsView, error) {
 	for _, w := range status.Waiters {
 		view.Waiters = append(view.Waiters, api.Waiter{Digest: w.Digest, Since: w.Since, WaitsFor: w.WaitsFor})
 	}
+	stuck, err := b.Stuck(ctx)
+	if view.Stuck = stuck.Workflows; err != nil {
+		view.NotWatched = err.Error()
+	}
 	return view, nil
+}
+
+// Stuck reads what the last look of the watchdog found.
+func (b *Backend) Stuck(ctx context.Context) (api.Stuck, error) {
+	found, err := b.starter.Watch.Last(ctx)
+	if err != nil {
+		return api.Stuck{}, explained(err)
+	}
+	stuck := api.Stuck{At: found.At, Count: found.StuckCount}
+	for _, each := range found.Stuck {
+		stuck.Workflows = append(stuck.Workflows, api.StuckWorkflow{WorkflowID: each.WorkflowID, Problem: each.Problem, Remedy: each.Remedy})
+	}
+	return stuck, nil
 }
 
 // LimitHub changes how many scans a hub may have at a time.

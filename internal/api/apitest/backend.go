@@ -29,6 +29,9 @@ type Memory struct {
 	Asked []string
 	// Down is what every call returns while it is set.
 	Down error
+	// StuckNow and NotWatched are what Stuck returns.
+	StuckNow   api.Stuck
+	NotWatched error
 }
 
 // NewMemory makes a backend with one hub.
@@ -237,6 +240,13 @@ func (m *Memory) Prioritize(_ context.Context, d model.Digest) error {
 // CountImages implements api.Backend.
 func (m *Memory) CountImages(context.Context, model.ScanStatus, model.OverallStatus) (int64, error) {
 	return 1, m.Down
+}
+
+// Stuck implements api.Backend.
+func (m *Memory) Stuck(context.Context) (api.Stuck, error) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	return m.StuckNow, m.NotWatched
 }
 
 // Hubs implements api.Backend.

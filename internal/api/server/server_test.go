@@ -45,6 +45,8 @@ func TestMetrics(t *testing.T) {
 		`perceptor_core_hub_circuit_breaker_state{host="main"} 1`,
 		`perceptor_core_hub_scans{host="main",name="limit"} 2`,
 		`perceptor_core_state_known 1`,
+		`perceptor_core_workflows_watched 1`,
+		`perceptor_core_workflows_stuck 0`,
 	} {
 		require.Contains(t, strings.Split(got.Body, "\n"), line)
 	}
@@ -56,6 +58,15 @@ func TestMetrics(t *testing.T) {
 	got = down.As("", http.MethodGet, "/metrics", "")
 	require.Equal(t, http.StatusOK, got.Status)
 	require.Contains(t, got.Body, "perceptor_core_state_known 0")
+	require.Contains(t, got.Body, "perceptor_core_workflows_watched 1", "a stuck workflow may be why the rest is not known")
+	stuck := serve(t)
+	stuck.StuckNow.Count = 3
+	require.Contains(t, stuck.As("", http.MethodGet, "/metrics", "").Body, "perceptor_core_workflows_stuck 3")
+	away := serve(t)
+	away.NotWatched = apitest.ErrDown
+	got = away.As("", http.MethodGet, "/metrics", "")
+	require.Contains(t, got.Body, "perceptor_core_workflows_watched 0")
+	require.NotContains(t, got.Body, "\nperceptor_core_workflows_stuck", "not known is not none")
 }
 
 // TestMetricsApart serves the metrics on a listener of their own, and nothing else there.

@@ -51,7 +51,7 @@ func (h hubs) list(ctx context.Context, _ *struct{}) (*hubsOutput, error) {
 		return nil, err
 	}
 	if limitOf(ctx) != "" {
-		view.Leases, view.Waiters, view.Hidden = []api.Lease{}, []api.Waiter{}, true
+		view.Leases, view.Waiters, view.Stuck, view.Hidden = []api.Lease{}, []api.Waiter{}, nil, true
 	}
 	return &hubsOutput{view}, nil
 }

@@ -70,6 +70,16 @@ func TestConnection(t *testing.T) {
 	})
 }
 
+// TestMetadataServiceIsNoHub: the name of a hub may resolve to anything. Loopback and private networks are where hubs are.
+func TestMetadataServiceIsNoHub(t *testing.T) {
+	for _, address := range []string{"https://169.254.169.254", "https://[fe80::1]", "https://[::ffff:169.254.169.254]"} {
+		client, err := blackduck.New(blackduck.Options{Name: "main", URL: address, TokenFile: connectionOptions(t, newFakeHub(t, nil).Server).TokenFile})
+		require.NoError(t, err)
+		_, err = client.FindScan(t.Context(), sampleName)
+		require.ErrorContains(t, err, "address, which may not be called from here", address)
+	}
+}
+
 func TestNoAnswer(t *testing.T) {
 	hang := func(t *testing.T) *fakeHub {
 		t.Helper()

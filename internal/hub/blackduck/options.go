@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/perceptor/perceptor/internal/netguard"
 )
 
 // Generation says which form of the API a hub speaks.
@@ -108,7 +110,9 @@ func (o Options) transport() (http.RoundTripper, error) {
 		}
 	}
 	transport := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
+		Proxy: http.ProxyFromEnvironment,
+		// The address is configured, but what its name resolves to is not: never a metadata service.
+		DialContext:         netguard.Internal.DialContext(),
 		TLSClientConfig:     settings,
 		ForceAttemptHTTP2:   true,
 		MaxIdleConnsPerHost: idleConnections,

@@ -117,6 +117,24 @@ func (c *Client) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Identity tells whether the hub has the data that it had before. Black Duck has no such ID: the zero value.
+func (c *Client) Identity(ctx context.Context) (model.HubIdentity, error) {
+	const op = "read identity"
+	s, err := c.session(ctx, op, nil)
+	if err != nil {
+		return model.HubIdentity{}, err
+	}
+	said, _, err := get[hubVersion](ctx, c, call{op: op, at: c.origin.join("/api/current-version"), accept: s.dialect.accept(mediaStatus)})
+	var e *Error
+	if errors.As(err, &e) && e.Status == http.StatusNotFound {
+		return model.HubIdentity{}, nil
+	}
+	if err != nil {
+		return model.HubIdentity{}, err
+	}
+	return model.HubIdentity{Server: said.ServerID, Sequence: said.DataSequence}, nil
+}
+
 // probeVersion takes any well-formed answer for life; the oldest hubs answer 404, and that is life as well.
 func (c *Client) probeVersion(ctx context.Context, op string, d dialect) error {
 	_, _, err := get[hubVersion](ctx, c, call{op: op, at: c.origin.join("/api/current-version"), accept: d.accept(mediaStatus)})

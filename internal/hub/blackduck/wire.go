@@ -195,14 +195,23 @@ func (g *loginGrant) life() time.Duration {
 	return min(time.Duration(min(g.ExpiresInMilliseconds, int64(24*time.Hour/time.Millisecond)))*time.Millisecond, 24*time.Hour)
 }
 
+// serverIDLength bounds the ID of a server: a UUID has 36 characters.
+const serverIDLength = 100
+
 // hubVersion is the answer to current-version.
 type hubVersion struct {
 	Version string `json:"version"`
+	// ServerID and DataSequence are what the built-in hub adds; Black Duck has neither.
+	ServerID     string `json:"serverId"`
+	DataSequence uint64 `json:"dataSequence"`
 }
 
 func (v *hubVersion) check() error {
 	if v.Version == "" {
 		return errors.New("no version")
+	}
+	if len(v.ServerID) > serverIDLength {
+		return fmt.Errorf("a server ID of %d characters", len(v.ServerID))
 	}
 	return nil
 }

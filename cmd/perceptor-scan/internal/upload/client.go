@@ -4,11 +4,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"time"
 
+	"github.com/perceptor/perceptor/internal/netguard"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -34,7 +34,7 @@ func newClient(caFile string, insecure bool) (*http.Client, error) {
 	}
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		DialContext:           netguard.Internal.DialContext(), // never a metadata service, whatever the name resolves to
 		TLSClientConfig:       config,
 		TLSHandshakeTimeout:   dialTimeout,
 		ExpectContinueTimeout: continueTimeout,

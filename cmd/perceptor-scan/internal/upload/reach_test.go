@@ -33,6 +33,7 @@ func TestHubsThatCannotBeReached(t *testing.T) {
 	}{
 		{"no server listens", func(r *upload.Request) { r.URL = "https://" + closed.Addr().String() }, model.Transient, "connection refused"},
 		{"a certificate not trusted", func(r *upload.Request) { r.CAFile = "" }, model.Invalid, "give its authority as the hub's CA file"},
+		{"a metadata service", func(r *upload.Request) { r.URL = "https://169.254.169.254" }, model.Transient, "a metadata address, which may not be called from here"},
 		{"no TLS", func(r *upload.Request) { r.URL = strings.Replace(plain.URL, "http:", "https:", 1) }, model.Invalid, "does not speak TLS"},
 		{"no authority", func(r *upload.Request) { r.CAFile = noPEM }, model.Invalid, "holds no PEM certificate"},
 		{"no authority file", func(r *upload.Request) { r.CAFile = noPEM + ".gone" }, model.Invalid, "the hub's certificate file cannot be read"},

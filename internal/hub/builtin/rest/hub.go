@@ -26,8 +26,12 @@ func (s hub) getRoot(c *call) (reply, error) {
 }
 
 func (s hub) getVersion(c *call) (reply, error) {
+	identity, err := s.store.Identity()
+	if err != nil {
+		return reply{}, err
+	}
 	return reply{status: http.StatusOK, body: map[string]any{
-		"version": s.version, "_meta": c.metaOf("/api/current-version", allowGet),
+		"version": s.version, "serverId": identity.Server, "dataSequence": identity.Sequence, "_meta": c.metaOf("/api/current-version", allowGet),
 	}}, nil
 }
 

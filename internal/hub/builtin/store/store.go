@@ -10,8 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/google/uuid"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/perceptor/perceptor/model"
 )
 
 // The buckets of the file. Index buckets have keys of several parts; see joinKey.
@@ -74,7 +77,11 @@ func Open(file string) (*Store, error) {
 				return fmt.Errorf("make bucket %s: %w", name, err)
 			}
 		}
-		return checkSchema(tx.Bucket([]byte(metaBucket)))
+		meta := tx.Bucket([]byte(metaBucket))
+		if err := checkSchema(meta); err != nil || meta.Get([]byte(serverKey)) != nil {
+			return err
+		}
+		return meta.Put([]byte(serverKey), []byte(uuid.NewString()))
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the hub's file %s: %w", file, err), db.Close())
@@ -91,6 +98,23 @@ func checkSchema(meta *bbolt.Bucket) error {
 		return fmt.Errorf("the file has layout %.20q and this program writes %q: name another file", have, schema)
 	}
 	return nil
+}
+
+// serverKey is where the file keeps the ID of its data, which it gets when it is made.
+const serverKey = "server"
+
+// Identity tells these data from others, and from an older copy of themselves.
+func (s *Store) Identity() (model.HubIdentity, error) {
+	var identity model.HubIdentity
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		identity.Server = string(tx.Bucket([]byte(metaBucket)).Get([]byte(serverKey)))
+		identity.Sequence = tx.Bucket([]byte(scanBucket)).Sequence()
+		return nil
+	})
+	if err != nil {
+		return identity, fmt.Errorf("read the identity of the hub's file: %w", err)
+	}
+	return identity, nil
 }
 
 // Close waits for running transactions and closes the file.
