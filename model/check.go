@@ -87,6 +87,9 @@ func (p Pod) Check() error {
 	if err := checkText("platform", p.Platform.String(), PodNameLength); err != nil {
 		return err
 	}
+	if err := checkText("platform problem", p.PlatformProblem, ProblemLength); err != nil {
+		return err
+	}
 	if err := checkText("credential", p.Credential, PodNameLength); err != nil {
 		return err
 	}

@@ -9,6 +9,9 @@ type Pod struct {
 	Name      string `json:"name"`
 	// Platform is that of the node. It chooses the manifest where a container names an index. The zero value means unknown.
 	Platform Platform `json:"platform,omitzero"`
+	// PlatformProblem is why the platform is not known in full, in at most ProblemLength bytes; empty where it is, or where no
+	// reason is known. It is shown where an index has images for several platforms.
+	PlatformProblem string `json:"platformProblem,omitempty"`
 	// Credential is the name of the credential its images are pulled with, never the credential.
 	Credential string      `json:"credential,omitempty"`
 	Containers []Container `json:"containers"`

@@ -21,6 +21,8 @@ type Use struct {
 	Platform   model.Platform  `json:"platform,omitzero"`
 	Credential string          `json:"credential,omitempty"`
 	HubNames   *model.HubNames `json:"hubNames,omitempty"`
+	// PlatformProblem is why the platform is not known, as the perceiver says.
+	PlatformProblem string `json:"platformProblem,omitempty"`
 	// Problem is why no registry can be asked, as the perceiver says. Such a use leads nowhere.
 	Problem string `json:"problem,omitempty"`
 	// Digest and Name are the manifest it leads to, once that is known; At is when it was found out.
@@ -38,14 +40,17 @@ type Use struct {
 
 // useKey tells uses apart.
 type useKey struct {
-	reference, repository, credential, problem string
-	reported                                   model.Digest
-	platform                                   model.Platform
-	hubNames                                   model.HubNames
+	reference, repository, credential, problem, platformProblem string
+	reported                                                    model.Digest
+	platform                                                    model.Platform
+	hubNames                                                    model.HubNames
 }
 
 func (u *Use) key() useKey {
-	k := useKey{reference: u.Reference, repository: u.Repository, credential: u.Credential, reported: u.Reported, platform: u.Platform, problem: u.Problem}
+	k := useKey{
+		reference: u.Reference, repository: u.Repository, credential: u.Credential, reported: u.Reported, platform: u.Platform, problem: u.Problem,
+		platformProblem: u.PlatformProblem,
+	}
 	if u.HubNames != nil {
 		k.hubNames = *u.HubNames
 	}
@@ -53,7 +58,10 @@ func (u *Use) key() useKey {
 }
 
 func keyOf(p model.Pod, c model.Container) useKey {
-	k := useKey{reference: c.Reference, repository: c.Repository, credential: p.Credential, reported: c.Digest, platform: p.Platform, problem: c.Problem}
+	k := useKey{
+		reference: c.Reference, repository: c.Repository, credential: p.Credential, reported: c.Digest, platform: p.Platform, problem: c.Problem,
+		platformProblem: p.PlatformProblem,
+	}
 	if c.HubNames != nil {
 		k.hubNames = *c.HubNames
 	}
@@ -93,7 +101,7 @@ func (t *UseTable) useOf(now time.Time, p model.Pod, c model.Container, known *P
 	}
 	made := &Use{
 		Reference: c.Reference, Reported: c.Digest, Repository: c.Repository, Platform: p.Platform, Credential: p.Credential, HubNames: c.HubNames,
-		pods: map[string]int{},
+		PlatformProblem: p.PlatformProblem, pods: map[string]int{},
 	}
 	number := t.NextUse
 	t.NextUse++
@@ -139,7 +147,9 @@ type Question struct {
 	Reported   model.Digest
 	Repository string
 	Platform   model.Platform
-	Credential string
+	// PlatformProblem is why the platform is not known.
+	PlatformProblem string
+	Credential      string
 }
 
 // Questions are at most that many uses whose manifests are not known and that are due; they count as asked until answered. The
@@ -157,6 +167,7 @@ func (t *UseTable) Questions(now time.Time, atMost int, slow bool) []Question {
 		use.asked = true
 		questions = append(questions, Question{
 			Use: number, Reference: use.Reference, Reported: use.Reported, Repository: use.Repository, Platform: use.Platform, Credential: use.Credential,
+			PlatformProblem: use.PlatformProblem,
 		})
 	}
 	return questions

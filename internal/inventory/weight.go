@@ -33,7 +33,7 @@ func (p *Pod) weight(uid string) int {
 }
 
 func (u *Use) weight() int {
-	w := useWeight + reasonLength + 2*len(u.Reference) + len(u.Repository) + len(u.Credential) + len(u.Reported) + len(u.Problem)
+	w := useWeight + reasonLength + 2*len(u.Reference) + len(u.Repository) + len(u.Credential) + len(u.Reported) + len(u.Problem) + len(u.PlatformProblem)
 	if u.HubNames != nil {
 		w += len(u.HubNames.Project) + len(u.HubNames.Version) + len(u.HubNames.Scan)
 	}
@@ -53,7 +53,10 @@ func (b *Book) hasRoom(p model.Pod, known *Pod) bool {
 	for _, c := range p.Containers {
 		next += containerWeight + len(c.Name)
 		if _, ok := b.byKey[keyOf(p, c)]; !ok {
-			use := Use{Reference: c.Reference, Reported: c.Digest, Repository: c.Repository, Credential: p.Credential, HubNames: c.HubNames, Problem: c.Problem}
+			use := Use{
+				Reference: c.Reference, Reported: c.Digest, Repository: c.Repository, Credential: p.Credential, HubNames: c.HubNames, Problem: c.Problem,
+				PlatformProblem: p.PlatformProblem,
+			}
 			next += use.weight() + imageWeight
 		}
 	}

@@ -31,9 +31,12 @@ func isBusy(t swarm.Task) bool {
 // names; the platform is that of the node.
 func taskPod(t swarm.Task, s service, node model.Platform, local *imageInfo) model.Pod {
 	pod := model.Pod{UID: cleanUID(t.ID), Namespace: s.namespace, Name: cleanName(s.name+"."+place(t), cleanUID(t.ID)), Platform: node}
+	if node.Architecture == "" {
+		pod.PlatformProblem = "the Swarm does not say the platform of the task's node"
+	}
 	reference := t.Spec.ContainerSpec.Image
 	if local != nil {
-		pod.Platform = local.platform
+		pod.Platform, pod.PlatformProblem = local.platform, ""
 		pod.Containers = []model.Container{local.container(s.name, reference)}
 		return pod
 	}

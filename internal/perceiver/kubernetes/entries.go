@@ -110,7 +110,7 @@ func sumOf(p model.Pod) uint64 {
 			_ = h.WriteByte(0)
 		}
 	}
-	add(p.UID, p.Namespace, p.Name, p.Platform.OS, p.Platform.Architecture, p.Platform.Variant, p.Platform.OSVersion, p.Credential)
+	add(p.UID, p.Namespace, p.Name, p.Platform.OS, p.Platform.Architecture, p.Platform.Variant, p.Platform.OSVersion, p.PlatformProblem, p.Credential)
 	for _, c := range p.Containers {
 		add(c.Name, string(c.Kind), c.Reference, string(c.Digest), c.Repository)
 	}
