@@ -84,6 +84,9 @@ func (p Pod) Check() error {
 			return err
 		}
 	}
+	if err := errors.Join(p.Workload.check(), CheckLabels(p.Labels)); err != nil {
+		return err
+	}
 	if err := checkText("platform", p.Platform.String(), PodNameLength); err != nil {
 		return err
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	Health func(context.Context, model.PerceiverHealth) error
 	// Domain is the set of scanners that reach the engine's registries; empty means the default one.
 	Domain string
+	// PodLabels are the keys of labels of containers and services that are reported; at most model.LabelsAtMost.
+	PodLabels []string
 	// SnapshotInterval is how often everything is reported again; 0 means DefaultSnapshotInterval.
 	SnapshotInterval time.Duration
 	Logger           *slog.Logger
@@ -67,6 +69,9 @@ func New(o Options) (*Perceiver, error) {
 	if err != nil {
 		wrong = append(wrong, err)
 	}
+	if err := perceiver.CheckLabelKeys(o.PodLabels); err != nil {
+		wrong = append(wrong, err)
+	}
 	if len(wrong) > 0 {
 		return nil, fmt.Errorf("perceiver: %w", errors.Join(wrong...))
 	}
@@ -94,6 +99,7 @@ func (p *Perceiver) Run(ctx context.Context) error {
 		reporting.Go(func() { p.troubles.Report(ctx, p.options.Health) })
 	}
 	state := newState(p.options.Engine, p.filter, p.troubles)
+	state.labels = p.options.PodLabels
 	for failures := 1; ; failures++ {
 		began := time.Now()
 		err := p.watch(ctx, state)

@@ -18,6 +18,8 @@ type state struct {
 	engine Engine
 	filter *perceiver.Filter
 	images images
+	// labels are the keys of labels that are reported.
+	labels []string
 	// troubles has what cannot be read.
 	troubles *trouble.Book
 
@@ -61,7 +63,9 @@ func (s *state) read(ctx context.Context, about About) (perceiver.List, error) {
 	}
 	for _, c := range now.containers {
 		if _, reported := s.tasks[cleanUID(c.Labels[swarmTask])]; !reported && runs(c) {
-			s.add(list, containerPod(c, now.images[c.ID]))
+			pod := containerPod(c, now.images[c.ID])
+			pod.Labels = perceiver.ChosenLabels(s.labels, c.Labels)
+			s.add(list, pod)
 		}
 	}
 	return list, nil
@@ -138,7 +142,9 @@ func (s *state) listTasks(ctx context.Context, about About, now running) (map[st
 		if !is {
 			known = service{namespace: cleanNamespace(t.Spec.ContainerSpec.Labels[stackNamespace]), name: cleanName(t.ServiceID, cleanUID(t.ID))}
 		}
-		pods[cleanUID(t.ID)] = taskPod(t, known, platforms[t.NodeID], local)
+		pod := taskPod(t, known, platforms[t.NodeID], local)
+		pod.Labels = perceiver.ChosenLabels(s.labels, known.labels, t.Spec.ContainerSpec.Labels)
+		pods[pod.UID] = pod
 	}
 	return pods, nil
 }

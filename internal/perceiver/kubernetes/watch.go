@@ -31,9 +31,11 @@ const (
 type watch struct {
 	filter      *Filter
 	pullSecrets bool
-	marker      marker
-	manager     ownership.Manager
-	dirty       *dirty
+	// labels are the keys of labels that are reported.
+	labels  []string
+	marker  marker
+	manager ownership.Manager
+	dirty   *dirty
 	// marked receives what stands on a pod now, each time that has changed; it may be nil. before is nil for a new pod.
 	marked   func(before, now *podEntry)
 	troubles *trouble.Book
