@@ -67,6 +67,8 @@ type ResolveRequest struct {
 	Platform model.Platform `json:"platform"`
 	// ScannerPlatform says that no machine is meant: an empty platform is then the worker's own.
 	ScannerPlatform bool `json:"scannerPlatform,omitempty"`
+	// PlatformProblem is why the platform is not known, as the perceiver says.
+	PlatformProblem string `json:"platformProblem,omitempty"`
 	// Credential is a credential's name.
 	Credential string `json:"credential,omitempty"`
 	// From is who names the credential: "cluster/namespace" of pods, a cluster alone for its operator, empty for an operator of

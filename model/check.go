@@ -85,7 +85,13 @@ func (p Pod) Check() error {
 			return err
 		}
 	}
+	if err := errors.Join(p.Workload.check(), CheckLabels(p.Labels)); err != nil {
+		return err
+	}
 	if err := checkText("platform", p.Platform.String(), PodNameLength); err != nil {
+		return err
+	}
+	if err := checkText("platform problem", p.PlatformProblem, ProblemLength); err != nil {
 		return err
 	}
 	if err := checkText("credential", p.Credential, PodNameLength); err != nil {

@@ -39,6 +39,9 @@ type PodVerdict struct {
 	Name      string `json:"name"`
 	UID       string `json:"uid"`
 	Bare      bool   `json:"bare,omitempty"`
+	// Workload is what owns the pod, and Labels are those of its labels that an operator has chosen, as the perceiver reports them.
+	Workload Workload          `json:"workload,omitzero"`
+	Labels   map[string]string `json:"labels,omitempty"`
 	// Status is Failed where a container's image has failed, else the status of the container that is least far.
 	Status ScanStatus `json:"status"`
 	// OverallStatus is the worst of the containers, by OverallStatus.Worst; UNKNOWN for a pod without containers.
@@ -68,6 +71,7 @@ type ContainerVerdict struct {
 func Join(cluster string, p Pod, containers []ContainerVerdict) PodVerdict {
 	row := PodVerdict{
 		Cluster: cluster, Namespace: p.Namespace, Name: p.Name, UID: p.UID, Bare: p.Bare,
+		Workload: p.Workload, Labels: p.Labels,
 		Status: StatusComplete, OverallStatus: NotInViolation, Containers: containers,
 	}
 	if len(containers) == 0 {

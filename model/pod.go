@@ -7,8 +7,15 @@ type Pod struct {
 	// Namespace is where the pod runs; CheckNamespace says what is allowed.
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
+	// Workload is what owns the pod. Labels are those of its labels that an operator has chosen, such as the team; at most LabelsAtMost.
+	// Rows have both, so that they can be read by workload and team.
+	Workload Workload          `json:"workload,omitzero"`
+	Labels   map[string]string `json:"labels,omitempty"`
 	// Platform is that of the node. It chooses the manifest where a container names an index. The zero value means unknown.
 	Platform Platform `json:"platform,omitzero"`
+	// PlatformProblem is why the platform is not known in full, in at most ProblemLength bytes; empty where it is, or where no
+	// reason is known. It is shown where an index has images for several platforms.
+	PlatformProblem string `json:"platformProblem,omitempty"`
 	// Credential is the name of the credential its images are pulled with, never the credential.
 	Credential string      `json:"credential,omitempty"`
 	Containers []Container `json:"containers"`

@@ -36,6 +36,14 @@ func TestPodBounds(t *testing.T) {
 		{"no UID", func(p *model.Pod) { p.UID = "" }, "uid is missing"},
 		{"a long name", func(p *model.Pod) { p.Name = long }, "name has 700 characters; at most 253"},
 		{"a long UID", func(p *model.Pod) { p.UID = strings.Repeat("u", model.UIDLength+1) }, "uid has"},
+		{"a workload and labels", func(p *model.Pod) {
+			p.Workload, p.Labels = model.Workload{Kind: "Deployment", Name: "web"}, map[string]string{"team": ""}
+		}, ""},
+		{"a workload without a kind", func(p *model.Pod) { p.Workload.Name = "web" }, "kind of the workload is missing"},
+		{"a workload with a slash", func(p *model.Pod) { p.Workload = model.Workload{Kind: "Deployment", Name: "a/b"} }, "slash"},
+		{"a label without a key", func(p *model.Pod) { p.Labels = map[string]string{"": "x"} }, "want a key"},
+		{"a long label", func(p *model.Pod) { p.Labels = map[string]string{"team": long} }, "label team has"},
+		{"a long reason for the platform", func(p *model.Pod) { p.PlatformProblem = long }, "platform problem has"},
 		{"a long credential", func(p *model.Pod) { p.Credential = long }, "credential has"},
 		{"a long platform", func(p *model.Pod) { p.Platform.Variant = long }, "platform has"},
 		{"a long name of a container", func(p *model.Pod) { p.Containers[0].Name = long }, "container 0: name has"},

@@ -10,10 +10,11 @@ const (
 	TroubleReadPods       TroubleKind = "read pods"
 	TroubleReadNodes      TroubleKind = "read nodes"
 	TroubleReadNamespaces TroubleKind = "read namespaces"
+	TroubleReadTasks      TroubleKind = "read tasks"
 	TroubleWrite          TroubleKind = "write marks"
 )
 
-var troubleKinds = []TroubleKind{TroubleReadPods, TroubleReadNodes, TroubleReadNamespaces, TroubleWrite}
+var troubleKinds = []TroubleKind{TroubleReadPods, TroubleReadNodes, TroubleReadNamespaces, TroubleReadTasks, TroubleWrite}
 
 // Trouble is something that a perceiver cannot do now.
 type Trouble struct {

@@ -24,6 +24,10 @@ type JoinFilter struct {
 	OverallStatus model.OverallStatus
 	// Image is a part of a container's reference, or a digest.
 	Image string
+	// Workload is a workload's name, or its kind and name such as "deployment/web".
+	Workload string
+	// Labels are labels that pods must have with these values.
+	Labels map[string]string
 	// UIDs are the pods asked for.
 	UIDs []string
 	// After is the Next of the page before; empty begins with the first page.
@@ -219,7 +223,8 @@ func (r joinReader) ask(ctx context.Context, seen workflows.NamespaceSeen, after
 	var answer workflows.JoinPage
 	now := time.Now()
 	err := r.link.queryOpen(ctx, workflows.InventoryID(seen.Cluster, seen.Namespace), workflows.QueryJoin, &answer, workflows.JoinQuery{
-		Status: r.filter.Status, OverallStatus: r.filter.OverallStatus, Image: r.filter.Image, UIDs: r.filter.UIDs, Now: now, After: after, Limit: r.limit,
+		Status: r.filter.Status, OverallStatus: r.filter.OverallStatus, Image: r.filter.Image, Workload: r.filter.Workload, Labels: r.filter.Labels,
+		UIDs: r.filter.UIDs, Now: now, After: after, Limit: r.limit,
 	})
 	for n, row := range answer.Rows {
 		answer.Rows[n] = row.At(now)

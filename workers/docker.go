@@ -9,6 +9,7 @@ import (
 
 	"github.com/perceptor/perceptor/internal/perceiver"
 	"github.com/perceptor/perceptor/internal/perceiver/docker"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 )
 
@@ -45,6 +46,9 @@ func newDocker(s PerceiverSettings) (*docker.Perceiver, error) {
 			}
 			return epoch, err
 		},
-		Domain: s.Config.Domain, SnapshotInterval: s.Config.SnapshotInterval, Logger: s.Logger,
+		Health: func(ctx context.Context, h model.PerceiverHealth) error {
+			return st.Clusters.Health(ctx, s.Config.Cluster, h)
+		},
+		Domain: s.Config.Domain, PodLabels: s.Config.PodLabels, SnapshotInterval: s.Config.SnapshotInterval, Logger: s.Logger,
 	})
 }

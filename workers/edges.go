@@ -100,6 +100,7 @@ func (p puller) Pull(ctx context.Context, names []model.Name, d model.Digest, ta
 func (p puller) Resolve(ctx context.Context, r activities.ResolveRequest) (activities.ResolvedImage, error) {
 	found, err := p.Client.Resolve(ctx, registry.Question{
 		Reference: r.Reference, Reported: r.Reported, Repository: r.Repository, Platform: r.Platform, ScannerPlatform: r.ScannerPlatform, Credential: r.Credential,
+		PlatformProblem: r.PlatformProblem,
 	})
 	return activities.ResolvedImage{Digest: found.Digest, Name: found.Name, Platform: found.Platform, Size: found.Size}, err
 }

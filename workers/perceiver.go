@@ -97,7 +97,7 @@ func newKubernetes(s PerceiverSettings) (*kubernetes.Perceiver, error) {
 			IgnoredImages: s.Config.IgnoredImages,
 		},
 		ObserveOnly: s.Config.ObserveOnly, Domain: s.Config.Domain, SnapshotInterval: s.Config.SnapshotInterval,
-		LeaderElect: k.LeaderElect, PullSecrets: k.PullSecrets, Logger: s.Logger,
+		LeaderElect: k.LeaderElect, PodLabels: s.Config.PodLabels, PullSecrets: k.PullSecrets, Logger: s.Logger,
 	})
 }
 

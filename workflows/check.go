@@ -213,6 +213,7 @@ func (q JoinQuery) Check() error {
 		return fmt.Errorf("limit %d; want 0 to %d", q.Limit, rowsAtMost)
 	}
 	return errors.Join(
+		model.CheckText("workload", q.Workload, model.WorkloadKindLength+1+model.PodNameLength), model.CheckLabels(q.Labels),
 		model.CheckText("image", q.Image, model.ReferenceLength+len(model.DigestPrefix)+64), model.CheckSize("uids", len(q.UIDs), uidsAtMost),
 		model.CheckText("after", q.After, model.PodNameLength+model.UIDLength+1))
 }

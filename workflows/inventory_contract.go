@@ -38,6 +38,10 @@ type JoinQuery struct {
 	OverallStatus model.OverallStatus `json:"overallStatus,omitempty"`
 	// Image is a part of a container's reference, or a digest.
 	Image string `json:"image,omitempty"`
+	// Workload is a workload's name, or its kind and name such as "deployment/web".
+	Workload string `json:"workload,omitempty"`
+	// Labels are labels that pods must have with these values.
+	Labels map[string]string `json:"labels,omitempty"`
 	// UIDs are the pods asked for.
 	UIDs []string `json:"uids,omitempty"`
 	// Now is the time at which the rows are seen: a green status whose data have expired by then is UNKNOWN. Zero shows what

@@ -70,6 +70,7 @@ func newPerceiverKubernetes(s *shared) *cobra.Command {
 	flags.StringSlice("exclude-namespaces", nil, "patterns of namespaces to leave out")
 	flags.String("namespace-selector", "", "label selector for the namespaces to watch, such as scan=yes,tier!=test")
 	flags.StringSlice("ignore-images", nil, "patterns of images to leave out (default: pause images)")
+	flags.StringSlice("pod-labels", nil, "keys of labels to report with each pod, such as team; at most 16")
 	flags.String("labels", "", "keys of labels and annotations: compat, opssight or both (default both)")
 	flags.String("prefix", "", "beginning of the compat keys, such as perceptor.example/")
 	flags.Bool("leader-elect", false, "of several replicas, only the holder of the Lease perceptor-perceiver works")
@@ -149,6 +150,7 @@ func newPerceiverDocker(s *shared) *cobra.Command {
 	flags.StringSlice("namespaces", nil, "patterns of namespaces (projects and stacks) to watch (default: all)")
 	flags.StringSlice("exclude-namespaces", nil, "patterns of namespaces to leave out")
 	flags.StringSlice("ignore-images", nil, "patterns of images to leave out (default: pause images)")
+	flags.StringSlice("pod-labels", nil, "keys of labels to report with each pod, such as team; at most 16")
 	flags.Duration("snapshot-interval", 0, "how often everything is reported again (default 30m)")
 	flags.String("domain", "", "group of scanners (domain) that can reach the engine's registries")
 	return cmd

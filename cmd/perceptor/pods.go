@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ var podForms = []string{"table", "wide", "json", "yaml"}
 func newPods(s *shared) *cobra.Command {
 	var filter starter.JoinFilter
 	var status, overall, output string
+	var labels []string
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "pods",
@@ -36,6 +38,7 @@ vulnerability. The column "assessed" says how many components were compared with
 		Example: `  perceptor pods
   perceptor pods --namespace shop --overall-status IN_VIOLATION
   perceptor pods --status Failed -o wide
+  perceptor pods --workload deployment/web --label team=shop
   perceptor pods --image registry.example/base -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,12 +48,17 @@ vulnerability. The column "assessed" says how many components were compared with
 			if limit < 1 {
 				return fmt.Errorf("limit is %d; want at least 1", limit)
 			}
+			var err error
+			if filter.Labels, err = model.ParseLabels(labels); err != nil {
+				return err
+			}
 			filter.Status, filter.OverallStatus = model.ScanStatus(status), model.OverallStatus(strings.ToUpper(overall))
 			return s.withStarter(func(st *starter.Starter) error {
 				pods, err := readPods(cmd.Context(), st, filter, limit)
 				if err != nil {
 					return err
 				}
+				pods.owner = filter.Workload != "" || len(labels) > 0
 				return pods.write(cmd.OutOrStdout(), output)
 			})
 		},
@@ -61,6 +69,8 @@ vulnerability. The column "assessed" says how many components were compared with
 	flags.StringVar(&status, "status", "", "only pods with this scan status: Unknown, InQueue, Complete or Failed")
 	flags.StringVar(&overall, "overall-status", "", "only pods with this overall status, such as IN_VIOLATION")
 	flags.StringVar(&filter.Image, "image", "", "only pods that run this image: its digest, or a part of its reference")
+	flags.StringVar(&filter.Workload, "workload", "", "only pods of this workload: its name, or kind and name such as deployment/web")
+	flags.StringArrayVar(&labels, "label", nil, "only pods with this label, such as team=shop; perceivers report the labels of their --pod-labels")
 	flags.StringVarP(&output, "output", "o", "table", "table, wide, json or yaml")
 	flags.IntVar(&limit, "limit", 10_000, "largest number of rows")
 	return cmd
@@ -71,6 +81,8 @@ type podList struct {
 	rows    []model.PodVerdict
 	refused int
 	more    bool
+	// owner says that only pods of a workload or with some labels were asked for.
+	owner bool
 }
 
 // readPods reads page after page, until the last page or the limit.
@@ -103,6 +115,9 @@ func (l podList) write(out io.Writer, form string) error {
 		l.table(out)
 	}
 	p := &printer{out: out}
+	if l.owner && len(l.rows) == 0 {
+		p.line("No pod is known with this workload and these labels. A perceiver reports only the labels that its --pod-labels names.")
+	}
 	if l.refused > 0 {
 		p.line("At least %d pods are not in the list: their namespaces have more pods than an inventory can hold.", l.refused)
 	}
@@ -122,18 +137,18 @@ func (l podList) table(out io.Writer) {
 
 // wide writes one row for each container.
 func (l podList) wide(out io.Writer) {
-	t := console.NewTable(out, "cluster", "namespace", "pod", "container", "image", "digest", "scan", "status", "violations", "findings", "vulnerable components",
+	t := console.NewTable(out, "cluster", "namespace", "pod", "workload", "labels", "container", "image", "digest", "scan", "status", "violations", "findings", "vulnerable components",
 		"assessed", "not enough because", "hubs", "failure")
 	for _, r := range l.rows {
 		for _, c := range r.Containers {
 			t.AppendRow([]any{
-				r.Cluster, r.Namespace, podName(r), c.Name, c.Reference, c.Image.Digest.Short(), c.Image.Status, c.Image.OverallStatus,
+				r.Cluster, r.Namespace, podName(r), r.Workload.String(), labelsText(r.Labels), c.Name, c.Reference, c.Image.Digest.Short(), c.Image.Status, c.Image.OverallStatus,
 				c.Image.PolicyViolations, findings(c.Image.Findings, c.Image.FindingCounts), severities(c.Image.Vulnerabilities),
 				assessedImage(c.Image), c.Image.Coverage.Reason, strings.Join(c.Image.Hubs, ", "), failureText(c.Image.Failure),
 			})
 		}
 		if len(r.Containers) == 0 {
-			t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), "", "", "", r.Status, r.OverallStatus, 0, "", "", "", "", "", "the pod has no container"})
+			t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), r.Workload.String(), labelsText(r.Labels), "", "", "", r.Status, r.OverallStatus, 0, "", "", "", "", "", "the pod has no container"})
 		}
 	}
 	t.Render()
@@ -165,6 +180,15 @@ func assessedImage(s model.Summary) string {
 		return ""
 	}
 	return s.Coverage.Short()
+}
+
+// labelsText lists labels in the order of their keys.
+func labelsText(labels map[string]string) string {
+	var all []string
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		all = append(all, key+"="+labels[key])
+	}
+	return strings.Join(all, ", ")
 }
 
 func podName(r model.PodVerdict) string {

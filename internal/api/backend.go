@@ -44,6 +44,9 @@ type PodQuery struct {
 	OverallStatus      model.OverallStatus
 	// Image is a part of a container's reference, or a digest.
 	Image string
+	// Workload is a workload's name, or its kind and name. Labels are labels that pods must have with these values.
+	Workload string
+	Labels   map[string]string
 	// After is the Next of the previous page.
 	After string
 	// Limit is the largest number of rows in the page.

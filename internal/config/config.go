@@ -209,6 +209,8 @@ type Perceiver struct {
 	ObserveOnly bool `mapstructure:"observe-only" flag:"observe-only"`
 	// Patterns of images that are not reported. `*` stands for any characters, `?` for one character.
 	IgnoredImages []string `mapstructure:"ignore-images" flag:"ignore-images"`
+	// Keys of labels that are reported with each pod, such as `team`, so that lists can be filtered by them. At most 16.
+	PodLabels []string `mapstructure:"pod-labels" flag:"pod-labels"`
 	// The settings for Kubernetes.
 	Kubernetes Kubernetes `mapstructure:"kubernetes"`
 	// The settings for Docker.

@@ -41,6 +41,9 @@ type Pod struct {
 	Name       string        `json:"n,omitempty"`
 	Bare       bool          `json:"b,omitempty"`
 	Containers []Container   `json:"c,omitempty"`
+	// Workload and Labels are as reported.
+	Workload model.Workload    `json:"o,omitzero"`
+	Labels   map[string]string `json:"l,omitempty"`
 	// Written says that a verdict was written onto it.
 	Written bool `json:"w,omitempty"`
 }

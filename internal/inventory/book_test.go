@@ -162,3 +162,34 @@ func travelled(t *testing.T, b *inventory.Book) *inventory.Book {
 	packed.Value.Open(nil)
 	return packed.Value
 }
+
+// TestRowsByWorkloadAndLabels: what a perceiver says of a pod's owner is in its row, changes with it, and travels.
+func TestRowsByWorkloadAndLabels(t *testing.T) {
+	b := inventory.New(start, nil)
+	owned := func(uid, workload, team string) model.Pod {
+		p := pod(uid, 1)
+		p.Workload, p.Labels = model.Workload{Kind: "Deployment", Name: workload}, map[string]string{"team": team}
+		return p
+	}
+	b.Change(start, at(1), []model.Pod{owned("a", "web", "shop"), owned("b", "web", "store"), owned("c", "db", "shop"), pod("d", 1)}, nil)
+	found := func(f inventory.Filter) []string {
+		t.Helper()
+		text, err := json.Marshal(b)
+		require.NoError(t, err)
+		var travelled inventory.Book
+		require.NoError(t, json.Unmarshal(text, &travelled))
+		travelled.Open(nil)
+		uids := []string{}
+		rows, _ := travelled.Page("c", "n", f)
+		for _, row := range rows {
+			uids = append(uids, row.UID)
+		}
+		return uids
+	}
+	require.Equal(t, []string{"a", "b"}, found(inventory.Filter{Workload: "deployment/web"}))
+	require.Equal(t, []string{"a", "c"}, found(inventory.Filter{Labels: map[string]string{"team": "shop"}}))
+	require.Equal(t, []string{"a"}, found(inventory.Filter{Workload: "web", Labels: map[string]string{"team": "shop"}}))
+	require.Empty(t, found(inventory.Filter{Labels: map[string]string{"team": ""}}), "a pod without the label does not have it with an empty value")
+	b.Change(start, at(2), []model.Pod{owned("b", "web", "shop"), pod("a", 1)}, nil)
+	require.Equal(t, []string{"b"}, found(inventory.Filter{Workload: "web", Labels: map[string]string{"team": "shop"}}))
+}

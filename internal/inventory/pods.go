@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"maps"
 	"time"
 
 	"github.com/perceptor/perceptor/model"
@@ -63,7 +64,7 @@ func (b *Book) receivePod(now time.Time, v model.Version, p model.Pod) {
 	if b.covers(v, p) || known != nil && !known.Version.Before(v) {
 		return
 	}
-	if known != nil && b.sameUses(known, p) {
+	if known != nil && known.sameOwner(p) && b.sameUses(known, p) {
 		known.Version = v
 		known.Written = known.Written || p.Marked
 		return
@@ -77,9 +78,16 @@ func (b *Book) receivePod(now time.Time, v model.Version, p model.Pod) {
 	b.putPod(now, v, p, known)
 }
 
+// sameOwner reports whether workload and labels are as they were.
+func (p *Pod) sameOwner(now model.Pod) bool {
+	return p.Workload == now.Workload && maps.Equal(p.Labels, now.Labels)
+}
+
 // putPod replaces what is known of a pod.
 func (b *Book) putPod(now time.Time, v model.Version, p model.Pod, known *Pod) {
-	next := &Pod{Version: v, Name: p.Name, Bare: p.Bare, Written: p.Marked || known != nil && known.Written}
+	next := &Pod{
+		Version: v, Name: p.Name, Bare: p.Bare, Workload: p.Workload, Labels: p.Labels, Written: p.Marked || known != nil && known.Written,
+	}
 	for _, c := range p.Containers {
 		next.Containers = append(next.Containers, Container{Name: c.Name, Kind: c.Kind, Use: b.useOf(now, p, c, known)})
 	}

@@ -15,7 +15,10 @@ type Filter struct {
 	OverallStatus model.OverallStatus
 	// Image is a part of a container's reference, or a digest.
 	Image string
-	UIDs  []string
+	// Workload is a workload's name, or its kind and name; Labels are labels that a pod must have with these values.
+	Workload string
+	Labels   map[string]string
+	UIDs     []string
 	// Now is the time at which the rows are seen; zero shows what is stored.
 	Now time.Time
 	// After is the key of the last row of the page before.
@@ -40,7 +43,9 @@ func (b *Book) Row(cluster, namespace, uid string) (model.PodVerdict, bool) {
 			Name: c.Name, Kind: c.Kind, Reference: use.Reference, Reported: use.Reported, Image: b.summaryOf(use),
 		})
 	}
-	return model.Join(cluster, model.Pod{UID: uid, Namespace: namespace, Name: pod.Name, Bare: pod.Bare}, containers), true
+	return model.Join(cluster, model.Pod{
+		UID: uid, Namespace: namespace, Name: pod.Name, Bare: pod.Bare, Workload: pod.Workload, Labels: pod.Labels,
+	}, containers), true
 }
 
 // Page is one page of rows in the order of names and UIDs, and the After of the next one, which is empty after the last.
@@ -106,6 +111,15 @@ func (f Filter) matches(row model.PodVerdict) bool {
 	if f.Status != "" && row.Status != f.Status || f.OverallStatus != "" && row.OverallStatus != f.OverallStatus {
 		return false
 	}
+	if f.Workload != "" && !row.Workload.Matches(f.Workload) {
+		return false
+	}
+	//workflowcheck:ignore all labels must match, in whatever order
+	for key, value := range f.Labels {
+		if has, is := row.Labels[key]; !is || has != value {
+			return false
+		}
+	}
 	return f.Image == "" || slices.ContainsFunc(row.Containers, func(c model.ContainerVerdict) bool {
 		return strings.Contains(c.Reference, f.Image) || string(c.Reported) == f.Image || string(c.Image.Digest) == f.Image
 	})
@@ -113,7 +127,7 @@ func (f Filter) matches(row model.PodVerdict) bool {
 
 // estimate is the size of a row in an answer, rather too large.
 func estimate(row model.PodVerdict) int {
-	size := 400 + len(row.Cluster) + len(row.Namespace) + len(row.Name) + len(row.UID)
+	size := 400 + len(row.Cluster) + len(row.Namespace) + len(row.Name) + len(row.UID) + ownerWeight(row.Workload, row.Labels)
 	for _, c := range row.Containers {
 		size += 950 + len(c.Name) + len(c.Reference) + len(c.Image.ComponentsURL) + len(c.Image.Coverage.Reason)
 		for _, hub := range c.Image.Hubs {

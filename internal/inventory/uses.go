@@ -21,6 +21,8 @@ type Use struct {
 	Platform   model.Platform  `json:"platform,omitzero"`
 	Credential string          `json:"credential,omitempty"`
 	HubNames   *model.HubNames `json:"hubNames,omitempty"`
+	// PlatformProblem is why the platform is not known, as the perceiver says.
+	PlatformProblem string `json:"platformProblem,omitempty"`
 	// Problem is why no registry can be asked, as the perceiver says. Such a use leads nowhere.
 	Problem string `json:"problem,omitempty"`
 	// Engine is the Docker Engine that alone has the image. Such a use leads to what is reported, and no registry is asked.
@@ -40,16 +42,16 @@ type Use struct {
 
 // useKey tells uses apart.
 type useKey struct {
-	reference, repository, credential, problem, engine string
-	reported                                           model.Digest
-	platform                                           model.Platform
-	hubNames                                           model.HubNames
+	reference, repository, credential, problem, platformProblem, engine string
+	reported                                                            model.Digest
+	platform                                                            model.Platform
+	hubNames                                                            model.HubNames
 }
 
 func (u *Use) key() useKey {
 	k := useKey{
-		reference: u.Reference, repository: u.Repository, credential: u.Credential, reported: u.Reported, platform: u.Platform,
-		problem: u.Problem, engine: u.Engine,
+		reference: u.Reference, repository: u.Repository, credential: u.Credential, reported: u.Reported, platform: u.Platform, problem: u.Problem,
+		platformProblem: u.PlatformProblem, engine: u.Engine,
 	}
 	if u.HubNames != nil {
 		k.hubNames = *u.HubNames
@@ -59,8 +61,8 @@ func (u *Use) key() useKey {
 
 func keyOf(p model.Pod, c model.Container) useKey {
 	k := useKey{
-		reference: c.Reference, repository: c.Repository, credential: p.Credential, reported: c.Digest, platform: p.Platform,
-		problem: c.Problem, engine: c.Engine,
+		reference: c.Reference, repository: c.Repository, credential: p.Credential, reported: c.Digest, platform: p.Platform, problem: c.Problem,
+		platformProblem: p.PlatformProblem, engine: c.Engine,
 	}
 	if c.HubNames != nil {
 		k.hubNames = *c.HubNames
@@ -101,7 +103,7 @@ func (t *UseTable) useOf(now time.Time, p model.Pod, c model.Container, known *P
 	}
 	made := &Use{
 		Reference: c.Reference, Reported: c.Digest, Repository: c.Repository, Platform: p.Platform, Credential: p.Credential, HubNames: c.HubNames,
-		Engine: c.Engine, pods: map[string]int{},
+		PlatformProblem: p.PlatformProblem, Engine: c.Engine, pods: map[string]int{},
 	}
 	number := t.NextUse
 	t.NextUse++
@@ -147,7 +149,9 @@ type Question struct {
 	Reported   model.Digest
 	Repository string
 	Platform   model.Platform
-	Credential string
+	// PlatformProblem is why the platform is not known.
+	PlatformProblem string
+	Credential      string
 }
 
 // Questions are at most that many uses whose manifests are not known and that are due; they count as asked until answered. The
@@ -165,6 +169,7 @@ func (t *UseTable) Questions(now time.Time, atMost int, slow bool) []Question {
 		use.asked = true
 		questions = append(questions, Question{
 			Use: number, Reference: use.Reference, Reported: use.Reported, Repository: use.Repository, Platform: use.Platform, Credential: use.Credential,
+			PlatformProblem: use.PlatformProblem,
 		})
 	}
 	return questions

@@ -25,15 +25,28 @@ const (
 )
 
 func (p *Pod) weight(uid string) int {
-	w := podWeight + len(uid) + len(p.Name)
+	w := podWeight + len(uid) + len(p.Name) + ownerWeight(p.Workload, p.Labels)
 	for _, c := range p.Containers {
 		w += containerWeight + len(c.Name)
 	}
 	return w
 }
 
+// labelWeight is that of a label without its key and its value.
+const labelWeight = 8
+
+func ownerWeight(w model.Workload, labels map[string]string) int {
+	weight := len(w.Kind) + len(w.Name)
+	//workflowcheck:ignore a sum does not depend on the order
+	for key, value := range labels {
+		weight += labelWeight + len(key) + len(value)
+	}
+	return weight
+}
+
 func (u *Use) weight() int {
-	w := useWeight + reasonLength + 2*len(u.Reference) + len(u.Repository) + len(u.Credential) + len(u.Reported) + len(u.Problem) + 2*len(u.Engine)
+	w := useWeight + reasonLength + 2*len(u.Reference) + len(u.Repository) + len(u.Credential) + len(u.Reported) + len(u.Problem) +
+		len(u.PlatformProblem) + 2*len(u.Engine)
 	if u.HubNames != nil {
 		w += len(u.HubNames.Project) + len(u.HubNames.Version) + len(u.HubNames.Scan)
 	}
@@ -49,11 +62,14 @@ func weightOf(b *Book) int {
 // then, and gives the next weight up to which there surely is room.
 func (b *Book) hasRoom(p model.Pod, known *Pod) bool {
 	weight := weightOf(b)
-	next := weight + podWeight + len(p.UID) + len(p.Name)
+	next := weight + podWeight + len(p.UID) + len(p.Name) + ownerWeight(p.Workload, p.Labels)
 	for _, c := range p.Containers {
 		next += containerWeight + len(c.Name)
 		if _, ok := b.byKey[keyOf(p, c)]; !ok {
-			use := Use{Reference: c.Reference, Reported: c.Digest, Repository: c.Repository, Credential: p.Credential, HubNames: c.HubNames, Problem: c.Problem, Engine: c.Engine}
+			use := Use{
+				Reference: c.Reference, Reported: c.Digest, Repository: c.Repository, Credential: p.Credential, HubNames: c.HubNames, Problem: c.Problem,
+				PlatformProblem: p.PlatformProblem, Engine: c.Engine,
+			}
 			next += use.weight() + imageWeight
 		}
 	}

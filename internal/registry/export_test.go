@@ -39,7 +39,7 @@ func Choose(entries []v1.Descriptor, wanted model.Platform) (v1.Hash, error) {
 	for _, d := range entries {
 		all = append(all, entry{digest: d.Digest, platform: platformIn(d)})
 	}
-	return choose(all, wanted)
+	return choose(all, wanted, "")
 }
 
 // Logins are the user names that docker configurations hold for a repository, in the order in which they are tried.

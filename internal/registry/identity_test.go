@@ -125,6 +125,8 @@ func TestPlatformThatIsNotKnownIsNotGuessed(t *testing.T) {
 	}
 	_, err := h.Client.Resolve(t.Context(), registry.Question{Reference: f.host() + "/intel:v1"})
 	require.ErrorContains(t, err, "the platform that it runs on is not known, and its index has images for linux/386, linux/amd64, linux/amd64/v3")
+	_, err = h.Client.Resolve(t.Context(), registry.Question{Reference: f.host() + "/intel:v1", PlatformProblem: "the perceiver is not permitted to read nodes"})
+	require.ErrorContains(t, err, "the platform that it runs on is not known: the perceiver is not permitted to read nodes; its index has images for linux/386")
 }
 
 func TestRegistryThatNeverAnswersEndsItsQuestion(t *testing.T) {

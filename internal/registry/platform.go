@@ -84,14 +84,14 @@ func platformIn(d v1.Descriptor) *v1.Platform {
 func (e entry) noImage() bool { return e.platform != nil && e.platform.OS == "unknown" }
 
 // choose picks the manifest that a machine of this platform would run, by the rules of containerd. What is not known of the
-// platform is not guessed: then there must be only one image that can be meant.
-func choose(entries []entry, wanted model.Platform) (v1.Hash, error) {
+// platform is not guessed: then there must be only one image that can be meant. The problem is why something is not known.
+func choose(entries []entry, wanted model.Platform, problem string) (v1.Hash, error) {
 	fitting := fits(entries, wanted)
 	if len(fitting) == 0 {
 		return v1.Hash{}, onlyOthers(wanted, entries)
 	}
 	if vague(wanted) && slices.ContainsFunc(fitting, func(e entry) bool { return e.digest != fitting[0].digest }) {
-		return v1.Hash{}, severalFit(wanted, fitting)
+		return v1.Hash{}, severalFit(wanted, problem, fitting)
 	}
 	if fitting[0].digest.Algorithm != "sha256" {
 		return v1.Hash{}, faultf(notAnImage, "its index names an image without a usable digest")
@@ -183,13 +183,16 @@ func onlyOthers(wanted model.Platform, offered []entry) error {
 	return faultf(unsupported, "there is no image for %s in it, only for %s", inWords(wanted), words)
 }
 
-// severalFit is the failure of an image whose machine is not known well enough.
-func severalFit(wanted model.Platform, fitting []entry) error {
-	const advice = "the platform that it runs on is not known%s, and its index has images for %s; can the perceiver read the nodes?"
+// severalFit is the failure of an image whose machine is not known well enough, with the perceiver's reason where it gave one.
+func severalFit(wanted model.Platform, problem string, fitting []entry) error {
 	part := ""
 	if wanted != (model.Platform{}) {
 		part = " in full (" + wanted.String() + ")"
 	}
+	if problem != "" {
+		return faultf(unsupported, "the platform that it runs on is not known%s: %s; its index has images for %s", part, problem, offers(fitting))
+	}
+	const advice = "the platform that it runs on is not known%s, and its index has images for %s; can the perceiver read the nodes?"
 	return faultf(unsupported, advice, part, offers(fitting))
 }
 

@@ -26,6 +26,8 @@ type Question struct {
 	Platform model.Platform
 	// ScannerPlatform says that no machine is meant: an empty platform is then Linux on this machine's architecture.
 	ScannerPlatform bool
+	// PlatformProblem is why the platform is not known, as the perceiver says; it becomes part of the failure.
+	PlatformProblem string
 	// Credential is a name from Options, or empty for the host's docker configuration.
 	Credential string
 }
@@ -132,7 +134,7 @@ func (s *source) byReference(ctx context.Context, ref name.Reference, q Question
 	}
 	_, exact := ref.(name.Digest)
 	if doc.mediaType.IsIndex() {
-		if doc, err = s.follow(ctx, doc, q.platform()); err != nil {
+		if doc, err = s.follow(ctx, doc, q); err != nil {
 			return Resolved{}, err
 		}
 		exact = true
@@ -152,13 +154,13 @@ func resolvedOf(doc document, img *contents) Resolved {
 	return Resolved{Digest: model.Digest(doc.digest.String()), Platform: asPlatform(img.platform), Size: img.size()}
 }
 
-// follow reads an index, and the indexes in it, and fetches the manifest that a machine of this platform would run.
-func (s *source) follow(ctx context.Context, index document, wanted model.Platform) (document, error) {
+// follow reads an index, and the indexes in it, and fetches the manifest that a machine of the question's platform would run.
+func (s *source) follow(ctx context.Context, index document, q Question) (document, error) {
 	all, err := s.entries(ctx, index)
 	if err != nil {
 		return document{}, err
 	}
-	chosen, err := choose(all, wanted)
+	chosen, err := choose(all, q.platform(), q.PlatformProblem)
 	if err != nil {
 		return document{}, err
 	}

@@ -27,14 +27,14 @@ import (
 const (
 	markedPods       = 800
 	markedNamespaces = 8
-	markedImages     = 12
+	markedImages     = 6
 	// marksWithin is how long all marks may take to be right.
 	marksWithin = 8 * time.Minute
 )
 
 // TestMarks holds the marks on 800 pods of a real API server against what the rows say, while users edit them, rights are taken and
-// given back, the leader is frozen in the middle of its batches and thawed, an earlier perceiver had a clock an hour ahead, and
-// another cluster has the same name.
+// given back, the leader is frozen in the middle of its batches and thawed, other perceivers report with clocks an hour ahead and
+// behind, and another cluster has the same name.
 func TestMarks(t *testing.T) {
 	rig.Wanted(t, rig.EnvLong)
 	w := &marksSystem{kubernetesSystem: startKubernetes(t, markedImages), test: t}
@@ -44,12 +44,12 @@ func TestMarks(t *testing.T) {
 	}
 	w.AddNamespaces(pods)
 	require.NoError(t, w.AddPods(t.Context(), pods, 0))
-	w.reportFromAnHourAhead()
+	w.reportWithClock(time.Hour)
 	w.StartPart("worker")
 	w.StartPart("api")
 	w.admitLeases()
-	first := w.startPerceiver("east", w.perceiverOf(w.Kube))
-	second := w.startPerceiver("east", w.perceiverOf(w.Kube))
+	first, second := w.startCandidate(), w.startCandidate()
+	rig.Eventually(t, 2*time.Minute, "one of the perceivers to lead", func() bool { return w.holder() != "" })
 	w.allRight("after the start")
 
 	w.edit(pods[:300])
@@ -66,6 +66,11 @@ func TestMarks(t *testing.T) {
 		return !strings.Contains(w.list(), "writes refused since")
 	})
 
+	w.reportWithClock(-time.Hour)
+	w.reportWithClock(time.Hour)
+	w.edit(pods[360:420])
+	w.allRight("after reports with clocks an hour behind and an hour ahead")
+
 	w.freeze(pods, first, second)
 
 	w.refuseOtherCluster()
@@ -81,12 +86,13 @@ type marksSystem struct {
 	test *testing.T
 }
 
-// reportFromAnHourAhead reports as a perceiver did whose clock was an hour ahead: what comes after it must count all the same.
-func (w *marksSystem) reportFromAnHourAhead() {
+// reportWithClock reports as a perceiver does whose clock is that much ahead, or behind: a cluster with one other pod. What the
+// present perceivers report must count all the same.
+func (w *marksSystem) reportWithClock(ahead time.Duration) {
 	ghost := rig.RunningPod("team-00", "ghost", w.Images[0].Reference(), "")
 	require.NoError(w.T, w.Starter.Pods.Report(w.T.Context(), model.PodReport{
 		Cluster: rig.ClusterName, Snapshot: true, WriteBack: true, Pods: []model.Pod{ghost},
-		Version: model.Version{Epoch: time.Now().Add(time.Hour).UnixNano(), Counter: 1},
+		Version: model.Version{Epoch: time.Now().Add(ahead).UnixNano(), Counter: 1},
 	}))
 }
 
@@ -134,9 +140,37 @@ func (w *marksSystem) grant(patch bool) {
 	}
 }
 
-func (w *marksSystem) startPerceiver(cluster, kubeconfig string) *rig.Program {
-	return rig.Start(w.T, "perceptor", []string{"TEMPORAL_ADDRESS=" + w.Temporal}, "perceiver", "kubernetes", "--dev", w.Directory,
-		"--kubeconfig", kubeconfig, "--cluster", cluster, "--leader-elect", "--snapshot-interval", "1m")
+// candidate is one of the perceivers that may lead, and its way to the API server.
+type candidate struct {
+	*rig.Program
+	front *kubetest.Front
+}
+
+func (w *marksSystem) startCandidate() candidate {
+	front := w.Kube.NewFront(w.test)
+	kubeconfig, err := front.Kubeconfig(w.perceiverOf(w.Kube))
+	require.NoError(w.T, err)
+	return candidate{rig.Start(w.T, "perceptor", []string{"TEMPORAL_ADDRESS=" + w.Temporal}, "perceiver", "kubernetes", "--dev", w.Directory,
+		"--kubeconfig", kubeconfig, "--cluster", rig.ClusterName, "--leader-elect", "--snapshot-interval", "1m"), front}
+}
+
+// identity is how a candidate calls itself in the Lease.
+func (c candidate) identity(t testing.TB) string {
+	_, rest, found := strings.Cut(c.Transcript.String(), "identity=")
+	require.True(t, found, "the perceiver names itself")
+	return strings.Fields(rest)[0]
+}
+
+// holder is who holds the Lease.
+func (w *marksSystem) holder() string {
+	var lease struct {
+		Spec struct {
+			HolderIdentity string `json:"holderIdentity"`
+		} `json:"spec"`
+	}
+	err := w.Kube.Get(w.T.Context(), "/apis/coordination.k8s.io/v1/namespaces/default/leases/perceptor-perceiver", &lease)
+	require.True(w.T, err == nil || kubetest.Gone(err), "%v", err)
+	return lease.Spec.HolderIdentity
 }
 
 func (w *marksSystem) list() string {
@@ -145,6 +179,11 @@ func (w *marksSystem) list() string {
 
 // edit does to the marks of pods what users do: change a status, remove keys, remove all.
 func (w *marksSystem) edit(pods []rig.PlannedPod) {
+	w.T.Helper()
+	require.NoError(w.T, w.tryEdit(pods))
+}
+
+func (w *marksSystem) tryEdit(pods []rig.PlannedPod) error {
 	changes := []kubetest.Object{
 		{"labels": kubetest.Object{"pod.overall-status": "NOT_IN_VIOLATION", "com.blackducksoftware.pod.overall-status": "NOT_IN_VIOLATION"}},
 		{"labels": kubetest.Object{"image0": nil, "pod.vulnerabilities": "0"}, "annotations": kubetest.Object{"pod.overall-status": nil}},
@@ -158,35 +197,68 @@ func (w *marksSystem) edit(pods []rig.PlannedPod) {
 			return w.Kube.Call(w.T.Context(), http.MethodPatch, path, kubetest.Merge, kubetest.Object{"metadata": changes[i%len(changes)]}, nil)
 		})
 	}
-	require.NoError(w.T, group.Wait())
+	return group.Wait()
 }
 
+// How the leader is frozen: after that many writes of a batch, and for so long after the thaw nothing of it may arrive.
+const (
+	writesBeforeFreeze = 60
+	thawWatched        = 20 * time.Second
+)
+
 // freeze stops the leader in the middle of its batches, changes what the images say meanwhile, and lets the leader go on when
-// another one has written everything.
-func (w *marksSystem) freeze(pods []rig.PlannedPod, first, second *rig.Program) {
-	leader := first
-	if !strings.Contains(first.Transcript.String(), "msg=leading") {
-		leader = second
+// another one has written everything. After the thaw no write of it may be taken while the other one leads. Then the other one ends,
+// and the one that was frozen does the work again.
+func (w *marksSystem) freeze(pods []rig.PlannedPod, first, second candidate) {
+	leader, other := first, second
+	if w.holder() != first.identity(w.T) {
+		leader, other = second, first
 	}
-	w.edit(pods)
-	time.Sleep(2 * time.Second)
+	require.Equal(w.T, leader.identity(w.T), w.holder())
+	began := time.Now()
+	var editing errgroup.Group
+	editing.Go(func() error { return w.tryEdit(pods) })
+	rig.Eventually(w.T, marksWithin, "the leader to be in the middle of its batches", func() bool {
+		return len(leader.front.Writes(began)) >= writesBeforeFreeze
+	})
 	leader.Signal(syscall.SIGSTOP)
 	defer leader.Signal(syscall.SIGCONT)
+	require.NoError(w.T, editing.Wait())
+	wrong, _, _ := w.wrong(w.T.Context())
+	require.NotZero(w.T, wrong, "the leader was frozen before its batches were done")
 	for i, image := range w.Images {
 		for _, digest := range image.Manifests {
 			w.judge(digest, i%2 == 0)
 		}
 	}
 	w.allRight("with a frozen leader")
+	require.Equal(w.T, other.identity(w.T), w.holder())
+
+	thawed := time.Now()
 	leader.Signal(syscall.SIGCONT)
-	for began := time.Now(); time.Since(began) < 15*time.Second; time.Sleep(time.Second) {
+	for time.Since(thawed) < thawWatched {
 		wrong, _, example := w.wrong(w.T.Context())
 		require.Zero(w.T, wrong, "the leader that was frozen wrote old rows: %s", example)
+		time.Sleep(time.Second)
 	}
-	rig.Eventually(w.T, time.Minute, "the frozen leader to notice", func() bool {
-		return strings.Count(leader.Transcript.String(), "standing by")+strings.Count(leader.Transcript.String(), "lost lease") > 0
-	})
+	require.Equal(w.T, other.identity(w.T), w.holder(), "it is the other one that leads")
+	late := leader.front.Writes(thawed)
+	require.LessOrEqual(w.T, len(late), writesAtOnce, "what was on its way when the leader was frozen")
+	for _, write := range late {
+		require.False(w.T, write.Accepted(), "after the thaw it wrote onto %s: %s", write.Pod, write.Body)
+	}
+	w.T.Logf("after the thaw, %d writes of the frozen leader arrived, and none was taken", len(late))
+
+	other.Signal(syscall.SIGTERM)
+	back := time.Now()
+	w.edit(pods[:60])
+	w.allRight("when the leader that was frozen leads again")
+	require.Equal(w.T, leader.identity(w.T), w.holder())
+	require.NotEmpty(w.T, leader.front.Writes(back))
 }
+
+// writesAtOnce is how many writes of a perceiver may be on their way at a time.
+const writesAtOnce = 8
 
 // judge gives every namespace another summary of an image, as its workflow does after a new judgement.
 func (w *marksSystem) judge(digest model.Digest, bad bool) {
@@ -223,12 +295,16 @@ func (w *marksSystem) refuseOtherCluster() {
 // allRight waits until every mark equals what the pod's images say.
 func (w *marksSystem) allRight(when string) {
 	w.T.Helper()
-	began := time.Now()
+	began, logged := time.Now(), time.Now()
 	for {
 		wrong, total, example := w.wrong(w.T.Context())
 		if wrong == 0 && total == markedPods {
 			w.T.Logf("%s: all marks are right after %s", when, time.Since(began).Round(time.Second))
 			return
+		}
+		if time.Since(logged) > 20*time.Second {
+			logged = time.Now()
+			w.T.Logf("%s, after %s: %d of %d pods have wrong marks, such as %s", when, time.Since(began).Round(time.Second), wrong, total, example)
 		}
 		require.Less(w.T, time.Since(began), marksWithin, "%s: %d of %d pods have wrong marks, such as %s; see %s", when, wrong, total, example, w.Logs)
 		time.Sleep(time.Second)

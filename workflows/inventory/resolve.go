@@ -58,7 +58,7 @@ func (r *resolver) start(ctx workflow.Context) {
 		for _, q := range batch.questions {
 			request := activities.ResolveRequest{
 				Reference: q.Reference, Reported: q.Reported, Repository: q.Repository, Platform: q.Platform, Credential: q.Credential,
-				ScannerPlatform: r.bare,
+				ScannerPlatform: r.bare, PlatformProblem: q.PlatformProblem,
 			}
 			if q.Credential != "" {
 				request.From = r.from

@@ -34,7 +34,8 @@ func (n *inventoryRun) answerJoin(q workflows.JoinQuery) (workflows.JoinPage, er
 
 func (n *inventoryRun) readJoin(q workflows.JoinQuery) workflows.JoinPage {
 	rows, next := n.book.Page(n.cluster, n.namespace, inventory.Filter{
-		Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, UIDs: q.UIDs, Now: q.Now, After: q.After, Limit: q.Limit,
+		Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, Workload: q.Workload, Labels: q.Labels,
+		UIDs: q.UIDs, Now: q.Now, After: q.After, Limit: q.Limit,
 	})
 	return workflows.JoinPage{Rows: rows, Next: next, Refused: len(n.book.Refused)}
 }

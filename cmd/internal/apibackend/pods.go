@@ -14,6 +14,7 @@ import (
 func (b *Backend) Pods(ctx context.Context, q api.PodQuery) (api.PodPage, error) {
 	page, err := b.starter.Pods.Join(ctx, starter.JoinFilter{
 		Cluster: q.Cluster, Namespace: q.Namespace, Status: q.Status, OverallStatus: q.OverallStatus, Image: q.Image, After: q.After, Limit: q.Limit,
+		Workload: q.Workload, Labels: q.Labels,
 	})
 	if errors.Is(err, starter.ErrUnknownCluster) && !errors.Is(err, starter.ErrStateUnknown) {
 		return api.PodPage{}, nil

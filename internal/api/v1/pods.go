@@ -42,6 +42,9 @@ type podsInput struct {
 	Cluster   string `query:"cluster" maxLength:"63" doc:"Default: the cluster of the token, or all clusters."`
 	Namespace string `query:"namespace" maxLength:"253"`
 	Image     string `query:"image" maxLength:"1024" doc:"Only pods that run this image: a part of the reference, or a digest."`
+	Workload  string `query:"workload" maxLength:"317" doc:"Only pods of this workload: its name, or kind and name such as deployment/web."`
+
+	Label []string `query:"label,explode" maxItems:"16" doc:"Only pods with this label, such as team=shop. Perceivers report the labels that an operator has chosen."`
 }
 
 type podsOutput struct{ Body api.PodPage }
@@ -51,9 +54,13 @@ func (p pods) list(ctx context.Context, in *podsInput) (*podsOutput, error) {
 	if err != nil {
 		return nil, err
 	}
+	labels, err := model.ParseLabels(in.Label)
+	if err != nil {
+		return nil, api.Refuse(http.StatusBadRequest, "%s", err)
+	}
 	page, err := p.backend.Pods(ctx, api.PodQuery{
 		Cluster: cluster, Namespace: in.Namespace, Status: model.ScanStatus(in.Status), OverallStatus: model.OverallStatus(in.OverallStatus),
-		Image: in.Image, After: in.Cursor, Limit: in.Limit,
+		Image: in.Image, Workload: in.Workload, Labels: labels, After: in.Cursor, Limit: in.Limit,
 	})
 	if err != nil {
 		return nil, err

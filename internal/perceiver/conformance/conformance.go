@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/perceiver"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Platform is a platform under test. Names are those of pods; an image is a tag of the platform's choice, such as "1".
@@ -35,12 +36,31 @@ const within = 20 * time.Second
 // quiet is how long to look whether nothing happens.
 const quiet = time.Second
 
-// Run runs all behaviours, each with a platform of its own.
+// Known is where the reports of a perceiver arrive. A World is one.
+type Known interface {
+	// Pods are the pods that are known.
+	Pods() []model.Pod
+	// Snapshots is how many snapshots have arrived.
+	Snapshots() int
+	// SetAway has every report fail until it is set to false.
+	SetAway(away bool)
+	// Wrong is what no perceiver may send and this one did.
+	Wrong() []string
+}
+
+// Run runs all behaviours, each with a platform and a World of its own.
 func Run(t *testing.T, start func(t *testing.T) Platform) {
+	t.Helper()
+	RunIn(t, func(t *testing.T) (Platform, Known) { return start(t), NewWorld() })
+}
+
+// RunIn is Run with another place where reports arrive. A place that takes no reports itself is not passed to Watch: that gets nil.
+func RunIn(t *testing.T, start func(t *testing.T) (Platform, Known)) {
 	t.Helper()
 	for _, b := range behaviours {
 		t.Run(b.name, func(t *testing.T) {
-			s := &stage{t: t, Platform: start(t), world: NewWorld(), expected: map[string]string{}}
+			platform, known := start(t)
+			s := &stage{t: t, Platform: platform, world: known, expected: map[string]string{}}
 			b.run(s)
 			s.stop()
 			require.Empty(t, s.world.Wrong())
@@ -58,11 +78,11 @@ var behaviours = []struct {
 		s.add("b", "2")
 		s.watch()
 		s.agree()
-		require.True(s.t, s.world.Reports()[0].Snapshot)
+		require.Positive(s.t, s.world.Snapshots())
 	}},
 	{"an empty platform is reported as empty", func(s *stage) {
 		s.watch()
-		s.eventually("a snapshot", func() bool { return len(s.world.Reports()) > 0 })
+		s.eventually("a snapshot", func() bool { return s.world.Snapshots() > 0 })
 		s.agree()
 	}},
 	{"pods come, change and go", func(s *stage) {
@@ -96,9 +116,9 @@ var behaviours = []struct {
 		s.agree()
 		before := s.world.Pods()
 		s.stop()
-		reports := len(s.world.Reports())
+		snapshots := s.world.Snapshots()
 		s.watch()
-		s.eventually("a new snapshot", func() bool { return len(s.world.Reports()) > reports })
+		s.eventually("a new snapshot", func() bool { return s.world.Snapshots() > snapshots })
 		s.agree()
 		require.Equal(s.t, before, s.world.Pods())
 	}},
@@ -150,7 +170,7 @@ var behaviours = []struct {
 type stage struct {
 	Platform
 	t        *testing.T
-	world    *World
+	world    Known
 	expected map[string]string // tags by names
 
 	end     context.CancelFunc
@@ -178,8 +198,9 @@ func (s *stage) remove(name string) {
 func (s *stage) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.end = cancel
+	to, _ := s.world.(perceiver.Reporter)
 	s.running.Go(func() {
-		if err := s.Watch(ctx, s.world); err != nil {
+		if err := s.Watch(ctx, to); err != nil {
 			s.t.Errorf("the perceiver ended: %v", err)
 		}
 	})

@@ -91,6 +91,11 @@ func (w *World) Reports() []model.PodReport {
 	return slices.Clone(w.reports)
 }
 
+// Snapshots is how many snapshots have arrived.
+func (w *World) Snapshots() int {
+	return len(slices.DeleteFunc(w.Reports(), func(r model.PodReport) bool { return !r.Snapshot }))
+}
+
 // Pods are the pods that are known, in the order of namespaces and UIDs.
 func (w *World) Pods() []model.Pod {
 	w.lock.Lock()

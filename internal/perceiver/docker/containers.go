@@ -37,10 +37,12 @@ func containerPod(c container.Summary, img imageInfo) model.Pod {
 		// Another engine manages the Swarm, or it no longer knows the task.
 		pod.Namespace = cleanNamespace(c.Labels[stackNamespace])
 		name = cleanName(c.Labels[swarmService], name)
+		pod.Workload = workload(swarmKind, c.Labels[swarmService])
 	case c.Labels[composeProject] != "":
 		pod.Namespace = cleanNamespace(c.Labels[composeProject])
 		if service := c.Labels[composeService]; service != "" {
 			name = cleanName(service, name)
+			pod.Workload = workload(composeKind, service)
 			if number := c.Labels[composeNumber]; number != "" && !strings.EqualFold(c.Labels[composeOneOff], "true") {
 				pod.Name = cleanName(service+"-"+number, pod.Name)
 			}
@@ -48,6 +50,20 @@ func containerPod(c container.Summary, img imageInfo) model.Pod {
 	}
 	pod.Containers = []model.Container{img.container(name, c.Image)}
 	return pod
+}
+
+// The kinds of workloads: services of a Swarm and of Compose.
+const (
+	swarmKind   = "Service"
+	composeKind = "ComposeService"
+)
+
+// workload is a service; none where its name is empty.
+func workload(kind, name string) model.Workload {
+	if name = cleanName(name, ""); name == "" {
+		return model.Workload{}
+	}
+	return model.Workload{Kind: kind, Name: name}
 }
 
 // containerName is the name that the engine gave, without the names by which other containers link to it.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/perceptor/perceptor/internal/perceiver"
+	"github.com/perceptor/perceptor/internal/perceiver/trouble"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -168,7 +169,7 @@ func newTestState(t *testing.T, e Engine, s perceiver.Selection) *state {
 	t.Helper()
 	filter, err := perceiver.NewFilter(s)
 	require.NoError(t, err)
-	return newState(e, filter, slog.New(slog.DiscardHandler))
+	return newState(e, filter, trouble.New(slog.New(slog.DiscardHandler)))
 }
 
 func TestTasksBecomePods(t *testing.T) {

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/perceptor/perceptor/internal/backoff"
 	"github.com/perceptor/perceptor/internal/perceiver"
+	"github.com/perceptor/perceptor/internal/perceiver/trouble"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -28,8 +30,12 @@ type Options struct {
 	// Begin is asked before anything is reported, with what tells this engine or Swarm from others. It gives the epoch of the reports.
 	// An error that is ErrOtherEngine ends the perceiver; after any other error it is asked again. Without Begin the epoch is the time.
 	Begin func(ctx context.Context, identity string) (epoch int64, err error)
+	// Health receives what the perceiver cannot do, when that changes and now and then; it may be nil.
+	Health func(context.Context, model.PerceiverHealth) error
 	// Domain is the set of scanners that reach the engine's registries; empty means the default one.
 	Domain string
+	// PodLabels are the keys of labels of containers and services that are reported; at most model.LabelsAtMost.
+	PodLabels []string
 	// SnapshotInterval is how often everything is reported again; 0 means DefaultSnapshotInterval.
 	SnapshotInterval time.Duration
 	Logger           *slog.Logger
@@ -42,6 +48,7 @@ var ErrOtherEngine = errors.New("another engine or Swarm has this name")
 type Perceiver struct {
 	options  Options
 	filter   *perceiver.Filter
+	troubles *trouble.Book
 	identity string
 	mirror   *perceiver.Mirror
 	// managed says that the engine managed a Swarm; leftAt is since when it says that it does not, zero while it does not say so.
@@ -62,6 +69,9 @@ func New(o Options) (*Perceiver, error) {
 	if err != nil {
 		wrong = append(wrong, err)
 	}
+	if err := perceiver.CheckLabelKeys(o.PodLabels); err != nil {
+		wrong = append(wrong, err)
+	}
 	if len(wrong) > 0 {
 		return nil, fmt.Errorf("perceiver: %w", errors.Join(wrong...))
 	}
@@ -71,7 +81,7 @@ func New(o Options) (*Perceiver, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Perceiver{options: o, filter: filter}, nil
+	return &Perceiver{options: o, filter: filter, troubles: trouble.New(o.Logger)}, nil
 }
 
 // pauses are how long to wait before the engine, or Perceptor, is tried again.
@@ -82,7 +92,14 @@ const steady = time.Minute
 
 // Run watches and reports until ctx ends, which is no error. It connects again whenever the engine has been away.
 func (p *Perceiver) Run(ctx context.Context) error {
-	state := newState(p.options.Engine, p.filter, p.options.Logger)
+	ctx, cancel := context.WithCancel(ctx)
+	var reporting sync.WaitGroup
+	defer func() { cancel(); reporting.Wait() }()
+	if p.options.Health != nil {
+		reporting.Go(func() { p.troubles.Report(ctx, p.options.Health) })
+	}
+	state := newState(p.options.Engine, p.filter, p.troubles)
+	state.labels = p.options.PodLabels
 	for failures := 1; ; failures++ {
 		began := time.Now()
 		err := p.watch(ctx, state)
@@ -110,18 +127,29 @@ func pauseAfter(failures int) time.Duration {
 	return pause + time.Duration(rand.Int64N(int64(pause)/10)) //nolint:gosec // an attacker gains nothing by guessing it
 }
 
-// watch watches over one connection.
+// watch watches over one connection. What the engine does not answer is noted as trouble.
 func (p *Perceiver) watch(ctx context.Context, st *state) error {
 	about, err := p.ask(ctx)
 	if err != nil {
-		return err
+		return p.failed(ctx, err)
 	}
 	if err := p.begin(ctx, about); err != nil {
 		return err
 	}
 	s := &session{options: p.options, state: st, mirror: p.mirror, ask: p.ask, about: about, identity: p.identity, hints: newHints()}
-	return s.run(ctx)
+	return p.failed(ctx, s.run(ctx))
 }
+
+// failed notes that the engine cannot be read.
+func (p *Perceiver) failed(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errOtherIdentity) {
+		p.troubles.Fail(model.TroubleReadPods, perceiver.Clip(err.Error(), reasonLength), time.Now())
+	}
+	return err
+}
+
+// reasonLength is how much of an engine's refusal is kept.
+const reasonLength = 300
 
 // leaveTime is how long an engine must say that it has left its Swarm. One that is being stopped says so too, until it is gone: for at
 // most its shutdown timeout, usually 15 s.

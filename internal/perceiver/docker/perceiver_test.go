@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -227,6 +228,38 @@ func TestEngineThatIsBeingStoppedHasNotLeftItsSwarm(t *testing.T) {
 		require.Equal(t, NoManager, says(NoManager), "it has left")
 		require.Equal(t, NoManager, says(NoManager))
 	})
+}
+
+// TestHealthSaysWhatCannotBeRead: an engine that does not answer, and a Swarm whose tasks cannot be read, until they answer again.
+func TestHealthSaysWhatCannotBeRead(t *testing.T) {
+	f := startFake(t)
+	f.info.Swarm = swarm.Info{LocalNodeState: swarm.LocalNodeStateActive, ControlAvailable: true, NodeID: "node-1", Cluster: &swarm.ClusterInfo{ID: "swarm-1"}}
+	var last atomic.Pointer[[]model.Trouble]
+	watchFake(t, f, Options{Reporter: conformance.NewWorld(), Health: func(_ context.Context, h model.PerceiverHealth) error {
+		last.Store(&h.Troubles)
+		return nil
+	}})
+	kinds := func() string {
+		var all []string
+		if list := last.Load(); list != nil {
+			for _, each := range *list {
+				all = append(all, string(each.Kind))
+			}
+		} else {
+			return "nothing is reported"
+		}
+		return strings.Join(all, ", ")
+	}
+	eventually(t, func() bool { return kinds() == "" })
+	f.change(func() { f.answers["/tasks"] = answer{http.StatusInternalServerError, `{"message":"no quorum"}`} })
+	eventually(t, func() bool { return kinds() == "read tasks" })
+	require.Contains(t, (*last.Load())[0].Reason, "no quorum")
+	f.change(func() { f.answers["/tasks"] = answer{} })
+	eventually(t, func() bool { return kinds() == "" })
+	f.Away(t)
+	eventually(t, func() bool { return kinds() == "read pods" })
+	f.Back(t)
+	eventually(t, func() bool { return kinds() == "" })
 }
 
 // TestOtherEngineEndsThePerceiver: what belongs to another engine is not overwritten.

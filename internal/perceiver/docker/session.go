@@ -98,7 +98,7 @@ func (s *session) list(ctx context.Context) (perceiver.List, error) {
 	if s.hints.images.Swap(false) {
 		s.state.images.stale = true
 	}
-	if s.hints.engine.Swap(false) || s.about.Swarm == CannotSay || s.state.trouble != "" || time.Since(s.askedAt) >= listEvery {
+	if s.hints.engine.Swap(false) || s.about.Swarm == CannotSay || s.state.unread || time.Since(s.askedAt) >= listEvery {
 		if err := s.askAgain(ctx); err != nil {
 			return perceiver.List{}, err
 		}

@@ -3,12 +3,13 @@ package docker
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/swarm"
 
 	"github.com/perceptor/perceptor/internal/perceiver"
+	"github.com/perceptor/perceptor/internal/perceiver/trouble"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -17,18 +18,21 @@ type state struct {
 	engine Engine
 	filter *perceiver.Filter
 	images images
-	logger *slog.Logger
+	// labels are the keys of labels that are reported.
+	labels []string
+	// troubles has what cannot be read.
+	troubles *trouble.Book
 
 	// services are those that tasks name, also after they were removed.
 	services map[string]service
 	// tasks are the pods of the last list of tasks that could be read.
 	tasks map[string]model.Pod
-	// trouble is why the tasks could not be read the last time.
-	trouble string
+	// unread says that the tasks could not be read the last time.
+	unread bool
 }
 
-func newState(e Engine, f *perceiver.Filter, logger *slog.Logger) *state {
-	return &state{engine: e, filter: f, images: images{engine: e}, logger: logger, services: map[string]service{}, tasks: map[string]model.Pod{}}
+func newState(e Engine, f *perceiver.Filter, troubles *trouble.Book) *state {
+	return &state{engine: e, filter: f, images: images{engine: e}, troubles: troubles, services: map[string]service{}, tasks: map[string]model.Pod{}}
 }
 
 // running is one list of containers with their images.
@@ -51,6 +55,7 @@ func (s *state) read(ctx context.Context, about About) (perceiver.List, error) {
 			return perceiver.List{}, err
 		}
 	}
+	s.troubles.Work(model.TroubleReadPods, time.Now())
 	partial := s.readTasks(ctx, about, now)
 	list := perceiver.List{Pods: make(map[string]model.Pod, len(now.containers)+len(s.tasks)), Partial: partial}
 	for _, pod := range s.tasks {
@@ -58,7 +63,9 @@ func (s *state) read(ctx context.Context, about About) (perceiver.List, error) {
 	}
 	for _, c := range now.containers {
 		if _, reported := s.tasks[cleanUID(c.Labels[swarmTask])]; !reported && runs(c) {
-			s.add(list, containerPod(c, now.images[c.ID]))
+			pod := containerPod(c, now.images[c.ID])
+			pod.Labels = perceiver.ChosenLabels(s.labels, c.Labels)
+			s.add(list, pod)
 		}
 	}
 	return list, nil
@@ -87,16 +94,14 @@ func (s *state) readTasks(ctx context.Context, about About, now running) (partia
 	case CannotSay:
 	}
 	if err != nil {
-		if s.trouble != err.Error() {
-			s.logger.Warn("the tasks of the Swarm cannot be read; those that were known stay", "tasks", len(s.tasks), "error", err)
+		s.unread = true
+		if ctx.Err() == nil {
+			s.troubles.Fail(model.TroubleReadTasks, perceiver.Clip(err.Error(), reasonLength), time.Now())
 		}
-		s.trouble = err.Error()
 		return true
 	}
-	if s.trouble != "" {
-		s.logger.Info("the tasks of the Swarm can be read again", "tasks", len(tasks))
-	}
-	s.trouble, s.tasks = "", tasks
+	s.troubles.Work(model.TroubleReadTasks, time.Now())
+	s.unread, s.tasks = false, tasks
 	return false
 }
 
@@ -137,7 +142,9 @@ func (s *state) listTasks(ctx context.Context, about About, now running) (map[st
 		if !is {
 			known = service{namespace: cleanNamespace(t.Spec.ContainerSpec.Labels[stackNamespace]), name: cleanName(t.ServiceID, cleanUID(t.ID))}
 		}
-		pods[cleanUID(t.ID)] = taskPod(t, known, platforms[t.NodeID], local)
+		pod := taskPod(t, known, platforms[t.NodeID], local)
+		pod.Labels = perceiver.ChosenLabels(s.labels, known.labels, t.Spec.ContainerSpec.Labels)
+		pods[pod.UID] = pod
 	}
 	return pods, nil
 }

@@ -10,10 +10,13 @@ import (
 )
 
 // service is what is kept of a service.
-type service struct{ namespace, name string }
+type service struct {
+	namespace, name string
+	labels          map[string]string
+}
 
 func serviceOf(s swarm.Service) service {
-	return service{namespace: cleanNamespace(s.Spec.Labels[stackNamespace]), name: cleanName(s.Spec.Name, cleanUID(s.ID))}
+	return service{namespace: cleanNamespace(s.Spec.Labels[stackNamespace]), name: cleanName(s.Spec.Name, cleanUID(s.ID)), labels: s.Spec.Labels}
 }
 
 // busy are the states of tasks that have a node and have not ended there.
@@ -31,9 +34,13 @@ func isBusy(t swarm.Task) bool {
 // names; the platform is that of the node.
 func taskPod(t swarm.Task, s service, node model.Platform, local *imageInfo) model.Pod {
 	pod := model.Pod{UID: cleanUID(t.ID), Namespace: s.namespace, Name: cleanName(s.name+"."+place(t), cleanUID(t.ID)), Platform: node}
+	pod.Workload = workload(swarmKind, s.name)
+	if node.Architecture == "" {
+		pod.PlatformProblem = "the Swarm does not say the platform of the task's node"
+	}
 	reference := t.Spec.ContainerSpec.Image
 	if local != nil {
-		pod.Platform = local.platform
+		pod.Platform, pod.PlatformProblem = local.platform, ""
 		pod.Containers = []model.Container{local.container(s.name, reference)}
 		return pod
 	}

@@ -3,6 +3,8 @@ package kubernetes
 import (
 	"fmt"
 	"hash/maphash"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -63,6 +65,7 @@ func (w *watch) keepPod(object any) (any, error) {
 		return entry, nil
 	}
 	entry.pod = convert(pod, w.filter, w.pullSecrets)
+	entry.pod.Workload, entry.pod.Labels = workloadOf(pod), w.labelsOf(pod)
 	entry.pod.Platform = wantedPlatform(pod)
 	entry.hidden = len(entry.pod.Containers) == 0
 	entry.leftOut = entry.hidden
@@ -110,7 +113,10 @@ func sumOf(p model.Pod) uint64 {
 			_ = h.WriteByte(0)
 		}
 	}
-	add(p.UID, p.Namespace, p.Name, p.Platform.OS, p.Platform.Architecture, p.Platform.Variant, p.Platform.OSVersion, p.Credential)
+	add(p.UID, p.Namespace, p.Name, p.Platform.OS, p.Platform.Architecture, p.Platform.Variant, p.Platform.OSVersion, p.PlatformProblem, p.Credential, p.Workload.Kind, p.Workload.Name)
+	for _, key := range slices.Sorted(maps.Keys(p.Labels)) {
+		add(key, p.Labels[key])
+	}
 	for _, c := range p.Containers {
 		add(c.Name, string(c.Kind), c.Reference, string(c.Digest), c.Repository)
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/perceptor/perceptor/internal/perceiver"
 	"github.com/perceptor/perceptor/internal/perceiver/ownership"
 	"github.com/perceptor/perceptor/internal/perceiver/trouble"
 	"github.com/perceptor/perceptor/model"
@@ -34,7 +34,7 @@ type Options struct {
 	Prefix string
 	// Begin is asked before anything is reported, with what tells this cluster from others (empty where that cannot be read). It gives
 	// the epoch of the reports. An error that is ErrOtherCluster ends the perceiver; after any other error it is asked again. Without
-	// Begin the epoch is the time. It is asked again in the rhythm of snapshots, with the current epoch; another answer than that
+	// Begin the epoch is the time. It is asked again with each snapshot and every five minutes, with the current epoch; another answer than that
 	// says that newer reports were taken, and everything is reported again.
 	Begin func(ctx context.Context, identity string, current int64) (epoch int64, err error)
 	// Health receives what the perceiver cannot do, when that changes and now and then; it may be nil.
@@ -45,6 +45,8 @@ type Options struct {
 	Domain string
 	// PullSecrets has pods reported with the names of their pull secrets, for scanners that may read these.
 	PullSecrets bool
+	// PodLabels are the keys of labels that are reported with each pod; at most model.LabelsAtMost.
+	PodLabels []string
 	// SnapshotInterval is how often everything is reported again; 0 means DefaultSnapshotInterval.
 	SnapshotInterval time.Duration
 	// LeaderElect has this perceiver work only while it holds the Lease of the cluster's perceivers.
@@ -70,6 +72,9 @@ func New(o Options) (*Perceiver, error) {
 	}
 	filter, err := NewFilter(o.Selection)
 	if err != nil {
+		wrong = append(wrong, err)
+	}
+	if err := perceiver.CheckLabelKeys(o.PodLabels); err != nil {
 		wrong = append(wrong, err)
 	}
 	marker, err := newMarker(o.Form, o.Prefix)
@@ -118,7 +123,7 @@ func (p *Perceiver) work(ctx context.Context, leading func() bool) error {
 	o := p.options
 	troubles := trouble.New(o.Logger)
 	manager := ownership.NewManager(o.Cluster, string(p.marker.form), o.Prefix)
-	w := &watch{filter: p.filter, pullSecrets: o.PullSecrets, marker: p.marker, manager: manager, dirty: newDirty(), troubles: troubles, logger: o.Logger}
+	w := &watch{filter: p.filter, pullSecrets: o.PullSecrets, labels: o.PodLabels, marker: p.marker, manager: manager, dirty: newDirty(), troubles: troubles, logger: o.Logger}
 	if err := w.open(o.Client); err != nil {
 		return fmt.Errorf("perceiver: %w", err)
 	}
@@ -127,7 +132,9 @@ func (p *Perceiver) work(ctx context.Context, leading func() bool) error {
 	var running sync.WaitGroup
 	defer func() { cancel(); running.Wait() }()
 	running.Go(func() { w.run(ctx) })
-	running.Go(func() { p.reportHealth(ctx, troubles) })
+	if o.Health != nil {
+		running.Go(func() { troubles.Report(ctx, o.Health) })
+	}
 	if w.synced(ctx) != nil {
 		return nil // ctx has ended
 	}
@@ -190,13 +197,16 @@ func (p *Perceiver) register(ctx context.Context, current int64) (int64, error) 
 	return p.options.Begin(ctx, identity, current)
 }
 
+// identityEvery is how often at least a perceiver asks whether its reports are the newest: until then it may work in vain.
+const identityEvery = 5 * time.Minute
+
 // watchIdentity asks now and then whether the name still belongs to this cluster, and whether its reports are the newest. When they
 // are not, it stops the work.
 func (p *Perceiver) watchIdentity(ctx context.Context, epoch int64, leading func() bool, stop func()) error {
 	if p.options.Begin == nil {
 		return nil
 	}
-	ticker := time.NewTicker(p.options.SnapshotInterval)
+	ticker := time.NewTicker(min(p.options.SnapshotInterval, identityEvery))
 	defer ticker.Stop()
 	for {
 		select {
@@ -214,37 +224,6 @@ func (p *Perceiver) watchIdentity(ctx context.Context, epoch int64, leading func
 		if errors.Is(err, ErrOtherCluster) || errors.Is(err, errSuperseded) {
 			stop()
 			return err
-		}
-	}
-}
-
-// How often the health is looked at, and how often it is reported although it has not changed.
-const (
-	healthEvery  = 2 * time.Second
-	healthRepeat = 5 * time.Minute
-)
-
-// reportHealth reports what cannot be done, when that changes and now and then.
-func (p *Perceiver) reportHealth(ctx context.Context, troubles *trouble.Book) {
-	if p.options.Health == nil {
-		return
-	}
-	last, at := "", time.Time{}
-	for {
-		list, refused := troubles.List(time.Now())
-		var kinds strings.Builder
-		for _, each := range list {
-			kinds.WriteString(string(each.Kind) + each.Since.String())
-		}
-		if now := time.Now(); kinds.String() != last || now.Sub(at) >= healthRepeat {
-			if err := p.options.Health(ctx, model.PerceiverHealth{Troubles: list, Refused: refused}); err == nil {
-				last, at = kinds.String(), now
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(healthEvery):
 		}
 	}
 }

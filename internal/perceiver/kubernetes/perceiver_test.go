@@ -239,6 +239,18 @@ func TestNodesAndNamespacesNeedNotBeReadable(t *testing.T) {
 	w := watchCluster(t, client, Selection{})
 	w.eventually("a/one")
 	require.Empty(t, w.get("uid-a-one").Platform)
+	require.Equal(t, "the perceiver is not permitted to read nodes", w.get("uid-a-one").PlatformProblem)
+}
+
+func TestUnknownPlatformHasAReasonUntilItIsKnown(t *testing.T) {
+	client := fake.NewClientset(podOf("a", "one", "app"))
+	w := watchCluster(t, client, Selection{})
+	w.eventually("a/one")
+	require.Equal(t, "the cluster has no node node", w.get("uid-a-one").PlatformProblem)
+	_, err := client.CoreV1().Nodes().Create(t.Context(), nodeOf("node", "arm64"), metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return w.get("uid-a-one").Platform.Architecture == "arm64" }, soon, time.Millisecond)
+	require.Empty(t, w.get("uid-a-one").PlatformProblem)
 }
 
 func TestOptionsThatCannotWork(t *testing.T) {

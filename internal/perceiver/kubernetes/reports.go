@@ -221,7 +221,9 @@ func (r *reports) report(ctx context.Context, uids []string) error {
 func (r *reports) current(uid string, last map[string]lastReport) (model.Pod, bool) {
 	pod, is := r.from.pod(uid)
 	if before, was := last[uid]; is && was && pod.Platform.Architecture == "" {
-		pod.Platform = before.platform.Value()
+		if pod.Platform = before.platform.Value(); pod.Platform.Architecture != "" {
+			pod.PlatformProblem = ""
+		}
 	}
 	return pod, is
 }

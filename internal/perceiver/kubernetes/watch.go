@@ -31,9 +31,11 @@ const (
 type watch struct {
 	filter      *Filter
 	pullSecrets bool
-	marker      marker
-	manager     ownership.Manager
-	dirty       *dirty
+	// labels are the keys of labels that are reported.
+	labels  []string
+	marker  marker
+	manager ownership.Manager
+	dirty   *dirty
 	// marked receives what stands on a pod now, each time that has changed; it may be nil. before is nil for a new pod.
 	marked   func(before, now *podEntry)
 	troubles *trouble.Book
@@ -273,12 +275,32 @@ func (w *watch) pod(uid string) (model.Pod, bool) {
 		return model.Pod{}, false
 	}
 	pod := entry.pod
-	if node, exists, err := w.nodes.informer.GetStore().GetByKey(entry.node); err == nil && exists {
-		if n, ok := node.(*nodeEntry); ok && n.platform.Architecture != "" {
-			pod.Platform = n.platform
-		}
+	platform, problem := w.platformOf(entry.node)
+	if platform.Architecture != "" {
+		pod.Platform = platform
+	}
+	if pod.Platform.OS == "" || pod.Platform.Architecture == "" {
+		pod.PlatformProblem = shared(problem)
 	}
 	return pod, true
+}
+
+// platformOf is the platform of a node, or why it is not known.
+func (w *watch) platformOf(name string) (model.Platform, string) {
+	node, exists, err := w.nodes.informer.GetStore().GetByKey(name)
+	n, ok := node.(*nodeEntry)
+	switch {
+	case err == nil && exists && ok && n.platform.Architecture != "":
+		return n.platform, ""
+	case name == "":
+		return model.Platform{}, "the pod names no node"
+	case w.nodes.refused.Load():
+		return model.Platform{}, "the perceiver is not permitted to read nodes"
+	case !exists || !ok:
+		return model.Platform{}, clip("the cluster has no node "+name, model.ProblemLength)
+	default:
+		return model.Platform{}, clip("node "+name+" does not say its platform", model.ProblemLength)
+	}
 }
 
 // mustBeUnmarked reports whether a pod surely must have no marks: it or its namespace is left out. A namespace that cannot be
