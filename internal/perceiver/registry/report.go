@@ -76,6 +76,10 @@ func (r *reports) take(u update) (waiting []chan<- error) {
 			r.state.fail(each)
 		}
 		if u.walked {
+			r.state.walked()
+			if r.state.leftOut {
+				r.options.Logger.Error("the registry has too many tags; some are not reported", "most", r.state.most)
+			}
 			r.ready.Store(true)
 		}
 		if u.done != nil {

@@ -32,12 +32,13 @@ type state struct {
 	pods    map[string]model.Pod
 	// unread are repositories that the registry has and that could not be read yet.
 	unread map[string]bool
-	// leftOut says that there are more tags than tagsAtMost.
-	leftOut bool
+	// most is how many tags are kept; leftOut says that there are more, and leftNow that there were more since the last walk began.
+	most             int
+	leftOut, leftNow bool
 }
 
 func newState(o Options) *state {
-	return &state{options: o, tags: map[string]map[string]known{}, pods: map[string]model.Pod{}, unread: map[string]bool{}}
+	return &state{options: o, tags: map[string]map[string]known{}, pods: map[string]model.Pod{}, unread: map[string]bool{}, most: tagsAtMost}
 }
 
 // apply takes a reading.
@@ -72,8 +73,8 @@ func (s *state) set(repository, tag string, now known) {
 	switch {
 	case now.digest == "":
 		delete(s.pods, uid)
-	case s.pods[uid].UID == "" && len(s.pods) >= tagsAtMost:
-		s.leftOut = true
+	case s.pods[uid].UID == "" && len(s.pods) >= s.most:
+		s.leftOut, s.leftNow = true, true
 		return
 	default:
 		s.pods[uid] = s.options.podOf(repository, tag, now.digest)
@@ -87,6 +88,9 @@ func (s *state) fail(repository string) {
 		s.unread[repository] = true
 	}
 }
+
+// walked notes that a walk has read everything.
+func (s *state) walked() { s.leftOut, s.leftNow = s.leftNow, false }
 
 // partial reports whether the registry has something that is not known.
 func (s *state) partial() bool { return len(s.unread) > 0 || s.leftOut }
