@@ -52,6 +52,10 @@ func newWatchedRegistry(s PerceiverSettings) (*watched.Perceiver, error) {
 		},
 		Domain: s.Config.Domain, SnapshotInterval: s.Config.SnapshotInterval, Logger: s.Logger,
 	}
+	if r.WriteBack {
+		o.WriteBack = watched.WriteBack{URL: r.APIURL, TokenFile: r.WriteTokenFile}
+		o.Serve = func(ctx context.Context, w *watched.Writer) { serveVerdicts(ctx, s, st.Pods, w) }
+	}
 	if err := reachRegistry(&o, s.Registries); err != nil {
 		return nil, err
 	}

@@ -170,7 +170,8 @@ at the path /webhook, so that a push is reported within seconds. --kind is the p
   artifactory    Artifactory, predefined webhooks          the webhook's secret token, signed or plain
 
 An event only says where to look: the perceiver reads the tag from the registry of --registry. It answers 200 when Perceptor has the
-report, and 503 when the event must be sent again. docs/registry.md has the setup of each product.`
+report, and 503 when the event must be sent again. With --write-back it writes verdicts to Quay and Artifactory. docs/registry.md has the
+setup of each product.`
 
 const registryExamples = `  # Harbor; the file has the secret that the webhook sends
   perceptor perceiver registry --cluster harbor --registry harbor.example --kind harbor --registry-username 'robot$perceptor' \
@@ -202,6 +203,9 @@ func newPerceiverRegistry(s *shared) *cobra.Command {
 	flags.StringSlice("ignore-images", nil, "patterns of images to leave out (default: pause images)")
 	flags.Duration("walk-interval", 0, "how often all tags are read (default 15m)")
 	flags.String("platform", "", "platform for which an image with several platforms is scanned (default linux/amd64)")
+	flags.Bool("write-back", false, "write verdicts to the registry: labels in Quay, properties in Artifactory")
+	flags.String("write-token-file", "", "file with the token of the product's API that may write them")
+	flags.String("registry-api-url", "", "base of the product's API (default: the registry's host, for Artifactory with /artifactory)")
 	flags.String("credential", "", "name of the credential with which scanners pull the images")
 	flags.Duration("snapshot-interval", 0, "how often everything is reported again (default 30m)")
 	flags.String("domain", "", "group of scanners (domain) that can reach the registry")

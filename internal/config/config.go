@@ -220,6 +220,12 @@ type WatchedRegistry struct {
 	WalkInterval time.Duration `mapstructure:"walk-interval" flag:"walk-interval"`
 	// The platform for which an image with several platforms is scanned.
 	Platform string `mapstructure:"platform" flag:"platform"`
+	// Writes verdicts to the registry: labels in Quay, properties in Artifactory.
+	WriteBack bool `mapstructure:"write-back" flag:"write-back"`
+	// The file with the token of the product's API that may write them.
+	WriteTokenFile string `mapstructure:"write-token-file" flag:"write-token-file"`
+	// The base of the product's API. Empty means `https://` and the registry's host, for Artifactory with the path `/artifactory`.
+	APIURL string `mapstructure:"api-url" flag:"registry-api-url"`
 	// The name of the credential with which scanners pull the images. Empty means none.
 	Credential string `mapstructure:"credential" flag:"credential"`
 }

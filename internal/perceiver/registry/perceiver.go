@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/perceptor/perceptor/internal/backoff"
@@ -66,9 +65,10 @@ type Options struct {
 	Domain string
 	// SnapshotInterval is how often everything is reported again; 0 means DefaultSnapshotInterval.
 	SnapshotInterval time.Duration
-	// Serve writes verdicts until ctx ends, where the registry has a place for them; nil is no write-back.
-	Serve  func(ctx context.Context, w *Writer)
-	Logger *slog.Logger
+	// Serve writes verdicts until ctx ends, to the place that WriteBack says; nil is no write-back.
+	Serve     func(ctx context.Context, w *Writer)
+	WriteBack WriteBack
+	Logger    *slog.Logger
 }
 
 // ErrOtherRegistry says that the cluster's name belongs to something else.
@@ -80,6 +80,7 @@ type Perceiver struct {
 	filter  *perceiver.Filter
 	client  *client
 	metrics *metrics
+	writer  *Writer
 	replays *replays
 
 	// clock orders readings.
@@ -132,17 +133,20 @@ func New(o Options) (*Perceiver, error) {
 	if o.Secrets == nil {
 		o.Secrets = func() []string { return nil }
 	}
-	return &Perceiver{
+	p := &Perceiver{
 		options: o, filter: filter, client: asked, metrics: newMetrics(), replays: newReplays(),
 		updates: make(chan update, updatesAtOnce), soon: make(chan struct{}, 1),
-	}, nil
+	}
+	if o.Serve != nil {
+		if p.writer, err = newWriter(o, asked, p.metrics); err != nil {
+			return nil, fmt.Errorf("perceiver: %w", err)
+		}
+	}
+	return p, nil
 }
 
-// Identity is what tells the registry from others.
+// identity is what tells the registry from others.
 func (o Options) identity() string { return "registry:" + o.Host }
-
-// Metrics are what the perceiver counts.
-func (p *Perceiver) Metrics() prometheus.Gatherer { return p.metrics.registry }
 
 // pauses are how long to wait before the registry, or Perceptor, is tried again.
 var pauses = backoff.Delay{First: 500 * time.Millisecond, Most: 30 * time.Second}
@@ -166,7 +170,7 @@ func (p *Perceiver) Run(ctx context.Context) error {
 		}
 		group.Go(func() error { p.walks(running); return nil })
 		if p.options.Serve != nil {
-			group.Go(func() error { p.options.Serve(running, p.writer()); return nil })
+			group.Go(func() error { p.options.Serve(running, p.writer); return nil })
 		}
 		p.follow(running, epoch)
 		return nil
