@@ -125,7 +125,7 @@ e2e-docker: build ## a real Docker Engine: a Compose project, a Swarm, the engin
 	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-docker.result $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestDockerEndToEnd$$' ./test/e2e
 	@cat bin/e2e-docker.result
 
-e2e-registry: build bin/registry-test ## a real registry with notifications: 50 tags, its receiver and itself killed: about 4 minutes
+e2e-registry: build bin/registry-test ## a real registry with notifications: 50 tags, its receiver and itself killed: about 4 minutes (E2E_IMAGES)
 	@rm -f bin/e2e-registry.result
 	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-registry.result $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestRegistryEndToEnd$$' ./test/e2e
 	@cat bin/e2e-registry.result

@@ -50,6 +50,7 @@ func newWatchedRegistry(s PerceiverSettings) (*watched.Perceiver, error) {
 			}
 			return epoch, err
 		},
+		Health: func(ctx context.Context, h model.PerceiverHealth) error { return st.Clusters.Health(ctx, s.Config.Cluster, h) },
 		Domain: s.Config.Domain, SnapshotInterval: s.Config.SnapshotInterval, Logger: s.Logger,
 	}
 	if r.WriteBack {

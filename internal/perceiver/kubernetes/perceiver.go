@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -127,7 +126,7 @@ func (p *Perceiver) work(ctx context.Context, leading func() bool) error {
 	var running sync.WaitGroup
 	defer func() { cancel(); running.Wait() }()
 	running.Go(func() { w.run(ctx) })
-	running.Go(func() { p.reportHealth(ctx, troubles) })
+	running.Go(func() { troubles.Report(ctx, p.options.Health) })
 	if w.synced(ctx) != nil {
 		return nil // ctx has ended
 	}
@@ -214,37 +213,6 @@ func (p *Perceiver) watchIdentity(ctx context.Context, epoch int64, leading func
 		if errors.Is(err, ErrOtherCluster) || errors.Is(err, errSuperseded) {
 			stop()
 			return err
-		}
-	}
-}
-
-// How often the health is looked at, and how often it is reported although it has not changed.
-const (
-	healthEvery  = 2 * time.Second
-	healthRepeat = 5 * time.Minute
-)
-
-// reportHealth reports what cannot be done, when that changes and now and then.
-func (p *Perceiver) reportHealth(ctx context.Context, troubles *trouble.Book) {
-	if p.options.Health == nil {
-		return
-	}
-	last, at := "", time.Time{}
-	for {
-		list, refused := troubles.List(time.Now())
-		var kinds strings.Builder
-		for _, each := range list {
-			kinds.WriteString(string(each.Kind) + each.Since.String())
-		}
-		if now := time.Now(); kinds.String() != last || now.Sub(at) >= healthRepeat {
-			if err := p.options.Health(ctx, model.PerceiverHealth{Troubles: list, Refused: refused}); err == nil {
-				last, at = kinds.String(), now
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(healthEvery):
 		}
 	}
 }

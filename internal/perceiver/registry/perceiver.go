@@ -16,6 +16,7 @@ import (
 
 	"github.com/perceptor/perceptor/internal/backoff"
 	"github.com/perceptor/perceptor/internal/perceiver"
+	"github.com/perceptor/perceptor/internal/perceiver/trouble"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -61,6 +62,8 @@ type Options struct {
 	// Begin is asked before anything is reported, with what tells this registry from others. It gives the epoch of the reports. An
 	// error that is ErrOtherRegistry ends the perceiver; after any other error it is asked again. Without Begin the epoch is the time.
 	Begin func(ctx context.Context, identity string) (epoch int64, err error)
+	// Health receives what the perceiver cannot do, when that changes and now and then; it may be nil.
+	Health func(context.Context, model.PerceiverHealth) error
 	// Domain is the set of scanners that reach the registry; empty means the default one.
 	Domain string
 	// SnapshotInterval is how often everything is reported again; 0 means DefaultSnapshotInterval.
@@ -82,6 +85,8 @@ type Perceiver struct {
 	metrics *metrics
 	writer  *Writer
 	replays *replays
+	// troubles are what cannot be done now.
+	troubles *trouble.Book
 
 	// clock orders readings.
 	clock atomic.Int64
@@ -134,11 +139,11 @@ func New(o Options) (*Perceiver, error) {
 		o.Secrets = func() []string { return nil }
 	}
 	p := &Perceiver{
-		options: o, filter: filter, client: asked, metrics: newMetrics(), replays: newReplays(),
+		options: o, filter: filter, client: asked, metrics: newMetrics(), replays: newReplays(), troubles: trouble.New(o.Logger),
 		updates: make(chan update, updatesAtOnce), soon: make(chan struct{}, 1),
 	}
 	if o.Serve != nil {
-		if p.writer, err = newWriter(o, asked, p.metrics); err != nil {
+		if p.writer, err = newWriter(o, asked, p.metrics, p.troubles); err != nil {
 			return nil, fmt.Errorf("perceiver: %w", err)
 		}
 	}
@@ -169,6 +174,7 @@ func (p *Perceiver) Run(ctx context.Context) error {
 			return err
 		}
 		group.Go(func() error { p.walks(running); return nil })
+		group.Go(func() error { p.troubles.Report(running, p.options.Health); return nil })
 		if p.options.Serve != nil {
 			group.Go(func() error { p.options.Serve(running, p.writer); return nil })
 		}

@@ -48,19 +48,18 @@ func (s *state) apply(r reading) {
 		tags = map[string]known{}
 		s.tags[r.repository] = tags
 	}
+	if r.whole { // first, to make room
+		delete(s.unread, r.repository)
+		for name, before := range tags {
+			if _, is := r.tags[name]; !is && before.begun <= r.begun || before.digest == "" && before.begun < r.begun {
+				delete(s.pods, uidOf(r.repository, name))
+				delete(tags, name)
+			}
+		}
+	}
 	for name, digest := range r.tags {
 		if tags[name].begun <= r.begun {
 			s.set(r.repository, name, known{digest, r.begun})
-		}
-	}
-	if !r.whole {
-		return
-	}
-	delete(s.unread, r.repository)
-	for name, before := range tags {
-		if _, is := r.tags[name]; !is && before.begun <= r.begun || before.digest == "" && before.begun < r.begun {
-			delete(s.pods, uidOf(r.repository, name))
-			delete(tags, name)
 		}
 	}
 	if len(tags) == 0 {

@@ -89,10 +89,16 @@ func (w *walk) complete(ctx context.Context, known map[string]bool) {
 		failures++
 		pause := pauseAfter(failures)
 		if ctx.Err() == nil {
+			w.troubles.Fail(model.TroubleReadPods, clip(err.Error()), time.Now())
 			w.options.Logger.Warn("the registry does not answer; the walk goes on from here", "repositories", len(w.seen), "pending", len(w.pending),
 				"pause", pause.Round(time.Millisecond), "error", err)
 		}
 		sleep(ctx, pause)
+	}
+	if len(w.failed) > 0 {
+		w.troubles.Fail(model.TroubleReadPods, fmt.Sprintf("%d repositories could not be read, such as %s", len(w.failed), w.failed[0]), time.Now())
+	} else if ctx.Err() == nil {
+		w.troubles.Work(model.TroubleReadPods, time.Now())
 	}
 	w.submit(ctx, update{failed: w.failed, walked: true})
 }

@@ -72,6 +72,10 @@ func TestNoSnapshotLacksWhatCouldNotBeRead(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
 	first := <-reported
+	eventually(t, "the trouble to be said", func() bool {
+		list, _ := p.troubles.List(time.Now())
+		return len(list) == 1 && strings.Contains(list[0].Reason, "team/hidden")
+	})
 	require.False(t, first.Snapshot)
 	require.Len(t, first.Pods, 1)
 	f.lock.Lock()
@@ -80,6 +84,7 @@ func TestNoSnapshotLacksWhatCouldNotBeRead(t *testing.T) {
 	second := <-reported
 	require.True(t, second.Snapshot, "when all is known")
 	require.Len(t, second.Pods, 2)
+	eventually(t, "the trouble to end", func() bool { list, _ := p.troubles.List(time.Now()); return len(list) == 0 })
 	cancel()
 	require.NoError(t, <-done)
 }

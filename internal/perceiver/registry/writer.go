@@ -15,10 +15,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/perceptor/perceptor/internal/perceiver"
+	"github.com/perceptor/perceptor/internal/perceiver/trouble"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -49,14 +51,16 @@ type Writer struct {
 	host    string
 	shelf   func() (shelf, error)
 	metrics *metrics
-	logger  *slog.Logger
+	// troubles keep account of writes that are refused.
+	troubles *trouble.Book
+	logger   *slog.Logger
 }
 
 // writesAtOnce is how many tags of a batch are written at a time.
 const writesAtOnce = 4
 
 // newWriter makes a writer for a product that has a place for verdicts.
-func newWriter(o Options, c *client, m *metrics) (*Writer, error) {
+func newWriter(o Options, c *client, m *metrics, troubles *trouble.Book) (*Writer, error) {
 	at := o.WriteBack.URL
 	if at == "" {
 		at = c.registry.Scheme() + "://" + c.registry.RegistryStr()
@@ -78,7 +82,7 @@ func newWriter(o Options, c *client, m *metrics) (*Writer, error) {
 		return nil, errors.New("write-back needs a file with a token that may write")
 	}
 	caller := &http.Client{Transport: c.base, Timeout: answerTime, CheckRedirect: onlySameHost}
-	return &Writer{host: o.Host, metrics: m, logger: o.Logger, shelf: func() (shelf, error) {
+	return &Writer{host: o.Host, metrics: m, troubles: troubles, logger: o.Logger, shelf: func() (shelf, error) {
 		token, err := os.ReadFile(o.WriteBack.TokenFile)
 		if err != nil {
 			return nil, fmt.Errorf("read the token that may write: %w", err)
@@ -109,12 +113,14 @@ func (w *Writer) Write(ctx context.Context, uids []string, read func(context.Con
 			switch {
 			case err != nil:
 				w.metrics.rewritten.WithLabelValues("failed").Inc()
+				w.troubles.Fail(model.TroubleWrite, clip(err.Error()), time.Now())
 				w.logger.Warn("a verdict could not be written to the registry; it is tried again", "namespace", row.Namespace, "tag", row.Name, "error", err)
 				result.Failed = append(result.Failed, model.WriteFailure{
 					Pod: model.PodKey{UID: row.UID, Namespace: row.Namespace, Name: row.Name}, Class: classOf(err), Reason: clip(err.Error()),
 				})
 			case changed:
 				w.metrics.rewritten.WithLabelValues("written").Inc()
+				w.troubles.Work(model.TroubleWrite, time.Now())
 				result.Written++
 			default:
 				w.metrics.rewritten.WithLabelValues("same").Inc()

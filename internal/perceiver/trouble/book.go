@@ -6,9 +6,11 @@
 package trouble
 
 import (
+	"context"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,4 +90,36 @@ func (b *Book) List(now time.Time) (troubles []model.Trouble, refused int64) {
 		troubles = append(troubles, b.troubles[kind].Trouble)
 	}
 	return troubles, b.refused
+}
+
+// How often the book is looked at, and how often it is reported although it has not changed.
+const (
+	lookEvery   = 2 * time.Second
+	repeatEvery = 5 * time.Minute
+)
+
+// Report sends what cannot be done, when that changes and now and then, until ctx ends. What could not be sent is sent again. Send may
+// be nil.
+func (b *Book) Report(ctx context.Context, send func(context.Context, model.PerceiverHealth) error) {
+	if send == nil {
+		return
+	}
+	last, at := "", time.Time{}
+	for {
+		list, refused := b.List(time.Now())
+		var kinds strings.Builder
+		for _, each := range list {
+			kinds.WriteString(string(each.Kind) + each.Since.String())
+		}
+		if now := time.Now(); kinds.String() != last || now.Sub(at) >= repeatEvery {
+			if err := send(ctx, model.PerceiverHealth{Troubles: list, Refused: refused}); err == nil {
+				last, at = kinds.String(), now
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lookEvery):
+		}
+	}
 }
