@@ -17,7 +17,7 @@ export CGO_ENABLED := 0
 test-root test-heavy test-e2e e2e-hub e2e-kubernetes e2e-rolling e2e-trivy record bench bench-sbom bench-large: export PERCEPTOR_HUB_UPDATES := off
 
 # The folders with a go.mod of their own. The programs with many dependencies have one, so that the root's list stays short.
-modules := . cmd/perceptor-scan cmd/perceptor-dev examples cmd/kube-apiserver-test \
+modules := . cmd/perceptor-scan cmd/perceptor-dev examples cmd/kube-apiserver-test cmd/registry-test \
 	cmd/perceptor-dev/samples/programs/vulnerable cmd/perceptor-dev/samples/programs/patched
 # The modules that are vetted and linted. The API server of Kubernetes is one file around Kubernetes' own code: checking it would
 # compile all of Kubernetes for every `make check`. The samples are old on purpose.
@@ -32,7 +32,7 @@ workflowcheck := $(CURDIR)/bin/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)/work
 # The checks read all of them.
 tags := e2e,bench,oracle
 # The tests with the tag e2e that `make test` leaves out; the targets e2e-... and record run them by name.
-long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestDockerEndToEnd|TestRollingRestart|TestHostileMessages|TestMarks|TestTrivy|TestRecord.*)$$
+long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestDockerEndToEnd|TestRollingRestart|TestHostileMessages|TestMarks|TestTrivy|TestRegistryEndToEnd|TestRecord.*)$$
 
 # Reads the output of `go test -json`, prints one line for each package and everything about failed tests, and names the skipped
 # tests. With SUMMARY=--no-skips a skipped test is a failure.
@@ -41,7 +41,7 @@ summary := $(GO) run ./test/summary $(SUMMARY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build announce run demo image kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean trivy e2e-trivy bench-sbom audit \
+.PHONY: help build announce run demo image kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean trivy e2e-trivy bench-sbom audit e2e-registry \
 	always archtest format tidy vet lint workflowcheck test-heavy test-e2e test-root
 
 help: ## list the targets
@@ -107,6 +107,10 @@ bin/kube-apiserver-test: always
 
 kube-apiserver: bin/kube-apiserver-test ## build the API server of Kubernetes for the tests that want a real one
 
+bin/registry-test: always
+	@[ -x $@ ] || echo "building $@ (the registry of the distribution project): about 2 minutes on 2 cores the first time"
+	@cd cmd/registry-test && $(GO) build -ldflags '-s -w' -o $(CURDIR)/$@ .
+
 # Each of these tests writes the line of its result into a file, so that this is the last line of the output.
 e2e-hub: build ## 1,000 images, two hubs, four workers, kills, terminations and a hub in trouble: about 25 minutes (E2E_IMAGES, E2E_SEED)
 	@rm -f bin/e2e-hub.result
@@ -122,6 +126,11 @@ e2e-docker: build ## a real Docker Engine: a Compose project, a Swarm, the engin
 	@rm -f bin/e2e-docker.result
 	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-docker.result $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestDockerEndToEnd$$' ./test/e2e
 	@cat bin/e2e-docker.result
+
+e2e-registry: build bin/registry-test ## a real registry with notifications: 50 tags, its receiver and itself killed: about 4 minutes (E2E_IMAGES)
+	@rm -f bin/e2e-registry.result
+	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-registry.result $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestRegistryEndToEnd$$' ./test/e2e
+	@cat bin/e2e-registry.result
 
 e2e-rolling: build ## 200 images while four scanners are restarted one after the other: about 4 minutes (E2E_IMAGES, E2E_SEED)
 	@rm -f bin/e2e-rolling.result

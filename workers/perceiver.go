@@ -22,7 +22,9 @@ import (
 // PerceiverSettings is all a perceiver's process needs.
 type PerceiverSettings struct {
 	Config config.Perceiver
-	Client client.Client
+	// Registries are the special settings of registries, for a perceiver that reads one.
+	Registries []config.Registry
+	Client     client.Client
 	// Version is that of this program, as the platform's logs show it.
 	Version string
 	Logger  *slog.Logger

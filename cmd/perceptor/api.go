@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -116,20 +114,9 @@ func serveAPI(ctx context.Context, c config.API, st *starter.Starter, l *slog.Lo
 	if options.Anonymous, err = access.Anonymous(c.Anonymous); err != nil {
 		return fmt.Errorf("anonymous: %w", err)
 	}
-	var certificates *tls.Config
-	if c.CertFile != "" {
-		if certificates, err = access.ServerTLS(c.CertFile, c.KeyFile, l); err != nil {
-			return err
-		}
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Address)
+	listener, certificates, err := access.Listen(ctx, c.Address, access.Certificate{CertFile: c.CertFile, KeyFile: c.KeyFile, PlainHTTP: c.PlainHTTP}, l)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", c.Address, err)
-	}
-	if certificates == nil && !c.PlainHTTP && !loopbackAlone(listener.Addr()) {
-		return errors.Join(fmt.Errorf(
-			"address %s: tokens would cross the network without TLS; give --cert-file and --key-file, or --plain-http behind a TLS proxy",
-			c.Address), listener.Close())
+		return err
 	}
 	l.Info("api is listening", "address", listener.Addr().String(), "tls", certificates != nil)
 	defer l.Info("api stopped")
@@ -145,9 +132,4 @@ func serveAPI(ctx context.Context, c config.API, st *starter.Starter, l *slog.Lo
 	group.Go(func() error { return served.ServeMetrics(running, scraped) })
 	group.Go(func() error { return served.Serve(running, listener, certificates) })
 	return group.Wait()
-}
-
-func loopbackAlone(a net.Addr) bool {
-	address, err := netip.ParseAddrPort(a.String())
-	return err == nil && address.Addr().IsLoopback()
 }

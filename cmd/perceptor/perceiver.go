@@ -14,7 +14,7 @@ func newPerceiver(s *shared) *cobra.Command {
 		Use:   "perceiver",
 		Short: "Watch a platform: report its pods and write verdicts onto them",
 	}
-	cmd.AddCommand(newPerceiverKubernetes(s), newPerceiverDocker(s))
+	cmd.AddCommand(newPerceiverKubernetes(s), newPerceiverDocker(s), newPerceiverRegistry(s))
 	return cmd
 }
 
@@ -108,7 +108,7 @@ func runPerceiver(cmd *cobra.Command, s *shared, run func(context.Context, worke
 		return err
 	}
 	defer p.client.Close()
-	return run(cmd.Context(), workers.PerceiverSettings{Config: p.Perceiver, Client: p.client, Version: version(), Logger: p.log})
+	return run(cmd.Context(), workers.PerceiverSettings{Config: p.Perceiver, Registries: p.Registries, Client: p.client, Version: version(), Logger: p.log})
 }
 
 const dockerHelp = `Watch the containers of a Docker Engine until SIGTERM. The perceiver reports what runs, and Perceptor scans the images. It
@@ -153,5 +153,63 @@ func newPerceiverDocker(s *shared) *cobra.Command {
 	flags.StringSlice("pod-labels", nil, "keys of labels to report with each pod, such as team; at most 16")
 	flags.Duration("snapshot-interval", 0, "how often everything is reported again (default 30m)")
 	flags.String("domain", "", "group of scanners (domain) that can reach the engine's registries")
+	return cmd
+}
+
+const registryHelp = `Watch the tags of one registry until SIGTERM. The perceiver reports the image that each tag leads to, and Perceptor scans
+it, whether or not it runs anywhere. Read the verdicts with "perceptor pods", the API or the Web UI.
+
+  what         namespace                                   pod
+  each tag     the repository, such as team:app            the tag
+
+The perceiver reads all tags at its start and at each --walk-interval. With --webhook-address it also takes the events of the registry,
+at the path /webhook, so that a push is reported within seconds. --kind is the product that sends them:
+
+  kind           product                                   how an event proves the secret
+  distribution   registry of the distribution project      Authorization: Bearer SECRET
+  harbor         Harbor, both payload formats              Authorization: Bearer SECRET, or the secret alone
+  quay           Quay                                      https://any:SECRET@HOST/webhook
+  artifactory    Artifactory, predefined webhooks          the webhook's secret token, signed or plain
+
+An event only says where to look: the perceiver reads the tag from the registry of --registry. It answers 200 when Perceptor has the
+report, and 503 when the event must be sent again. With --write-back it writes verdicts to Quay and Artifactory. docs/registry.md has the
+setup of each product.`
+
+const registryExamples = `  # Harbor; the file has the secret that the webhook sends
+  perceptor perceiver registry --cluster harbor --registry harbor.example --kind harbor --registry-username 'robot$perceptor' \
+      --registry-password-file /etc/perceptor/harbor --webhook-address 0.0.0.0:8443 --webhook-secret-file /etc/perceptor/webhook \
+      --webhook-cert-file tls.crt --webhook-key-file tls.key
+
+  # a registry that sends no events, read every five minutes
+  perceptor perceiver registry --cluster registry --registry registry.example:5000 --walk-interval 5m`
+
+func newPerceiverRegistry(s *shared) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "registry", Short: "Watch the tags of a registry", Long: registryHelp, Example: registryExamples, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runPerceiver(cmd, s, workers.RunRegistry)
+		},
+	}
+	flags := cmd.Flags()
+	flags.String("cluster", "", "name of the registry in Perceptor (default \"default\")")
+	flags.String("registry", "", "host of the registry as it stands in image references, such as registry.example:5000")
+	flags.String("kind", "", "product that sends events: distribution, harbor, quay or artifactory")
+	flags.String("webhook-address", "", "address that takes events at /webhook (default: no events, tags are only read)")
+	flags.String("webhook-secret-file", "", "file with the secret of the events; several lines are several secrets")
+	flags.String("webhook-cert-file", "", "file with the TLS certificate for events in PEM form")
+	flags.String("webhook-key-file", "", "file with the certificate's key in PEM form")
+	flags.Bool("webhook-plain-http", false, "allow plain HTTP for events on addresses that are not loopback")
+	flags.String("registry-username", "", "user name for reading tags")
+	flags.String("registry-password-file", "", "file with the password or token of that user")
+	flags.StringSlice("repositories", nil, "repositories to watch (default: all in the registry's catalogue)")
+	flags.StringSlice("ignore-images", nil, "patterns of images to leave out (default: pause images)")
+	flags.Duration("walk-interval", 0, "how often all tags are read (default 15m)")
+	flags.String("platform", "", "platform for which an image with several platforms is scanned (default linux/amd64)")
+	flags.Bool("write-back", false, "write verdicts to the registry: labels in Quay, properties in Artifactory")
+	flags.String("write-token-file", "", "file with the token of the product's API that may write them")
+	flags.String("registry-api-url", "", "base of the product's API (default: the registry's host, for Artifactory with /artifactory)")
+	flags.String("credential", "", "name of the credential with which scanners pull the images")
+	flags.Duration("snapshot-interval", 0, "how often everything is reported again (default 30m)")
+	flags.String("domain", "", "group of scanners (domain) that can reach the registry")
 	return cmd
 }

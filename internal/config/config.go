@@ -215,6 +215,47 @@ type Perceiver struct {
 	Kubernetes Kubernetes `mapstructure:"kubernetes"`
 	// The settings for Docker.
 	Docker Docker `mapstructure:"docker"`
+	// The settings for a registry.
+	Registry WatchedRegistry `mapstructure:"registry"`
+}
+
+// WatchedRegistry holds the settings for the registry whose tags a perceiver reports. Its certificates and plain HTTP are set under
+// `registries`.
+type WatchedRegistry struct {
+	// The registry's host as it stands in image references, such as `registry.example:5000`. Required.
+	Host string `mapstructure:"host" flag:"registry"`
+	// The product that sends events: `distribution`, `harbor`, `quay` or `artifactory`.
+	Kind string `mapstructure:"kind" flag:"kind"`
+	// The address that takes the events, at the path `/webhook`, such as `0.0.0.0:8080`. Empty means that no events are taken: then tags
+	// are found by the walk alone.
+	Address string `mapstructure:"address" flag:"webhook-address"`
+	// The file with the secret of the events. Several lines are several secrets. Required with an address.
+	SecretFile string `mapstructure:"secret-file" flag:"webhook-secret-file"`
+	// The file with the TLS certificate for the events, in PEM form. Without it the perceiver speaks plain HTTP, and only on loopback.
+	CertFile string `mapstructure:"cert-file" flag:"webhook-cert-file"`
+	// The file with the certificate's key, in PEM form.
+	KeyFile string `mapstructure:"key-file" flag:"webhook-key-file"`
+	// Allows plain HTTP on addresses that are not loopback. Use it only behind a proxy that does TLS.
+	PlainHTTP bool `mapstructure:"plain-http" flag:"webhook-plain-http"`
+	// The user name of the login for reading tags. It goes together with `password-file`.
+	Username string `mapstructure:"username" flag:"registry-username"`
+	// The file with the password or token of that user.
+	PasswordFile string `mapstructure:"password-file" flag:"registry-password-file"`
+	// The repositories to watch, such as `team/app`. Empty means all in the registry's catalogue. Required where the registry has no
+	// catalogue, such as quay.io.
+	Repositories []string `mapstructure:"repositories" flag:"repositories"`
+	// How often the perceiver reads all tags, besides at its start.
+	WalkInterval time.Duration `mapstructure:"walk-interval" flag:"walk-interval"`
+	// The platform for which an image with several platforms is scanned.
+	Platform string `mapstructure:"platform" flag:"platform"`
+	// Writes verdicts to the registry: labels in Quay, properties in Artifactory.
+	WriteBack bool `mapstructure:"write-back" flag:"write-back"`
+	// The file with the token of the product's API that may write them.
+	WriteTokenFile string `mapstructure:"write-token-file" flag:"write-token-file"`
+	// The base of the product's API. Empty means `https://` and the registry's host, for Artifactory with the path `/artifactory`.
+	APIURL string `mapstructure:"api-url" flag:"registry-api-url"`
+	// The name of the credential with which scanners pull the images. Empty means none.
+	Credential string `mapstructure:"credential" flag:"credential"`
 }
 
 // Docker holds the settings for one Docker Engine, or for the Swarm that it manages.
@@ -283,6 +324,7 @@ func Default() Config {
 		Perceiver: Perceiver{
 			Cluster: "default", SnapshotInterval: 30 * time.Minute, IgnoredImages: []string{"pause", "*/pause", "*/mirrored-pause"},
 			Kubernetes: Kubernetes{Rate: 50, Labels: "both"},
+			Registry:   WatchedRegistry{WalkInterval: 15 * time.Minute, Platform: "linux/amd64"},
 		},
 	}
 }

@@ -85,6 +85,7 @@ func (c Config) Validate() error {
 	}
 	wrong = append(wrong, c.Scanner.Client.validate()...)
 	wrong = append(wrong, c.API.validate()...)
+	wrong = append(wrong, c.Perceiver.Registry.validate()...)
 	for i, r := range c.Registries {
 		if r.Host == "" {
 			complain("registries[%d]: host is missing", i)
@@ -158,6 +159,21 @@ func (a API) validate() []error {
 	}
 	if a.Generation != "current" && a.Generation != "old" {
 		wrong = append(wrong, fmt.Errorf("api: generation %q: want current or old", a.Generation))
+	}
+	return wrong
+}
+
+func (r WatchedRegistry) validate() []error {
+	var wrong []error
+	complain := func(text string) { wrong = append(wrong, errors.New("perceiver: registry: "+text)) }
+	if (r.CertFile == "") != (r.KeyFile == "") {
+		complain("cert-file and key-file go together")
+	}
+	if (r.Username == "") != (r.PasswordFile == "") {
+		complain("username and password-file go together")
+	}
+	if r.WalkInterval < time.Second {
+		complain(fmt.Sprintf("walk-interval is %s; want at least 1s", r.WalkInterval))
 	}
 	return wrong
 }

@@ -65,6 +65,10 @@ var sections = []struct {
 	{"perceiver", "For `perceptor perceiver`.", Default().Perceiver, "perceiver."},
 	{"perceiver.docker", "For `perceptor perceiver docker`.", Default().Perceiver.Docker, "perceiver.docker."},
 	{"perceiver.kubernetes", "For `perceptor perceiver kubernetes`.", Default().Perceiver.Kubernetes, "perceiver.kubernetes."},
+	{
+		"perceiver.registry", "For `perceptor perceiver registry`. An entry under `registries` with the same host sets certificates and plain HTTP.",
+		Default().Perceiver.Registry, "perceiver.registry.",
+	},
 	{"api", "For `perceptor api`.", Default().API, "api."},
 	{"registries", "A list: one entry for each registry that needs special settings.", Registry{}, "registries[]."},
 	{"credentials", "A list: one entry for each login to registries. Histories and logs hold only the names.", Credential{}, "credentials[]."},

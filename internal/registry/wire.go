@@ -79,6 +79,15 @@ func newTransport(trust *tls.Config, reach netguard.Rules) *http.Transport {
 	}
 }
 
+// NewTransport calls one registry that an operator has named, which may be on this machine or in a private network.
+func NewTransport(rule Host) (*http.Transport, error) {
+	trust, err := trustOf(rule)
+	if err != nil {
+		return nil, err
+	}
+	return newTransport(trust, netguard.Internal), nil
+}
+
 func trustOf(rule Host) (*tls.Config, error) {
 	trust := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: rule.Insecure} //nolint:gosec // The operator of this registry said so.
 	if rule.CAFile == "" {

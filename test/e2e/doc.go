@@ -2,7 +2,8 @@
 //
 //   - most take seconds to a few minutes and belong to `make test`;
 //   - the long suites, TestHubsInAStorm, TestKubernetesEndToEnd and TestRollingRestart, run with E2E_LONG=1, as in
-//     `make e2e-hub`, `make e2e-kubernetes`, `make e2e-docker` and `make e2e-rolling`;
+//     `make e2e-hub`, `make e2e-kubernetes`, `make e2e-docker`, `make e2e-registry` and
+//     `make e2e-rolling`;
 //   - the recorders, TestRecord..., write the histories that the replay tests read. They run with E2E_RECORD=1, as in `make record`.
 //
 // A test that needs a program of the operating system begins with rig.Needs. CI fails when a test was skipped.

@@ -132,9 +132,7 @@ func (p *Perceiver) work(ctx context.Context, leading func() bool) error {
 	var running sync.WaitGroup
 	defer func() { cancel(); running.Wait() }()
 	running.Go(func() { w.run(ctx) })
-	if o.Health != nil {
-		running.Go(func() { troubles.Report(ctx, o.Health) })
-	}
+	running.Go(func() { troubles.Report(ctx, p.options.Health) })
 	if w.synced(ctx) != nil {
 		return nil // ctx has ended
 	}

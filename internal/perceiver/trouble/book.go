@@ -94,12 +94,16 @@ func (b *Book) List(now time.Time) (troubles []model.Trouble, refused int64) {
 
 // How often the book is looked at, and how often it is reported although it has not changed.
 const (
-	reportEvery  = 2 * time.Second
-	reportRepeat = 5 * time.Minute
+	lookEvery   = 2 * time.Second
+	repeatEvery = 5 * time.Minute
 )
 
-// Report sends what cannot be done, when that changes and now and then, until ctx ends. What could not be sent is sent again.
+// Report sends what cannot be done, when that changes and now and then, until ctx ends. What could not be sent is sent again. Send may
+// be nil.
 func (b *Book) Report(ctx context.Context, send func(context.Context, model.PerceiverHealth) error) {
+	if send == nil {
+		return
+	}
 	last, at := "", time.Time{}
 	for {
 		list, refused := b.List(time.Now())
@@ -107,7 +111,7 @@ func (b *Book) Report(ctx context.Context, send func(context.Context, model.Perc
 		for _, each := range list {
 			kinds.WriteString(string(each.Kind) + each.Since.String())
 		}
-		if now := time.Now(); kinds.String() != last || now.Sub(at) >= reportRepeat {
+		if now := time.Now(); kinds.String() != last || now.Sub(at) >= repeatEvery {
 			if err := send(ctx, model.PerceiverHealth{Troubles: list, Refused: refused}); err == nil {
 				last, at = kinds.String(), now
 			}
@@ -115,7 +119,7 @@ func (b *Book) Report(ctx context.Context, send func(context.Context, model.Perc
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(reportEvery):
+		case <-time.After(lookEvery):
 		}
 	}
 }
