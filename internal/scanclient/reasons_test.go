@@ -29,7 +29,8 @@ func TestReasons(t *testing.T) {
 		endedByItself(protocol.Failure{Class: model.Unauthorized, Message: "hub.example answered the login with 401: check the token"}),
 		endedNotStarted(errors.New("fork: resource temporarily unavailable")), endedNoSBOM("/workspace/image.cdx.json"),
 		endedBadSBOM(errors.New("its JSON ends in the middle")), endedLargeSBOM(maxSBOM),
-		endedBadRequest(`the tar "image.tar" is not an absolute path`), endedWithoutDate(errors.New("the key UpdatedAt is missing")), endedScratchDir(syscall.ENOSPC), endedScratchDir(syscall.EIO),
+		endedBadRequest(`the tar "image.tar" is not an absolute path`), endedWithoutDate(errors.New("the key UpdatedAt is missing")),
+		endedScratchDir(syscall.ENOSPC), endedScratchDir(syscall.EIO),
 	}
 	var lines strings.Builder
 	for _, e := range endings {

@@ -19,8 +19,8 @@ func Parse(raw []byte) (Contents, error) {
 		return Contents{}, errors.New("it is empty")
 	}
 	var head struct {
-		Format  string                `json:"bomFormat"`
-		Version cyclonedx.SpecVersion `json:"specVersion"`
+		Format  string `json:"bomFormat"`
+		Version string `json:"specVersion"`
 	}
 	if err := json.Unmarshal(raw, &head); err != nil {
 		return Contents{}, fmt.Errorf("it is not a CycloneDX document in JSON: %w", err)
@@ -28,8 +28,8 @@ func Parse(raw []byte) (Contents, error) {
 	if head.Format != cyclonedx.BOMFormat {
 		return Contents{}, fmt.Errorf("bomFormat is %.40q: only %s is read", head.Format, cyclonedx.BOMFormat)
 	}
-	if !slices.Contains(specVersions, head.Version) {
-		return Contents{}, fmt.Errorf("specVersion is not one of %v", specVersions)
+	if !slices.ContainsFunc(specVersions, func(v cyclonedx.SpecVersion) bool { return v.String() == head.Version }) {
+		return Contents{}, fmt.Errorf("specVersion %.40q is not one of %v", head.Version, specVersions)
 	}
 	var bom cyclonedx.BOM
 	if err := cyclonedx.NewBOMDecoder(bytes.NewReader(raw), cyclonedx.BOMFileFormatJSON).Decode(&bom); err != nil {

@@ -89,8 +89,10 @@ func TestRead(t *testing.T) {
 
 // trivyDocument is what trivy writes of an image, shortened: two Go programs, an application with a dependency, and Debian packages.
 const trivyDocument = `{"bomFormat":"CycloneDX","specVersion":"1.7","components":[
-	{"bom-ref":"p1","type":"application","name":"usr/bin/shop","properties":[{"name":"aquasecurity:trivy:Class","value":"lang-pkgs"},{"name":"aquasecurity:trivy:Type","value":"gobinary"}]},
-	{"bom-ref":"p2","type":"application","name":"usr/bin/old","properties":[{"name":"aquasecurity:trivy:Class","value":"lang-pkgs"},{"name":"aquasecurity:trivy:Type","value":"gobinary"}]},
+	{"bom-ref":"p1","type":"application","name":"usr/bin/shop",
+	 "properties":[{"name":"aquasecurity:trivy:Class","value":"lang-pkgs"},{"name":"aquasecurity:trivy:Type","value":"gobinary"}]},
+	{"bom-ref":"p2","type":"application","name":"usr/bin/old",
+	 "properties":[{"name":"aquasecurity:trivy:Class","value":"lang-pkgs"},{"name":"aquasecurity:trivy:Type","value":"gobinary"}]},
 	{"bom-ref":"pkg:golang/example.org/shop","type":"library","name":"example.org/shop","purl":"pkg:golang/example.org/shop"},
 	{"bom-ref":"pkg:golang/example.org/a@v1.0.0","type":"library","name":"example.org/a","version":"v1.0.0","purl":"pkg:golang/example.org/a@v1.0.0"},
 	{"bom-ref":"pkg:golang/example.org/b@v1.0.0","type":"library","name":"example.org/b","version":"v1.0.0","purl":"pkg:golang/example.org/b@v1.0.0"},
@@ -100,7 +102,8 @@ const trivyDocument = `{"bomFormat":"CycloneDX","specVersion":"1.7","components"
 	{"bom-ref":"n3","type":"library","name":"both","version":"1.0.0","purl":"pkg:npm/both@1.0.0","properties":[{"name":"aquasecurity:trivy:FilePath","value":"srv/package.json"}]},
 	{"bom-ref":"n4","type":"library","name":"both","version":"1.0.0","purl":"pkg:npm/both@1.0.0",
 	 "properties":[{"name":"aquasecurity:trivy:FilePath","value":"srv/node_modules/both/package.json"}]},
-	{"bom-ref":"d1","type":"library","supplier":{"name":"Debian Perl Group <pkg-perl@lists.alioth.debian.org>"},"name":"libx","version":"2.0-1+b1","purl":"pkg:deb/debian/libx@2.0-1%2Bb1?distro=debian-12.5",
+	{"bom-ref":"d1","type":"library","supplier":{"name":"Debian Perl Group <pkg-perl@lists.alioth.debian.org>"},"name":"libx","version":"2.0-1+b1",
+	 "purl":"pkg:deb/debian/libx@2.0-1%2Bb1?distro=debian-12.5",
 	 "properties":[{"name":"aquasecurity:trivy:SrcName","value":"x"},{"name":"aquasecurity:trivy:SrcEpoch","value":"1"},
 	  {"name":"aquasecurity:trivy:SrcVersion","value":"2.0"},{"name":"aquasecurity:trivy:SrcRelease","value":"1"}]}],
 	"dependencies":[{"ref":"p1","dependsOn":["pkg:golang/example.org/shop"]},{"ref":"pkg:golang/example.org/shop","dependsOn":["pkg:golang/example.org/a@v1.0.0"]},

@@ -35,7 +35,8 @@ func scannerDocument(tools, vulnerabilities string) string {
 		"metadata":{"timestamp":"2026-11-27T07:00:00+00:00"%s,"component":{"bom-ref":"image","type":"container","name":"web"}},
 		"components":[
 			{"bom-ref":"os","type":"operating-system","name":"debian","version":"12.5"},
-			{"bom-ref":"openssl-ref","type":"library","supplier":{"name":"Debian OpenSSL Team <pkg-openssl-devel@alioth-lists.debian.net>"},"name":"openssl","version":"1.1.1k-1","purl":"pkg:deb/debian/openssl@1.1.1k-1?distro=debian-12.5"},
+			{"bom-ref":"openssl-ref","type":"library","supplier":{"name":"Debian OpenSSL Team <pkg-openssl-devel@alioth-lists.debian.net>"},"name":"openssl",
+			 "version":"1.1.1k-1","purl":"pkg:deb/debian/openssl@1.1.1k-1?distro=debian-12.5"},
 			{"bom-ref":"pkg:npm/left-pad@1.0.0","type":"library","name":"left-pad","version":"1.0.0","purl":"pkg:npm/left-pad@1.0.0"}]%s}`, tools, vulnerabilities)
 }
 
@@ -106,7 +107,8 @@ func TestAnotherScannersWord(t *testing.T) {
 			scannerDocument(","+componentTools+dated, "["+strings.TrimSuffix(openssl, "}")+`,"analysis":{"state":"exploitable"}}]`), model.InViolation, "", model.Counts{High: 1},
 		},
 		"a package of another vendor": {
-			strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), "Debian OpenSSL Team <pkg-openssl-devel@alioth-lists.debian.net>", "NGINX Packaging <nginx-packaging@f5.com>"),
+			strings.ReplaceAll(scannerDocument(","+componentTools+dated, "[]"), "Debian OpenSSL Team <pkg-openssl-devel@alioth-lists.debian.net>",
+				"NGINX Packaging <nginx-packaging@f5.com>"),
 			model.OverallUnknown, "package of another vendor",
 			model.Counts{},
 		},
