@@ -123,6 +123,7 @@ func TestAFileWithHolesIsFilled(t *testing.T) {
 	l, err := readLayer(t, out.Bytes())
 	require.NoError(t, err)
 	require.Equal(t, "x"+strings.Repeat("\x00", 4095)+"y", contentAt(t, l, "/a/holes"))
+	require.Equal(t, int64(4097), l.Filled())
 	for i := range l.Entries {
 		if l.Entries[i].Path == "/a/huge" {
 			_, err := l.open(&l.Entries[i])

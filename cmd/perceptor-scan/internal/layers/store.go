@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"regexp"
 	"sync"
 	"syscall"
@@ -52,7 +51,7 @@ type remembered struct {
 
 // Open keeps layers below a directory, at most limit bytes of them beside those in use.
 func Open(directory string, limit int64) (*Store, error) {
-	dir, err := diskcache.Open(filepath.Join(directory, "whole"), filepath.Join(directory, "partial"))
+	dir, err := diskcache.OpenIn(directory)
 	if err != nil {
 		return nil, fmt.Errorf("keep layers: %w", err)
 	}
