@@ -32,6 +32,7 @@ func newRegistry(c config.Config, logger *slog.Logger) (*registry.Client, error)
 	options := registry.Options{
 		CacheDir:     filepath.Join(c.Scanner.Directory, "layers"),
 		CacheLimit:   int64(c.Scanner.CacheLimit),
+		Beside:       inflatedIn(c),
 		MinFree:      int64(c.Scanner.MinFree),
 		Hosts:        map[string]registry.Host{},
 		Credentials:  map[string]registry.Credential{},
@@ -108,6 +109,9 @@ func (p puller) Resolve(ctx context.Context, r activities.ResolveRequest) (activ
 // scanLog is how much of a scan client's log is kept for an error's sake.
 const scanLog = 64 << 10
 
+// inflatedIn is where the built-in scan client keeps layers. They give way where a pull needs room.
+func inflatedIn(c config.Config) string { return filepath.Join(c.Scanner.Directory, "inflated") }
+
 func newScanClient(life fx.Lifecycle, c config.Config) (*scanclient.Runner, error) {
 	s := c.Scanner.Client
 	command, err := scanCommand(s.Command)
@@ -117,7 +121,7 @@ func newScanClient(life fx.Lifecycle, c config.Config) (*scanclient.Runner, erro
 	// Only the built-in client serves, and keeps layers.
 	builtin, layers := len(s.Template) == 0 && (s.Command == "" || filepath.Base(s.Command) == builtinClient), ""
 	if builtin {
-		layers = filepath.Join(c.Scanner.Directory, "inflated")
+		layers = inflatedIn(c)
 	}
 	runner, err := scanclient.New(scanclient.Options{
 		Command: command,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -232,4 +233,46 @@ func TestAServingClientListsImagesAndEndsAfterAnOddOne(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(kept, "whole", "*"))
 	require.NoError(t, err)
 	require.Len(t, files, 3)
+}
+
+// TestKilledClientsLeaveNoHalfLayers kills clients while they keep layers, two at a time, and then lists the image.
+func TestKilledClientsLeaveNoHalfLayers(t *testing.T) {
+	kept := t.TempDir()
+	entries := []archivetest.Entry{{Name: "app/node_modules/left-pad/package.json", Body: `{"name":"left-pad","version":"1.3.0"}`}}
+	noise := make([]byte, 24<<20)
+	random := rand.NewChaCha8([32]byte{1})
+	_, _ = random.Read(noise)
+	layer := archivetest.Layer(t, append(entries, archivetest.Entry{Name: "noise", Body: string(noise)})...)
+	image := archivetest.Write(t, archivetest.Pulled(t, archivetest.Gzip, layer))
+	args := func(dir string) []string {
+		return []string{
+			protocol.VerbSBOM, protocol.FlagTar, image, protocol.FlagSBOM, filepath.Join(dir, "sbom.json"), protocol.FlagScratch, filepath.Join(dir, "scratch"),
+			protocol.FlagLayers, kept, protocol.FlagLayersLimit, "1000000000",
+		}
+	}
+	for round := range 8 {
+		var both []*exec.Cmd
+		for range 2 {
+			client := program(t, args(t.TempDir())...)
+			require.NoError(t, client.Start())
+			both = append(both, client)
+		}
+		time.Sleep(time.Duration(50*round) * time.Millisecond)
+		for _, client := range both {
+			_ = client.Process.Kill()
+			_ = client.Wait()
+		}
+	}
+	dir := t.TempDir()
+	said, err := program(t, args(dir)...).CombinedOutput()
+	require.NoError(t, err, string(said))
+	sbom, err := os.ReadFile(filepath.Join(dir, "sbom.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(sbom), "pkg:npm/left-pad@1.3.0")
+	whole, err := os.ReadDir(filepath.Join(kept, "whole"))
+	require.NoError(t, err)
+	require.Len(t, whole, 1)
+	partial, err := os.ReadDir(filepath.Join(kept, "partial"))
+	require.NoError(t, err)
+	require.Empty(t, partial)
 }

@@ -33,6 +33,11 @@ type Dir struct {
 	evicting sync.Mutex
 }
 
+// OpenIn is Open with the two directories below one.
+func OpenIn(directory string) (*Dir, error) {
+	return Open(filepath.Join(directory, "whole"), filepath.Join(directory, "partial"))
+}
+
 // Open makes the two directories where they are missing, and removes what killed processes have left growing.
 func Open(whole, partial string) (*Dir, error) {
 	for _, d := range []string{whole, partial} {

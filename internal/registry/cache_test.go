@@ -242,3 +242,19 @@ func TestRequestsAreChecked(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatOthersKeepGivesWayFirst(t *testing.T) {
+	beside := t.TempDir()
+	f, h := newFake(t), newHost(t, registry.Options{Beside: beside})
+	layer := layerOf(1, 1000)
+	_, err := h.pull(t.Context(), f.host()+"/app", f.push(t, "app", "v1", imageOf(t, layer)))
+	require.NoError(t, err)
+	inflated := write(t, filepath.Join(beside, "whole", "aa"), strings.Repeat("x", 3000))
+	require.NoError(t, h.Evict(2500))
+	require.NoFileExists(t, inflated)
+	require.Equal(t, hexes(t, layer), kept(t, h), "that was enough")
+	write(t, inflated, "x")
+	require.NoError(t, h.Evict(2))
+	require.NoFileExists(t, inflated)
+	require.Empty(t, kept(t, h))
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/perceptor/perceptor/internal/diskcache"
 	"github.com/perceptor/perceptor/internal/netguard"
 )
 
@@ -22,6 +23,9 @@ type Options struct {
 	// CacheLimit is how many bytes of layers are kept, least recently used go first; 0 means no limit.
 	// Layers in use are never removed, so a pull larger than the limit exceeds it until it is done.
 	CacheLimit int64
+	// Beside is a directory of what others keep on the same disk and can make again. It gives way first, where a pull needs room;
+	// empty for none.
+	Beside string
 	// MinFree is how many bytes a pull must leave free on the disks of the cache and of the tar.
 	MinFree int64
 	// Hosts holds what is particular to a registry, by its host as in references ("registry.example:5000").
@@ -90,6 +94,8 @@ type Client struct {
 	pace    pace
 	wire    *wire
 	cache   *cache
+	// beside is nil where nothing gives way.
+	beside  *diskcache.Dir
 	flights flights
 	room    *room
 }
@@ -125,8 +131,14 @@ func newClient(options Options, p pace) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	var beside *diskcache.Dir
+	if options.Beside != "" {
+		if beside, err = diskcache.OpenIn(options.Beside); err != nil {
+			return nil, fmt.Errorf("registry client: %w", err)
+		}
+	}
 	return &Client{
-		options: options, log: options.Log, pace: p, wire: w, cache: store,
+		options: options, log: options.Log, pace: p, wire: w, cache: store, beside: beside,
 		flights: flights{byDigest: map[string]*flight{}},
 		room:    &room{minFree: options.MinFree, promised: map[uint64]int64{}},
 	}, nil

@@ -91,3 +91,6 @@ func (g Gate) Note(host string, resp *http.Response) { g.note(host, "", resp) }
 
 // Wait waits until the host may be asked.
 func (g Gate) Wait(ctx context.Context, host string) error { return g.wait(ctx, host) }
+
+// Evict frees bytes.
+func (c *Client) Evict(short int64) error { return c.evict(short) }

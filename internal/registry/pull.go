@@ -225,8 +225,24 @@ func (c *Client) trim(coming int64) error {
 	return c.cache.shrink(max(0, c.options.CacheLimit-coming))
 }
 
-// evict frees bytes for something more useful than an old layer.
+// evict frees bytes for something more useful than an old layer. What others can make again goes first.
 func (c *Client) evict(short int64) error {
+	if c.beside != nil {
+		before, err := c.beside.Size()
+		if err != nil {
+			return err
+		}
+		if err := c.beside.Shrink(max(0, before-short), nil); err != nil {
+			return err
+		}
+		after, err := c.beside.Size()
+		if err != nil {
+			return err
+		}
+		if short -= before - after; short <= 0 {
+			return nil
+		}
+	}
 	size, err := c.cache.Size()
 	if err != nil {
 		return err

@@ -156,3 +156,31 @@ func TestExitCodesAndClasses(t *testing.T) {
 	}
 	require.Equal(t, model.Invalid, protocol.ClassOf(1))
 }
+
+func TestTasksAreReadAsTheyAreWritten(t *testing.T) {
+	task := protocol.Task{Tar: "/a/image.tar", SBOM: "/a/sbom.json", Scratch: "/a/scratch", ScratchQuota: 7, Name: "example.com/\"app\"", Version: "1"}
+	line, err := task.Line()
+	require.NoError(t, err)
+	require.Equal(t, byte('\n'), line[len(line)-1])
+	read, err := protocol.ParseTask(line)
+	require.NoError(t, err)
+	require.Equal(t, task, read)
+	task.Name = strings.Repeat("x", protocol.MaxLine)
+	_, err = task.Line()
+	require.ErrorContains(t, err, "a task of more than 65536 bytes")
+}
+
+func TestBadTasks(t *testing.T) {
+	for line, reason := range map[string]string{
+		"":   "want one task as a JSON object",
+		"[]": "want one task as a JSON object",
+		`{"tar":"/a","sbom":"/b","scratch":"/c","more":1}`:           "want one task as a JSON object",
+		`{"tar":"a","sbom":"/b","scratch":"/c"}`:                     `the path "a" of a task is not absolute`,
+		`{"tar":"/a","sbom":"/b"}`:                                   `the path "" of a task is not absolute`,
+		`{"tar":"/a","sbom":"/b","scratch":"/c","scratchQuota":-1}`:  "the scratch quota of a task is below zero",
+		`{"tar":"` + strings.Repeat("/a", protocol.MaxLine/2) + `"}`: "a task of more than 65536 bytes",
+	} {
+		_, err := protocol.ParseTask([]byte(line))
+		require.ErrorContains(t, err, reason, "%.80s", line)
+	}
+}

@@ -19,10 +19,11 @@ import (
 	"github.com/perceptor/perceptor/model"
 )
 
-// The bounds of an archive's own parts. Docker allows 127 layers; a manifest or configuration of megabytes is no honest
+// The bounds of an archive's own parts. Docker allows 127 layers, and Linux mounts 500; a manifest or configuration of megabytes is no honest
 // one (registries refuse manifests over 4 MiB).
 const (
 	maxEntries  = 100_000
+	maxLayers   = 1_000
 	maxDocument = 16 << 20
 	maxLinks    = 16
 )
@@ -94,6 +95,9 @@ func (a *Archive) read() error {
 		return malformed("it holds %d images, want exactly one", len(manifests))
 	}
 	a.manifest = manifests[0]
+	if have := len(a.manifest.Layers); have > maxLayers {
+		return malformed("it has %d layers, want at most %d", have, maxLayers)
+	}
 	var config v1.ConfigFile
 	if err := a.document(a.manifest.Config, &config); err != nil {
 		return err
@@ -209,8 +213,11 @@ func (a *Archive) Known(at int, bytes int64) error {
 		return err
 	}
 	a.meter.progress(a.meter.read.Add(entry.size), a.meter.total)
-	return a.meter.unpack(bytes)
+	return a.Unpacked(bytes)
 }
+
+// Unpacked counts bytes that a layer has unpacked to beside its tar. It fails when the image has unpacked to more than its quota.
+func (a *Archive) Unpacked(bytes int64) error { return a.meter.unpack(bytes) }
 
 func malformed(format string, args ...any) error {
 	return protocol.Failure{Class: model.Invalid, Message: "the image tar is malformed: " + fmt.Sprintf(format, args...)}

@@ -176,6 +176,7 @@ func TestBadArchives(t *testing.T) {
 		{"no image", change(2, "[]"), "it holds 0 images, want exactly one"},
 		{"two images", change(2, `[{"Config":"config.json"},{"Config":"config.json"}]`), "it holds 2 images"},
 		{"a missing configuration", change(2, `[{"Config":"gone.json"}]`), `its entry "gone.json" is missing`},
+		{"too many layers", change(2, `[{"Config":"config.json","Layers":[`+strings.Repeat(`"0.tar.gz",`, 1000)+`"0.tar.gz"]}]`), "it has 1001 layers, want at most 1000"},
 		{"a missing layer", change(2, `[{"Config":"config.json","Layers":["gone.tar"]}]`), `its entry "gone.tar" is missing`},
 		{"a layer outside", change(2, `[{"Config":"config.json","Layers":["../../etc/passwd"]}]`), `its entry "../../etc/passwd" is missing`},
 		{"too few layers", change(2, `[{"Config":"config.json","Layers":[]}]`), "its manifest names 0 layers and its configuration 1"},

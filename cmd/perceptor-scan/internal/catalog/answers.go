@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	stereoscope "github.com/anchore/stereoscope/pkg/file"
 	"github.com/anchore/syft/syft/file"
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/layers"
@@ -109,9 +109,9 @@ func (a *answers) withPart(text string) []file.Location {
 		return nil
 	}
 	var found []file.Location
-	for l := range a.AllLocations(context.Background()) {
-		if strings.Contains(l.RealPath, text) {
-			found = append(found, l)
+	for _, each := range a.image.SquashedTree().AllFiles(stereoscope.AllTypes()...) {
+		if strings.Contains(string(each.RealPath), text) {
+			found = append(found, file.NewLocationFromImage(string(each.RealPath), each, a.image.Image))
 		}
 	}
 	return found

@@ -88,7 +88,7 @@ func readAPK(raw []byte) *apkPackages {
 		case "P":
 			list.has[value] = true
 		case "p":
-			for _, each := range strings.Fields(value) {
+			for each := range strings.FieldsSeq(value) {
 				list.has[apkName(each)] = true
 			}
 		case "D":

@@ -162,8 +162,22 @@ func (c *Cataloger) layer(ctx context.Context, tar *archive.Archive, at int, sto
 		}
 		return stoppable{ctx, stream}, nil
 	}}
+	count := func(layer *layers.Layer, err error) (*layers.Layer, error) {
+		if err != nil {
+			return nil, err
+		}
+		if isRead {
+			err = tar.Unpacked(layer.Filled())
+		} else {
+			err = tar.Known(at, layer.Bytes())
+		}
+		if err != nil {
+			return nil, errors.Join(err, layer.Close())
+		}
+		return layer, nil
+	}
 	if req.Layers == "" {
-		return layers.Private(wanted)
+		return count(layers.Private(wanted))
 	}
 	wanted.Key = tar.Key(at)
 	store := c.stores[req.Layers]
@@ -173,14 +187,7 @@ func (c *Cataloger) layer(ctx context.Context, tar *archive.Archive, at int, sto
 		}
 		c.stores[req.Layers] = store
 	}
-	layer, err := store.Layer(ctx, wanted)
-	if err != nil || isRead {
-		return layer, err
-	}
-	if err := tar.Known(at, layer.Bytes()); err != nil {
-		return nil, errors.Join(err, layer.Close())
-	}
-	return layer, nil
+	return count(store.Layer(ctx, wanted))
 }
 
 // stoppable is a layer whose reading ends with the context.

@@ -48,7 +48,7 @@ func WholeImage(ctx context.Context, req Request) (bom []byte, catalogers []stri
 	config := configuration(req).WithCatalogerSelection(cataloging.NewSelectionRequest().WithAdditions("conda-meta-cataloger"))
 	image := &layers.Image{Image: img}
 	src := repairedSource{Source: describe(image, req), image: image, notes: newNotes()}
-	found, err := syft.CreateSBOM(prepared, src, config) //nolint:contextcheck // it holds what reads licences
+	found, err := syft.CreateSBOM(prepared, src, config)
 	if err != nil {
 		return nil, nil, err
 	}

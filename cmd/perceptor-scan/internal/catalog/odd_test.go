@@ -81,7 +81,11 @@ func oddFiles(t *testing.T) []odd {
 		},
 		{
 			"an apk list cut off at the end of an entry that another needs", "lib/apk/db/installed",
-			needy[:strings.Index(needy, "P:musl")], nil, []string{"zlib@1.3.1-r2"}, true, needy, []string{"musl@1.2.5-r10", "zlib@1.3.1-r2"},
+			needy[:strings.Index(needy, "P:musl")],
+			nil,
+			[]string{"zlib@1.3.1-r2"},
+			true, needy,
+			[]string{"musl@1.2.5-r10", "zlib@1.3.1-r2"},
 		},
 		{
 			"an apk list cut off at the end of an entry that was asked for", "lib/apk/db/installed",

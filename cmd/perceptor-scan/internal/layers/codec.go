@@ -34,15 +34,15 @@ var errDamaged = errors.New("the kept layer is damaged")
 
 // maker is the sum of all that decides what an index says. An index of another program is not used.
 var maker = sync.OnceValue(func() [sha256.Size]byte {
-	text := footMagic + runtime.Version()
+	parts := []string{footMagic, runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, each := range info.Deps {
 			if strings.HasPrefix(each.Path, "github.com/anchore/") || strings.Contains(each.Path, "mimetype") {
-				text += "\n" + each.Path + " " + each.Version + " " + each.Sum
+				parts = append(parts, each.Path, each.Version, each.Sum)
 			}
 		}
 	}
-	return sha256.Sum256([]byte(text))
+	return sha256.Sum256([]byte(strings.Join(parts, "\n")))
 })
 
 // write writes the index and the foot behind the contents.
@@ -127,7 +127,7 @@ func (l *Layer) encode() []byte {
 		text(e.Path)
 		text(e.Link)
 		text(e.MIME)
-		out = append(out, byte(e.Type), byte(e.Traits))
+		out = append(out, byte(e.Type), byte(e.Traits)) //nolint:gosec // there are nine types
 		out = binary.AppendUvarint(out, uint64(e.Mode))
 		for _, n := range []int64{int64(e.UID), int64(e.GID), e.Size, e.Modified, e.Offset} {
 			out = binary.AppendVarint(out, n)
@@ -167,12 +167,12 @@ func (d *decoder) varint() int64 {
 // string is a part of one text that all entries share.
 func (d *decoder) string(most int) string {
 	n := d.uvarint()
-	if n > uint64(most) || n > uint64(len(d.raw)-d.at) {
+	if n > uint64(most) || n > uint64(len(d.raw)-d.at) { //nolint:gosec // both are lengths
 		d.bad, d.at = true, len(d.raw)
 		return ""
 	}
 	start := d.at
-	d.at += int(n)
+	d.at += int(n) //nolint:gosec // checked above
 	return d.text[start:d.at]
 }
 

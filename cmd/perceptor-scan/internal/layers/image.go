@@ -84,7 +84,7 @@ func Assemble(content v1.Image, all []*Layer) (*Image, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the image's layers: %w", err)
 		}
-		described.Metadata = stereoscope.LayerMetadata{Index: uint(i), Digest: l.Digest, MediaType: kind, Size: l.Contents} //nolint:gosec // a count
+		described.Metadata = stereoscope.LayerMetadata{Index: uint(i), Digest: l.Digest, MediaType: kind, Size: l.Contents}
 		if err := a.add(l, described); err != nil {
 			return nil, fmt.Errorf("apply layer %d of %d: %w", i+1, len(all), err)
 		}

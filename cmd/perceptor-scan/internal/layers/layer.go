@@ -19,8 +19,11 @@ type Layer struct {
 	file       *os.File
 }
 
-// Bytes is how many bytes the layer takes, inflated.
-func (l *Layer) Bytes() int64 { return l.tar }
+// Bytes is how many bytes the layer takes: its tar, and its files with holes with their holes filled.
+func (l *Layer) Bytes() int64 { return l.tar + l.extra }
+
+// Filled is how many of these bytes the tar does not hold.
+func (l *Layer) Filled() int64 { return l.extra }
 
 // Close lets others remove the layer's file.
 func (l *Layer) Close() error { return l.file.Close() }

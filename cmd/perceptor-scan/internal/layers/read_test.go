@@ -80,8 +80,10 @@ func TestALayerIsUnpackedAsARuntimeDoes(t *testing.T) {
 		{"a file over a folder", []archivetest.Entry{body("a/b", "1"), body("a", "2")}, []string{"/a"}, map[string]string{"/a": "2"}},
 		{"a hard link", []archivetest.Entry{body("a", "1"), link("b", "a", tar.TypeLink)}, []string{"/a", "/b"}, map[string]string{"/b": "1"}},
 		{
-			"a hard link whose file is replaced", []archivetest.Entry{body("a", "1"), link("b", "/a", tar.TypeLink), body("a", "2")},
-			[]string{"/b", "/a"}, map[string]string{"/a": "2", "/b": "1"},
+			"a hard link whose file is replaced",
+			[]archivetest.Entry{body("a", "1"), link("b", "/a", tar.TypeLink), body("a", "2")},
+			[]string{"/b", "/a"},
+			map[string]string{"/a": "2", "/b": "1"},
 		},
 		{"a hard link that points upwards", []archivetest.Entry{body("a", "1"), link("b", "../../a", tar.TypeLink)}, []string{"/a", "/b"}, map[string]string{"/b": "1"}},
 		{
@@ -123,6 +125,7 @@ func TestAFileWithHolesIsFilled(t *testing.T) {
 	l, err := readLayer(t, out.Bytes())
 	require.NoError(t, err)
 	require.Equal(t, "x"+strings.Repeat("\x00", 4095)+"y", contentAt(t, l, "/a/holes"))
+	require.Equal(t, int64(4097), l.Filled())
 	for i := range l.Entries {
 		if l.Entries[i].Path == "/a/huge" {
 			_, err := l.open(&l.Entries[i])
@@ -174,9 +177,13 @@ func sparse(t *testing.T, name string, size int64, parts [][2]int64, content str
 func TestALayerOutOfBoundsIsRefused(t *testing.T) {
 	long := strings.Repeat("long/", maxPath/5+1)
 	for name, entries := range map[string][]archivetest.Entry{
-		"a long path":          {{Name: long + "a", Body: "x"}},
-		"a long link":          {{Name: "a", Type: tar.TypeSymlink, Link: long}},
-		"a path through links": {{Name: strings.Repeat("d/", 1500) + "a", Body: "x"}, {Name: "s", Type: tar.TypeSymlink, Link: strings.Repeat("d/", 1500)}, {Name: "s/" + strings.Repeat("e/", 1500) + "a", Body: "x"}},
+		"a long path": {{Name: long + "a", Body: "x"}},
+		"a long link": {{Name: "a", Type: tar.TypeSymlink, Link: long}},
+		"a path through links": {
+			{Name: strings.Repeat("d/", 1500) + "a", Body: "x"},
+			{Name: "s", Type: tar.TypeSymlink, Link: strings.Repeat("d/", 1500)},
+			{Name: "s/" + strings.Repeat("e/", 1500) + "a", Body: "x"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := readLayer(t, archivetest.Layer(t, entries...))

@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"regexp"
 	"sync"
 	"syscall"
@@ -52,7 +51,7 @@ type remembered struct {
 
 // Open keeps layers below a directory, at most limit bytes of them beside those in use.
 func Open(directory string, limit int64) (*Store, error) {
-	dir, err := diskcache.Open(filepath.Join(directory, "whole"), filepath.Join(directory, "partial"))
+	dir, err := diskcache.OpenIn(directory)
 	if err != nil {
 		return nil, fmt.Errorf("keep layers: %w", err)
 	}
@@ -63,7 +62,7 @@ func Open(directory string, limit int64) (*Store, error) {
 // says the wrong one, the layer is read for this image alone.
 func (s *Store) Layer(ctx context.Context, r Request) (*Layer, error) {
 	if !keyForm.MatchString(r.Key) {
-		return s.private(r)
+		return Private(r)
 	}
 	// Another process may remove what was there a moment ago.
 	for range 3 {
@@ -72,11 +71,8 @@ func (s *Store) Layer(ctx context.Context, r Request) (*Layer, error) {
 			return nil, err
 		}
 		if l != nil {
-			if l.Digest == r.Digest {
-				s.dir.Used(r.Key)
-				return l, nil
-			}
-			slog.Warn("the image's configuration is wrong about a layer", "says", r.Digest, "is", l.Digest)
+			s.dir.Used(r.Key)
+			l.compare(r)
 			return l, nil
 		}
 		growing, err := s.dir.Begin(ctx, r.Key)
@@ -87,7 +83,7 @@ func (s *Store) Layer(ctx context.Context, r Request) (*Layer, error) {
 			return s.keep(growing, r)
 		}
 	}
-	return s.private(r)
+	return Private(r)
 }
 
 // keep inflates a layer into its growing file and gives it its name.
@@ -144,14 +140,16 @@ func inflate(r Request, into *os.File) (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.Digest != r.Digest {
-		slog.Warn("the image's configuration is wrong about a layer", "says", r.Digest, "is", l.Digest)
-	}
+	l.compare(r)
 	return l, nil
 }
 
-// private reads a layer into a file without a name, which is gone when it is closed.
-func (s *Store) private(r Request) (*Layer, error) { return Private(r) }
+// compare logs where a configuration says another digest than that of the layer's contents. The contents count.
+func (l *Layer) compare(r Request) {
+	if l.Digest != r.Digest {
+		slog.Warn("the image's configuration is wrong about a layer", "says", r.Digest, "is", l.Digest)
+	}
+}
 
 // Private reads a layer into a file without a name in the directory for temporary files.
 func Private(r Request) (*Layer, error) {

@@ -36,6 +36,8 @@ type node struct {
 	order int
 }
 
+func (n *node) isFolder() bool { return n.entry == nil || n.entry.Type == file.TypeDirectory }
+
 // tree is a layer while its tar is read. Entries are applied in order, as a runtime unpacks them into an empty folder.
 type tree struct {
 	root  *node
@@ -49,9 +51,9 @@ type tree struct {
 
 func newTree() *tree { return &tree{root: &node{}} }
 
-// folder is the node of a folder, with links of this layer followed on the way. Missing folders are made where make is set,
+// folder is the node of a folder, with links of this layer followed on the way. Folders that are missing are made where missing is set,
 // else the answer is nil.
-func (t *tree) folder(dir string, make bool) (*node, error) {
+func (t *tree) folder(dir string, missing bool) (*node, error) {
 	if t.last != nil && dir == t.lastDir {
 		return t.last, nil
 	}
@@ -70,7 +72,7 @@ func (t *tree) folder(dir string, make bool) (*node, error) {
 		}
 		next := at.children[name]
 		switch {
-		case next == nil && !make:
+		case next == nil && !missing:
 			return nil, nil
 		case next == nil:
 			var err error
@@ -139,7 +141,7 @@ func (t *tree) add(e Entry) error {
 	}
 	name := path.Base(e.Path)
 	old := at.children[name]
-	if old != nil && !(e.Type == file.TypeDirectory && (old.entry == nil || old.entry.Type == file.TypeDirectory)) {
+	if old != nil && (e.Type != file.TypeDirectory || !old.isFolder()) {
 		delete(at.children, name)
 		t.forget()
 		old = nil
