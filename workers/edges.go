@@ -128,7 +128,7 @@ func newScanClient(life fx.Lifecycle, c config.Config) (*scanclient.Runner, erro
 		Template: scanclient.Template{
 			Command: s.Template, AsOf: scanclient.DataDate{File: s.DataAsOf.File, Command: s.DataAsOf.Command, Key: s.DataAsOf.Key},
 		},
-		SBOMTimeout: s.SBOMTimeout, UploadTimeout: s.UploadTimeout,
+		UploadHere: s.Command == "", SBOMTimeout: s.SBOMTimeout, UploadTimeout: s.UploadTimeout,
 		MemoryLimit: int64(s.Memory), ScratchQuota: int64(s.Scratch), LogLimit: scanLog,
 		Keep: builtin, Layers: layers, LayersLimit: int64(c.Scanner.CacheLimit),
 	})

@@ -26,6 +26,8 @@ type Options struct {
 	Args []string
 	// Template, where it has a Command, is the scanner of someone else that writes the documents; Command uploads them.
 	Template Template
+	// UploadHere has this process upload by itself, as the built-in client does, without a process of its own for each upload.
+	UploadHere bool
 	// SBOMTimeout and UploadTimeout are how long one run may take.
 	SBOMTimeout   time.Duration
 	UploadTimeout time.Duration
