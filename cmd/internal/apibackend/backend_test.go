@@ -256,7 +256,9 @@ func TestHubs(t *testing.T) {
 	run := mocks.NewWorkflowRun(t)
 	c.On("GetWorkflow", anything, "watchdog-1", "r").Return(run)
 	run.On("Get", anything, anything).Run(func(args mock.Arguments) {
-		*args.Get(1).(*workflows.WatchdogResult) = workflows.WatchdogResult{StuckCount: 1, Stuck: []activities.StuckWorkflow{{WorkflowID: "image/x", Problem: "p", Remedy: "r"}}} //nolint:forcetypeassert // a test
+		into, ok := args.Get(1).(*workflows.WatchdogResult)
+		require.True(t, ok)
+		*into = workflows.WatchdogResult{StuckCount: 1, Stuck: []activities.StuckWorkflow{{WorkflowID: "image/x", Problem: "p", Remedy: "r"}}}
 	}).Return(nil)
 	view, err = b.Hubs(t.Context())
 	require.NoError(t, err)
