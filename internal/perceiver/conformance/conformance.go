@@ -36,6 +36,17 @@ const within = 20 * time.Second
 // quiet is how long to look whether nothing happens.
 const quiet = time.Second
 
+// Marked is a Platform onto whose pods its perceiver writes verdicts. RunMarked runs the behaviours of writing back.
+type Marked interface {
+	Platform
+	// Write has the running perceiver write rows, which are read by a function, onto the pods with these UIDs.
+	Write(ctx context.Context, uids []string, read func(context.Context, []string) ([]model.PodVerdict, error)) (model.WriteResult, error)
+	// Shown is the overall status that a pod shows; empty where it shows none.
+	Shown(t *testing.T, name string) model.OverallStatus
+	// Deface has someone else change what a pod shows.
+	Deface(t *testing.T, name string)
+}
+
 // Known is where the reports of a perceiver arrive. A World is one.
 type Known interface {
 	// Pods are the pods that are known.
@@ -57,6 +68,17 @@ func Run(t *testing.T, start func(t *testing.T) Platform) {
 // RunIn is Run with another place where reports arrive. A place that takes no reports itself is not passed to Watch: that gets nil.
 func RunIn(t *testing.T, start func(t *testing.T) (Platform, Known)) {
 	t.Helper()
+	runAll(t, reporting, start)
+}
+
+// RunMarked runs the behaviours of a perceiver that writes back.
+func RunMarked(t *testing.T, start func(t *testing.T) Marked) {
+	t.Helper()
+	runAll(t, writingBack, func(t *testing.T) (Platform, Known) { return start(t), NewWorld() })
+}
+
+func runAll(t *testing.T, behaviours []behaviour, start func(t *testing.T) (Platform, Known)) {
+	t.Helper()
 	for _, b := range behaviours {
 		t.Run(b.name, func(t *testing.T) {
 			platform, known := start(t)
@@ -68,24 +90,27 @@ func RunIn(t *testing.T, start func(t *testing.T) (Platform, Known)) {
 	}
 }
 
-// behaviours is what every perceiver must do. Writing back has no behaviour here yet.
-var behaviours = []struct {
+// behaviour is something that a perceiver must do.
+type behaviour struct {
 	name string
 	run  func(s *stage)
-}{
-	{"what runs at the start is reported", func(s *stage) {
+}
+
+// reporting is what every perceiver must do.
+var reporting = []behaviour{
+	{name: "what runs at the start is reported", run: func(s *stage) {
 		s.add("a", "1")
 		s.add("b", "2")
 		s.watch()
 		s.agree()
 		require.Positive(s.t, s.world.Snapshots())
 	}},
-	{"an empty platform is reported as empty", func(s *stage) {
+	{name: "an empty platform is reported as empty", run: func(s *stage) {
 		s.watch()
 		s.eventually("a snapshot", func() bool { return s.world.Snapshots() > 0 })
 		s.agree()
 	}},
-	{"pods come, change and go", func(s *stage) {
+	{name: "pods come, change and go", run: func(s *stage) {
 		s.watch()
 		s.add("a", "1")
 		s.agree()
@@ -97,7 +122,7 @@ var behaviours = []struct {
 		s.remove("b")
 		s.agree()
 	}},
-	{"what happens while the perceiver is down is reported by the next one", func(s *stage) {
+	{name: "what happens while the perceiver is down is reported by the next one", run: func(s *stage) {
 		s.add("a", "1")
 		s.add("b", "1")
 		s.add("c", "1")
@@ -110,7 +135,7 @@ var behaviours = []struct {
 		s.watch()
 		s.agree()
 	}},
-	{"a restart where nothing has happened changes nothing", func(s *stage) {
+	{name: "a restart where nothing has happened changes nothing", run: func(s *stage) {
 		s.add("a", "1")
 		s.watch()
 		s.agree()
@@ -122,7 +147,7 @@ var behaviours = []struct {
 		s.agree()
 		require.Equal(s.t, before, s.world.Pods())
 	}},
-	{"changes that are sent again change nothing", func(s *stage) {
+	{name: "changes that are sent again change nothing", run: func(s *stage) {
 		s.watch()
 		s.add("a", "1")
 		s.add("b", "1")
@@ -132,7 +157,7 @@ var behaviours = []struct {
 		s.Repeat(s.t)
 		s.still()
 	}},
-	{"a platform that does not answer has lost nothing, and what happened meanwhile is reported", func(s *stage) {
+	{name: "a platform that does not answer has lost nothing, and what happened meanwhile is reported", run: func(s *stage) {
 		s.add("a", "1")
 		s.add("b", "1")
 		s.watch()
@@ -145,7 +170,7 @@ var behaviours = []struct {
 		s.Back(s.t)
 		s.agree()
 	}},
-	{"what could not be reported is reported later", func(s *stage) {
+	{name: "what could not be reported is reported later", run: func(s *stage) {
 		s.add("a", "1")
 		s.watch()
 		s.agree()
@@ -156,13 +181,48 @@ var behaviours = []struct {
 		s.world.SetAway(false)
 		s.agree()
 	}},
-	{"a perceiver waits for Perceptor", func(s *stage) {
+	{name: "a perceiver waits for Perceptor", run: func(s *stage) {
 		s.world.SetAway(true)
 		s.add("a", "1")
 		s.watch()
 		time.Sleep(quiet)
 		s.world.SetAway(false)
 		s.agree()
+	}},
+}
+
+// writingBack is what every perceiver must do that writes verdicts back.
+var writingBack = []behaviour{
+	{name: "a verdict is written once, and again when someone changes it", run: func(s *stage) {
+		s.watch()
+		s.add("a", "1")
+		s.agree()
+		s.write("a", model.InViolation, model.WriteResult{Written: 1})
+		s.shows("a", model.InViolation)
+		s.write("a", model.InViolation, model.WriteResult{Unchanged: 1})
+		s.marked().Deface(s.t, "a")
+		s.eventually("the change to be reported", func() bool { return s.remarked("a") })
+		s.write("a", model.InViolation, model.WriteResult{Written: 1})
+		s.shows("a", model.InViolation)
+	}},
+	{name: "what is not judged never shows as fine", run: func(s *stage) {
+		s.watch()
+		s.add("a", "1")
+		s.agree()
+		s.write("a", model.NotInViolation, model.WriteResult{Written: 1})
+		s.shows("a", model.NotInViolation)
+		s.write("a", model.OverallUnknown, model.WriteResult{Written: 1})
+		require.Contains(s.t, []model.OverallStatus{model.OverallUnknown, ""}, s.marked().Shown(s.t, "a"))
+	}},
+	{name: "a pod that has ended is gone, and its successor is left alone", run: func(s *stage) {
+		s.watch()
+		s.add("a", "1")
+		s.agree()
+		before := s.pod("a")
+		s.replace("a", "2")
+		s.agree()
+		s.writeTo(before, model.InViolation, model.WriteResult{Gone: []model.PodKey{before.Key()}})
+		require.Empty(s.t, s.marked().Shown(s.t, "a"))
 	}},
 }
 
@@ -247,4 +307,59 @@ func (s *stage) eventually(what string, is func() bool) {
 	for end := time.Now().Add(within); !is(); time.Sleep(20 * time.Millisecond) {
 		require.True(s.t, time.Now().Before(end), "waited %s for %s: want %v, known %v", within, what, s.expected, s.known())
 	}
+}
+
+// marked is the platform as one that is written to.
+func (s *stage) marked() Marked {
+	s.t.Helper()
+	m, is := s.Platform.(Marked)
+	require.True(s.t, is)
+	return m
+}
+
+// pod is a pod that is known by its name.
+func (s *stage) pod(name string) model.Pod {
+	s.t.Helper()
+	pods := s.world.Pods()
+	n := slices.IndexFunc(pods, func(p model.Pod) bool { return p.Name == name })
+	require.NotEqual(s.t, -1, n)
+	return pods[n]
+}
+
+func (s *stage) write(name string, status model.OverallStatus, want model.WriteResult) {
+	s.t.Helper()
+	s.writeTo(s.pod(name), status, want)
+}
+
+// writeTo has a verdict of all containers written onto a pod.
+func (s *stage) writeTo(p model.Pod, status model.OverallStatus, want model.WriteResult) {
+	s.t.Helper()
+	read := func(context.Context, []string) ([]model.PodVerdict, error) {
+		image := model.Summary{Status: model.StatusComplete, OverallStatus: status, Coverage: model.CoverageSummary{Components: 1, Assessed: 1, Satisfied: true}}
+		if status == model.OverallUnknown {
+			image = model.Unscanned("")
+		}
+		var containers []model.ContainerVerdict
+		for _, c := range p.Containers {
+			containers = append(containers, model.ContainerVerdict{Name: c.Name, Kind: c.Kind, Reference: c.Reference, Image: image})
+		}
+		return []model.PodVerdict{model.Join("c", p, containers)}, nil
+	}
+	result, err := s.marked().Write(s.t.Context(), []string{p.UID}, read)
+	require.NoError(s.t, err)
+	require.Equal(s.t, want, result)
+}
+
+// shows waits until a pod shows a status.
+func (s *stage) shows(name string, status model.OverallStatus) {
+	s.t.Helper()
+	s.eventually("the pod to show "+string(status), func() bool { return s.marked().Shown(s.t, name) == status })
+}
+
+// remarked reports whether a change of a pod's marks was reported.
+func (s *stage) remarked(name string) bool {
+	w, is := s.world.(*World)
+	return is && slices.ContainsFunc(w.Reports(), func(r model.PodReport) bool {
+		return slices.ContainsFunc(r.Remark, func(key model.PodKey) bool { return key.Name == name })
+	})
 }

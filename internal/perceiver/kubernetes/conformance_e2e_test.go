@@ -5,6 +5,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,13 +13,15 @@ import (
 	"github.com/perceptor/perceptor/internal/kubetest"
 	"github.com/perceptor/perceptor/internal/perceiver"
 	"github.com/perceptor/perceptor/internal/perceiver/conformance"
+	"github.com/perceptor/perceptor/model"
 )
 
 // TestConformance runs the behaviours that every perceiver has on a real API server, each in a namespace of its own.
 func TestConformance(t *testing.T) {
 	c := realCluster(t)
 	number := 0
-	conformance.Run(t, func(t *testing.T) conformance.Platform {
+	start := func(t *testing.T) *realPlatform {
+		t.Helper()
 		number++
 		namespace := fmt.Sprintf("behaviour-%d", number)
 		require.NoError(t, c.AddNamespace(t.Context(), namespace, nil))
@@ -26,7 +29,9 @@ func TestConformance(t *testing.T) {
 		kubeconfig, err := front.Kubeconfig(c.Kubeconfig)
 		require.NoError(t, err)
 		return &realPlatform{cluster: c, front: front, kubeconfig: kubeconfig, namespace: namespace}
-	})
+	}
+	conformance.Run(t, func(t *testing.T) conformance.Platform { return start(t) })
+	conformance.RunMarked(t, func(t *testing.T) conformance.Marked { return start(t) })
 }
 
 // realPlatform is one namespace of a real API server, which the perceiver reaches through a Front.
@@ -34,6 +39,24 @@ type realPlatform struct {
 	cluster               *kubetest.Cluster
 	front                 *kubetest.Front
 	kubeconfig, namespace string
+	marked
+}
+
+var _ conformance.Marked = (*realPlatform)(nil)
+
+// Shown is what the pod's label says.
+func (p *realPlatform) Shown(t *testing.T, name string) model.OverallStatus {
+	t.Helper()
+	now := onPod(t, p.cluster, p.namespace, name)
+	return model.OverallStatus(now.Labels["pod.overall-status"])
+}
+
+// Deface edits the label.
+func (p *realPlatform) Deface(t *testing.T, name string) {
+	t.Helper()
+	path := "/api/v1/namespaces/" + p.namespace + "/pods/" + name + "?fieldManager=user"
+	edit := kubetest.Object{"metadata": kubetest.Object{"labels": kubetest.Object{"pod.overall-status": "NOT_IN_VIOLATION"}}}
+	require.NoError(t, p.cluster.Call(t.Context(), http.MethodPatch, path, kubetest.Merge, edit, nil))
 }
 
 // Add runs a pod.
@@ -77,9 +100,5 @@ func (p *realPlatform) Watch(ctx context.Context, to perceiver.Reporter) error {
 	if err != nil {
 		return err
 	}
-	watching, err := New(Options{Cluster: "c", Client: client, Reporter: to, Selection: Selection{Namespaces: []string{p.namespace}}})
-	if err != nil {
-		return err
-	}
-	return watching.Run(ctx)
+	return p.watchWith(ctx, client, to, p.namespace)
 }
