@@ -50,7 +50,9 @@ func newWatchedRegistry(s PerceiverSettings) (*watched.Perceiver, error) {
 			}
 			return epoch, err
 		},
-		Health: func(ctx context.Context, h model.PerceiverHealth) error { return st.Clusters.Health(ctx, s.Config.Cluster, h) },
+		Health: func(ctx context.Context, h model.PerceiverHealth) error {
+			return st.Clusters.Health(ctx, s.Config.Cluster, h)
+		},
 		Domain: s.Config.Domain, SnapshotInterval: s.Config.SnapshotInterval, Logger: s.Logger,
 	}
 	if r.WriteBack {

@@ -16,7 +16,7 @@ type ban struct {
 }
 
 // heavy are the modules with dependencies by the hundred, which a program built from the root must not pay for.
-var heavy = []string{"go.temporal.io/server", "github.com/temporalio/ui-server", "github.com/anchore/syft", "github.com/anchore/stereoscope", "k8s.io/kubernetes"}
+var heavy = []string{"go.temporal.io/server", "github.com/temporalio/ui-server", "github.com/anchore/syft", "github.com/anchore/stereoscope", "k8s.io/kubernetes", "github.com/distribution/distribution"}
 
 const whyHeavy = "it is heavy and belongs to a module of its own under cmd"
 
@@ -39,7 +39,7 @@ var bans = []ban{
 	},
 	{
 		imports: heavy,
-		but:     []string{"cmd/perceptor-dev", "cmd/perceptor-scan", "cmd/kube-apiserver-test"},
+		but:     []string{"cmd/perceptor-dev", "cmd/perceptor-scan", "cmd/kube-apiserver-test", "cmd/registry-test"},
 		tests:   true,
 		why:     whyHeavy,
 	},

@@ -95,7 +95,7 @@ func TestRegistryEndToEnd(t *testing.T) {
 
 	s.push(3, "moved")
 	s.delete(4)
-	s.agree("one tag moved, one deleted", pushedWithin)
+	s.agree("one tag moved, one deleted", scannedWithin)
 	rig.AnnounceResult(t, fmt.Sprintf("registry e2e: %d tags, %d observed, %d scanned", tags, observed, counts.ScansSucceeded))
 }
 

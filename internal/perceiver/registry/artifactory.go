@@ -41,7 +41,7 @@ func readArtifactory(body []byte) (m message, err error) {
 		if data.RepositoryKey == "" || data.ImageName == "" || data.Tag == "" {
 			return m, fmt.Errorf("%w: %s without repo_key, image_name or tag", errForm, clip(what))
 		}
-		m.changed(what, data.RepositoryKey+"/"+data.ImageName, data.Tag)
+		m.changed(what, data.RepositoryKey+"/"+data.ImageName, data.Tag, "")
 	default:
 		m.strange(what)
 	}

@@ -32,9 +32,12 @@ func readDistribution(body []byte) (m message, err error) {
 		switch {
 		case each.Target == nil:
 			m.strange(each.Action + " without a target")
-		case each.Action == "push" && each.Target.Tag != "", each.Action == "delete":
+		case each.Action == "push" && each.Target.Tag != "":
+			// It is sent before the tag leads to the manifest.
+			m.changed(each.Action, each.Target.Repository, each.Target.Tag, each.Target.Digest)
+		case each.Action == "delete":
 			// A deleted manifest may have had any of the repository's tags.
-			m.changed(each.Action, each.Target.Repository, each.Target.Tag)
+			m.changed(each.Action, each.Target.Repository, each.Target.Tag, "")
 		case each.Action == "push", each.Action == "pull", each.Action == "mount":
 			m.ignored++
 		default:

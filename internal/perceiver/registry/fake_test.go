@@ -149,8 +149,8 @@ func (f *fakeRegistry) set(repository, tag, digest string) {
 		action = "delete"
 	}
 	f.numbered++
-	body := fmt.Appendf(nil, `{"events":[{"id":"event-%d","timestamp":"2026-01-02T03:04:05Z","action":%q,"target":{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":%q,`+
-		`"repository":%q,"tag":%q,"url":"http://elsewhere.example/v2/"}}]}`, f.numbered, action, digest, repository, tag)
+	body := fmt.Appendf(nil, `{"events":[{"id":"event-%d","timestamp":"2026-01-02T03:04:05Z","action":%q,"target":{"digest":%q,`+
+		`"mediaType":"application/vnd.oci.image.manifest.v1+json","repository":%q,"tag":%q,"url":"http://elsewhere.example/v2/"}}]}`, f.numbered, action, digest, repository, tag)
 	if f.notifies {
 		f.sent = append(f.sent, body)
 		f.queue <- body
@@ -159,7 +159,8 @@ func (f *fakeRegistry) set(repository, tag, digest string) {
 
 // The fake as a platform of the conformance suite: a pod is a tag, an image a digest.
 
-func (f *fakeRegistry) Add(_ *testing.T, name, tag string)     { f.set("team/app", name, sumOf(tag)) }
+func (f *fakeRegistry) Add(_ *testing.T, name, tag string) { f.set("team/app", name, sumOf(tag)) }
+
 func (f *fakeRegistry) Replace(_ *testing.T, name, tag string) { f.set("team/app", name, sumOf(tag)) }
 func (f *fakeRegistry) Remove(_ *testing.T, name string)       { f.set("team/app", name, "") }
 

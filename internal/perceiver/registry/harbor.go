@@ -69,14 +69,14 @@ func readHarbor(body []byte) (m message, err error) {
 		return m, fmt.Errorf("%w: %s without resources", errForm, clip(h.Type))
 	case kind == deleted:
 		// A deleted artifact may have had any of the repository's tags.
-		m.changed(h.Type, data.Repository.FullName, "")
+		m.changed(h.Type, data.Repository.FullName, "", "")
 	default:
 		for _, each := range data.Resources {
 			if each.Tag == "" || each.Tag == each.Digest {
 				m.ignored++ // pushed by its digest alone
 				continue
 			}
-			m.changed(h.Type, data.Repository.FullName, each.Tag)
+			m.changed(h.Type, data.Repository.FullName, each.Tag, each.Digest)
 		}
 	}
 	return m, nil

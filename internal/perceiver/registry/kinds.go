@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/perceptor/perceptor/internal/perceiver"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Kind is a product that sends events.
@@ -54,6 +55,9 @@ type place struct {
 	repository string
 	// tag is empty where any of the repository may have changed.
 	tag string
+	// digest is where the tag leads, by the event; empty where the event does not say. It is never reported: an event may come before
+	// the tag has moved, and this says whether to look again.
+	digest model.Digest
 }
 
 // message is what was sent.
@@ -81,14 +85,15 @@ func decode(body []byte, form any) error {
 }
 
 // changed adds a place. What cannot be a name is an unknown event.
-func (m *message) changed(what, repository, tag string) {
+func (m *message) changed(what, repository, tag, digest string) {
 	switch {
 	case !isRepository(repository) || tag != "" && !tagForm.MatchString(tag):
 		m.unknown = append(m.unknown, what+" of "+clip(repository+":"+tag))
 	case tag != "" && !isImageTag(tag):
 		m.ignored++
 	default:
-		m.places = append(m.places, place{repository, tag})
+		expected, _ := model.ParseDigest(digest)
+		m.places = append(m.places, place{repository, tag, expected})
 	}
 }
 

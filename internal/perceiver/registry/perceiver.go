@@ -95,6 +95,9 @@ type Perceiver struct {
 	// soon asks for a walk before its time.
 	soon    chan struct{}
 	noticed notices
+	// running ends with the perceiver; later bounds the tags that are read again later.
+	running context.Context
+	later   chan struct{}
 	// ready says that the registry was read once, so that events are reported.
 	ready atomic.Bool
 }
@@ -141,6 +144,7 @@ func New(o Options) (*Perceiver, error) {
 	p := &Perceiver{
 		options: o, filter: filter, client: asked, metrics: newMetrics(), replays: newReplays(), troubles: trouble.New(o.Logger),
 		updates: make(chan update, updatesAtOnce), soon: make(chan struct{}, 1),
+		running: context.Background(), later: make(chan struct{}, 200),
 	}
 	if o.Serve != nil {
 		if p.writer, err = newWriter(o, asked, p.metrics, p.troubles); err != nil {
@@ -165,6 +169,7 @@ func pauseAfter(failures int) time.Duration {
 // Run watches and reports until ctx ends, which is no error.
 func (p *Perceiver) Run(ctx context.Context) error {
 	group, running := errgroup.WithContext(ctx)
+	p.running = running
 	if p.options.Listener != nil {
 		group.Go(func() error { return p.receive(running) })
 	}

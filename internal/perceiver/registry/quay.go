@@ -48,7 +48,7 @@ func readQuay(body []byte) (m message, err error) {
 			m.strange("a push of an empty tag")
 			continue
 		}
-		m.changed("push", q.Repository, tag)
+		m.changed("push", q.Repository, tag, "")
 	}
 	return m, nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/perceptor/perceptor/model"
 )
 
 const (
@@ -76,7 +78,9 @@ func (p *Perceiver) receive(ctx context.Context) error {
 	if err := server.Shutdown(stopping); err != nil {
 		_ = server.Close()
 	}
-	<-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("take events: %w", err)
+	}
 	return nil
 }
 
@@ -237,7 +241,7 @@ func (p *Perceiver) work(ctx context.Context, m message, tags map[string][]strin
 	refused := false
 	for repository, some := range tags {
 		p.noticed.add(repository)
-		read, err := p.readPlace(ctx, repository, some)
+		read, err := p.readSettled(ctx, repository, some, m.places)
 		if err == nil {
 			u.readings = append(u.readings, read)
 			continue
@@ -275,4 +279,70 @@ func (p *Perceiver) readPlace(ctx context.Context, repository string, tags []str
 		return p.readAll(ctx, repository)
 	}
 	return p.readSome(ctx, repository, tags)
+}
+
+// A registry may send an event before the tag leads to the new manifest. Then the tag is read again while the sender waits, and later.
+var (
+	settleSoon  = []time.Duration{100 * time.Millisecond, 300 * time.Millisecond, 600 * time.Millisecond}
+	settleLater = []time.Duration{3 * time.Second, 15 * time.Second, time.Minute}
+)
+
+// readSettled reads what an event points at, until it leads where the event says. A tag that has moved since then never will, so this
+// ends soon, and the tag is read again later.
+func (p *Perceiver) readSettled(ctx context.Context, repository string, tags []string, places []place) (reading, error) {
+	read, err := p.readPlace(ctx, repository, tags)
+	for _, pause := range settleSoon {
+		if err != nil || read.agrees(places) {
+			return read, err
+		}
+		sleep(ctx, pause)
+		read, err = p.readPlace(ctx, repository, tags)
+	}
+	if err == nil && !read.agrees(places) {
+		p.lookLater(repository, tags, places)
+	}
+	return read, err
+}
+
+// agrees reports whether the tags lead where a message says.
+func (r reading) agrees(places []place) bool {
+	said := map[string]model.Digest{} // the last word counts
+	for _, each := range places {
+		if each.repository == r.repository && each.tag != "" {
+			said[each.tag] = each.digest
+		}
+	}
+	for tag, digest := range said {
+		if read, is := r.tags[tag]; is && digest != "" && read != digest {
+			return false
+		}
+	}
+	return true
+}
+
+// lookLater reads tags again some times. What is not read before the perceiver ends is read by the walk at its start.
+func (p *Perceiver) lookLater(repository string, tags []string, places []place) {
+	select {
+	case p.later <- struct{}{}:
+	default:
+		p.walkSoon() // so many wait that a walk is cheaper
+		return
+	}
+	ctx := p.running
+	go func() {
+		defer func() { <-p.later }()
+		for _, pause := range settleLater {
+			sleep(ctx, pause)
+			read, err := p.readPlace(ctx, repository, tags)
+			if ctx.Err() != nil {
+				return
+			}
+			if err == nil {
+				p.submit(ctx, update{readings: []reading{read}})
+				if read.agrees(places) {
+					return
+				}
+			}
+		}
+	}()
 }

@@ -126,7 +126,8 @@ var pushes = []struct {
 		"resource_url":"evil.example/team/app:TAG"}],"repository":{"date_created":1,"name":"app","namespace":"team","repo_full_name":"team/app","repo_type":"private"}}}`},
 	{"Harbor's CloudEvents", Harbor, `{"specversion":"1.0","id":"1","source":"/projects/1/webhook/policies/15","type":"harbor.artifact.pushed","datacontenttype":"application/json",
 		"time":"2023-04-03T06:09:56Z","operator":"admin","data":{"resources":[{"digest":"sha256:00","tag":"TAG","resource_url":"x"}],"repository":{"repo_full_name":"team/app"}}}`},
-	{"Quay", Quay, `{"name":"app","repository":"team/app","namespace":"team","docker_url":"evil.example/team/app","homepage":"https://evil.example/repository/team/app","updated_tags":["TAG"]}`},
+	{"Quay", Quay, `{"name":"app","repository":"team/app","namespace":"team","docker_url":"evil.example/team/app",
+		"homepage":"https://evil.example/repository/team/app","updated_tags":["TAG"]}`},
 	{"an older Quay", Quay, `{"name":"app","repository":"team/app","updated_tags":{"TAG":"b750fe"},"pushed_image_count":2}`},
 	{"Artifactory", Artifactory, `{"domain":"docker","event_type":"pushed","data":{"repo_key":"team","event_type":"pushed","path":"app/TAG/manifest.json","name":"manifest.json",
 		"sha256":"00","size":1,"image_name":"app","tag":"TAG","platforms":[]},"subscription_key":"s","jpd_origin":"https://evil.example","source":"jfrog/x"}`},
@@ -211,7 +212,10 @@ var quietEvents = map[Kind][]string{
 		`{"events":[{"action":"push","target":{"repository":"team/app","tag":"sha256-` + strings.Repeat("0", 64) + `.sig"}}]}`,
 		`{"events":[{"action":"push","target":{"repository":"team/pause","tag":"v1"}}]}`,
 	},
-	Harbor:      {`{"type":"PULL_ARTIFACT"}`, `{"type":"SCANNING_COMPLETED"}`, `{"type":"PUSH_ARTIFACT","event_data":{"resources":[{"digest":"sha256:1"}],"repository":{"repo_full_name":"team/app"}}}`},
+	Harbor: {
+		`{"type":"PULL_ARTIFACT"}`, `{"type":"SCANNING_COMPLETED"}`,
+		`{"type":"PUSH_ARTIFACT","event_data":{"resources":[{"digest":"sha256:1"}],"repository":{"repo_full_name":"team/app"}}}`,
+	},
 	Quay:        {`{"repository":"team/app","build_id":"x"}`, `{"repository":"team/app","vulnerability":{"id":"x"}}`, `{"repository":"team/app","updated_tags":[]}`},
 	Artifactory: {},
 }
@@ -407,4 +411,18 @@ func TestADeletedManifestHasTheWholeRepositoryRead(t *testing.T) {
 	status, _ := r.say(t, `{"events":[{"id":"9","action":"delete","target":{"repository":"team/app","digest":"`+sumOf("1")+`"}}]}`, bearer)
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, map[string]string{"team:app/v2": sumOf("2")}, r.rows())
+}
+
+// TestAnEventThatComesBeforeTheTagMoves: the distribution registry sends the event of a push before the tag leads to the manifest.
+func TestAnEventThatComesBeforeTheTagMoves(t *testing.T) {
+	for what, pause := range map[string]time.Duration{"a little": 200 * time.Millisecond, "much": 2 * time.Second} {
+		t.Run(what, func(t *testing.T) {
+			r := startReceiver(t, Distribution, nil)
+			go func() { time.Sleep(pause); r.set("team/app", "v1", sumOf("2")) }()
+			body := strings.ReplaceAll(strings.ReplaceAll(pushes[0].body, "sha256:00", sumOf("2")), "TAG", "v1")
+			status, _ := r.say(t, body, bearer)
+			require.Equal(t, http.StatusOK, status)
+			eventually(t, "the tag to be read again", func() bool { return r.rows()["team:app/v1"] == sumOf("2") })
+		})
+	}
 }

@@ -95,26 +95,26 @@ func (f reporterFunc) Report(_ context.Context, r model.PodReport) error { retur
 
 func TestHostileLists(t *testing.T) {
 	for what, answer := range map[string]http.HandlerFunc{
-		"a list without an end": func(w http.ResponseWriter, r *http.Request) {
+		"a list without an end": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Link", `</v2/_catalog?last=a>; rel="next"`)
 			_, _ = w.Write([]byte(`{"repositories":["a"]}`))
 		},
-		"a next page elsewhere": func(w http.ResponseWriter, r *http.Request) {
+		"a next page elsewhere": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Link", `<http://evil.example/v2/_catalog>; rel="next"`)
 			_, _ = w.Write([]byte(`{"repositories":["a"]}`))
 		},
-		"a next page outside of the API": func(w http.ResponseWriter, r *http.Request) {
+		"a next page outside of the API": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Link", `</admin>; rel="next"`)
 			_, _ = w.Write([]byte(`{"repositories":["a"]}`))
 		},
 		"a redirect elsewhere": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://evil.example/", http.StatusFound)
 		},
-		"no JSON": func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("<html>")) },
-		"an answer that is too large": func(w http.ResponseWriter, r *http.Request) {
+		"no JSON": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+		"an answer that is too large": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"repositories":["` + strings.Repeat("a", answerBytes) + `"]}`))
 		},
-		"no catalogue": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) },
+		"no catalogue": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			f := startFake(t)

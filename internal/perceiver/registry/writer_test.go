@@ -156,7 +156,7 @@ func TestVerdictsAreWrittenWhereTheyDiffer(t *testing.T) {
 			waiting.Containers[0].Image = model.Unscanned("")
 			require.Equal(t, 1, writeOne(t, w, waiting).Unchanged, "nothing is known, and nothing stands there")
 
-			others := map[string]string{}
+			var others map[string]string
 			if kind == Quay {
 				f.labels["x"] = quayLabel{ID: "x", Key: "maintainer", Value: "one"}
 				f.labels["y"] = quayLabel{ID: "y", Key: "blackduck.of-another", Value: "two"}
