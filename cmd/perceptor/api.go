@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -20,6 +22,8 @@ import (
 	"github.com/perceptor/perceptor/internal/api/access"
 	"github.com/perceptor/perceptor/internal/api/server"
 	"github.com/perceptor/perceptor/internal/config"
+	"github.com/perceptor/perceptor/internal/hub/blackduck"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 )
 
@@ -29,6 +33,7 @@ const apiHelp = `Serve the REST API until SIGTERM. The process keeps no state, s
   /api/v1                        the present API; /docs and /openapi.json describe it
   /pod /allpods /image /allimages /scanresults /command /concurrentscanlimit /model
                                  the endpoints of Perceptor 0.x (2018), for its perceivers
+  /nextimage /finishedscan       for scanners of others, as in 2018, with --scanner-hubs
   /metrics /healthz /readyz      for monitoring
 
 Every request needs a token, as "Authorization: Bearer TOKEN". Clients that cannot send headers give the token as a password:
@@ -39,6 +44,7 @@ changes:
     - {name: prod, scope: perceiver, cluster: prod, token: ...}        # reports the pods of cluster prod
     - {name: board, scope: reader, cluster: "*", sha256: ...}          # reads every cluster; the file holds only a hash
     - {name: olga, scope: operator, token: ...}                        # reads and changes cluster default
+    - {name: scanner-1, scope: scanner, cluster: "*", token: ...}      # takes images to scan, with the login of their hub
 
 A token of one cluster sees the images that the cluster runs. Hubs serve all clusters, so only operators with cluster "*" change them.
 If there is one cluster and its name is "default", this form is enough: {perceiver: TOKEN, reader: TOKEN, operator: TOKEN}
@@ -54,7 +60,10 @@ const apiExamples = `  # with a running perceptor-dev and its tokens
   perceptor api --address 0.0.0.0:3001 --token-file /etc/perceptor/tokens.yaml --cert-file tls.crt --key-file tls.key
 
   # for perceivers of the first releases of 2018, which cannot send a token; only they may reach this network
-  perceptor api --address 0.0.0.0:3001 --plain-http --token-file tokens.yaml --anonymous perceiver --generation old`
+  perceptor api --address 0.0.0.0:3001 --plain-http --token-file tokens.yaml --anonymous perceiver --generation old
+
+  # scanners of others share the hub "main" with Perceptor's own; the configuration has a username and password-file for that hub
+  perceptor api --config perceptor.yaml --token-file tokens.yaml --scanner-hubs main`
 
 func newAPI(s *shared) *cobra.Command {
 	cmd := &cobra.Command{Use: "api", Short: "Serve the REST API", Long: apiHelp, Example: apiExamples, Args: cobra.NoArgs}
@@ -67,6 +76,9 @@ func newAPI(s *shared) *cobra.Command {
 	flags.Bool("plain-http", false, "allow plain HTTP on addresses that are not loopback")
 	flags.String("anonymous", "", "scope of requests without a token in cluster default: perceiver or reader (default: they are refused)")
 	flags.String("generation", "", "form of the answers of the 2018 endpoints: current, or old for the first releases of Perceptor 0.x (default current)")
+	flags.StringSlice("scanner-hubs", nil, "hubs that scanners of others may use (default: no scanners of others take part)")
+	flags.String("scanner-domain", "", `group of registries that scanners of others can reach (default "default")`)
+	flags.Duration("scanner-silence", 0, "how long a scanner of others may have an image without a report (default 30m)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runAPI(cmd, s) }
 	return cmd
 }
@@ -93,10 +105,33 @@ func runAPI(cmd *cobra.Command, s *shared) error {
 		return fmt.Errorf("connection to Temporal: %w", err)
 	}
 	defer connection.Close()
-	return serveAPI(cmd.Context(), c.API, starter.New(connection), l)
+	backend := apibackend.New(starter.New(connection))
+	if len(c.API.ScannerHubs) > 0 {
+		backend.ServeScanners(starter.ExternalScanner{
+			Namespace: cmp.Or(options.Namespace, client.DefaultNamespace), Domain: c.API.ScannerDomain, Hubs: c.API.ScannerHubs, Silence: c.API.ScannerSilence,
+		})
+	}
+	return serveAPI(cmd.Context(), c, backend, l)
 }
 
-func serveAPI(ctx context.Context, c config.API, st *starter.Starter, l *slog.Logger) error {
+// scannerLogin reads the logins that scanners of others get: those of the hubs that they may use.
+func scannerLogin(c config.Config) func(context.Context, string) (model.UploadTarget, error) {
+	return func(ctx context.Context, hub string) (model.UploadTarget, error) {
+		i := slices.IndexFunc(c.Hubs, func(h config.Hub) bool { return h.Name == hub })
+		if i < 0 || !slices.Contains(c.API.ScannerHubs, hub) {
+			return model.UploadTarget{}, fmt.Errorf("hub %s: scanners of others may not use it", hub)
+		}
+		h := c.Hubs[i]
+		driver, err := blackduck.New(blackduck.Options{Name: h.Name, URL: h.URL, Username: h.Username, PasswordFile: h.PasswordFile, CAFile: h.CAFile, Insecure: h.Insecure})
+		if err != nil {
+			return model.UploadTarget{}, fmt.Errorf("hub %s: %w", hub, err)
+		}
+		return driver.UploadTarget(ctx)
+	}
+}
+
+func serveAPI(ctx context.Context, all config.Config, backend *apibackend.Backend, l *slog.Logger) error {
+	c := all.API
 	if c.TokenFile == "" {
 		return errors.New("no file of tokens; give it with --token-file (perceptor api --help shows its form)")
 	}
@@ -105,7 +140,7 @@ func serveAPI(ctx context.Context, c config.API, st *starter.Starter, l *slog.Lo
 		return err
 	}
 	options := server.Options{
-		Options:       api.Options{Backend: apibackend.New(st), Tokens: tokens, Version: version(), Log: l, MetricsApart: c.MetricsAddress != ""},
+		Options:       api.Options{Backend: backend, Tokens: tokens, HubLogin: scannerLogin(all), Version: version(), Log: l, MetricsApart: c.MetricsAddress != ""},
 		FirstReleases: c.Generation == "old",
 	}
 	if options.Anonymous, err = access.Anonymous(c.Anonymous); err != nil {

@@ -14,6 +14,7 @@ type Backend interface {
 	Joiner
 	Images
 	Hubs
+	ExternalScanners
 	// Ready returns why the backend cannot work at this moment, nil when it can.
 	Ready(ctx context.Context) error
 }

@@ -132,6 +132,14 @@ type API struct {
 	Anonymous string `mapstructure:"anonymous" flag:"anonymous"`
 	// The form in which the endpoints of 2018 answer: `current`, or `old` for the first releases of Perceptor 0.x.
 	Generation string `mapstructure:"generation" flag:"generation"`
+	// The hubs that scanners of others may use, by name: their images are scanned for these hubs. Empty means that no scanners of others
+	// take part. With `generation: current` each hub needs `username` and `password-file`, which the scanners get with an image. With
+	// `generation: old` it is the one hub of the scanners.
+	ScannerHubs []string `mapstructure:"scanner-hubs" flag:"scanner-hubs"`
+	// The group of registries that scanners of others can reach.
+	ScannerDomain string `mapstructure:"scanner-domain" flag:"scanner-domain"`
+	// How long a scanner of others may have an image without a report, `10s` to `24h`. Then the hub is asked, and the image goes back.
+	ScannerSilence time.Duration `mapstructure:"scanner-silence" flag:"scanner-silence"`
 }
 
 // Registry holds the special settings of one registry.
@@ -247,7 +255,7 @@ func (b Bytes) String() string { return units.BytesSize(float64(b)) }
 func Default() Config {
 	return Config{
 		LogLevel: "info",
-		API:      API{Address: "127.0.0.1:3001", Generation: "current"},
+		API:      API{Address: "127.0.0.1:3001", Generation: "current", ScannerDomain: "default", ScannerSilence: 30 * time.Minute},
 		Scanner: Scanner{
 			Domain: "default", Workspaces: 4, CacheLimit: 20 << 30, MinFree: 1 << 30, Drain: 30 * time.Minute,
 			Client: ScanClient{Memory: 4 << 30, Scratch: 40 << 30, SBOMTimeout: time.Hour, UploadTimeout: 15 * time.Minute},

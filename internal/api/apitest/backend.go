@@ -25,6 +25,11 @@ type Memory struct {
 	verdicts map[model.Digest]model.Summary
 	// HubList are the hubs.
 	HubList []api.Hub
+	// Offers are the images for scanners of others; holders the scanners that have one, none once they have reported.
+	Offers  []api.ExternalScan
+	holders map[model.Digest]string
+	// NoLogin is why the login of a hub cannot be read.
+	NoLogin error
 	// Asked are the calls, as text.
 	Asked []string
 	// Down is what every call returns while it is set.
@@ -44,7 +49,7 @@ func (m *Memory) Reset() {
 	defer m.lock.Unlock()
 	m.pods, m.verdicts = map[string]map[string]model.Pod{}, map[model.Digest]model.Summary{}
 	m.HubList = []api.Hub{{Name: "main", Limit: 2, Configured: 2}}
-	m.Reports, m.Asked, m.Down = nil, nil, nil
+	m.Reports, m.Asked, m.Down, m.NoLogin, m.Offers, m.holders = nil, nil, nil, nil, nil, map[model.Digest]string{}
 }
 
 // Report implements api.Backend.

@@ -49,6 +49,7 @@ func API(firstReleases bool) api.API {
 // paths are the endpoints by exact path and method.
 func (e *endpoints) paths() map[string]map[string]api.Endpoint {
 	perceiver, reader, operator := []access.Scope{access.Perceiver}, []access.Scope{access.Reader}, []access.Scope{access.Operator}
+	scanner, external := []access.Scope{access.Scanner}, newScanners(e)
 	putPod := api.Endpoint{Scopes: perceiver, Do: e.putPod}
 	putAllPods := api.Endpoint{Scopes: perceiver, Do: e.putAllPods, Batch: true}
 	putAllImages := api.Endpoint{Scopes: perceiver, Do: e.putAllImages, Batch: true}
@@ -64,6 +65,8 @@ func (e *endpoints) paths() map[string]map[string]api.Endpoint {
 		"/scanresults":            {http.MethodGet: {Scopes: []access.Scope{access.Perceiver, access.Reader}, Do: e.getScanResults, Batch: true}},
 		"/model":                  {http.MethodGet: {Scopes: reader, Do: e.getModel, Batch: true}},
 		"/command":                {http.MethodPost: {Scopes: operator, Do: e.postCommand}},
+		"/nextimage":              {http.MethodPost: {Scopes: scanner, Do: external.postNextImage}},
+		"/finishedscan":           {http.MethodPost: {Scopes: scanner, Do: external.postFinishedScan}},
 		"/concurrentscanlimit":    {http.MethodPost: {Scopes: operator, Do: e.postConcurrentScanLimit}},
 	}
 }

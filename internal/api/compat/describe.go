@@ -69,6 +69,17 @@ func descriptions() []described {
 			reflect.TypeFor[struct{ ResetCircuitBreaker *bool }](), plain,
 		},
 		{
+			"nextimage", http.MethodPost, "/nextimage", "Take an image for a scanner of others",
+			"ImageSpec is null when there is no image now. An image that is handed out has a lease of its hub until the scanner reports, or is silent for too long.",
+			nil,
+			map[int]reflect.Type{http.StatusOK: reflect.TypeFor[nextImage[imageSpec]](), http.StatusBadRequest: nil, http.StatusUnauthorized: nil, http.StatusForbidden: nil, http.StatusServiceUnavailable: nil},
+		},
+		{
+			"finishedscan", http.MethodPost, "/finishedscan", "Report the end of a scan by a scanner of others",
+			"Err is empty for a success. The hub is asked whatever the report says. 409 means that another scanner has the image.",
+			reflect.TypeFor[finishedBody](), plain,
+		},
+		{
 			"concurrentscanlimit", http.MethodPost, "/concurrentscanlimit", "Set the limit of the hub", "Only where there is exactly one hub.",
 			reflect.TypeFor[struct{ Limit int }](), plain,
 		},
