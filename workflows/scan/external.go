@@ -62,16 +62,32 @@ func (s *scanImage) scanExternally(ctx workflow.Context) (workflows.Step, error)
 		return s.notTaken(ctx), nil
 	case timedOut(err, enumspb.TIMEOUT_TYPE_START_TO_CLOSE):
 		s.noteLost(ctx, "silent", "scanner of others was silent for too long; hub is asked, then the image goes back to the backlog", "silence", s.state.External.Silence)
-		return s.afterLostUpload(ctx, workflows.StepPull)
+		return s.lostExternally(ctx)
 	}
 	if err == nil {
 		err = report.Check()
 	}
 	if err != nil {
 		s.noteLost(ctx, "unreadable", "report of a scanner of others could not be read; hub is asked, then the image goes back to the backlog", "error", err)
-		return s.afterLostUpload(ctx, workflows.StepPull)
+		return s.lostExternally(ctx)
 	}
 	return s.reported(ctx, report)
+}
+
+// lostExternally looks at the hub for what a scanner of others may have left there. The image goes back to the backlog when the hub
+// has nothing. Until then the lease stays out, and after that only the same hub will do.
+func (s *scanImage) lostExternally(ctx workflow.Context) (workflows.Step, error) {
+	s.state.Bound = s.state.Lease.Hub
+	scan, err := s.findScan(ctx, lookAgain{}, lookAgain{"until a last upload must have ended", workflows.UploadFence},
+		lookAgain{"until the hub must show it", workflows.UploadFence})
+	switch {
+	case err != nil:
+		return "", err
+	case scan != nil:
+		return s.uploaded(ctx, *scan), nil
+	}
+	s.pool.release(ctx)
+	return workflows.StepPull, nil
 }
 
 // notTaken gives the image back to the backlog, for no scanner of others asked for work. The hub cannot have got anything.
