@@ -62,6 +62,9 @@ const apiExamples = `  # with a running perceptor-dev and its tokens
   # for perceivers of the first releases of 2018, which cannot send a token; only they may reach this network
   perceptor api --address 0.0.0.0:3001 --plain-http --token-file tokens.yaml --anonymous perceiver --generation old
 
+  # perceivers of 2018 in this cluster: the endpoints of 2018 on an address of their own, for one cluster, behind a NetworkPolicy
+  perceptor api --token-file tokens.yaml --compat-address 0.0.0.0:3001 --address 127.0.0.1:3002 --compat-cluster prod
+
   # scanners of others share the hub "main" with Perceptor's own; the configuration has a username and password-file for that hub
   perceptor api --config perceptor.yaml --token-file tokens.yaml --scanner-hubs main`
 
@@ -76,6 +79,9 @@ func newAPI(s *shared) *cobra.Command {
 	flags.Bool("plain-http", false, "allow plain HTTP on addresses that are not loopback")
 	flags.String("anonymous", "", "scope of requests without a token in cluster default: perceiver or reader (default: they are refused)")
 	flags.String("generation", "", "form of the answers of the 2018 endpoints: current, or old for the first releases of Perceptor 0.x (default current)")
+	flags.String("compat-address", "", "address for the endpoints of 2018 alone, in plain HTTP without tokens (default: none)")
+	flags.String("compat-cluster", "", "the one cluster of that address")
+	flags.Bool("compat-scanners", false, "let scanners of 2018 use that address, too")
 	flags.StringSlice("scanner-hubs", nil, "hubs that scanners of others may use (default: no scanners of others take part)")
 	flags.String("scanner-domain", "", `group of registries that scanners of others can reach (default "default")`)
 	flags.Duration("scanner-silence", 0, "how long a scanner of others may have an image without a report (default 30m)")
@@ -164,16 +170,25 @@ func serveAPI(ctx context.Context, all config.Config, backend *apibackend.Backen
 	l.Info("api is listening", "address", listener.Addr().String(), "tls", certificates != nil)
 	defer l.Info("api stopped")
 	served := server.New(options)
-	if c.MetricsAddress == "" {
-		return served.Serve(ctx, listener, certificates)
-	}
-	scraped, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.MetricsAddress)
-	if err != nil {
-		return errors.Join(fmt.Errorf("listen on %s for metrics: %w", c.MetricsAddress, err), listener.Close())
-	}
 	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return served.ServeMetrics(running, scraped) })
 	group.Go(func() error { return served.Serve(running, listener, certificates) })
+	if c.MetricsAddress != "" {
+		scraped, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.MetricsAddress)
+		if err != nil {
+			return errors.Join(fmt.Errorf("listen on %s for metrics: %w", c.MetricsAddress, err), listener.Close())
+		}
+		group.Go(func() error { return served.ServeMetrics(running, scraped) })
+	}
+	if c.CompatAddress != "" {
+		compat, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.CompatAddress)
+		if err != nil {
+			return errors.Join(fmt.Errorf("listen on %s for clients of 2018: %w", c.CompatAddress, err), listener.Close())
+		}
+		l.Warn("clients of 2018 are served in plain HTTP and without tokens", "address", compat.Addr().String(), "cluster", c.CompatCluster, "scanners", c.CompatScanners)
+		group.Go(func() error {
+			return server.Compat(options, c.CompatCluster, c.CompatScanners).Serve(running, compat, nil)
+		})
+	}
 	return group.Wait()
 }
 

@@ -19,7 +19,7 @@ import (
 // Options are what a server is made of.
 type Options struct {
 	Backend Backend
-	// Tokens say who may do what.
+	// Tokens say who may do what; nil where no token is taken.
 	Tokens *access.Tokens
 	// Anonymous is what a request without any credentials may do; nil means nothing.
 	Anonymous *access.Grant

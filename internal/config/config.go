@@ -132,6 +132,13 @@ type API struct {
 	Anonymous string `mapstructure:"anonymous" flag:"anonymous"`
 	// The form in which the endpoints of 2018 answer: `current`, or `old` for the first releases of Perceptor 0.x.
 	Generation string `mapstructure:"generation" flag:"generation"`
+	// An address for the endpoints of 2018 alone, in plain HTTP and without tokens, such as `0.0.0.0:3001`. Empty means none. Use it only
+	// inside a cluster, behind a NetworkPolicy: everyone who reaches it may report pods and read verdicts of `compat-cluster`.
+	CompatAddress string `mapstructure:"compat-address" flag:"compat-address"`
+	// The one cluster of that address. Required with it.
+	CompatCluster string `mapstructure:"compat-cluster" flag:"compat-cluster"`
+	// Lets scanners of 2018 use that address, too. They get the login of a hub with each image.
+	CompatScanners bool `mapstructure:"compat-scanners" flag:"compat-scanners"`
 	// The hubs that scanners of others may use, by name: their images are scanned for these hubs. Empty means that no scanners of others
 	// take part. With `generation: current` each hub needs `username` and `password-file`, which the scanners get with an image. With
 	// `generation: old` it is the one hub of the scanners.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -142,6 +143,16 @@ func (a API) validate() []error {
 	if a.Generation != "current" && a.Generation != "old" {
 		wrong = append(wrong, fmt.Errorf("api: generation %q: want current or old", a.Generation))
 	}
+	switch {
+	case a.CompatAddress == "" && (a.CompatCluster != "" || a.CompatScanners):
+		wrong = append(wrong, errors.New("api: compat-cluster and compat-scanners go together with compat-address"))
+	case a.CompatAddress != "" && a.CompatCluster == "":
+		wrong = append(wrong, errors.New("api: compat-address needs compat-cluster, the one cluster whose perceivers use it"))
+	case a.CompatAddress != "" && !clusterForm.MatchString(a.CompatCluster):
+		wrong = append(wrong, fmt.Errorf("api: compat-cluster %.80q: want up to 63 letters, digits, dots, dashes and underscores, a letter or digit first", a.CompatCluster))
+	case a.CompatScanners && len(a.ScannerHubs) == 0:
+		wrong = append(wrong, errors.New("api: compat-scanners needs scanner-hubs"))
+	}
 	return wrong
 }
 
@@ -151,6 +162,9 @@ const (
 	shortestSilence = 10 * time.Second
 	longestSilence  = 24 * time.Hour
 )
+
+// clusterForm keeps names of clusters fit for workflow IDs, paths and labels.
+var clusterForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // validateScanners says what keeps scanners of others from taking part.
 func (a API) validateScanners(hubs []Hub) []error {

@@ -43,6 +43,8 @@ type Grant struct {
 	// Name is the name of the holder in logs.
 	Name  string
 	Scope Scope
+	// Scans adds the rights of a scanner: for the listener of 2018, whose clients have no tokens.
+	Scans bool
 	// Cluster is the only cluster that the holder reports for or sees; EveryCluster means no restriction.
 	Cluster string
 }
@@ -50,7 +52,7 @@ type Grant struct {
 // May reports whether one of the scopes is granted.
 func (g Grant) May(scopes ...Scope) bool {
 	for _, wanted := range scopes {
-		if g.Scope == wanted || wanted == Reader && g.Scope == Operator {
+		if g.Scope == wanted || wanted == Reader && g.Scope == Operator || wanted == Scanner && g.Scans {
 			return true
 		}
 	}

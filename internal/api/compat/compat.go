@@ -16,6 +16,8 @@ type endpoints struct {
 	server *api.Server
 	// firstReleases answers in the form of v0.0.14 instead of v2.2.4.
 	firstReleases bool
+	// kept counts deletes of images, which delete nothing.
+	kept prometheus.Counter
 	// ignored counts deletes that name no namespace.
 	ignored prometheus.Counter
 }
@@ -27,7 +29,12 @@ func API(firstReleases bool) api.API {
 			Namespace: api.MetricsNamespace, Subsystem: api.MetricsSubsystem, Name: "pod_deletes_without_namespace_total",
 			Help: "Requests DELETE /pod that named a pod without its namespace. They delete nothing; the next snapshot removes the pod.",
 		})}
+		e.kept = prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: api.MetricsNamespace, Subsystem: api.MetricsSubsystem, Name: "image_deletes_total",
+			Help: "Requests DELETE /image. They delete nothing: an image without a pod stays, as in 2018.",
+		})
 		s.AddMetric(e.ignored)
+		s.AddMetric(e.kept)
 		for path, methods := range e.paths() {
 			for method := range methods {
 				s.Mux().Takes(method, path)
@@ -60,7 +67,7 @@ func (e *endpoints) paths() map[string]map[string]api.Endpoint {
 		},
 		"/pod/{namespace}/{name}": {http.MethodDelete: {Scopes: perceiver, Do: e.deletePodByPath}},
 		"/allpods":                {http.MethodPut: putAllPods, http.MethodPost: putAllPods},
-		"/image":                  {http.MethodPost: {Scopes: perceiver, Do: e.postImage}},
+		"/image":                  {http.MethodPost: {Scopes: perceiver, Do: e.postImage}, http.MethodDelete: {Scopes: perceiver, Do: e.deleteImage}},
 		"/allimages":              {http.MethodPut: putAllImages, http.MethodPost: putAllImages},
 		"/scanresults":            {http.MethodGet: {Scopes: []access.Scope{access.Perceiver, access.Reader}, Do: e.getScanResults, Batch: true}},
 		"/model":                  {http.MethodGet: {Scopes: reader, Do: e.getModel, Batch: true}},

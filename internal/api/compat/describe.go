@@ -50,6 +50,7 @@ func descriptions() []described {
 			reflect.TypeFor[struct{ Pods []podBody }](), batch,
 		},
 		{"image", http.MethodPost, "/image", "Add an image without a pod", "", reflect.TypeFor[imageBody](), plain},
+		{"image-gone", http.MethodDelete, "/image", "Say that an image is gone", "Nothing is deleted, as in 2018. The answer is 200, so that no client sends it again.", reflect.TypeFor[string](), plain},
 		{
 			"allimages", http.MethodPut, "/allimages", "Add images without a pod", "No image is removed. POST does the same.",
 			reflect.TypeFor[struct{ Images []imageBody }](), batch,

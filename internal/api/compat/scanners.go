@@ -83,9 +83,6 @@ func newScanners(e *endpoints) *scanners {
 
 // postNextImage hands out an image for which a hub has granted a lease. The body is not read, as in 2018.
 func (s *scanners) postNextImage(r *api.Request) error {
-	if refused := api.RequireAll(r.Grant); refused != nil {
-		return refused
-	}
 	select {
 	case s.places <- struct{}{}:
 		defer func() { <-s.places }()
@@ -178,9 +175,6 @@ func (s *scanners) postFinishedScan(r *api.Request) error {
 }
 
 func (s *scanners) finish(r *api.Request) error {
-	if refused := api.RequireAll(r.Grant); refused != nil {
-		return refused
-	}
 	var body finishedBody
 	if err := r.ReadJSON(&body); err != nil {
 		return err
