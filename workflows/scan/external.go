@@ -16,8 +16,11 @@ import (
 // metricExternal counts what became of images that scanners of others had, where that is not a scan at the hub.
 const metricExternal = "perceptor_external_scans_lost"
 
+// external is the part of a scan that a scanner of others carries out.
+type external struct{ *scanImage }
+
 // claimed goes on with an image that was taken from the backlog for scanners of others: first it needs a lease.
-func (s *scanImage) claimed(claim *activities.ExternalClaim) (workflows.Step, error) {
+func (s external) claimed(claim *activities.ExternalClaim) (workflows.Step, error) {
 	if err := claim.Check(); err != nil {
 		return "", temporal.NewNonRetryableApplicationError("the image was claimed wrongly: "+err.Error(), string(model.Invalid), nil)
 	}
@@ -26,25 +29,25 @@ func (s *scanImage) claimed(claim *activities.ExternalClaim) (workflows.Step, er
 }
 
 // afterLease is the step that needs the lease.
-func (s *scanImage) afterLease() workflows.Step {
-	if s.state.External != nil {
+func afterLease(s *workflows.ScanState) workflows.Step {
+	if s.External != nil {
 		return workflows.StepExternal
 	}
 	return workflows.StepUpload
 }
 
 // pullPriority is the priority of the pull in the backlog. An image that no scanner of others took was at its turn already.
-func (s *scanImage) pullPriority() temporal.Priority {
-	priority := taskPriority(s.in.Priority, s.in.Namespace)
-	if s.state.Returned > 0 {
+func pullPriority(in workflows.ScanImageInput, s *workflows.ScanState) temporal.Priority {
+	priority := taskPriority(in.Priority, in.Namespace)
+	if s.Returned > 0 {
 		priority.PriorityKey = min(priority.PriorityKey, workflows.LevelSoon)
 	}
 	return priority
 }
 
-// scanExternally offers the image, which now has a lease, to the scanners of others, and waits for the report of the one that takes
+// scan offers the image, which now has a lease, to the scanners of others, and waits for the report of the one that takes
 // it. Whatever the report says, the hub is asked: only its answer counts.
-func (s *scanImage) scanExternally(ctx workflow.Context) (workflows.Step, error) {
+func (s external) scan(ctx workflow.Context) (workflows.Step, error) {
 	s.state.Uploads++
 	hub := s.state.Lease.Hub
 	step := workflows.ExternalStep(ctx, s.in.Domain, fmt.Sprintf("external-%d", s.state.Uploads), "a scanner of others scans it for "+hub,
@@ -62,21 +65,21 @@ func (s *scanImage) scanExternally(ctx workflow.Context) (workflows.Step, error)
 		return s.notTaken(ctx), nil
 	case timedOut(err, enumspb.TIMEOUT_TYPE_START_TO_CLOSE):
 		s.noteLost(ctx, "silent", "scanner of others was silent for too long; hub is asked, then the image goes back to the backlog", "silence", s.state.External.Silence)
-		return s.lostExternally(ctx)
+		return s.lost(ctx)
 	}
 	if err == nil {
 		err = report.Check()
 	}
 	if err != nil {
 		s.noteLost(ctx, "unreadable", "report of a scanner of others could not be read; hub is asked, then the image goes back to the backlog", "error", err)
-		return s.lostExternally(ctx)
+		return s.lost(ctx)
 	}
 	return s.reported(ctx, report)
 }
 
-// lostExternally looks at the hub for what a scanner of others may have left there. The image goes back to the backlog when the hub
+// lost looks at the hub for what a scanner of others may have left there. The image goes back to the backlog when the hub
 // has nothing. Until then the lease stays out, and after that only the same hub will do.
-func (s *scanImage) lostExternally(ctx workflow.Context) (workflows.Step, error) {
+func (s external) lost(ctx workflow.Context) (workflows.Step, error) {
 	s.state.Bound = s.state.Lease.Hub
 	scan, err := s.findScan(ctx, lookAgain{}, lookAgain{"until a last upload must have ended", workflows.UploadFence},
 		lookAgain{"until the hub must show it", workflows.UploadFence})
@@ -91,7 +94,7 @@ func (s *scanImage) lostExternally(ctx workflow.Context) (workflows.Step, error)
 }
 
 // notTaken gives the image back to the backlog, for no scanner of others asked for work. The hub cannot have got anything.
-func (s *scanImage) notTaken(ctx workflow.Context) workflows.Step {
+func (s external) notTaken(ctx workflow.Context) workflows.Step {
 	s.logger.Info("no scanner of others took the image; it goes back to the backlog")
 	s.state.Returned++
 	s.pool.release(ctx)
@@ -99,7 +102,7 @@ func (s *scanImage) notTaken(ctx workflow.Context) workflows.Step {
 }
 
 // reported looks at the hub for what a scanner of others has reported.
-func (s *scanImage) reported(ctx workflow.Context, report workflows.ExternalReport) (workflows.Step, error) {
+func (s external) reported(ctx workflow.Context, report workflows.ExternalReport) (workflows.Step, error) {
 	looks := []lookAgain{{}}
 	if !report.Failed {
 		// A hub may take a while to show what it has accepted.
@@ -123,7 +126,7 @@ func (s *scanImage) reported(ctx workflow.Context, report workflows.ExternalRepo
 }
 
 // noteLost counts and logs that an image came back from a scanner of others without a scan at the hub.
-func (s *scanImage) noteLost(ctx workflow.Context, outcome, message string, values ...any) {
+func (s external) noteLost(ctx workflow.Context, outcome, message string, values ...any) {
 	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"outcome": outcome}).Counter(metricExternal).Inc(1)
 	s.logger.Warn(message, values...)
 }

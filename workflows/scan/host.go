@@ -27,7 +27,7 @@ func (s *scanImage) pull(ctx workflow.Context) (workflows.Step, error) {
 	}
 	s.state.Pulls++
 	s.state.Workspace, s.state.HasSBOM, s.state.External = nil, false, nil
-	ctx = workflows.PullStep(ctx, s.in.Domain, pullID(s.state.Pulls), "pull "+s.in.Names[0].Reference(), s.pullPriority())
+	ctx = workflows.PullStep(ctx, s.in.Domain, pullID(s.state.Pulls), "pull "+s.in.Names[0].Reference(), pullPriority(s.in, s.state))
 	var workspace activities.Workspace
 	err := workflow.ExecuteActivity(ctx, scannerSteps.PullImage, activities.PullImageInput{
 		Digest: s.in.Digest, Names: s.in.Names, Chain: s.state.Chain, Pull: s.state.Pulls,
@@ -36,7 +36,7 @@ func (s *scanImage) pull(ctx workflow.Context) (workflows.Step, error) {
 		return "", err
 	}
 	if claim := workspace.External; claim != nil {
-		return s.claimed(claim)
+		return external{s}.claimed(claim)
 	}
 	s.state.Workspace = &workspace
 	return workflows.StepSBOM, nil

@@ -21,7 +21,7 @@ const hubScanDeadline = 2 * time.Hour
 func (s *scanImage) lease(ctx workflow.Context) (workflows.Step, error) {
 	if s.state.Lease != nil {
 		// It came while the run before this one ended.
-		return s.afterLease(), nil
+		return afterLease(s.state), nil
 	}
 	grant, err := s.pool.acquire(ctx)
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *scanImage) lease(ctx workflow.Context) (workflows.Step, error) {
 	}
 	if !grant.WaitFor {
 		s.state.Lease = &grant
-		return s.afterLease(), nil
+		return afterLease(s.state), nil
 	}
 	scan, err := s.askAgain(ctx, grant.Hub)
 	if err != nil {

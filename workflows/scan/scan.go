@@ -75,7 +75,7 @@ func (s *scanImage) run(ctx workflow.Context) (model.Verdict, error) {
 		workflows.StepSBOM:     s.generateSBOM,
 		workflows.StepLease:    s.lease,
 		workflows.StepUpload:   s.upload,
-		workflows.StepExternal: s.scanExternally,
+		workflows.StepExternal: external{s}.scan,
 		workflows.StepAwait:    s.await,
 		workflows.StepVerdict:  s.fetchVerdict,
 		workflows.StepReport:   s.report,

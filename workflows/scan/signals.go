@@ -346,7 +346,7 @@ func (s *scanImage) prioritize(ctx workflow.Context, r workflows.Prioritize) {
 
 // prioritizePull moves the pull forward in the backlog, if it is still in its first attempt there.
 func (s *scanImage) prioritizePull(ctx workflow.Context) {
-	priority := s.pullPriority()
+	priority := pullPriority(s.in, s.state)
 	in := activities.PrioritizeStepInput{
 		Workflow: workflow.GetInfo(ctx).WorkflowExecution.ID, Run: workflow.GetInfo(ctx).WorkflowExecution.RunID, Step: pullID(s.state.Pulls),
 		Level: priority.PriorityKey, FairnessKey: priority.FairnessKey, FairnessWeight: priority.FairnessWeight,

@@ -18,6 +18,7 @@ import (
 // Memory is a backend that keeps everything in memory, with the rules of the workflows. It is safe for concurrent use; the
 // exported fields are for a test while no request is in progress.
 type Memory struct {
+	External
 	lock sync.Mutex
 	// Reports are the reports in the order of their arrival.
 	Reports  []model.PodReport
@@ -25,11 +26,6 @@ type Memory struct {
 	verdicts map[model.Digest]model.Summary
 	// HubList are the hubs.
 	HubList []api.Hub
-	// Offers are the images for scanners of others; holders the scanners that have one, none once they have reported.
-	Offers  []api.ExternalScan
-	holders map[model.Digest]string
-	// NoLogin is why the login of a hub cannot be read.
-	NoLogin error
 	// Asked are the calls, as text.
 	Asked []string
 	// Down is what every call returns while it is set.
@@ -49,7 +45,8 @@ func (m *Memory) Reset() {
 	defer m.lock.Unlock()
 	m.pods, m.verdicts = map[string]map[string]model.Pod{}, map[model.Digest]model.Summary{}
 	m.HubList = []api.Hub{{Name: "main", Limit: 2, Configured: 2}}
-	m.Reports, m.Asked, m.Down, m.NoLogin, m.Offers, m.holders = nil, nil, nil, nil, nil, map[model.Digest]string{}
+	m.Reports, m.Asked, m.Down = nil, nil, nil
+	m.External = External{memory: m, holders: map[model.Digest]string{}}
 }
 
 // Report implements api.Backend.
