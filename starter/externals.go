@@ -155,7 +155,8 @@ func (e Externals) wantsMore(ctx context.Context, s ExternalScanner) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	if slices.ContainsFunc(pool.Waiters, func(w workflows.WaiterStatus) bool { return len(w.Hubs) > 0 }) {
+	// Of a very long queue only a part is shown.
+	if pool.WaiterCount > len(pool.Waiters) || slices.ContainsFunc(pool.Waiters, func(w workflows.WaiterStatus) bool { return len(w.Hubs) > 0 }) {
 		return false, nil
 	}
 	return slices.ContainsFunc(pool.Hubs, func(h workflows.HubStatus) bool {
