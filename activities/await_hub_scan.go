@@ -20,6 +20,9 @@ type AwaitHubScanInput struct {
 	Answered time.Duration `json:"answered,omitempty"`
 	// Longest is how long the hub may answer "in progress" before the scan counts as stuck.
 	Longest time.Duration `json:"longest"`
+	// Release gives the scan's lease back. The pool is sent it the moment the hub is done; nil when there is no lease. It may be
+	// sent again by the next attempt of the step, which changes nothing: it names the attempt of the lease.
+	Release *SignalPoolInput `json:"release,omitempty"`
 }
 
 // AwaitHubScanResult is the scan once the hub is done with it; otherwise Trouble, or Stuck.
@@ -29,6 +32,10 @@ type AwaitHubScanResult struct {
 	// Stuck says that the hub answered "in progress" for longer than allowed.
 	Stuck    bool          `json:"stuck,omitempty"`
 	Answered time.Duration `json:"answered"`
+	// Released says that the pool has got the Release. Otherwise the workflow sends it.
+	Released bool `json:"released,omitempty"`
+	// Verdict is the judgement of a complete scan; nil when it could not be read. Then the workflow reads it by FetchVerdict.
+	Verdict *model.Verdict `json:"verdict,omitempty"`
 }
 
 // hubWait is what one poll keeps for the next one, and what Web UI shows between them.
@@ -49,8 +56,12 @@ const keepEvery = 5 * time.Second
 // inProgress is the type of the error that means "ask again later"; it is no failure.
 const inProgress = "in-progress"
 
-// AwaitHubScan asks a hub once. While the hub works on the scan the server keeps the timer until the next attempt, so a wait of
-// hours holds no worker and writes no history.
+// releaseWithin bounds how long a step tries to give a lease back; the workflow does it if that fails.
+const releaseWithin = 5 * time.Second
+
+// AwaitHubScan asks a hub whether it is done with a scan. While the hub works on the scan the server keeps the timer until the
+// next attempt, so a wait of hours holds no worker and writes no history. When the hub is done, the step gives the lease back
+// and reads the verdict: the next scan has the lease without waiting for a task of this one's workflow.
 func (s *HubSteps) AwaitHubScan(ctx context.Context, in AwaitHubScanInput) (AwaitHubScanResult, error) {
 	h, err := s.hub(in.Scan.Hub)
 	if err != nil {
@@ -64,15 +75,66 @@ func (s *HubSteps) AwaitHubScan(ctx context.Context, in AwaitHubScanInput) (Awai
 	}
 	// What the next poll needs must be in every beat: the newest counts.
 	beat := startHeartbeat(ctx, wait)
-	scan, err := h.ScanState(ctx, in.Scan)
+	scan, err := poll(ctx, h, in)
+	if err == nil && scan.State != model.HubScanInProgress {
+		defer beat.end()
+		return s.takeDone(ctx, h, in, AwaitHubScanResult{Scan: scan, Answered: wait.Answered}), nil
+	}
 	beat.end()
 	if err != nil {
 		return wait.noAnswer(ctx, err)
 	}
-	if scan.State != model.HubScanInProgress {
-		return AwaitHubScanResult{Scan: scan, Answered: wait.Answered}, nil
-	}
 	return wait.answered(ctx, scan, in)
+}
+
+// quickPoll is when a hub is asked for the second time that has just got a scan: some are done by then. quickWithin is for how
+// long after the upload that is worth a call.
+const (
+	quickPoll   = 100 * time.Millisecond
+	quickWithin = time.Second
+)
+
+// poll asks a hub for a scan. Soon after the upload it asks twice, since another attempt of the step would come later and cost the
+// Temporal server two writes.
+func poll(ctx context.Context, h Hub, in AwaitHubScanInput) (model.HubScan, error) {
+	scan, err := h.ScanState(ctx, in.Scan)
+	if err != nil || scan.State != model.HubScanInProgress || time.Since(in.Since) > quickWithin {
+		return scan, err
+	}
+	select {
+	case <-time.After(quickPoll):
+		return h.ScanState(ctx, in.Scan)
+	case <-ctx.Done():
+		return scan, nil
+	}
+}
+
+// takeDone gives the lease of a scan back that the hub is done with, and reads its verdict. What does not work the first time is
+// left to the workflow, which has other means: only the state of the scan is sure to be in the result.
+func (s *HubSteps) takeDone(ctx context.Context, h Hub, in AwaitHubScanInput, result AwaitHubScanResult) AwaitHubScanResult {
+	logger := activity.GetLogger(ctx)
+	if in.Release != nil {
+		short, cancel := context.WithTimeout(ctx, releaseWithin)
+		defer cancel()
+		if err := s.pool.Signal(short, in.Release.Name, in.Release.Value); err != nil {
+			logger.Warn("lease could not be given back; the workflow does it", "hub", in.Scan.Hub, "error", err)
+		} else {
+			result.Released = true
+		}
+	}
+	if result.Scan.State != model.HubScanComplete {
+		return result
+	}
+	complete := result.Scan
+	complete.Hub = in.Scan.Hub
+	verdict, err := h.Verdict(ctx, complete)
+	if err != nil {
+		logger.Info("verdict could not be read; the workflow asks again", "hub", in.Scan.Hub, "error", err)
+		return result
+	}
+	verdict.Hub = in.Scan.Hub
+	result.Verdict = &verdict
+	return result
 }
 
 func (w hubWait) noAnswer(ctx context.Context, err error) (AwaitHubScanResult, error) {

@@ -37,6 +37,34 @@ func asApplicationError(err error) error {
 	})
 }
 
+// inPart notes in which part of a step an error of asApplicationError came up. Other errors stay as they are.
+func inPart(part string, err error) error {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	if !ok {
+		return err
+	}
+	return temporal.NewApplicationErrorWithOptions(app.Message(), app.Type(), temporal.ApplicationErrorOptions{
+		NonRetryable: app.NonRetryable(), NextRetryDelay: app.NextRetryDelay(), Details: []any{part},
+	})
+}
+
+// PartOf reads in which part of PullImage its error came up, in a workflow; empty for the pull, and where that is not known.
+func PartOf(err error) string {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		var part string
+		if app.HasDetails() && app.Details(&part) == nil && part == PartSBOM {
+			return part
+		}
+	}
+	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok {
+		var last Progress
+		if timeout.HasLastHeartbeatDetails() && timeout.LastHeartbeatDetails(&last) == nil && last.Phase != "" && last.Phase != phasePull {
+			return PartSBOM
+		}
+	}
+	return ""
+}
+
 // FailureOf reads the class and the reason back out of an activity's error, in a workflow.
 func FailureOf(err error) (model.FailureClass, string) {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {

@@ -46,10 +46,11 @@ func (m HubMap) Hub(name string) (Hub, bool) {
 // HubSteps are the steps on one hub's queue.
 type HubSteps struct {
 	hubs Hubs
+	pool Pool
 }
 
-// NewHubSteps serves the given hubs.
-func NewHubSteps(hubs Hubs) *HubSteps { return &HubSteps{hubs: hubs} }
+// NewHubSteps serves the given hubs. Leases are given back to the pool.
+func NewHubSteps(hubs Hubs, pool Pool) *HubSteps { return &HubSteps{hubs: hubs, pool: pool} }
 
 func (s *HubSteps) hub(name string) (Hub, error) { return hubOf(s.hubs, name) }
 

@@ -61,7 +61,7 @@ func TestStepsBeatWhileTheirHubIsSlow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := &slowHub{beaten: make(chan struct{}, 100)}
-			steps := activities.NewHubSteps(activities.HubMap{"a": h})
+			steps := activities.NewHubSteps(activities.HubMap{"a": h}, nil)
 			env := environment(t, steps)
 			env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { h.beaten <- struct{}{} })
 			require.NoError(t, run(env, steps))
@@ -72,7 +72,7 @@ func TestStepsBeatWhileTheirHubIsSlow(t *testing.T) {
 // TestABeatWhileAwaitingKeepsWhatWasWaited: the newest beat is all the next poll knows of the ones before.
 func TestABeatWhileAwaitingKeepsWhatWasWaited(t *testing.T) {
 	h := &slowHub{beaten: make(chan struct{}, 100)}
-	steps := activities.NewHubSteps(activities.HubMap{"a": h})
+	steps := activities.NewHubSteps(activities.HubMap{"a": h}, nil)
 	env := environment(t, steps)
 	env.SetHeartbeatDetails(map[string]any{"hub": "MATCHING", "answered": time.Minute})
 	var beat struct {

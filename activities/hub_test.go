@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -96,7 +97,7 @@ func TestLookUpTurnsAFailureThatStaysIntoAResult(t *testing.T) {
 		"passing, with a delay": {edgeError{class: model.Transient, after: time.Second}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			steps := activities.NewHubSteps(activities.HubMap{"a": &stubHub{err: each.err}})
+			steps := activities.NewHubSteps(activities.HubMap{"a": &stubHub{err: each.err}}, nil)
 			value, err := environment(t, steps).ExecuteActivity(steps.LookUpScan, activities.LookUpScanInput{Hub: "a", Name: "x"})
 			if each.retry {
 				require.False(t, applicationError(t, err).NonRetryable())
@@ -112,15 +113,34 @@ func TestLookUpTurnsAFailureThatStaysIntoAResult(t *testing.T) {
 }
 
 func TestUnknownHubSaysWhatToDo(t *testing.T) {
-	steps := activities.NewHubSteps(activities.HubMap{})
+	steps := activities.NewHubSteps(activities.HubMap{}, nil)
 	_, err := environment(t, steps).ExecuteActivity(steps.LookUpScan, activities.LookUpScanInput{Hub: "b"})
 	require.ErrorContains(t, err, "give all workers the same hubs")
 	require.False(t, applicationError(t, err).NonRetryable(), "another worker may know it")
 }
 
-func await(t *testing.T, h *stubHub, in activities.AwaitHubScanInput, before any) (activities.AwaitHubScanResult, error) {
+// stubPool takes signals, or fails.
+type stubPool struct {
+	err  error
+	sent []string
+}
+
+func (p *stubPool) Hubs(context.Context) ([]activities.HubState, error) { return nil, p.err }
+
+func (p *stubPool) Signal(_ context.Context, name string, value any) error {
+	text, err := json.Marshal(value)
+	p.sent = append(p.sent, name+" "+string(text))
+	return errors.Join(p.err, err)
+}
+
+func await(t *testing.T, h activities.Hub, in activities.AwaitHubScanInput, before any) (activities.AwaitHubScanResult, error) {
 	t.Helper()
-	steps := activities.NewHubSteps(activities.HubMap{"a": h})
+	return awaitAndRelease(t, h, nil, in, before)
+}
+
+func awaitAndRelease(t *testing.T, h activities.Hub, pool activities.Pool, in activities.AwaitHubScanInput, before any) (activities.AwaitHubScanResult, error) {
+	t.Helper()
+	steps := activities.NewHubSteps(activities.HubMap{"a": h}, pool)
 	env := environment(t, steps)
 	if before != nil {
 		env.SetHeartbeatDetails(before)
@@ -152,6 +172,75 @@ func TestAwaitAsksAgainLaterWhileTheHubIsAtIt(t *testing.T) {
 	}
 }
 
+// TestHubThatIsDoneHasItsLeaseReleasedAndItsVerdictRead: what does not work is left to the workflow, and said in the result.
+func TestHubThatIsDoneHasItsLeaseReleasedAndItsVerdictRead(t *testing.T) {
+	release := &activities.SignalPoolInput{Name: "release", Value: map[string]any{"chain": "c", "attempt": 1700000000123}}
+	const sent = `release {"attempt":1700000000123,"chain":"c"}`
+	for name, each := range map[string]struct {
+		state               model.HubScanState
+		release             *activities.SignalPoolInput
+		poolErr, verdictErr error
+		sent                []string
+		released, judged    bool
+	}{
+		"complete":                      {state: model.HubScanComplete, release: release, sent: []string{sent}, released: true, judged: true},
+		"complete, without a lease":     {state: model.HubScanComplete, judged: true},
+		"failed":                        {state: model.HubScanFailed, release: release, sent: []string{sent}, released: true},
+		"gone":                          {state: model.HubScanAbsent, release: release, sent: []string{sent}, released: true},
+		"in progress":                   {state: model.HubScanInProgress, release: release},
+		"the pool cannot be reached":    {state: model.HubScanComplete, release: release, poolErr: errors.New("no"), sent: []string{sent}, judged: true},
+		"the verdict cannot be read":    {state: model.HubScanComplete, release: release, verdictErr: errors.New("no"), sent: []string{sent}, released: true},
+		"and neither the one nor other": {state: model.HubScanComplete, release: release, poolErr: errors.New("no"), verdictErr: errors.New("no"), sent: []string{sent}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, pool := &judgingHub{stubHub: stubHub{state: model.HubScan{State: each.state}}, err: each.verdictErr}, &stubPool{err: each.poolErr}
+			result, err := awaitAndRelease(t, h, pool, activities.AwaitHubScanInput{Longest: time.Hour, Release: each.release}, nil)
+			require.Equal(t, each.state == model.HubScanInProgress, err != nil)
+			require.Equal(t, each.sent, pool.sent)
+			require.Equal(t, each.released, result.Released)
+			require.Equal(t, each.judged, result.Verdict != nil)
+			if each.judged {
+				require.Equal(t, "a", result.Verdict.Hub)
+			}
+		})
+	}
+}
+
+// judgingHub fails only where a verdict is asked for.
+type judgingHub struct {
+	stubHub
+	err error
+}
+
+func (h *judgingHub) Verdict(context.Context, model.HubScan) (model.Verdict, error) {
+	return model.Verdict{OverallStatus: model.NotInViolation}, h.err
+}
+
+// quickHub is done when it is asked for the second time.
+type quickHub struct {
+	judgingHub
+	asked int
+}
+
+func (h *quickHub) ScanState(context.Context, model.HubScan) (model.HubScan, error) {
+	if h.asked++; h.asked == 1 {
+		return model.HubScan{State: model.HubScanInProgress}, nil
+	}
+	return model.HubScan{State: model.HubScanComplete}, nil
+}
+
+// TestHubIsAskedTwiceSoonAfterTheUpload: and once later, when another question at once tells nothing new.
+func TestHubIsAskedTwiceSoonAfterTheUpload(t *testing.T) {
+	h := &quickHub{}
+	result, err := awaitAndRelease(t, h, &stubPool{}, activities.AwaitHubScanInput{Since: time.Now(), Longest: time.Hour}, nil)
+	require.NoError(t, err)
+	require.NotNil(t, result.Verdict)
+	h = &quickHub{}
+	_, err = awaitAndRelease(t, h, &stubPool{}, activities.AwaitHubScanInput{Since: time.Now().Add(-time.Minute), Longest: time.Hour}, nil)
+	require.Error(t, err)
+	require.Equal(t, 1, h.asked)
+}
+
 func TestAwaitCountsOnlyTimeInWhichTheHubAnswered(t *testing.T) {
 	h := &stubHub{state: model.HubScan{State: model.HubScanInProgress, Detail: "MATCHING"}}
 	longAgo := map[string]any{"answered": time.Hour, "lastAnswer": time.Now().Add(-2 * time.Hour)}
@@ -179,7 +268,7 @@ func TestAwaitNotesOnlyWhatTheNextPollMustKnow(t *testing.T) {
 		"an answer after failures": {map[string]any{"hub": "MATCHING", "failures": 1}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			steps := activities.NewHubSteps(activities.HubMap{"a": h})
+			steps := activities.NewHubSteps(activities.HubMap{"a": h}, nil)
 			env := environment(t, steps)
 			if each.before != nil {
 				env.SetHeartbeatDetails(each.before)
@@ -242,4 +331,44 @@ func FuzzParseWorkspaceKey(f *testing.F) {
 			require.NoError(t, err)
 		}
 	})
+}
+
+// hubsHere are hubs that the worker of workflows may ask itself.
+type hubsHere struct {
+	activities.HubMap
+	using int
+}
+
+func (h *hubsHere) HubHere(name string) (activities.Hub, func(), bool) {
+	hub, ok := h.Hub(name)
+	if ok {
+		h.using++
+	}
+	return hub, func() { h.using-- }, ok
+}
+
+// TestLocalLookUpSaysOnlyWhatTheHubAnswered: a failure is found out by the step on the hub's queue, which knows what to do with it.
+func TestLocalLookUpSaysOnlyWhatTheHubAnswered(t *testing.T) {
+	for name, each := range map[string]struct {
+		here  activities.HubsHere
+		asked bool
+	}{
+		"no hub here":      {nil, false},
+		"another hub":      {&hubsHere{HubMap: activities.HubMap{"b": &stubHub{}}}, false},
+		"it fails":         {&hubsHere{HubMap: activities.HubMap{"a": &stubHub{err: edgeError{class: model.Unauthorized}}}}, false},
+		"it does not know": {&hubsHere{HubMap: activities.HubMap{"a": &stubHub{found: model.HubScan{State: model.HubScanAbsent}}}}, true},
+		"it has the image": {&hubsHere{HubMap: activities.HubMap{"a": &stubHub{found: model.HubScan{State: model.HubScanComplete}}}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			steps := activities.NewScanSteps(nil, nil, each.here)
+			value, err := environment(t, steps).ExecuteLocalActivity(steps.LookUpHere, activities.LookUpScanInput{Hub: "a", Name: "x"})
+			require.NoError(t, err)
+			var result activities.LookUpHereResult
+			require.NoError(t, value.Get(&result))
+			require.Equal(t, each.asked, result.Asked)
+			if here, ok := each.here.(*hubsHere); ok {
+				require.Zero(t, here.using, "the place is given back")
+			}
+		})
+	}
 }

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 )
 
@@ -20,14 +21,24 @@ type Pool interface {
 	Signal(ctx context.Context, name string, value any) error
 }
 
-// ScanSteps are the light steps of ScanImage and Image on the workflow queue.
-type ScanSteps struct {
-	pool    Pool
-	holders Holders
+// ScanStarter starts scans and finds out which are open.
+type ScanStarter interface {
+	Holders
+	// StartScan starts a scan unless one of the same image runs.
+	StartScan(ctx context.Context, in StartScanInput) (StartScanResult, error)
 }
 
-// NewScanSteps asks p about hubs and h about scans.
-func NewScanSteps(p Pool, h Holders) *ScanSteps { return &ScanSteps{pool: p, holders: h} }
+// ScanSteps are the light steps of ScanImage and Image on the workflow queue.
+type ScanSteps struct {
+	pool  Pool
+	scans ScanStarter
+	hubs  HubsHere
+}
+
+// NewScanSteps asks p about hubs, and starts scans and asks about them through s. It asks the hubs of h itself, which may be nil.
+func NewScanSteps(p Pool, s ScanStarter, h HubsHere) *ScanSteps {
+	return &ScanSteps{pool: p, scans: s, hubs: h}
+}
 
 // ListHubsResult lists the enabled hubs.
 type ListHubsResult struct {
@@ -46,8 +57,22 @@ func (s *ScanSteps) ListHubs(ctx context.Context) (ListHubsResult, error) {
 // SignalPoolInput is one signal from a scan to the pool of hubs.
 type SignalPoolInput struct {
 	Name string `json:"name"`
-	// Value is the signal's content, of the type the signal carries: a local step gets it as it was handed over.
+	// Value is the signal's content, of the type the signal carries: a local step gets it as it was handed over, a step on a queue
+	// as a json.RawMessage.
 	Value any `json:"value"`
+}
+
+// UnmarshalJSON keeps the content as it was written: only the pool knows its type.
+func (s *SignalPoolInput) UnmarshalJSON(text []byte) error {
+	var written struct {
+		Name  string          `json:"name"`
+		Value json.RawMessage `json:"value"`
+	}
+	if err := json.Unmarshal(text, &written); err != nil {
+		return fmt.Errorf("read a signal to the pool of hubs: %w", err)
+	}
+	s.Name, s.Value = written.Name, written.Value
+	return nil
 }
 
 // SignalPool sends the pool of hubs a signal. As a local step it costs one event in the scan's history, where a signal
@@ -57,6 +82,33 @@ func (s *ScanSteps) SignalPool(ctx context.Context, in SignalPoolInput) error {
 		return fmt.Errorf("signal the pool of hubs: %w", err)
 	}
 	return nil
+}
+
+// StartScanInput is a scan to be started.
+type StartScanInput struct {
+	// Input is the input of ScanImage: a local step gets it as it was handed over.
+	Input any `json:"input"`
+	// Key names this start among all starts of scans. When the step has started a scan and could not say so, the next attempt of
+	// the step finds the scan by it.
+	Key string `json:"key"`
+}
+
+// StartScanResult names the scan that runs now.
+type StartScanResult struct {
+	// Chain is the first run ID of the scan.
+	Chain string `json:"chain"`
+	// Other says that another start than that of the key has started it.
+	Other bool `json:"other,omitempty"`
+}
+
+// StartScan starts the scan of an image. As a local step it costs one event in the history of the image, where a child workflow
+// costs seven. Where this worker has room, the scan's first task comes with the answer of the server.
+func (s *ScanSteps) StartScan(ctx context.Context, in StartScanInput) (StartScanResult, error) {
+	started, err := s.scans.StartScan(ctx, in)
+	if err != nil {
+		return started, fmt.Errorf("start the scan: %w", err)
+	}
+	return started, nil
 }
 
 // CheckScanInput names a scan; an empty chain means any run.
@@ -71,7 +123,7 @@ type CheckScanResult struct {
 
 // CheckScan asks whether an image's scan is still open.
 func (s *ScanSteps) CheckScan(ctx context.Context, in CheckScanInput) (CheckScanResult, error) {
-	open, err := s.holders.IsOpen(ctx, in.Scan)
+	open, err := s.scans.IsOpen(ctx, in.Scan)
 	if err != nil {
 		return CheckScanResult{}, fmt.Errorf("ask for %s: %w", in.Scan.WorkflowID, err)
 	}

@@ -2,9 +2,12 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,9 +45,15 @@ type Workspaces interface {
 	Host() string
 	// Acquire makes the workspace and counts it as used until Release. The function returned ends the step that acquired it.
 	Acquire(key string) (directory string, markIdle func(), err error)
-	// MarkComplete has the workspace kept over a restart, until its scan is done with it.
+	// Resume is Acquire for a workspace whose image is complete, and which an earlier attempt has left: the newest of those given.
+	Resume(keys []string) (key string, markIdle func(), found bool)
+	// Directory is where the workspace of a key is.
+	Directory(key string) string
+	// MarkComplete notes that the image is complete: it is kept over a restart.
 	MarkComplete(key string) error
-	// Find is the directory of a workspace that is used and complete.
+	// MarkFinished notes that the SBOM is complete: the workspace is kept until its scan is done with it.
+	MarkFinished(key string) error
+	// Find is the directory of a workspace whose SBOM is complete.
 	Find(key string) (directory string, found bool)
 	// Release deletes the workspace and all that is in it.
 	Release(key string) error
@@ -63,7 +72,7 @@ func NewScannerSteps(p Puller, c ScanClient, w Workspaces, hubs Hubs) *ScannerSt
 	return &ScannerSteps{puller: p, client: c, workspaces: w, hubs: hubs}
 }
 
-// Workspace is where a pulled image is: a host, and a directory there.
+// Workspace is where the SBOM of an image is: a host, and a directory there.
 type Workspace struct {
 	Host string `json:"host"`
 	// Key is the WorkspaceKey on that host, as text.
@@ -72,6 +81,8 @@ type Workspace struct {
 	Name  model.Name `json:"name"`
 	Bytes int64      `json:"bytes"`
 	Size  int64      `json:"size"`
+	// Components is how many the scan client found.
+	Components int `json:"components,omitempty"`
 	// External is set instead of all others when a scanner of others is to scan the image.
 	External *ExternalClaim `json:"external,omitempty"`
 }
@@ -146,6 +157,9 @@ func tarIn(directory string) string     { return filepath.Join(directory, "image
 func sbomIn(directory string) string    { return filepath.Join(directory, "sbom.json") }
 func scratchIn(directory string) string { return filepath.Join(directory, "scratch") }
 
+// noteIn is what one attempt of the step leaves for the next: the Workspace as far as it is known.
+func noteIn(directory string) string { return filepath.Join(directory, "workspace.json") }
+
 // WorkspaceGone is the class of the error for a workspace that is no longer there: the image must be pulled again.
 const WorkspaceGone model.FailureClass = "workspace-gone"
 
@@ -162,37 +176,141 @@ func (e workspaceGoneError) FailureClass() model.FailureClass { return Workspace
 // RetryAfter leaves the delay to ScanImage.
 func (e workspaceGoneError) RetryAfter() time.Duration { return 0 }
 
-// PullImageInput says what to pull.
+// PullImageInput says what to pull, and what its scan is called at the hubs.
 type PullImageInput struct {
 	Digest model.Digest `json:"digest"`
 	// Names are tried in order.
-	Names []model.Name `json:"names"`
+	Names    []model.Name   `json:"names"`
+	HubNames model.HubNames `json:"hubNames"`
 	// Chain and Pull name the workspace: the first run ID of the scan, and how many times it has pulled.
 	Chain string `json:"chain"`
 	Pull  int    `json:"pull"`
 }
 
-// PullImage acquires a workspace on this host and pulls the image into it. It answers with the workspace, so that the next
-// steps run here.
+// PartSBOM is the part of PullImage after the pull: the scan client at work.
+const PartSBOM = "sbom"
+
+// phasePull is the phase of the first part of PullImage; all other phases are those of the scan client.
+const phasePull = "pull"
+
+// place is the workspace of one attempt, and how far an earlier attempt has come in it.
+type place struct {
+	Workspace
+	directory        string
+	pulled, finished bool
+	markIdle         func()
+}
+
+// PullImage acquires a workspace on this host, pulls the image into it, has the scan client write its SBOM, and deletes the
+// image. It answers with the workspace, so that the upload runs here. An attempt that finds what an earlier one has left on this
+// host goes on there.
 func (s *ScannerSteps) PullImage(ctx context.Context, in PullImageInput) (Workspace, error) {
-	key := WorkspaceKey{Digest: in.Digest, Chain: in.Chain, Pull: in.Pull, Attempt: int(activity.GetInfo(ctx).Attempt)}.String()
-	directory, markIdle, err := s.workspaces.Acquire(key)
+	at, err := s.enter(ctx, in)
 	if err != nil {
 		return Workspace{}, asApplicationError(err)
 	}
-	defer markIdle()
-	beat := startHeartbeat(ctx, Progress{Phase: "pull"})
+	defer at.markIdle()
+	beat := startHeartbeat(ctx, Progress{Phase: phasePull})
 	defer beat.end()
-	pulled, err := s.puller.Pull(ctx, in.Names, in.Digest, tarIn(directory), func(done, total int64) {
-		beat.setProgress(Progress{Phase: "pull", Done: done, Total: total})
-	})
+	if !at.pulled {
+		if err := s.pull(ctx, in, at, beat); err != nil {
+			return Workspace{}, s.abandonWorkspace(ctx, at.Key, err)
+		}
+	}
+	if !at.finished {
+		if err := s.generateSBOM(ctx, in, at, beat); err != nil {
+			return Workspace{}, err
+		}
+	}
+	return at.Workspace, nil
+}
+
+// enter resumes the workspace of an earlier attempt, or acquires one.
+func (s *ScannerSteps) enter(ctx context.Context, in PullImageInput) (*place, error) {
+	key := WorkspaceKey{Digest: in.Digest, Chain: in.Chain, Pull: in.Pull, Attempt: int(activity.GetInfo(ctx).Attempt)}
+	var earlier []string
+	for before := key; before.Attempt > 1; {
+		before.Attempt--
+		earlier = append([]string{before.String()}, earlier...)
+	}
+	at := &place{Workspace: Workspace{Host: s.workspaces.Host()}}
+	var resumed bool
+	if at.Key, at.markIdle, resumed = s.workspaces.Resume(earlier); resumed {
+		at.directory = s.workspaces.Directory(at.Key)
+		_, at.finished = s.workspaces.Find(at.Key)
+		at.pulled = at.readNote(in.Names)
+		activity.GetLogger(ctx).Info("workspace of an earlier attempt resumed", "workspace", at.Key, "pulled", at.pulled, "finished", at.finished)
+		return at, nil
+	}
+	var err error
+	at.Key = key.String()
+	at.directory, at.markIdle, err = s.workspaces.Acquire(at.Key)
+	return at, err
+}
+
+// readNote takes what an earlier attempt has noted, and reports whether there is such a note.
+func (p *place) readNote(names []model.Name) bool {
+	text, err := os.ReadFile(noteIn(p.directory))
+	var noted Workspace
+	if err != nil || json.Unmarshal(text, &noted) != nil || !slices.Contains(names, noted.Name) {
+		p.finished = false
+		return false
+	}
+	p.Name, p.Bytes, p.Size, p.Components = noted.Name, noted.Bytes, noted.Size, noted.Components
+	return true
+}
+
+func (p *place) writeNote() error {
+	text, err := json.Marshal(p.Workspace)
 	if err == nil {
-		err = s.workspaces.MarkComplete(key)
+		err = os.WriteFile(noteIn(p.directory), text, 0o600)
 	}
 	if err != nil {
-		return Workspace{}, s.abandonWorkspace(ctx, key, err)
+		return fmt.Errorf("note what is in workspace %s: %w", p.Key, err)
 	}
-	return Workspace{Host: s.workspaces.Host(), Key: key, Name: pulled.Name, Bytes: pulled.Bytes, Size: pulled.Size}, nil
+	return nil
+}
+
+func (s *ScannerSteps) pull(ctx context.Context, in PullImageInput, at *place, beat *heartbeat) error {
+	pulled, err := s.puller.Pull(ctx, in.Names, in.Digest, tarIn(at.directory), func(done, total int64) {
+		beat.setProgress(Progress{Phase: phasePull, Done: done, Total: total})
+	})
+	if err != nil {
+		return err
+	}
+	at.Name, at.Bytes, at.Size = pulled.Name, pulled.Bytes, pulled.Size
+	if err := at.writeNote(); err != nil {
+		return err
+	}
+	return s.workspaces.MarkComplete(at.Key)
+}
+
+// generateSBOM writes the SBOM of the pulled image, without any contact to a hub, and removes the tar. After a failure that may
+// pass, and when this worker stops, the workspace is kept for the next attempt.
+func (s *ScannerSteps) generateSBOM(ctx context.Context, in PullImageInput, at *place, beat *heartbeat) error {
+	beat.setProgress(Progress{Phase: "start the scan client"})
+	components, err := s.client.GenerateSBOM(ctx, tarIn(at.directory), sbomIn(at.directory), scratchIn(at.directory), in.HubNames,
+		func(phase string, done, total int64) {
+			beat.setProgress(Progress{Phase: phase, Done: done, Total: total})
+		})
+	if err == nil {
+		at.Components = components
+		err = at.writeNote()
+	}
+	if err == nil {
+		err = s.workspaces.MarkFinished(at.Key)
+	}
+	if err != nil {
+		class, _ := ClassOf(err)
+		if !workerStopping(ctx) && (!class.Temporary() || ctx.Err() != nil) {
+			s.releaseWorkspace(ctx, at.Key)
+		}
+		return inPart(PartSBOM, stepError(ctx, err))
+	}
+	if err := os.Remove(tarIn(at.directory)); err != nil && !os.IsNotExist(err) {
+		activity.GetLogger(ctx).Warn("tar could not be removed", "workspace", at.Key, "error", err)
+	}
+	return nil
 }
 
 // releaseWorkspace deletes a workspace; the host's sweeper does it later if this fails.

@@ -13,7 +13,7 @@ import (
 
 func readChanges(t *testing.T, h *stubHub, until time.Time) activities.ReadChangesResult {
 	t.Helper()
-	steps := activities.NewHubSteps(activities.HubMap{"a": h})
+	steps := activities.NewHubSteps(activities.HubMap{"a": h}, nil)
 	value, err := environment(t, steps).ExecuteActivity(steps.ReadChanges, activities.ReadChangesInput{Hub: "a", Since: hubTime.Add(-time.Hour), Until: until})
 	require.NoError(t, err)
 	var result activities.ReadChangesResult
@@ -66,7 +66,7 @@ func TestAHubThatKeepsNoListOfChangesSaysWhy(t *testing.T) {
 
 func TestNobodyIsBehindAVersionThatIsGone(t *testing.T) {
 	find := func(h *stubHub) activities.FindImagesResult {
-		steps := activities.NewHubSteps(activities.HubMap{"a": h})
+		steps := activities.NewHubSteps(activities.HubMap{"a": h}, nil)
 		value, err := environment(t, steps).ExecuteActivity(steps.FindImages, activities.FindImagesInput{Hub: "a", VersionURL: "v/1"})
 		require.NoError(t, err)
 		var result activities.FindImagesResult

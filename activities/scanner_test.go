@@ -6,8 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/workspace"
@@ -17,10 +21,14 @@ import (
 const someDigest = model.Digest("sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
 
 // stubPuller writes a tar, or fails.
-type stubPuller struct{ err error }
+type stubPuller struct {
+	err   error
+	pulls int
+}
 
-func (p stubPuller) Pull(_ context.Context, names []model.Name, _ model.Digest, tar string, progress func(done, total int64)) (activities.PulledImage, error) {
+func (p *stubPuller) Pull(_ context.Context, names []model.Name, _ model.Digest, tar string, progress func(done, total int64)) (activities.PulledImage, error) {
 	progress(1, 2)
+	p.pulls++
 	if p.err != nil {
 		return activities.PulledImage{}, errors.Join(p.err, os.WriteFile(tar+".partial", nil, 0o600))
 	}
@@ -51,6 +59,7 @@ type host struct {
 	pool   *workspace.Pool
 	hub    *stubHub
 	client *stubClient
+	puller *stubPuller
 	steps  *activities.ScannerSteps
 }
 
@@ -58,16 +67,18 @@ func newHost(t *testing.T, pull error) *host {
 	t.Helper()
 	pool, err := workspace.Open(t.TempDir(), "host-1", 2)
 	require.NoError(t, err)
-	h := &host{pool: pool, hub: &stubHub{found: model.HubScan{State: model.HubScanAbsent}}, client: &stubClient{}}
-	h.steps = activities.NewScannerSteps(stubPuller{err: pull}, h.client, pool, activities.HubMap{"a": h.hub})
+	h := &host{pool: pool, hub: &stubHub{found: model.HubScan{State: model.HubScanAbsent}}, client: &stubClient{}, puller: &stubPuller{err: pull}}
+	h.steps = activities.NewScannerSteps(h.puller, h.client, pool, activities.HubMap{"a": h.hub})
 	return h
+}
+
+func pullInput() activities.PullImageInput {
+	return activities.PullImageInput{Digest: someDigest, Names: []model.Name{{Repository: "r", Tag: "1"}}, Chain: "chain", Pull: 1}
 }
 
 func (h *host) pull(t *testing.T) (activities.Workspace, error) {
 	t.Helper()
-	value, err := environment(t, h.steps).ExecuteActivity(h.steps.PullImage, activities.PullImageInput{
-		Digest: someDigest, Names: []model.Name{{Repository: "r", Tag: "1"}}, Chain: "chain", Pull: 1,
-	})
+	value, err := environment(t, h.steps).ExecuteActivity(h.steps.PullImage, pullInput())
 	if err != nil {
 		return activities.Workspace{}, err
 	}
@@ -96,8 +107,7 @@ func TestWorkspaceIsKeptFromPullToUpload(t *testing.T) {
 	directory, found := h.pool.Find(workspace.Key)
 	require.True(t, found)
 
-	_, err = environment(t, h.steps).ExecuteActivity(h.steps.GenerateSBOM, activities.GenerateSBOMInput{Workspace: workspace})
-	require.NoError(t, err)
+	require.Equal(t, 3, workspace.Components)
 	require.NoFileExists(t, filepath.Join(directory, "image.tar"), "the tar is not needed any longer")
 	require.Len(t, h.pool.List(), 1)
 
@@ -117,24 +127,99 @@ func TestFailedPullLeavesNothing(t *testing.T) {
 	require.Empty(t, h.pool.List())
 }
 
+// TestSBOMThatFailsForGoodReleasesTheWorkspace: the failure says in which part of the step it was.
 func TestSBOMThatFailsForGoodReleasesTheWorkspace(t *testing.T) {
 	for class, kept := range map[model.FailureClass]int{model.Invalid: 0, model.Transient: 1} {
 		h := newHost(t, nil)
-		workspace, err := h.pull(t)
-		require.NoError(t, err)
 		h.client.sbomErr = edgeError{class: class}
-		_, err = environment(t, h.steps).ExecuteActivity(h.steps.GenerateSBOM, activities.GenerateSBOMInput{Workspace: workspace})
+		_, err := h.pull(t)
 		require.Equal(t, !class.Temporary(), applicationError(t, err).NonRetryable())
+		require.Equal(t, string(class), applicationError(t, err).Type())
+		require.Equal(t, activities.PartSBOM, activities.PartOf(err))
 		require.Len(t, h.pool.List(), kept, "%s", class)
 	}
+}
+
+// attempts pulls once more after each failure of the step, and after each answer that gets lost: a function is called for each
+// attempt before it, and one after it, which may lose its answer.
+func (h *host) attempts(t *testing.T, before func(attempt int32), after func(attempt int32) error) activities.Workspace {
+	t.Helper()
+	var s testsuite.WorkflowTestSuite
+	env := s.NewTestWorkflowEnvironment()
+	attempt := func(ctx context.Context, in activities.PullImageInput) (activities.Workspace, error) {
+		before(activity.GetInfo(ctx).Attempt)
+		workspace, err := h.steps.PullImage(ctx, in)
+		return workspace, errors.Join(err, after(activity.GetInfo(ctx).Attempt))
+	}
+	env.RegisterActivityWithOptions(attempt, activity.RegisterOptions{Name: "PullImage"})
+	env.ExecuteWorkflow(func(ctx workflow.Context) (activities.Workspace, error) {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
+		var workspace activities.Workspace
+		err := workflow.ExecuteActivity(ctx, "PullImage", pullInput()).Get(ctx, &workspace)
+		return workspace, err
+	})
+	var workspace activities.Workspace
+	require.NoError(t, env.GetWorkflowResult(&workspace))
+	return workspace
+}
+
+// TestNextAttemptGoesOnInTheWorkspaceOfTheOneBefore: what was pulled is not pulled again, and an SBOM is not made again.
+func TestNextAttemptGoesOnInTheWorkspaceOfTheOneBefore(t *testing.T) {
+	h := newHost(t, nil)
+	workspace := h.attempts(t, func(attempt int32) {
+		switch h.client.sbomErr = nil; attempt {
+		case 1:
+			h.client.sbomErr = edgeError{class: model.Transient}
+		case 2:
+			h.puller.err = errors.New("it is not pulled again")
+		case 3:
+			h.client.sbomErr = errors.New("it is not made again")
+		}
+	}, func(attempt int32) error {
+		if attempt == 2 {
+			return errors.New("the answer was lost")
+		}
+		return nil
+	})
+	require.Equal(t, activities.Workspace{
+		Host: "host-1", Key: key(1), Name: pullInput().Names[0], Bytes: 2, Size: 2, Components: 3,
+	}, workspace)
+	require.Equal(t, 1, h.puller.pulls)
+	require.Len(t, h.pool.List(), 1)
+	_, found := h.pool.Find(workspace.Key)
+	require.True(t, found)
+}
+
+// TestAttemptWithoutANotePullsAgain: a note that is damaged, or of another image, says nothing.
+func TestAttemptWithoutANotePullsAgain(t *testing.T) {
+	for _, note := range []string{"", `{"name":`, `{"name":{"repository":"other","tag":"1"}}`} {
+		h := newHost(t, nil)
+		workspace := h.attempts(t, func(int32) {}, func(attempt int32) error {
+			if attempt > 1 {
+				return nil
+			}
+			return errors.Join(os.WriteFile(filepath.Join(h.pool.Directory(key(1)), "workspace.json"), []byte(note), 0o600), errors.New("the answer was lost"))
+		})
+		require.Equal(t, 3, workspace.Components)
+		require.Equal(t, 2, h.puller.pulls)
+	}
+}
+
+func key(attempt int) string {
+	return activities.WorkspaceKey{Digest: someDigest, Chain: "chain", Pull: 1, Attempt: attempt}.String()
+}
+
+func TestPullThatFailsSaysSoAndNotThatTheSBOMDid(t *testing.T) {
+	_, err := newHost(t, edgeError{class: model.Transient}).pull(t)
+	require.Empty(t, activities.PartOf(err))
+	class, _ := activities.FailureOf(err)
+	require.Equal(t, model.Transient, class)
 }
 
 func TestStepsOnAWorkspaceThatIsGoneSaySo(t *testing.T) {
 	h := newHost(t, nil)
 	gone := activities.Workspace{Host: "host-1", Key: "gone"}
-	_, err := environment(t, h.steps).ExecuteActivity(h.steps.GenerateSBOM, activities.GenerateSBOMInput{Workspace: gone})
-	require.Equal(t, string(activities.WorkspaceGone), applicationError(t, err).Type())
-	_, err = h.upload(t, gone)
+	_, err := h.upload(t, gone)
 	require.Equal(t, string(activities.WorkspaceGone), applicationError(t, err).Type())
 }
 

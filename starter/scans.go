@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -10,6 +11,7 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/perceptor/perceptor/activities"
@@ -98,6 +100,58 @@ func currentStep(a *workflowpb.PendingActivityInfo) CurrentStep {
 		now.Progress, now.Hub = reported.Progress, reported.Hub
 	}
 	return now
+}
+
+// StartScan starts the scan of an image, of which one runs at most: the workflow ID sees to that. When one runs already, the answer
+// names it, and says whether it is the one that this key has started before.
+func (s Scans) StartScan(ctx context.Context, in activities.StartScanInput) (activities.StartScanResult, error) {
+	var none activities.StartScanResult
+	scan, ok := in.Input.(workflows.ScanImageInput)
+	if !ok {
+		return none, fmt.Errorf("the input of a scan is a %T", in.Input)
+	}
+	if err := scan.Check(); err != nil {
+		return none, fmt.Errorf("input of a scan: %w", err)
+	}
+	options := start{
+		id: workflows.ScanImageID(scan.Digest), summary: "scan " + scan.Names[0].Reference(),
+		attributes: temporal.NewSearchAttributes(
+			workflows.AttributeDigest.ValueSet(workflows.Keyword(string(scan.Digest))),
+			workflows.AttributeRepository.ValueSet(workflows.Keyword(scan.Names[0].Repository)),
+		),
+	}.options(enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING)
+	options.WorkflowExecutionErrorWhenAlreadyStarted = true
+	options.EnableEagerStart = true
+	options.Priority = temporal.Priority{PriorityKey: workflows.ScanLevel}
+	options.Memo = map[string]any{workflows.MemoImage: workflows.ScanStart{Image: workflows.ImageID(scan.Digest), Key: in.Key}}
+	run, err := s.temporal.ExecuteWorkflow(ctx, options, workflows.TypeScanImage, scan)
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		return s.runningScan(ctx, options.ID, in.Key)
+	}
+	if err != nil {
+		return none, fmt.Errorf("start %s: %w", options.ID, err)
+	}
+	return activities.StartScanResult{Chain: run.GetRunID()}, nil
+}
+
+// runningScan is the answer for a scan that runs already. One that has closed meanwhile is an error: then another can be started.
+func (s Scans) runningScan(ctx context.Context, id, key string) (activities.StartScanResult, error) {
+	described, err := s.temporal.DescribeWorkflowExecution(ctx, id, "")
+	if err != nil {
+		return activities.StartScanResult{}, fmt.Errorf("describe %s: %w", id, err)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return activities.StartScanResult{}, fmt.Errorf("%s has closed meanwhile", id)
+	}
+	// A memo that cannot be read is that of a scan that was started by hand.
+	var by workflows.ScanStart
+	if payload := info.GetMemo().GetFields()[workflows.MemoImage]; payload != nil {
+		if err := converter.GetDefaultDataConverter().FromPayload(payload, &by); err != nil {
+			by = workflows.ScanStart{}
+		}
+	}
+	return activities.StartScanResult{Chain: cmp.Or(info.GetFirstRunId(), info.GetExecution().GetRunId()), Other: by.Key != key}, nil
 }
 
 // IsOpen reports whether a scan is running. When the holder names a chain, it reports whether that very chain is running.

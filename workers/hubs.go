@@ -66,6 +66,37 @@ func (d *drivers) configure(hubs []config.Hub) error {
 	return nil
 }
 
+// askingHere is how many workflows of this process ask one hub at a time by themselves. All others ask on the hub's queue, where what
+// finishes a scan comes first: a thousand new images must not take the hub's rate from it.
+const askingHere = 4
+
+// hubsHere lets the workflows of a process that serves the hubs' queues ask the hubs.
+type hubsHere struct {
+	hubs   activities.Hubs
+	lock   sync.Mutex
+	asking map[string]int
+}
+
+func newHubsHere(hubs activities.Hubs) *hubsHere {
+	return &hubsHere{hubs: hubs, asking: map[string]int{}}
+}
+
+// HubHere gives a hub to ask, unless enough workflows ask it now.
+func (h *hubsHere) HubHere(name string) (activities.Hub, func(), bool) {
+	hub, known := h.hubs.Hub(name)
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	if !known || h.asking[name] >= askingHere {
+		return nil, nil, false
+	}
+	h.asking[name]++
+	return hub, func() {
+		h.lock.Lock()
+		defer h.lock.Unlock()
+		h.asking[name]--
+	}, true
+}
+
 // hubQueues serves the queues of hubs: the calls, and the probes on queues of their own.
 type hubQueues struct {
 	client  client.Client
@@ -74,8 +105,8 @@ type hubQueues struct {
 	workers map[string][]worker.Worker
 }
 
-func serveHubs(life fx.Lifecycle, c client.Client, conf config.Config, hubs activities.Hubs) *hubQueues {
-	q := &hubQueues{client: c, steps: activities.NewHubSteps(hubs), workers: map[string][]worker.Worker{}}
+func serveHubs(life fx.Lifecycle, c client.Client, conf config.Config, hubs activities.Hubs, link *pool) *hubQueues {
+	q := &hubQueues{client: c, steps: activities.NewHubSteps(hubs, link), workers: map[string][]worker.Worker{}}
 	life.Append(fx.StartStopHook(func() error { return q.serve(conf.Hubs) }, q.stop))
 	return q
 }
@@ -89,7 +120,7 @@ func (q *hubQueues) serve(hubs []config.Hub) error {
 			continue
 		}
 		calls := worker.New(q.client, workflows.HubQueue(h.Name), worker.Options{
-			DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hubSlots, WorkerStopTimeout: stopLight,
+			DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: hubSlots, WorkerStopTimeout: stopLight, ActivityTaskPollerBehavior: pollers(hubSlots),
 		})
 		calls.RegisterActivity(q.steps)
 		probes := worker.New(q.client, workflows.HubControlQueue(h.Name), worker.Options{

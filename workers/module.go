@@ -43,7 +43,16 @@ func Module(s Settings) fx.Option {
 		options = append(options, fx.Provide(fx.Annotate(newDrivers, fx.As(fx.Self()), fx.As(new(activities.Hubs)))))
 	}
 	if s.plays(RoleWorkflows) {
-		options = append(options, fx.Invoke(serveWorkflows, watch))
+		options = append(options, fx.Invoke(watch))
+		if s.plays(RoleHub) {
+			options = append(options, fx.Provide(newHubsHere), fx.Invoke(func(life fx.Lifecycle, c client.Client, s *starter.Starter, link *pool, here *hubsHere) {
+				serveWorkflows(life, c, s, link, here)
+			}))
+		} else {
+			options = append(options, fx.Invoke(func(life fx.Lifecycle, c client.Client, s *starter.Starter, link *pool) {
+				serveWorkflows(life, c, s, link, nil)
+			}))
+		}
 	}
 	if s.plays(RoleHub) {
 		options = append(options, fx.Provide(serveHubs), fx.Invoke(func(*hubQueues) {}))
@@ -157,17 +166,35 @@ const stickyWait = 2 * time.Second
 // read again when it is their turn; their histories are short.
 const cachedWorkflows = 2000
 
-// serveWorkflows runs the stories and the steps that only speak to Temporal.
-func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, link *pool) {
+// pollersAtMost is how many requests for tasks one worker has open at a time on a queue that is busy, fewestPollers on one that is not.
+// Two, the SDK's default, leave tasks waiting at the server, which then writes them to its database.
+const (
+	pollersAtMost = 20
+	fewestPollers = 2
+)
+
+// pollers lets the SDK choose how many requests for tasks are open; slots is how many tasks there may be.
+func pollers(slots int) worker.PollerBehavior {
+	most := max(min(slots, pollersAtMost), 1)
+	return worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{
+		InitialNumberOfPollers: min(fewestPollers, most), MinimumNumberOfPollers: min(fewestPollers, most), MaximumNumberOfPollers: most,
+	})
+}
+
+// serveWorkflows runs the stories and the steps that only speak to Temporal. Workflows ask the hubs of here by themselves.
+func serveWorkflows(life fx.Lifecycle, c client.Client, s *starter.Starter, link *pool, here activities.HubsHere) {
 	worker.SetStickyWorkflowCacheSize(cachedWorkflows)
-	w := worker.New(c, workflows.TaskQueue, worker.Options{WorkerStopTimeout: stopLight, StickyScheduleToStartTimeout: stickyWait})
+	w := worker.New(c, workflows.TaskQueue, worker.Options{
+		WorkerStopTimeout: stopLight, StickyScheduleToStartTimeout: stickyWait,
+		WorkflowTaskPollerBehavior: pollers(pollersAtMost), ActivityTaskPollerBehavior: pollers(pollersAtMost),
+	})
 	w.RegisterWorkflowWithOptions(scan.ScanImage, workflow.RegisterOptions{Name: workflows.TypeScanImage})
 	w.RegisterWorkflowWithOptions(image.Image, workflow.RegisterOptions{Name: workflows.TypeImage})
 	w.RegisterWorkflowWithOptions(hubpool.HubPool, workflow.RegisterOptions{Name: workflows.TypeHubPool})
 	w.RegisterWorkflowWithOptions(inventory.Inventory, workflow.RegisterOptions{Name: workflows.TypeInventory})
 	w.RegisterWorkflowWithOptions(cluster.Cluster, workflow.RegisterOptions{Name: workflows.TypeCluster})
 	w.RegisterWorkflowWithOptions(refresh.RefreshHub, workflow.RegisterOptions{Name: workflows.TypeRefreshHub})
-	w.RegisterActivity(activities.NewScanSteps(link, s.Scans))
+	w.RegisterActivity(activities.NewScanSteps(link, s.Scans, here))
 	w.RegisterActivity(activities.NewPoolSteps(s.Scans, s.Queues, s.Scans))
 	w.RegisterActivity(activities.NewReportSteps(s.Images))
 	w.RegisterActivity(activities.NewInventorySteps(s.Inventories))

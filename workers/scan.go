@@ -71,14 +71,14 @@ func servePulls(life fx.Lifecycle, c client.Client, conf config.Config, pool *wo
 	}
 	drain := max(conf.Scanner.Drain, time.Second)
 	pulls := worker.New(c, workflows.PullQueue(conf.Scanner.Domain), worker.Options{
-		DisableWorkflowWorker: true, Tuner: tuner, MaxConcurrentActivityTaskPollers: 2, WorkerStopTimeout: drain,
+		DisableWorkflowWorker: true, Tuner: tuner, ActivityTaskPollerBehavior: pollers(pool.Size()), WorkerStopTimeout: drain,
 	})
 	pulls.RegisterActivity(steps.PullImage)
 	// Twice the workspaces: a step may still be returning when the workspace it released is acquired again.
 	own := worker.New(c, workflows.HostQueue(pool.Host()), worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: 2 * pool.Size(), WorkerStopTimeout: stopLight,
+		ActivityTaskPollerBehavior: pollers(2 * pool.Size()),
 	})
-	own.RegisterActivity(steps.GenerateSBOM)
 	own.RegisterActivity(steps.UploadScan)
 	host := &scanner{
 		pulls: pulls, steps: own, pool: pool, drain: conf.Scanner.Drain, logger: logger,

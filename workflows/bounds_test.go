@@ -41,7 +41,7 @@ func TestThirteenThousandReferrersOfOneImage(t *testing.T) {
 		o.Reference.Version.Epoch += int64(n) * 7_919_123
 		require.NoError(t, i.Observe(o))
 		i.References.Expire(now)
-		i.Deadlines(false)
+		i.Deadlines()
 	}
 	i.StartScan(now)
 	i.ScanEnded(now, record.Report{Started: now, Verdict: hostile.Good().Report.Verdict})

@@ -1,7 +1,6 @@
 package workflows_test
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -18,7 +17,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/internal/hostile"
@@ -116,7 +114,7 @@ func (quiet) Complete(any, error) {}
 // play answers every step as if all were well, or not at all.
 func play(e *testsuite.TestWorkflowEnvironment) {
 	for _, steps := range []any{
-		activities.NewHubSteps(nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil), activities.NewReportSteps(nil),
+		activities.NewHubSteps(nil, nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil, nil), activities.NewReportSteps(nil),
 		activities.NewPoolSteps(nil, nil, nil), activities.NewInventorySteps(nil), activities.NewRegistrySteps(nil, nil), activities.NewPrioritizeSteps(nil),
 	} {
 		e.RegisterActivity(steps)
@@ -134,11 +132,12 @@ func play(e *testsuite.TestWorkflowEnvironment) {
 	slow := 20 * time.Minute
 	two := func(step any) *testsuite.MockCallWrapper { return e.OnActivity(step, mock.Anything, mock.Anything) }
 	two(scans.SignalPool).Return(nil).Maybe()
+	two(scans.LookUpHere).Return(activities.LookUpHereResult{}, nil).Maybe()
+	two(scans.StartScan).Return(activities.StartScanResult{Chain: "run"}, nil).Maybe()
 	two(scans.CheckScan).Return(activities.CheckScanResult{Open: true}, nil).Maybe()
 	e.OnActivity(scans.ListHubs, mock.Anything).Return(activities.ListHubsResult{Hubs: []activities.HubState{{Name: hostile.Hub}}}, nil).Maybe()
 	two(reports.ReportScan).Return(nil).Maybe()
 	two(scanner.PullImage).Return(activities.Workspace{Host: "host", Key: "k"}, nil).Maybe()
-	two(scanner.GenerateSBOM).Return(activities.GenerateSBOMResult{Components: 1}, nil).Maybe()
 	two(scanner.UploadScan).Return(activities.UploadScanResult{Scan: model.HubScan{Hub: hostile.Hub, State: model.HubScanInProgress}}, nil).Maybe()
 	two(hubs.LookUpScan).Return(activities.LookUpScanResult{Scan: model.HubScan{Hub: hostile.Hub, State: model.HubScanAbsent}}, nil).Maybe()
 	two(hubs.AwaitHubScan).After(slow).Return(activities.AwaitHubScanResult{Scan: model.HubScan{Hub: hostile.Hub, State: model.HubScanComplete}}, nil).Maybe()
@@ -154,8 +153,6 @@ func play(e *testsuite.TestWorkflowEnvironment) {
 	two(inventories.EmptyNamespaces).Return(activities.EmptyNamespacesResult{}, nil).Maybe()
 	two(registries.ResolveImages).Return(activities.ResolveImagesResult{}, nil).Maybe()
 	two(prioritize.PrioritizeStep).Return(activities.PrioritizeStepResult{}, nil).Maybe()
-	e.RegisterWorkflowWithOptions(func(ctx workflow.Context, _ json.RawMessage) error { return workflow.Sleep(ctx, slow) },
-		workflow.RegisterOptions{Name: workflows.TypeScanImage})
 	e.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil).Maybe()
 	e.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
 	e.OnUpsertMemo(mock.Anything).Return(nil).Maybe()

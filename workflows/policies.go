@@ -3,11 +3,8 @@ package workflows
 import (
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
-
-	"github.com/perceptor/perceptor/model"
 )
 
 // Times that more than one place must agree on.
@@ -41,7 +38,7 @@ const (
 // Every other workflow is LevelNormal, the server's own.
 const (
 	PoolLevel = LevelFirst
-	scanLevel = LevelSoon
+	ScanLevel = LevelSoon
 )
 
 // LightStep is for steps that only speak to Temporal: fast, repeatable, retried until they succeed.
@@ -61,6 +58,15 @@ func LocalStep(ctx workflow.Context, summary string) workflow.Context {
 		StartToCloseTimeout:    5 * time.Second,
 		Summary:                summary,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second},
+	})
+}
+
+// LookUpHereStep is for the first question about an image to a hub that the worker may ask itself. It is tried once.
+func LookUpHereStep(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: 5 * time.Second,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
 	})
 }
 
@@ -185,12 +191,13 @@ func hubRetry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute}
 }
 
-// PullStep is for the backlog: it may wait for days for a workspace, is shared out fairly, and gives up on a registry after a few tries.
+// PullStep is for the backlog: it may wait for days for a workspace, is shared out fairly, and gives up on a registry, or on a scan
+// client, after a few tries.
 func PullStep(ctx workflow.Context, domain, id, summary string, priority temporal.Priority) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID:          id,
 		TaskQueue:           PullQueue(domain),
-		StartToCloseTimeout: 6 * time.Hour,
+		StartToCloseTimeout: longestPull + longestSBOM,
 		HeartbeatTimeout:    15 * time.Second,
 		WaitForCancellation: true,
 		Summary:             summary,
@@ -227,27 +234,12 @@ func HostStep(ctx workflow.Context, host, summary string, longest time.Duration)
 	})
 }
 
-// The longest a scan client may take for each of its two jobs; its own limits are shorter.
+// The longest that the steps on a scanner host may take. The scan client's own limits are shorter.
 const (
-	LongestSBOM   = 2 * time.Hour
+	longestPull   = 6 * time.Hour
+	longestSBOM   = 2 * time.Hour
 	LongestUpload = time.Hour
 )
-
-// ScanOptions starts the scan of an image as a child that is abandoned: it outlives the run that starts it.
-func ScanOptions(ctx workflow.Context, d model.Digest, in ScanImageInput) workflow.Context {
-	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            ScanImageID(d),
-		TaskQueue:             TaskQueue,
-		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         "scan " + in.Names[0].Reference(),
-		Priority:              temporal.Priority{PriorityKey: scanLevel},
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			AttributeDigest.ValueSet(Keyword(string(d))),
-			AttributeRepository.ValueSet(Keyword(in.Names[0].Repository)),
-		),
-	})
-}
 
 // ShouldContinueAsNew reports whether it is time for a new run: the history is long, or the run is old enough to outlive a release.
 func ShouldContinueAsNew(ctx workflow.Context, began time.Time) bool {

@@ -28,17 +28,28 @@ type ScanImageInput struct {
 	State *ScanState `json:"state,omitempty"`
 }
 
+// MemoImage is the memo of a ScanImage with its ScanStart: Web UI shows there which image the scan is of.
+const MemoImage = "image"
+
+// ScanStart says who has started a scan.
+type ScanStart struct {
+	// Image is the workflow ID of the image.
+	Image string `json:"image"`
+	// Key is the key of activities.StartScanInput.
+	Key string `json:"key"`
+}
+
 // Step is where in its story a scan is.
 type Step string
 
-// The steps, in the order of the story.
+// The steps, in the order of the story. StepSBOM is only the step of a failure: the part of the pull after the pull itself.
 const (
 	StepLookUp Step = "look-up"
 	StepPull   Step = "pull"
-	StepSBOM   Step = "sbom"
+	StepSBOM   Step = activities.PartSBOM
 	StepLease  Step = "lease"
 	StepUpload Step = "upload"
-	// StepExternal is instead of sbom and upload, where a scanner of others scans the image.
+	// StepExternal is instead of the upload, where a scanner of others scans the image.
 	StepExternal Step = "external"
 	StepAwait    Step = "await"
 	StepVerdict  Step = "verdict"
@@ -57,9 +68,8 @@ type ScanState struct {
 	Skipped []string `json:"skipped,omitempty"`
 	// Previous is, per hub, the complete scan that a rescan replaces.
 	Previous map[string]string `json:"previous,omitempty"`
-	// Workspace is set from the pull until the upload, HasSBOM once the SBOM of the image is in it.
+	// Workspace is set from the pull until the upload: the SBOM of the image is in it.
 	Workspace *activities.Workspace `json:"workspace,omitempty"`
-	HasSBOM   bool                  `json:"hasSBOM,omitempty"`
 	Pulls     int                   `json:"pulls,omitempty"`
 	// External is set from the pull on, while a scanner of others has the image or is to get it. Returned counts how many times
 	// no scanner of others took the image.

@@ -38,8 +38,9 @@ type Image struct {
 	Verdicts []model.Verdict `json:"verdicts,omitempty"`
 	// Attempts are the scans that brought no verdict.
 	Attempts Attempts `json:"attempts"`
-	// Scan is the scan under way.
-	Scan *Scan `json:"scan,omitempty"`
+	// Scan is the scan under way; Starts counts those that were started.
+	Scan   *Scan `json:"scan,omitempty"`
+	Starts int   `json:"starts,omitempty"`
 	// LastStarted is when the newest reported scan began: reports of older ones are stale.
 	LastStarted time.Time `json:"lastStarted"`
 	// Rescan is set while a new scan is wanted although there is a verdict.
@@ -93,9 +94,8 @@ func (i *Image) IsForgettable(now time.Time) bool {
 	return i.Scan == nil && i.References.idleFor(now, Grace)
 }
 
-// Deadlines are the times at which something is due by itself; zero times count for nothing. A scan whose end is watched needs
-// no check.
-func (i *Image) Deadlines(watched bool) []time.Time {
+// Deadlines are the times at which something is due by itself; zero times count for nothing.
+func (i *Image) Deadlines() []time.Time {
 	times := i.References.deadlines()
 	if len(i.Publication.Pending) > 0 {
 		times = append(times, i.Publication.NotBefore)
@@ -103,8 +103,8 @@ func (i *Image) Deadlines(watched bool) []time.Time {
 	if i.WantsScan() {
 		times = append(times, i.Attempts.NotBefore)
 	}
-	if i.Scan != nil && !watched {
-		times = append(times, i.Scan.Checked.Add(CheckScanEvery))
+	if i.Scan != nil {
+		times = append(times, i.Scan.nextCheck())
 	}
 	return times
 }

@@ -7,17 +7,24 @@ import (
 	"github.com/perceptor/perceptor/model"
 )
 
-// CheckScanEvery is how often the server is asked whether a scan is still open whose end is not watched.
-const CheckScanEvery = 5 * time.Minute
+// When the server is asked whether a scan is still open that has not reported, since a scan that was terminated never reports.
+// The first time is CheckScanFirst after its start, which most scans do not reach. Each further time is when the scan is
+// checkScanGrowth times as old, at most CheckScanMost after the one before: thousands of scans may wait in the backlog.
+const (
+	CheckScanFirst  = 45 * time.Second
+	CheckScanMost   = time.Hour
+	checkScanGrowth = 5
+)
 
 // Scan is what the record knows of the scan under way.
 type Scan struct {
-	// Chain is the first run id; empty when the scan was running before the record knew of it.
+	// Chain is the first run id; empty while it is being started.
 	Chain   string    `json:"chain,omitempty"`
 	Started time.Time `json:"started"`
 	Rescan  bool      `json:"rescan,omitempty"`
-	// Checked is when the server was last asked whether the scan is open, or when the scan began.
+	// Checked is when the server was last asked whether the scan is open, or when the scan began. Doubted asks for a check at once.
 	Checked time.Time `json:"checked"`
+	Doubted bool      `json:"doubted,omitempty"`
 	// Priority is the priority that the scan knows of; empty when the scan was running before the record knew of it.
 	Priority model.Priority `json:"priority,omitempty"`
 	// Unwanted is set once the scan was asked to stop because nothing refers to the image.
@@ -53,9 +60,11 @@ func (i *Image) Prioritize(p model.Priority, namespace string) {
 	}
 }
 
-// RequestRescan asks for a new scan. The delay after a failure ends.
+// RequestRescan asks for a new scan. The delay after a failure ends. A scan under way that does not exist any longer would be waited
+// for in vain, so it is checked.
 func (i *Image) RequestRescan(r model.Rescan) {
 	i.Rescan = &r
+	i.DoubtScan()
 	i.Attempts.tryNow()
 }
 
@@ -84,6 +93,7 @@ func (i *Image) NextTry() time.Time {
 
 // StartScan notes that a scan is being started.
 func (i *Image) StartScan(now time.Time) {
+	i.Starts++
 	i.Scan = &Scan{Started: now, Checked: now, Rescan: i.Rescan != nil, Priority: i.CurrentPriority()}
 }
 
@@ -94,7 +104,7 @@ func (i *Image) ScanStarted(chain string) {
 	}
 }
 
-// ScanWasRunning notes that the scan was running already: it is no rescan, and its priority is not known.
+// ScanWasRunning notes that another start has started the scan: it is no rescan, and its priority is not known.
 func (i *Image) ScanWasRunning() {
 	if i.Scan != nil {
 		i.Scan.Rescan, i.Scan.Priority = false, ""
@@ -102,18 +112,37 @@ func (i *Image) ScanWasRunning() {
 }
 
 // ScanLost notes that the scan under way closed without a report, and answers its chain. A scan that could not even be started
-// has left nothing at a hub.
+// has left nothing at a hub, and the next start takes its number: perhaps it was started after all.
 func (i *Image) ScanLost(now time.Time, started bool) (chain string) {
 	chain = i.Scan.Chain
 	i.Scan = nil
+	if !started {
+		i.Starts--
+	}
 	i.Attempts.noteLost(now, started)
 	return chain
 }
 
-// ShouldCheckScan reports whether the server is to be asked whether the scan under way, whose end is not watched, is open.
-func (i *Image) ShouldCheckScan(now time.Time) bool {
-	return i.Scan != nil && now.Sub(i.Scan.Checked) >= CheckScanEvery
+// nextCheck is when the server is asked next whether the scan is open.
+func (s *Scan) nextCheck() time.Time {
+	pause := (checkScanGrowth - 1) * s.Checked.Sub(s.Started)
+	return s.Checked.Add(min(max(pause, CheckScanFirst), CheckScanMost))
 }
+
+// ShouldCheckScan reports whether the server is to be asked whether the scan under way is open.
+func (i *Image) ShouldCheckScan(now time.Time) bool {
+	return i.Scan != nil && (i.Scan.Doubted || !now.Before(i.Scan.nextCheck()))
+}
+
+// DoubtScan has the scan under way, if there is one, checked at once.
+func (i *Image) DoubtScan() {
+	if i.Scan != nil {
+		i.Scan.Doubted = true
+	}
+}
+
+// ScanChecked notes that the server is being asked now.
+func (s *Scan) ScanChecked(now time.Time) { s.Checked, s.Doubted = now, false }
 
 // IsScanUnwanted reports whether the scan under way is to be asked to stop.
 func (i *Image) IsScanUnwanted(now time.Time) bool {

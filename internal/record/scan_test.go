@@ -104,12 +104,28 @@ func TestScanIsUnwantedAfterTenMinutesWithoutAReference(t *testing.T) {
 	require.False(t, i.IsScanUnwanted(at(record.UnwantedAfter)))
 }
 
-func TestScanIsCheckedNowAndThen(t *testing.T) {
+// TestScanIsCheckedEverMoreSeldom: a terminated scan is noticed soon, and one that waits for days costs little.
+func TestScanIsCheckedEverMoreSeldom(t *testing.T) {
 	i := observed()
 	require.False(t, i.ShouldCheckScan(at(time.Hour)), "no scan")
+	i.DoubtScan()
 	i.StartScan(start)
-	require.False(t, i.ShouldCheckScan(at(record.CheckScanEvery-1)))
-	require.True(t, i.ShouldCheckScan(at(record.CheckScanEvery)))
+	now, checks := time.Duration(0), []time.Duration(nil)
+	for ; now < 4*time.Hour; now += time.Second {
+		if i.ShouldCheckScan(at(now)) {
+			checks = append(checks, now)
+			i.Scan.ScanChecked(at(now))
+		}
+	}
+	require.Equal(t, record.CheckScanFirst, checks[0])
+	require.Equal(t, []time.Duration{225 * time.Second, 1125 * time.Second}, checks[1:3])
+	require.Equal(t, record.CheckScanMost, checks[len(checks)-1]-checks[len(checks)-2])
+	require.Less(t, len(checks), 8)
+	require.False(t, i.ShouldCheckScan(at(now)))
+	i.RequestRescan(model.Rescan{})
+	require.True(t, i.ShouldCheckScan(at(now)), "a scan that is gone would hold up the rescan")
+	i.Scan.ScanChecked(at(now))
+	require.False(t, i.ShouldCheckScan(at(now)))
 }
 
 func TestVerdictsOfHubs(t *testing.T) {

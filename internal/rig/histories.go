@@ -166,11 +166,9 @@ func (b *System) LogLeases(t testing.TB) {
 				continue
 			}
 			scan := Payload[activities.AwaitHubScanResult](t, waited.Result).Scan
-			pull, list := steps["PullImage"], steps["GenerateSBOM"]
-			note("0a pull", pull.Started, pull.Ended)
-			note("0b until its SBOM begins", pull.Ended, list.Started)
-			note("0c SBOM", list.Started, list.Ended)
-			note("0d until it has a lease", list.Ended, lease.Granted)
+			pull := steps["PullImage"]
+			note("0a pull and SBOM", pull.Started, pull.Ended)
+			note("0b until it has a lease", pull.Ended, lease.Granted)
 			note("2 until the upload is asked for", lease.Granted, upload.Scheduled)
 			note("3 until a host starts it", upload.Scheduled, upload.Started)
 			note("4 until the hub has it", upload.Started, scan.StartedAt)

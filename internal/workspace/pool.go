@@ -18,8 +18,11 @@ import (
 // keyForm is what a key may look like: it becomes a directory's name.
 var keyForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,120}$`)
 
-// completeMark is the file that says that a workspace's image is complete.
-const completeMark = "complete"
+// The marks of a workspace are files in it: its image is complete; its SBOM is.
+const (
+	completeMark = "complete"
+	finishedMark = "finished"
+)
 
 // Pool is the set of workspaces of one host. It is safe for concurrent use.
 type Pool struct {
@@ -39,10 +42,14 @@ type Pool struct {
 
 // state is what the pool knows of one workspace.
 type state struct {
-	complete bool
-	busy     bool
-	since    time.Time
+	complete, finished bool
+	busy               bool
+	since              time.Time
 }
+
+// isLeft reports whether a step has left the workspace before its end. Its image is complete: another attempt of the step may
+// resume there, if it comes to this host. Until then the workspace takes no slot, and goes when its slot is needed.
+func (s *state) isLeft() bool { return s.complete && !s.finished && !s.busy }
 
 // Info is one workspace as a sweeper sees it.
 type Info struct {
@@ -94,8 +101,8 @@ func (p *Pool) rebuild() error {
 	}
 	for _, entry := range entries {
 		path := filepath.Join(p.root, entry.Name())
-		if _, err := os.Stat(filepath.Join(path, completeMark)); err == nil && keyForm.MatchString(entry.Name()) {
-			p.workspaces[entry.Name()] = &state{complete: true, since: time.Now()}
+		if isMarked(path, completeMark) && keyForm.MatchString(entry.Name()) {
+			p.workspaces[entry.Name()] = &state{complete: true, finished: isMarked(path, finishedMark), since: time.Now()}
 			continue
 		}
 		if err := os.RemoveAll(path); err != nil {
@@ -103,6 +110,11 @@ func (p *Pool) rebuild() error {
 		}
 	}
 	return nil
+}
+
+func isMarked(directory, mark string) bool {
+	_, err := os.Stat(filepath.Join(directory, mark))
+	return err == nil
 }
 
 // Close lets another process use the directory. The workspaces stay.
@@ -118,7 +130,7 @@ func (p *Pool) Size() int { return p.size }
 func (p *Pool) Reserve(ctx context.Context) error {
 	for {
 		p.mu.Lock()
-		if len(p.workspaces)+p.reserved < p.size {
+		if p.hasSlot() {
 			p.reserved++
 			p.mu.Unlock()
 			return nil
@@ -133,11 +145,26 @@ func (p *Pool) Reserve(ctx context.Context) error {
 	}
 }
 
+// hasSlot reports whether a slot is free. The caller holds the lock.
+func (p *Pool) hasSlot() bool { return len(p.workspaces)-len(p.left())+p.reserved < p.size }
+
+// left are the keys of the workspaces that were left, the oldest first. The caller holds the lock.
+func (p *Pool) left() []string {
+	var keys []string
+	for key, each := range p.workspaces {
+		if each.isLeft() {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b string) int { return p.workspaces[a].since.Compare(p.workspaces[b].since) })
+	return keys
+}
+
 // TryReserve is Reserve that does not wait.
 func (p *Pool) TryReserve() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.workspaces)+p.reserved >= p.size {
+	if !p.hasSlot() {
 		return false
 	}
 	p.reserved++
@@ -161,6 +188,7 @@ func (p *Pool) wakeWaiters() {
 // Acquire turns a reservation into a workspace: an empty directory named by key. The reservation is used up even when that
 // fails. The step calls the function returned when it ends; the workspace stays.
 func (p *Pool) Acquire(key string) (string, func(), error) {
+	p.makeRoom()
 	directory, err := p.makeDirectory(key)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -171,6 +199,36 @@ func (p *Pool) Acquire(key string) (string, func(), error) {
 	}
 	p.workspaces[key] = &state{busy: true, since: time.Now()}
 	return directory, func() { p.markIdle(key) }, nil
+}
+
+// makeRoom deletes the oldest workspace that was left, where all slots have a directory.
+func (p *Pool) makeRoom() {
+	p.mu.Lock()
+	left := p.left()
+	if len(left) == 0 || len(p.workspaces) < p.size {
+		p.mu.Unlock()
+		return
+	}
+	delete(p.workspaces, left[0])
+	p.mu.Unlock()
+	// What cannot be deleted now is deleted at the next start.
+	_ = os.RemoveAll(filepath.Join(p.root, left[0]))
+}
+
+// Resume turns a reservation into the newest of the given workspaces that an earlier attempt of the same step has left, or has
+// finished without being able to say so. Without one the reservation stays. The step calls the function returned when it ends.
+func (p *Pool) Resume(keys []string) (key string, markIdle func(), found bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, key := range slices.Backward(keys) {
+		if each, ok := p.workspaces[key]; ok && each.complete && !each.busy {
+			each.busy = true
+			p.reserved = max(p.reserved-1, 0)
+			p.wakeWaiters()
+			return key, func() { p.markIdle(key) }, true
+		}
+	}
+	return "", nil, false
 }
 
 func (p *Pool) makeDirectory(key string) (string, error) {
@@ -192,29 +250,42 @@ func (p *Pool) markIdle(key string) {
 	defer p.mu.Unlock()
 	if h, ok := p.workspaces[key]; ok {
 		h.busy, h.since = false, time.Now()
+		p.wakeWaiters()
 	}
 }
 
-// MarkComplete marks the workspace as complete, so that it is kept over a restart.
+// MarkComplete notes that the image in the workspace is complete, so that it is kept over a restart.
 func (p *Pool) MarkComplete(key string) error {
-	if err := os.WriteFile(filepath.Join(p.root, key, completeMark), nil, 0o600); err != nil {
+	return p.mark(key, completeMark, func(s *state) { s.complete = true })
+}
+
+// MarkFinished notes that the SBOM in the workspace is complete: the workspace keeps its slot until its scan is done with it.
+func (p *Pool) MarkFinished(key string) error {
+	return p.mark(key, finishedMark, func(s *state) { s.finished = true })
+}
+
+func (p *Pool) mark(key, file string, note func(*state)) error {
+	if err := os.WriteFile(filepath.Join(p.root, key, file), nil, 0o600); err != nil {
 		return spaceError(fmt.Errorf("workspace %s: %w", key, err))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if h, ok := p.workspaces[key]; ok {
-		h.complete = true
+		note(h)
 	}
 	return nil
 }
 
-// Find is the directory of a workspace that is on disk and complete.
+// Find is the directory of a workspace that is on disk, and whether its SBOM is complete.
 func (p *Pool) Find(key string) (string, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h, ok := p.workspaces[key]
-	return filepath.Join(p.root, key), ok && h.complete
+	return filepath.Join(p.root, key), ok && h.finished
 }
+
+// Directory is where the workspace of a key is, if there is one.
+func (p *Pool) Directory(key string) string { return filepath.Join(p.root, key) }
 
 // Release deletes the workspace and all that is in it. Without such a workspace it does nothing.
 func (p *Pool) Release(key string) error {

@@ -69,6 +69,7 @@ func TestOnlyCompleteWorkspacesOutliveTheProcess(t *testing.T) {
 	complete := acquire(t, p, "complete.1")
 	require.NoError(t, os.WriteFile(filepath.Join(complete, "image.tar"), []byte("x"), 0o600))
 	require.NoError(t, p.MarkComplete("complete.1"))
+	require.NoError(t, p.MarkFinished("complete.1"))
 	half := acquire(t, p, "half.1")
 	require.NoError(t, p.Close())
 
@@ -99,4 +100,35 @@ func TestKeysCannotLeaveTheDirectory(t *testing.T) {
 		require.ErrorContains(t, err, "workspace key", "key %q", key)
 	}
 	require.True(t, p.TryReserve(), "a reservation is used up also by a key that is refused")
+}
+
+// TestWorkspaceThatWasLeftIsResumedOrGivesWay: a host whose only slot held it would never get the attempt that resumes it.
+func TestWorkspaceThatWasLeftIsResumedOrGivesWay(t *testing.T) {
+	directory := t.TempDir()
+	p := open(t, directory, 1)
+	left := acquire(t, p, "left.1")
+	require.NoError(t, os.WriteFile(filepath.Join(left, "image.tar"), []byte("x"), 0o600))
+	require.False(t, p.TryReserve(), "its image is not complete yet")
+	require.NoError(t, p.MarkComplete("left.1"))
+	require.NoError(t, p.Close())
+
+	p = open(t, directory, 1)
+	require.True(t, p.TryReserve(), "a workspace that was left takes no slot")
+	_, _, found := p.Resume([]string{"other.1"})
+	require.False(t, found)
+	key, markIdle, found := p.Resume([]string{"left.1", "left.2"})
+	require.True(t, found)
+	require.Equal(t, "left.1", key)
+	require.FileExists(t, filepath.Join(p.Directory(key), "image.tar"))
+	require.False(t, p.TryReserve(), "it is in use again")
+	_, _, found = p.Resume([]string{"left.1"})
+	require.False(t, found, "two attempts must not share it")
+	markIdle()
+
+	acquire(t, p, "next.1")
+	require.NoDirExists(t, left, "it gives way")
+	require.Len(t, p.List(), 1)
+	require.NoError(t, p.MarkComplete("next.1"))
+	require.NoError(t, p.MarkFinished("next.1"))
+	require.False(t, p.TryReserve(), "one that is finished keeps its slot")
 }

@@ -159,6 +159,9 @@ func (c *calls) note(r *http.Request) {
 		c.byStep = map[string]int{}
 	}
 	step := activity.GetInfo(r.Context()).ActivityType.Name
+	if step == "AwaitHubScan" && strings.Contains(r.URL.Path, "/versions/") {
+		step = "AwaitHubScan: verdict"
+	}
 	c.byStep[step]++
 	if step != "UploadScan" && step != "ProbeHub" {
 		c.bounded = append(c.bounded, time.Now())

@@ -197,12 +197,12 @@ func (w *podsBench) pages(b *testing.B, number int) {
 	view, err := w.starter.Clusters.View(b.Context(), "c")
 	require.NoError(b, err)
 	require.Len(b, view.Namespaces, number/benchPodsEach)
-	var images int64
+	var images float64
 	for i := range 20 {
-		images += w.events(b, workflows.ImageID(w.many.digests[i*len(w.many.digests)/20]), "")
+		images += w.length(b, workflows.ImageID(w.many.digests[i*len(w.many.digests)/20]), "").events
 	}
-	b.ReportMetric(float64(w.events(b, workflows.InventoryID("c", "namespace-000"), "")), "events_Inventory")
-	b.ReportMetric(float64(images)/20, "events_Image")
+	b.ReportMetric(w.length(b, workflows.InventoryID("c", "namespace-000"), "").events, "events_Inventory")
+	b.ReportMetric(images/20, "events_Image")
 }
 
 // operations counts the calls to Temporal that are no polls.

@@ -17,9 +17,13 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// The points of a scan at which things are killed, and how long each is made to last.
-var points = []string{"PullImage", "GenerateSBOM", "UploadScan", "AwaitHubScan"}
+// The points of a scan at which things are killed: both halves of PullImage, and the steps after it.
+var points = []string{"PullImage", pointSBOM, "UploadScan", "AwaitHubScan"}
 
+// pointSBOM is the second half of PullImage.
+const pointSBOM = "SBOM"
+
+// How long each point is made to last.
 const (
 	imageBytes  = 4 << 20
 	pullRate    = "1000000"
@@ -57,7 +61,7 @@ func TestKilledWorker(t *testing.T) {
 		reference, digest := d.PushRandom(t, "killed/"+strings.ToLower(point), imageBytes)
 		scanned = append(scanned, digest)
 		d.Observe(t, reference, digest)
-		d.AwaitStep(t, digest, point)
+		d.awaitPoint(t, digest, point)
 		victim := d.workerOf(t, digest, run)
 		run[victim].Kill(t)
 		run[victim] = d.StartWorker(t, victim, "--scan-client", slow)
@@ -80,13 +84,26 @@ func TestTerminatedScan(t *testing.T) {
 		reference, digest := d.PushRandom(t, "terminated/"+strings.ToLower(point), imageBytes)
 		scanned = append(scanned, digest)
 		d.Observe(t, reference, digest)
-		d.AwaitStep(t, digest, point)
+		d.awaitPoint(t, digest, point)
 		require.NoError(t, d.Client.TerminateWorkflow(t.Context(), workflows.ScanImageID(digest), "", "test"))
 	}
 	for _, digest := range scanned {
 		d.AwaitVerdict(t, digest, 4*time.Minute)
 	}
 	d.nothingLeft(t, scanned)
+}
+
+// awaitPoint waits until a scan is at a point. The image lies complete in its workspace while its SBOM is made.
+func (d *dev) awaitPoint(t *testing.T, digest model.Digest, point string) {
+	t.Helper()
+	if point != pointSBOM {
+		d.AwaitStep(t, digest, point)
+		return
+	}
+	rig.Eventually(t, 90*time.Second, "the SBOM of "+string(digest), func() bool {
+		found, err := filepath.Glob(filepath.Join(d.Directory, "scanners", "*", rig.WorkspacesDirectory, digest.Hex()+".*", "complete"))
+		return err == nil && len(found) > 0
+	})
 }
 
 // workerOf finds the worker that has the step under way, by the process id in its identity.

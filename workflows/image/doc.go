@@ -3,7 +3,7 @@
 // Package record decides what is known and what is due; the workflow carries it out. The rules:
 //
 //   - An image has at most one scan at a time. The scan is abandoned, not owned: it outlives the run that started it.
-//   - The report of the scan counts. The end of the child workflow is a hint that no report will come.
+//   - The report of the scan counts. The server is asked now and then whether a scan that has not reported is still open.
 //   - A failed scan is tried again after a growing delay, as long as something refers to the image.
 //   - Inventories that refer to the image are sent its summary whenever it changes.
 //

@@ -24,10 +24,6 @@ type imageRun struct {
 	logger     log.Logger
 	began      time.Time
 	alarm      workflows.Alarm
-	// busy counts steps and signals whose end has not been seen: the run does not end before them.
-	busy int
-	// child is the scan that this run started. Its end is only a hint, the report is what counts.
-	child workflow.ChildWorkflowFuture
 	// publication is the step under way that sends the summary to inventories, publishing their references when it began.
 	publication workflow.Future
 	publishing  []workflows.Reference
@@ -67,7 +63,6 @@ func (i *imageRun) run(ctx workflow.Context) error {
 		i.inbox.ReceivePending(ctx)
 		now := workflow.Now(ctx)
 		i.References.Expire(now)
-		idle := i.busy == 0
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -76,15 +71,15 @@ func (i *imageRun) run(ctx workflow.Context) error {
 		case i.mayEnd() && workflows.ShouldContinueAsNew(ctx, i.began):
 			next := workflows.ImageInput{Digest: i.Digest, State: inventory.Packed[record.Image]{Value: i.Image}}
 			return i.closeRun(ctx, workflow.NewContinueAsNewError(ctx, workflows.TypeImage, next))
-		case idle && i.IsScanDue(now):
+		case i.IsScanDue(now):
 			i.startScan(ctx)
 		case i.IsScanUnwanted(now):
 			i.cancelScan(ctx)
-		case idle && i.HasMoreUrgentScan():
+		case i.HasMoreUrgentScan():
 			i.prioritizeScan(ctx)
 		case i.ShouldPublish(now, workflow.GetInfo(ctx).WorkflowStartTime.UnixNano()) && i.publication == nil:
 			i.publish(ctx)
-		case idle && i.child == nil && i.ShouldCheckScan(now):
+		case i.ShouldCheckScan(now):
 			i.checkScan(ctx)
 		default:
 			if err := i.updateDetails(ctx); err != nil {
@@ -98,7 +93,7 @@ func (i *imageRun) run(ctx workflow.Context) error {
 }
 
 // mayEnd reports whether nothing that this run has begun is under way.
-func (i *imageRun) mayEnd() bool { return i.busy == 0 && i.publication == nil }
+func (i *imageRun) mayEnd() bool { return i.publication == nil }
 
 // closeRun ends the run, unless a signal has arrived meanwhile: then the loop goes on.
 func (i *imageRun) closeRun(ctx workflow.Context, result error) error {
@@ -108,15 +103,12 @@ func (i *imageRun) closeRun(ctx workflow.Context, result error) error {
 	return result
 }
 
-// wait sleeps until a signal, the end of a step or of the scan, or the next deadline.
+// wait sleeps until a signal, the end of a step, or the next deadline.
 func (i *imageRun) wait(ctx workflow.Context) error {
-	next := workflows.Earliest(workflow.Now(ctx), i.began.Add(workflows.QuietRun), i.Deadlines(i.child != nil)...)
+	next := workflows.Earliest(workflow.Now(ctx), i.began.Add(workflows.QuietRun), i.Deadlines()...)
 	i.alarm.Set(ctx, next, i.deadlineSummary())
 	selector := workflow.NewSelector(ctx)
 	i.inbox.Listen(ctx, selector)
-	if i.child != nil {
-		selector.AddFuture(i.child, func(workflow.Future) { i.scanClosed(ctx) })
-	}
 	i.alarm.Listen(selector, nil)
 	if i.publication != nil {
 		selector.AddFuture(i.publication, func(workflow.Future) { i.published(ctx) })

@@ -2,6 +2,9 @@ package image_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,8 +33,19 @@ type ImageSuite struct {
 	outcome func(in workflows.ScanImageInput, chain string, started time.Time) *activities.ScanReport
 	// gone are the scans of which the pool was notified that they have closed.
 	gone []workflows.Release
-	// hold is what a scan does before it reports.
-	hold func(ctx workflow.Context)
+	// takes is how long a scan takes until it reports; zero means until it is sent that nothing refers to its image.
+	takes time.Duration
+	// open is the chain of the scan that is open, and its end.
+	open string
+	end  func()
+	// keys are those of the starts; unstarted is how many starts fail.
+	keys      []string
+	unstarted int
+	// prioritized is what open scans were sent; unwanted counts those that were sent that nothing refers to their image.
+	prioritized []workflows.Prioritize
+	unwanted    int
+	// heard is for steps side by side.
+	heard sync.Mutex
 }
 
 const (
@@ -51,30 +65,76 @@ func (s *ImageSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
 	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.ImageID(digest)})
 	s.env.SetTestTimeout(20 * time.Second)
-	s.scans, s.gone = nil, nil
-	s.hold = func(ctx workflow.Context) { s.NoError(workflow.Sleep(ctx, time.Second)) }
+	s.scans, s.gone, s.keys, s.prioritized, s.open, s.unstarted, s.unwanted = nil, nil, nil, nil, "", 0, 0
+	s.takes = time.Second
 	s.outcome = completed
-	s.env.RegisterActivity(activities.NewScanSteps(nil, nil))
+	s.playScans()
+	s.env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
+}
+
+// playScans stands in for the server and for ScanImage: a scan reports, then closes.
+func (s *ImageSuite) playScans() {
+	s.env.RegisterActivity(activities.NewScanSteps(nil, nil, nil))
+	s.env.OnActivity(light.StartScan, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.StartScanInput) (activities.StartScanResult, error) {
+		return s.startScan(in)
+	}).Maybe()
+	s.env.OnActivity(light.CheckScan, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.CheckScanInput) (activities.CheckScanResult, error) {
+		s.heard.Lock()
+		defer s.heard.Unlock()
+		return activities.CheckScanResult{Open: s.open != "" && s.open == in.Scan.Chain}, nil
+	}).Maybe()
+	s.env.OnSignalExternalWorkflow(mock.Anything, workflows.ScanImageID(digest), mock.Anything, mock.Anything, mock.Anything).Return(
+		func(_, _, _, signal string, value any) error { return s.signalScan(signal, value) }).Maybe()
 	s.env.OnActivity(light.SignalPool, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.SignalPoolInput) error {
 		s.gone = append(s.gone, in.Value.(workflows.Release))
 		return nil
 	}).Maybe()
-	// A mock would let the scan be done before it counts as started.
-	s.env.RegisterWorkflowWithOptions(s.scan, workflow.RegisterOptions{Name: "ScanImage"})
-	s.env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
 }
 
-// scan stands in for ScanImage: it reports, then closes.
-func (s *ImageSuite) scan(ctx workflow.Context, in workflows.ScanImageInput) (model.Verdict, error) {
-	s.scans = append(s.scans, in)
-	info := workflow.GetInfo(ctx)
-	s.hold(ctx)
-	report := s.outcome(in, info.WorkflowExecution.RunID, workflow.Now(ctx))
-	if report == nil {
-		return model.Verdict{}, temporal.NewApplicationError("terminated", "test")
+func (s *ImageSuite) startScan(in activities.StartScanInput) (activities.StartScanResult, error) {
+	s.heard.Lock()
+	defer s.heard.Unlock()
+	s.keys = append(s.keys, in.Key)
+	if s.unstarted--; s.unstarted >= 0 {
+		return activities.StartScanResult{}, temporal.NewNonRetryableApplicationError("no answer", "test", nil)
 	}
-	s.env.SignalWorkflow(workflows.SignalScanReport.Name, *report)
-	return model.Verdict{}, workflow.Sleep(ctx, time.Millisecond)
+	input, ok := in.Input.(workflows.ScanImageInput)
+	s.True(ok)
+	s.NoError(input.Check())
+	s.scans = append(s.scans, input)
+	chain := fmt.Sprint("run-", len(s.scans))
+	s.open = chain
+	started := s.env.Now()
+	s.end = func() {
+		s.heard.Lock()
+		report := s.outcome(input, chain, started)
+		s.open = ""
+		s.heard.Unlock()
+		if report != nil {
+			s.env.SignalWorkflow(workflows.SignalScanReport.Name, *report)
+		}
+	}
+	if s.takes > 0 {
+		s.env.RegisterDelayedCallback(s.end, s.takes)
+	}
+	return activities.StartScanResult{Chain: chain}, nil
+}
+
+// signalScan takes a signal to the scan; one that has closed is not there.
+func (s *ImageSuite) signalScan(signal string, value any) error {
+	s.heard.Lock()
+	defer s.heard.Unlock()
+	if s.open == "" {
+		return errors.New("not found")
+	}
+	switch signal {
+	case workflows.SignalUnwanted.Name:
+		s.unwanted++
+		s.env.RegisterDelayedCallback(s.end, time.Second)
+	case workflows.SignalPrioritize.Name:
+		s.prioritized = append(s.prioritized, value.(workflows.Prioritize))
+	}
+	return nil
 }
 
 func completed(in workflows.ScanImageInput, chain string, started time.Time) *activities.ScanReport {
@@ -181,7 +241,7 @@ func (s *ImageSuite) TestScanThatClosesWithoutAWordIsStartedAgain() {
 		return completed(in, chain, started)
 	}
 	s.observe(0, "ann", 1, time.Hour)
-	s.view(time.Minute, func(v workflows.ImageView) { s.Equal(model.StatusComplete, v.Status) })
+	s.view(3*time.Minute, func(v workflows.ImageView) { s.Equal(model.StatusComplete, v.Status) })
 	s.Require().NoError(s.run())
 	s.Require().Len(s.scans, 3)
 	s.False(s.scans[0].AskAll)
@@ -263,15 +323,40 @@ func (s *ImageSuite) TestScanNobodyWantsIsToldSo() {
 	s.outcome = func(in workflows.ScanImageInput, chain string, started time.Time) *activities.ScanReport {
 		return &activities.ScanReport{Digest: in.Digest, Chain: chain, Outcome: activities.ScanCancelled, Started: started}
 	}
-	signaled := false
-	s.hold = func(ctx workflow.Context) {
-		workflows.SignalUnwanted.Channel(ctx).Receive(ctx, nil)
-		signaled = true
-	}
+	s.takes = 0
 	s.observe(0, "ann", 1, time.Minute)
 	s.Require().NoError(s.run())
-	s.True(signaled)
+	s.Equal(1, s.unwanted)
 	s.Len(s.scans, 1, "nothing refers to it, so it is not started again")
+}
+
+// TestStartThatIsNotKnownToHaveWorkedIsTriedAgain: under the same key, by which a scan that was started after all is found.
+func (s *ImageSuite) TestStartThatIsNotKnownToHaveWorkedIsTriedAgain() {
+	s.unstarted = 2
+	s.observe(0, "ann", 1, time.Hour)
+	s.env.RegisterDelayedCallback(func() {
+		s.env.SignalWorkflow(workflows.SignalRescan.Name, workflows.Rescan{Priority: workflows.PriorityInteractive})
+	}, 10*time.Minute)
+	s.Require().NoError(s.run())
+	s.Require().Len(s.scans, 2)
+	s.False(s.scans[0].AskAll, "a scan that was not started has left nothing at a hub")
+	s.Require().Len(s.keys, 4)
+	s.Equal(s.keys[0], s.keys[1])
+	s.Equal(s.keys[0], s.keys[2])
+	s.NotEqual(s.keys[0], s.keys[3])
+}
+
+// TestRescanFindsOutThatTheScanUnderWayIsGone: the next check by itself would come much later.
+func (s *ImageSuite) TestRescanFindsOutThatTheScanUnderWayIsGone() {
+	s.takes = 0
+	s.observe(0, "ann", 1, 2*time.Hour)
+	s.env.RegisterDelayedCallback(func() {
+		s.takes, s.open = time.Second, ""
+		s.env.SignalWorkflow(workflows.SignalRescan.Name, workflows.Rescan{Priority: workflows.PriorityInteractive})
+	}, 30*time.Minute)
+	s.view(31*time.Minute, func(v workflows.ImageView) { s.Equal(model.StatusComplete, v.Status) })
+	s.Require().NoError(s.run())
+	s.Len(s.scans, 2)
 }
 
 func (s *ImageSuite) TestQuietImageContinuesAsNewWithAllItKnows() {
@@ -288,7 +373,7 @@ func (s *ImageSuite) TestObservedImageWritesOnlyWhatChanges() {
 	s.env = s.NewTestWorkflowEnvironment()
 	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.ImageID(digest)})
 	s.env.SetTestTimeout(20 * time.Second)
-	s.env.RegisterWorkflowWithOptions(s.scan, workflow.RegisterOptions{Name: "ScanImage"})
+	s.playScans()
 	s.Require().NoError(s.env.SetTypedSearchAttributesOnStart(
 		workflows.ObservedAttributes(digest, model.Name{Repository: "registry.example/app", Tag: "1"})))
 	s.env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Run(func(args mock.Arguments) {

@@ -3,8 +3,6 @@ package image_test
 import (
 	"time"
 
-	"go.temporal.io/sdk/workflow"
-
 	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/workflows"
 )
@@ -19,24 +17,8 @@ func (s *ImageSuite) observeAs(after time.Duration, priority workflows.Priority,
 	}, after)
 }
 
-// recordPriorities lets scans take an hour and gives the priorities that they are sent meanwhile.
-func (s *ImageSuite) recordPriorities() *[]workflows.Prioritize {
-	var heard []workflows.Prioritize
-	s.hold = func(ctx workflow.Context) {
-		workflow.Go(ctx, func(ctx workflow.Context) {
-			for {
-				var r workflows.Prioritize
-				workflow.GetSignalChannel(ctx, workflows.SignalPrioritize.Name).Receive(ctx, &r)
-				heard = append(heard, r)
-			}
-		})
-		s.NoError(workflow.Sleep(ctx, time.Hour))
-	}
-	return &heard
-}
-
 func (s *ImageSuite) TestScanUnderWayGetsAHigherPriority() {
-	heard := s.recordPriorities()
+	s.takes = time.Hour
 	s.observeAs(0, workflows.PriorityImage, "")
 	s.observeAs(time.Minute, workflows.PriorityPod, "shop")
 	s.observeAs(2*time.Minute, workflows.PriorityPod, "other")
@@ -44,12 +26,12 @@ func (s *ImageSuite) TestScanUnderWayGetsAHigherPriority() {
 		s.env.SignalWorkflow(workflows.SignalRescan.Name, workflows.Rescan{Priority: workflows.PriorityInteractive})
 	}, 3*time.Minute)
 	s.NoError(s.run())
-	s.Equal([]workflows.Prioritize{{Priority: workflows.PriorityPod, Namespace: "shop"}, {Priority: workflows.PriorityInteractive, Namespace: "shop"}}, *heard)
+	s.Equal([]workflows.Prioritize{{Priority: workflows.PriorityPod, Namespace: "shop"}, {Priority: workflows.PriorityInteractive, Namespace: "shop"}}, s.prioritized)
 	s.Equal(workflows.PriorityImage, s.scans[0].Priority)
 }
 
 func (s *ImageSuite) TestPrioritizedByHand() {
-	heard := s.recordPriorities()
+	s.takes = time.Hour
 	s.observeAs(0, workflows.PriorityPod, "shop")
 	for after := range 2 {
 		s.env.RegisterDelayedCallback(func() {
@@ -57,7 +39,7 @@ func (s *ImageSuite) TestPrioritizedByHand() {
 		}, time.Duration(after+1)*time.Minute)
 	}
 	s.NoError(s.run())
-	s.Equal([]workflows.Prioritize{{Priority: workflows.PriorityInteractive, Namespace: "shop"}}, *heard, "once is enough")
+	s.Equal([]workflows.Prioritize{{Priority: workflows.PriorityInteractive, Namespace: "shop"}}, s.prioritized, "once is enough")
 }
 
 // TestPrioritizedImageWaitsForNoDelay: an image that has failed and gets a higher priority is tried again now.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/mock"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
 	"github.com/perceptor/perceptor/model"
@@ -119,7 +118,7 @@ func (s *ImageSuite) TestInventoryThatIsGoneRefersToNothing() {
 
 func (s *ImageSuite) TestManyInventoriesAreToldInSeveralSteps() {
 	sent := s.publications()
-	s.hold = func(ctx workflow.Context) { s.NoError(workflow.Sleep(ctx, time.Minute)) }
+	s.takes = time.Minute
 	s.env.RegisterDelayedCallback(func() {
 		for i := range 700 {
 			s.env.SignalWorkflow(workflows.SignalObserve.Name, s.observed(fmt.Sprint("c/", i), 1, model.Version{}))

@@ -39,7 +39,8 @@ func (i *imageRun) receiveReport(ctx workflow.Context, r activities.ScanReport) 
 		return errors.New("it is about another image")
 	}
 	if i.ScanEnded(workflow.Now(ctx), reportOf(r)) {
-		i.child = nil
+		// The alarm was for the check of the scan. To be woken by it for nothing costs the server more than to cancel it.
+		i.alarm.Stop()
 	}
 	return nil
 }

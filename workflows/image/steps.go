@@ -1,9 +1,8 @@
 package image
 
 import (
-	"errors"
+	"fmt"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/perceptor/perceptor/activities"
@@ -17,37 +16,22 @@ var (
 	inventorySteps *activities.InventorySteps
 )
 
-// startScan starts the scan of this image. The scan is abandoned, not owned: it reports by itself, and outlives this run.
+// startScan starts the scan of this image. The scan reports by itself, and outlives this run. The loop goes on only when the start
+// is known, so that no second one is tried. A start that is not known to have worked is tried again, and then finds its scan.
 func (i *imageRun) startScan(ctx workflow.Context) {
 	i.StartScan(workflow.Now(ctx))
-	in := i.scanInput()
-	child := workflow.ExecuteChildWorkflow(workflows.ScanOptions(ctx, i.Digest, in), workflows.TypeScanImage, in)
-	i.busy++
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		defer func() { i.busy-- }()
-		var run workflow.Execution
-		err := child.GetChildWorkflowExecution().Get(ctx, &run)
-		switch {
-		case i.Scan == nil:
-			// It has reported already.
-		case err == nil:
-			i.ScanStarted(run.RunID)
-			i.child = child
-		case isAlreadyStarted(err):
-			i.ScanWasRunning()
-			i.child = nil
-		default:
-			i.logger.Warn("scan could not be started", "error", err)
-			i.ScanLost(workflow.Now(ctx), false)
-		}
-	})
-	// The loop goes on only when the start is known, so that no second one is tried.
-	_ = workflow.Await(ctx, func() bool { return i.busy == 0 })
-}
-
-func isAlreadyStarted(err error) bool {
-	var already *temporal.ChildWorkflowExecutionAlreadyStartedError
-	return errors.As(err, &already)
+	in := activities.StartScanInput{Input: i.scanInput(), Key: fmt.Sprintf("%s/%d", workflow.GetInfo(ctx).FirstRunID, i.Starts)}
+	var scan activities.StartScanResult
+	err := workflow.ExecuteLocalActivity(workflows.LocalStep(ctx, "start the scan"), scanSteps.StartScan, in).Get(ctx, &scan)
+	if err != nil {
+		i.logger.Warn("scan could not be started", "error", err)
+		i.ScanLost(workflow.Now(ctx), false)
+		return
+	}
+	i.ScanStarted(scan.Chain)
+	if scan.Other {
+		i.ScanWasRunning()
+	}
 }
 
 func (i *imageRun) scanInput() workflows.ScanImageInput {
@@ -64,20 +48,10 @@ func (i *imageRun) scanInput() workflows.ScanImageInput {
 	return in
 }
 
-// scanClosed is the hint that the scan has closed. Its report comes first. A scan that is still under way here closed without a
-// report: it was terminated, or ended in a way that no one foresaw.
-func (i *imageRun) scanClosed(ctx workflow.Context) {
-	i.child = nil
-	if i.inbox.ReceivePending(ctx); i.Scan != nil {
-		i.scanLost(ctx)
-	}
-}
-
 // scanLost forgets the scan under way, which has closed without a report, and has the pool of hubs ask the hub about its lease.
 // The pool would find out by itself, but only after a minute or two, and the hub would be idle meanwhile.
 func (i *imageRun) scanLost(ctx workflow.Context) {
 	chain := i.ScanLost(workflow.Now(ctx), true)
-	i.child = nil
 	if chain == "" {
 		return
 	}
@@ -89,12 +63,13 @@ func (i *imageRun) scanLost(ctx workflow.Context) {
 	}
 }
 
-// checkScan asks the server whether a scan is open that was not started in this run.
+// checkScan asks the server whether the scan is open. A report that has arrived meanwhile comes first. A scan that is still under way
+// here and has closed did so without a report: it was terminated, or ended in a way that no one foresaw.
 func (i *imageRun) checkScan(ctx workflow.Context) {
 	scan := i.Scan
-	scan.Checked = workflow.Now(ctx)
+	scan.ScanChecked(workflow.Now(ctx))
 	var answer activities.CheckScanResult
-	err := workflow.ExecuteActivity(workflows.LightStep(ctx, "is the scan still open"), scanSteps.CheckScan,
+	err := workflow.ExecuteLocalActivity(workflows.LocalStep(ctx, "is the scan still open"), scanSteps.CheckScan,
 		activities.CheckScanInput{Scan: activities.Holder{WorkflowID: workflows.ScanImageID(i.Digest), Chain: scan.Chain}}).Get(ctx, &answer)
 	i.inbox.ReceivePending(ctx)
 	if err == nil && !answer.Open && i.Scan == scan {
@@ -107,6 +82,7 @@ func (i *imageRun) cancelScan(ctx workflow.Context) {
 	i.Scan.Unwanted = true
 	if err := workflows.SignalUnwanted.SendTo(ctx, workflows.ScanImageID(i.Digest), workflows.Unwanted{}).Get(ctx, nil); err != nil {
 		i.logger.Info("unwanted scan could not be signaled: it has closed", "error", err)
+		i.DoubtScan()
 	}
 }
 
@@ -116,6 +92,7 @@ func (i *imageRun) prioritizeScan(ctx workflow.Context) {
 	prioritize := workflows.Prioritize{Priority: i.Scan.Priority, Namespace: i.Namespace}
 	if err := workflows.SignalPrioritize.SendTo(ctx, workflows.ScanImageID(i.Digest), prioritize).Get(ctx, nil); err != nil {
 		i.logger.Info("scan could not be prioritized: it has closed", "error", err)
+		i.DoubtScan()
 	}
 }
 

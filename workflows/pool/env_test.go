@@ -71,7 +71,7 @@ func newPoolEnv(t *testing.T) *poolEnv {
 	for _, name := range []string{"hub-a", "hub-b", "hub-c"} {
 		hubs[name] = &playedHub{name: name, env: e}
 	}
-	e.RegisterActivity(activities.NewHubSteps(hubs))
+	e.RegisterActivity(activities.NewHubSteps(hubs, nil))
 	e.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(
 		func(_, to, _, name string, value any) error { return e.deliver(to, name, value) })
 	return e

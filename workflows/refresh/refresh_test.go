@@ -159,9 +159,9 @@ func (w *refreshWorld) env() *testsuite.TestWorkflowEnvironment {
 	e := suite.NewTestWorkflowEnvironment()
 	e.SetTestTimeout(30 * time.Second)
 	e.RegisterWorkflow(refresh.RefreshHub)
-	e.RegisterActivity(activities.NewHubSteps(activities.HubMap{"a": w}))
+	e.RegisterActivity(activities.NewHubSteps(activities.HubMap{"a": w}, nil))
 	e.RegisterActivity(activities.NewRefreshSteps(w))
-	e.RegisterActivity(activities.NewScanSteps(w, nil))
+	e.RegisterActivity(activities.NewScanSteps(w, nil, nil))
 	return e
 }
 

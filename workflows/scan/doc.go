@@ -1,7 +1,7 @@
 // Package scan is the workflow ScanImage: one scan of one image, from the look-up at the hubs to the verdict.
 //
 // The scan goes from step to step. Each step is one method, which names the next step:
-// look-up, pull, sbom, lease, upload, await, verdict, report. The rules:
+// look-up, pull, lease, upload, await, verdict, report. The rules:
 //
 //   - An image that a hub has scanned already is not uploaded to another hub.
 //   - An upload needs a lease of the pool. The scan gives it back when the hub is done. A scan that ends early says that the hub

@@ -28,7 +28,6 @@ func (s *ScanImageSuite) TestScanCancelledWhileItReportsReportsItsVerdict() {
 func (s *ScanImageSuite) TestCancelledScanGivesItsLeaseBackAlthoughItsReportFails() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls()
-	s.lists()
 	s.uploads()
 	s.awaits().After(time.Hour)
 	s.refuse = 2

@@ -82,7 +82,6 @@ func (s *ScanImageSuite) TestSuccessWithoutAScanAtTheHubIsNone() {
 // ownScanFollows lets one of Perceptor's own scanners scan the image after all.
 func (s *ScanImageSuite) ownScanFollows() {
 	s.pulls().Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()

@@ -20,17 +20,17 @@ import (
 // pullsAtMost is how often a scan pulls its image because hosts were lost, before Image tries again later.
 const pullsAtMost = 5
 
-// pull waits in the backlog for a workspace on a scanner host, which then has the image.
+// pull waits in the backlog for a workspace on a scanner host, which then has the SBOM of the image.
 func (s *scanImage) pull(ctx workflow.Context) (workflows.Step, error) {
 	if lost := s.state.Pulls - s.state.Returned; lost >= pullsAtMost {
 		return "", temporal.NewApplicationError(fmt.Sprintf("%d scanners were lost one after the other", lost), string(model.Transient))
 	}
 	s.state.Pulls++
-	s.state.Workspace, s.state.HasSBOM, s.state.External = nil, false, nil
-	ctx = workflows.PullStep(ctx, s.in.Domain, pullID(s.state.Pulls), "pull "+s.in.Names[0].Reference(), pullPriority(s.in, s.state))
+	s.state.Workspace, s.state.Components, s.state.External = nil, 0, nil
+	ctx = workflows.PullStep(ctx, s.in.Domain, pullID(s.state.Pulls), "pull "+s.in.Names[0].Reference()+" and generate its SBOM", pullPriority(s.in, s.state))
 	var workspace activities.Workspace
 	err := workflow.ExecuteActivity(ctx, scannerSteps.PullImage, activities.PullImageInput{
-		Digest: s.in.Digest, Names: s.in.Names, Chain: s.state.Chain, Pull: s.state.Pulls,
+		Digest: s.in.Digest, Names: s.in.Names, HubNames: s.in.HubNames, Chain: s.state.Chain, Pull: s.state.Pulls,
 	}).Get(ctx, &workspace)
 	if err != nil {
 		return "", err
@@ -38,8 +38,8 @@ func (s *scanImage) pull(ctx workflow.Context) (workflows.Step, error) {
 	if claim := workspace.External; claim != nil {
 		return external{s}.claimed(claim)
 	}
-	s.state.Workspace = &workspace
-	return workflows.StepSBOM, nil
+	s.state.Workspace, s.state.Components = &workspace, workspace.Components
+	return workflows.StepLease, nil
 }
 
 // taskPriority is level 1 for a person; all others share a level and divide it by priority and namespace.
@@ -55,21 +55,6 @@ func taskPriority(p workflows.Priority, namespace string) temporal.Priority {
 func fairnessKey(c workflows.Priority, namespace string) string {
 	sum := sha256.Sum256([]byte(string(c) + "/" + namespace))
 	return hex.EncodeToString(sum[:8])
-}
-
-// generateSBOM has the SBOM generated on the host that has the image.
-func (s *scanImage) generateSBOM(ctx workflow.Context) (workflows.Step, error) {
-	var listed activities.GenerateSBOMResult
-	err := s.onHost(ctx, "generate the SBOM on "+s.state.Workspace.Host, workflows.LongestSBOM, scannerSteps.GenerateSBOM,
-		activities.GenerateSBOMInput{Workspace: *s.state.Workspace, Names: s.in.HubNames}, &listed)
-	if lost(err) {
-		return workflows.StepPull, nil
-	}
-	if err != nil {
-		return "", err
-	}
-	s.state.HasSBOM, s.state.Components = true, listed.Components
-	return workflows.StepLease, nil
 }
 
 // onHost runs a step on the host of the workspace. A task that the host did not start in time is offered to it once more.

@@ -129,14 +129,14 @@ func (s *scanImage) findScan(ctx workflow.Context, looks ...lookAgain) (*model.H
 	return nil, nil
 }
 
-// await waits until the hub is done, and gives the lease back the moment it is.
+// await waits until the hub is done. The step gives the lease back the moment it is, and brings the verdict.
 func (s *scanImage) await(ctx workflow.Context) (workflows.Step, error) {
 	hub := s.state.Scan.Hub
 	for {
 		var waited activities.AwaitHubScanResult
 		step := workflows.HubAwaitStep(ctx, hub, "until "+hub+" is done")
 		err := workflow.ExecuteActivity(step, hubSteps.AwaitHubScan, activities.AwaitHubScanInput{
-			Scan: *s.state.Scan, Since: s.state.Awaiting, Answered: s.state.Answered, Longest: hubScanDeadline,
+			Scan: *s.state.Scan, Since: s.state.Awaiting, Answered: s.state.Answered, Longest: hubScanDeadline, Release: s.pool.handOver(ctx),
 		}).Get(ctx, &waited)
 		if err != nil {
 			return "", err
@@ -158,12 +158,19 @@ func (s *scanImage) awaited(ctx workflow.Context, waited activities.AwaitHubScan
 		reason := fmt.Sprintf("hub %s has answered %q for %s", hub, waited.Scan.Detail, waited.Answered)
 		return "", temporal.NewApplicationError(reason, string(model.Transient))
 	}
-	s.pool.release(ctx)
+	if waited.Released {
+		s.pool.released()
+	} else {
+		s.pool.release(ctx)
+	}
 	switch waited.Scan.State {
 	case model.HubScanComplete:
 		waited.Scan.Hub = hub
 		s.state.Scan = &waited.Scan
-		return workflows.StepVerdict, nil
+		if waited.Verdict == nil {
+			return workflows.StepVerdict, nil
+		}
+		return s.judged(*waited.Verdict), nil
 	case model.HubScanFailed:
 		return "", temporal.NewApplicationError(fmt.Sprintf("hub %s could not scan it: %s", hub, waited.Scan.Detail), string(model.Transient))
 	default:
@@ -173,7 +180,7 @@ func (s *scanImage) awaited(ctx workflow.Context, waited activities.AwaitHubScan
 	}
 }
 
-// fetchVerdict reads what the hub says of the image.
+// fetchVerdict reads what the hub says of the image, where the step that waited has not.
 func (s *scanImage) fetchVerdict(ctx workflow.Context) (workflows.Step, error) {
 	for {
 		var read activities.FetchVerdictResult
@@ -183,13 +190,18 @@ func (s *scanImage) fetchVerdict(ctx workflow.Context) (workflows.Step, error) {
 		}
 		if read.Trouble == nil {
 			s.pool.reportSuccess(ctx, s.state.Scan.Hub)
-			read.Verdict.ScanStarted = s.state.Started
-			read.Verdict.SkippedHubs = slices.DeleteFunc(slices.Clone(s.state.Skipped), func(hub string) bool { return hub == s.state.Scan.Hub })
-			s.state.Verdict = &read.Verdict
-			return workflows.StepReport, nil
+			return s.judged(read.Verdict), nil
 		}
 		if err := s.pool.waitUntilAvailable(ctx, s.state.Scan.Hub, read.Trouble); err != nil {
 			return "", err
 		}
 	}
+}
+
+// judged notes the verdict of the hub.
+func (s *scanImage) judged(verdict model.Verdict) workflows.Step {
+	verdict.ScanStarted = s.state.Started
+	verdict.SkippedHubs = slices.DeleteFunc(slices.Clone(s.state.Skipped), func(hub string) bool { return hub == s.state.Scan.Hub })
+	s.state.Verdict = &verdict
+	return workflows.StepReport
 }

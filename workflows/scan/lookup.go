@@ -11,9 +11,10 @@ import (
 // hubSearch is the look-up of the image at all hubs.
 type hubSearch struct {
 	scan *scanImage
-	// hubs are the hubs that there are; answers has one for each, nil where the hub cannot be asked.
-	hubs    []activities.HubState
-	answers []workflow.Future
+	// hubs are the hubs that there are. Of each, here is the answer to the worker itself, and queued the one to the step on the
+	// hub's queue; nil where the hub cannot be asked, or has answered.
+	hubs         []activities.HubState
+	here, queued []workflow.Future
 }
 
 // lookUp asks every hub that can be asked, all at once, whether it has a scan of the image, complete or in progress.
@@ -36,12 +37,25 @@ func (l *hubSearch) run(ctx workflow.Context) error {
 		state.Hubs = append(state.Hubs, hub.Name)
 		var answer workflow.Future
 		if hub.Unavailable == "" {
-			answer = l.askHub(ctx, hub.Name)
+			answer = l.askHere(ctx, hub.Name)
 		}
-		l.answers = append(l.answers, answer)
+		l.here = append(l.here, answer)
+	}
+	answered := make([]bool, len(l.hubs))
+	for i, hub := range l.hubs {
+		var answer workflow.Future
+		if l.here[i] != nil {
+			if answered[i] = l.takeHere(ctx, hub.Name, l.here[i]); !answered[i] {
+				answer = l.askHub(ctx, hub.Name)
+			}
+		}
+		l.queued = append(l.queued, answer)
 	}
 	for i, hub := range l.hubs {
-		if err := l.takeAnswer(ctx, hub.Name, l.answers[i]); err != nil {
+		if answered[i] {
+			continue
+		}
+		if err := l.takeAnswer(ctx, hub.Name, l.queued[i]); err != nil {
 			return err
 		}
 	}
@@ -84,6 +98,23 @@ func (l *hubSearch) listHubs(ctx workflow.Context) error {
 			return err
 		}
 	}
+}
+
+// askHere has the worker ask a hub itself, where it may.
+func (l *hubSearch) askHere(ctx workflow.Context, hub string) workflow.Future {
+	ctx = workflows.LookUpHereStep(ctx, "does "+hub+" have this image")
+	return workflow.ExecuteLocalActivity(ctx, scanSteps.LookUpHere, activities.LookUpScanInput{Hub: hub, Name: l.scan.in.HubNames.Scan})
+}
+
+// takeHere notes what a hub answered to the worker itself, and reports whether it did.
+func (l *hubSearch) takeHere(ctx workflow.Context, hub string, answer workflow.Future) bool {
+	var found activities.LookUpHereResult
+	if err := answer.Get(ctx, &found); err != nil || !found.Asked {
+		return false
+	}
+	l.scan.pool.reportSuccess(ctx, hub)
+	noteFound(l.scan.state, l.scan.in.Rescan, hub, found.Scan)
+	return true
 }
 
 func (l *hubSearch) askHub(ctx workflow.Context, hub string) workflow.Future {

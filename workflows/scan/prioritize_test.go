@@ -21,7 +21,6 @@ func (s *ScanImageSuite) TestPrioritizedWhileItWaitsInTheBacklog() {
 	s.env.RegisterActivity(activities.NewPrioritizeSteps(nil))
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().After(time.Minute)
-	s.lists().Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()
@@ -45,7 +44,6 @@ func (s *ScanImageSuite) TestPrioritizedWhileItWaitsInTheBacklog() {
 func (s *ScanImageSuite) TestPrioritizedWhileItWaitsForALease() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()

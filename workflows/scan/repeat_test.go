@@ -14,7 +14,6 @@ import (
 func (s *ScanImageSuite) TestNothingIsRepeatedOnceTheLeaseIsBack() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().After(10 * time.Minute).Once()
@@ -37,7 +36,6 @@ func (s *ScanImageSuite) TestNewRequestIsRepeatedSoonAfterALongLease() {
 	}
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).After(11*time.Minute).
 		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: model.Throttled, Reason: "busy"}, Refused: true}, nil).Once()
 	s.uploads().Once()

@@ -72,7 +72,6 @@ func (s *scanImage) run(ctx workflow.Context) (model.Verdict, error) {
 	steps := map[workflows.Step]func(workflow.Context) (workflows.Step, error){
 		workflows.StepLookUp:   s.lookUp,
 		workflows.StepPull:     s.pull,
-		workflows.StepSBOM:     s.generateSBOM,
 		workflows.StepLease:    s.lease,
 		workflows.StepUpload:   s.upload,
 		workflows.StepExternal: external{s}.scan,
@@ -109,9 +108,10 @@ func (s *scanImage) unwanted() {
 func (s *scanImage) fail(ctx workflow.Context, err error) {
 	class, reason := activities.FailureOf(err)
 	reason = model.Clip(reason, model.ReasonLength)
-	s.logger.Info("scan failed", "step", s.state.Step, "class", class, "reason", reason)
+	step := cmp.Or(activities.PartOf(err), string(s.state.Step))
+	s.logger.Info("scan failed", "step", step, "class", class, "reason", reason)
 	s.state.Failure = &model.Failure{
-		Class: class, Reason: reason, Step: string(s.state.Step), At: workflow.Now(ctx), Attempt: s.in.Attempt,
+		Class: class, Reason: reason, Step: step, At: workflow.Now(ctx), Attempt: s.in.Attempt,
 	}
 	s.pool.giveUp(ctx)
 	s.state.Step = workflows.StepReport
@@ -148,8 +148,8 @@ func (s *scanImage) outcome() activities.ScanReport {
 }
 
 func (s *scanImage) sendReport(ctx workflow.Context, report activities.ScanReport) error {
-	ctx = workflows.LightStep(ctx, "report to the image: "+string(report.Outcome))
-	return workflow.ExecuteActivity(ctx, reportSteps.ReportScan, report).Get(ctx, nil)
+	ctx = workflows.LocalStep(ctx, "report to the image: "+string(report.Outcome))
+	return workflow.ExecuteLocalActivity(ctx, reportSteps.ReportScan, report).Get(ctx, nil)
 }
 
 // cancelled gives back what the scan holds and reports, in a context that still works. What is known by then is reported as it is: a

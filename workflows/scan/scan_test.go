@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 	"testing"
@@ -52,6 +53,12 @@ type ScanImageSuite struct {
 	hubless int
 	// announced counts the announcements of a lease held.
 	announced int
+	// handed is the release that the scan had a step send.
+	handed *activities.SignalPoolInput
+	// others are hubs beside someHub.
+	others []activities.HubState
+	// here answers for the hubs that the worker asks itself; nil while it may ask none.
+	here func(hub string) (activities.LookUpHereResult, error)
 	// grant answers an acquire; nil leaves it unanswered.
 	grant func(a workflows.Acquire) *workflows.Grant
 }
@@ -70,12 +77,13 @@ func (s *ScanImageSuite) SetupTest() {
 	s.env = s.NewTestWorkflowEnvironment()
 	s.env.SetStartWorkflowOptions(client.StartWorkflowOptions{ID: workflows.ScanImageID(digest)})
 	s.env.SetTestTimeout(20 * time.Second)
+	s.handed, s.here, s.others = nil, nil, nil
 	s.acquired, s.released, s.troubles, s.report, s.granted, s.announced, s.confirmed = nil, nil, nil, nil, 0, 0, 0
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
 		return &workflows.Grant{Chain: a.Chain, Hub: someHub, Attempt: s.next()}
 	}
 	for _, steps := range []any{
-		activities.NewHubSteps(nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil), activities.NewReportSteps(nil),
+		activities.NewHubSteps(nil, nil), activities.NewScannerSteps(nil, nil, nil, nil), activities.NewScanSteps(nil, nil, nil), activities.NewReportSteps(nil),
 	} {
 		s.env.RegisterActivity(steps)
 	}
@@ -87,7 +95,13 @@ func (s *ScanImageSuite) SetupTest() {
 		if s.hubless--; s.hubless >= 0 {
 			return activities.ListHubsResult{}, errors.New("ask hubs: context deadline exceeded")
 		}
-		return activities.ListHubsResult{Hubs: []activities.HubState{{Name: someHub}}}, nil
+		return activities.ListHubsResult{Hubs: append([]activities.HubState{{Name: someHub}}, s.others...)}, nil
+	}).Maybe()
+	s.env.OnActivity(light.LookUpHere, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.LookUpScanInput) (activities.LookUpHereResult, error) {
+		if s.here == nil {
+			return activities.LookUpHereResult{}, nil
+		}
+		return s.here(in.Hub)
 	}).Maybe()
 	s.env.OnActivity(tell.ReportScan, mock.Anything, mock.Anything).Return(func(_ context.Context, r activities.ScanReport) error {
 		if s.refuse--; s.refuse >= 0 {
@@ -142,6 +156,15 @@ func (s *ScanImageSuite) acquire(a workflows.Acquire) {
 	}
 }
 
+// decodeJSON reads what a step on a queue gets.
+func decodeJSON(value, into any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, into)
+}
+
 func decode[T any](s *ScanImageSuite, in activities.SignalPoolInput) T {
 	value, ok := in.Value.(T)
 	s.True(ok, "%s carries a %T", in.Name, in.Value)
@@ -167,15 +190,11 @@ func (s *ScanImageSuite) lookUp(states ...model.HubScanState) {
 }
 
 func (s *ScanImageSuite) place() activities.Workspace {
-	return activities.Workspace{Host: "host-1", Key: "b", Name: s.input().Names[0]}
+	return activities.Workspace{Host: "host-1", Key: "b", Name: s.input().Names[0], Components: 3}
 }
 
 func (s *ScanImageSuite) pulls() *testsuite.MockCallWrapper {
 	return s.env.OnActivity(scanner.PullImage, mock.Anything, mock.Anything).Return(s.place(), nil)
-}
-
-func (s *ScanImageSuite) lists() *testsuite.MockCallWrapper {
-	return s.env.OnActivity(scanner.GenerateSBOM, mock.Anything, mock.Anything).Return(activities.GenerateSBOMResult{Components: 3}, nil)
 }
 
 func (s *ScanImageSuite) uploads() *testsuite.MockCallWrapper {
@@ -210,7 +229,6 @@ func (s *ScanImageSuite) completed() {
 func (s *ScanImageSuite) TestUnknownImageGoesThroughEveryStep() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()
@@ -273,10 +291,29 @@ func (s *ScanImageSuite) TestPullFailureIsReportedWithItsClass() {
 	s.Nil(s.report.Verdict)
 }
 
+// TestFailureOfTheSBOMSaysThatItWasNotThePull: both are one step.
+func (s *ScanImageSuite) TestFailureOfTheSBOMSaysThatItWasNotThePull() {
+	for name, err := range map[string]error{
+		"error": temporal.NewApplicationErrorWithOptions("cannot read it", string(model.Invalid), temporal.ApplicationErrorOptions{
+			NonRetryable: true, Details: []any{activities.PartSBOM},
+		}),
+		"host lost": temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_START_TO_CLOSE, nil, activities.Progress{Phase: "unpack"}),
+	} {
+		s.Run(name, func() {
+			s.SetupTest()
+			s.lookUp(model.HubScanAbsent)
+			s.env.OnActivity(scanner.PullImage, mock.Anything, mock.Anything).Return(activities.Workspace{}, err)
+			s.env.ExecuteWorkflow(scan.ScanImage, s.input())
+			s.Require().Error(s.env.GetWorkflowError())
+			s.Require().NotNil(s.report.Failure)
+			s.Equal(string(workflows.StepSBOM), s.report.Failure.Step)
+		})
+	}
+}
+
 func (s *ScanImageSuite) TestRefusedUploadGivesTheLeaseBackAndAsksAgain() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
 		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: model.Throttled, Reason: "busy", RetryAfter: time.Second}, Refused: true}, nil).Once()
 	s.uploads().Once()
@@ -293,7 +330,6 @@ func (s *ScanImageSuite) TestRefusedUploadGivesTheLeaseBackAndAsksAgain() {
 func (s *ScanImageSuite) TestUploadOfUnknownOutcomeIsLookedForBeforeAnother() {
 	s.lookUp(model.HubScanAbsent, model.HubScanInProgress)
 	s.pulls().Once()
-	s.lists().Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
 		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: model.Transient, Reason: "connection reset"}}, nil).Once()
 	s.awaits().Once()
@@ -306,7 +342,6 @@ func (s *ScanImageSuite) TestUploadOfUnknownOutcomeIsLookedForBeforeAnother() {
 func (s *ScanImageSuite) TestLostHostIsFencedThenPulledAgain() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Twice()
-	s.lists().Twice()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
 		Return(activities.UploadScanResult{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_HEARTBEAT, nil)).Times(4)
 	s.uploads().Once()
@@ -323,9 +358,8 @@ func (s *ScanImageSuite) TestLostHostIsFencedThenPulledAgain() {
 func (s *ScanImageSuite) TestWorkspaceThatIsGoneIsPulledAgain() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Twice()
-	s.env.OnActivity(scanner.GenerateSBOM, mock.Anything, mock.Anything).
-		Return(activities.GenerateSBOMResult{}, temporal.NewNonRetryableApplicationError("gone", string(activities.WorkspaceGone), nil)).Once()
-	s.lists().Once()
+	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
+		Return(activities.UploadScanResult{}, temporal.NewNonRetryableApplicationError("gone", string(activities.WorkspaceGone), nil)).Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()
@@ -339,7 +373,6 @@ func (s *ScanImageSuite) TestHubAlreadyAtItIsLookedAtInsteadOfUploading() {
 	}
 	s.lookUp(model.HubScanAbsent, model.HubScanInProgress)
 	s.pulls().Once()
-	s.lists().Once()
 	s.awaits().Once()
 	s.judges().Once()
 	s.Require().NoError(s.run())
@@ -351,7 +384,6 @@ func (s *ScanImageSuite) TestHubAlreadyAtItIsLookedAtInsteadOfUploading() {
 func (s *ScanImageSuite) TestFailedHubScanFailsTheScan() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
 		Return(activities.AwaitHubScanResult{Scan: model.HubScan{State: model.HubScanFailed, Detail: "ERROR_MATCHING"}}, nil).Once()
@@ -364,7 +396,6 @@ func (s *ScanImageSuite) TestFailedHubScanFailsTheScan() {
 func (s *ScanImageSuite) TestStuckHubScanKeepsItsLeaseOut() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.env.OnActivity(hub.AwaitHubScan, mock.Anything, mock.Anything).
 		Return(activities.AwaitHubScanResult{Scan: model.HubScan{State: model.HubScanInProgress, Detail: "MATCHING"}, Stuck: true, Answered: 3 * time.Hour}, nil).Once()
@@ -414,7 +445,6 @@ func (s *ScanImageSuite) TestHubThatCannotBeAskedIsSkippedAndNamed() {
 	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).
 		Return(activities.LookUpScanResult{Trouble: &activities.HubTrouble{Class: model.Transient, Reason: "502"}}, nil).Once()
 	s.pulls().Once()
-	s.lists().Once()
 	s.grant = func(a workflows.Acquire) *workflows.Grant {
 		return &workflows.Grant{Chain: a.Chain, Hub: "hub-b", Attempt: s.next()}
 	}
@@ -444,7 +474,6 @@ func (s *ScanImageSuite) TestHubThatMayHaveTheImageIsNotSkipped() {
 func (s *ScanImageSuite) TestHolderAnnouncesItsLeaseOftenAtFirst() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.awaits().After(12 * time.Minute).Once()
 	s.judges().Once()
@@ -456,7 +485,6 @@ func (s *ScanImageSuite) TestHolderAnnouncesItsLeaseOftenAtFirst() {
 func (s *ScanImageSuite) TestGrantThatWasGivenBackIsNotTakenAgain() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.Anything).
 		Return(activities.UploadScanResult{Trouble: &activities.HubTrouble{Class: model.Throttled, Reason: "busy"}, Refused: true}, nil).Once()
 	s.env.OnActivity(scanner.UploadScan, mock.Anything, mock.MatchedBy(func(in activities.UploadScanInput) bool { return first.Less(in.Attempt) })).
@@ -481,7 +509,6 @@ func (s *ScanImageSuite) TestLeaseThatComesDuringALookAtAnotherHubIsTaken() {
 	absent := activities.LookUpScanResult{Scan: model.HubScan{Hub: someHub, State: model.HubScanAbsent}}
 	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).Return(absent, nil).Once()
 	s.pulls().Once()
-	s.lists().Once()
 	s.env.OnActivity(hub.LookUpScan, mock.Anything, mock.Anything).Return(absent, nil).After(time.Minute).Once()
 	s.uploads().Once()
 	s.awaits().Once()
@@ -510,7 +537,6 @@ func (s *ScanImageSuite) TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrive
 			s.SetupTest()
 			s.lookUp(model.HubScanAbsent)
 			s.pulls().Once()
-			s.lists().Once()
 			s.uploads().After(time.Minute).Once()
 			s.awaits().Once()
 			s.judges().Once()
@@ -532,7 +558,6 @@ func (s *ScanImageSuite) TestGrantIsConfirmedWhereThePoolDoesNotKnowThatItArrive
 func (s *ScanImageSuite) TestScanThatHoldsNothingSaysSoToAPoolThatAsks() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().After(time.Minute).Once()
-	s.lists().Once()
 	s.uploads().Once()
 	s.awaits().Once()
 	s.judges().Once()
@@ -545,8 +570,7 @@ func (s *ScanImageSuite) TestScanThatHoldsNothingSaysSoToAPoolThatAsks() {
 func (s *ScanImageSuite) TestWorkspaceQueryNamesHostAndWorkspace() {
 	s.lookUp(model.HubScanAbsent)
 	s.pulls().Once()
-	s.lists().After(time.Minute).Once()
-	s.uploads().Once()
+	s.uploads().After(time.Minute).Once()
 	s.awaits().Once()
 	s.judges().Once()
 	var during workflows.WorkspaceView

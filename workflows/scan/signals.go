@@ -233,15 +233,35 @@ func (p *poolLink) giveUp(ctx workflow.Context) {
 }
 
 func (p *poolLink) sendRelease(ctx workflow.Context, held *workflows.Grant, unfinished bool) {
+	r := p.releaseOf(ctx, held)
+	r.Unfinished = unfinished
+	p.released()
+	sendToPool(ctx, p, workflows.SignalRelease, r)
+}
+
+// releaseOf is the message that gives a grant back, or what the scan wants where there is none.
+func (p *poolLink) releaseOf(ctx workflow.Context, held *workflows.Grant) workflows.Release {
 	r := workflows.Release{
-		Chain: p.scan.state.Chain, Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Digest: p.scan.in.Digest,
-		Scan: p.scan.in.HubNames.Scan, Unfinished: unfinished,
+		Chain: p.scan.state.Chain, Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Digest: p.scan.in.Digest, Scan: p.scan.in.HubNames.Scan,
 	}
 	if held != nil {
 		r.Hub, r.Attempt = held.Hub, held.Attempt
 	}
+	return r
+}
+
+// handOver is the release that a step is to send for the scan; nil when there is no lease. Until the step has said that it did, the
+// scan holds the lease.
+func (p *poolLink) handOver(ctx workflow.Context) *activities.SignalPoolInput {
+	if p.scan.state.Lease == nil {
+		return nil
+	}
+	return &activities.SignalPoolInput{Name: workflows.SignalRelease.Name, Value: p.releaseOf(ctx, p.scan.state.Lease)}
+}
+
+// released notes that the scan holds and wants nothing.
+func (p *poolLink) released() {
 	p.wanted, p.granted, p.scan.state.Lease = false, nil, nil
-	sendToPool(ctx, p, workflows.SignalRelease, r)
 	p.wake()
 }
 

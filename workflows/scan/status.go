@@ -36,7 +36,7 @@ func workspaceOf(s *workflows.ScanState) workflows.WorkspaceView {
 	switch s.Step {
 	case workflows.StepPull:
 		view.Undecided = true
-	case workflows.StepSBOM, workflows.StepLease, workflows.StepUpload:
+	case workflows.StepLease, workflows.StepUpload:
 		view.Host, view.Workspace = s.Workspace.Host, s.Workspace.Key
 	}
 	return view
@@ -47,7 +47,7 @@ func statusOf(s *workflows.ScanState) model.ScanStatus {
 	switch s.Step {
 	case workflows.StepLookUp, workflows.StepPull:
 		return model.StatusInQueue
-	case workflows.StepSBOM, workflows.StepLease, workflows.StepUpload, workflows.StepExternal:
+	case workflows.StepLease, workflows.StepUpload, workflows.StepExternal:
 		return model.StatusRunningScanClient
 	case workflows.StepAwait, workflows.StepVerdict:
 		return model.StatusRunningHubScan
@@ -67,9 +67,7 @@ func waitingFor(domain string, s *workflows.ScanState) string {
 	case workflows.StepLookUp:
 		return "checking hubs for an existing scan"
 	case workflows.StepPull:
-		return "a workspace in domain " + domain + ", or its pull to end"
-	case workflows.StepSBOM:
-		return "the scan client on host " + s.Workspace.Host
+		return "a workspace in domain " + domain + ", or its pull and its SBOM to end"
 	case workflows.StepLease:
 		return "a lease on a hub"
 	case workflows.StepExternal:

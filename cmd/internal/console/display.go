@@ -39,7 +39,7 @@ func NewDisplay(out *os.File) Display {
 // describe says what a scan is doing, in a few words.
 func describe(now starter.CurrentStep) string {
 	text := map[string]string{
-		"LookUpScan": "asking the hub", "PullImage": "pulling", "GenerateSBOM": "cataloging packages", "UploadScan": "uploading",
+		"LookUpScan": "asking the hub", "PullImage": "pulling", "UploadScan": "uploading",
 		"AwaitHubScan": "at the hub", "FetchVerdict": "reading the verdict", "ReportScan": "done",
 	}[now.Step]
 	if now.Step == "" {
@@ -48,8 +48,8 @@ func describe(now starter.CurrentStep) string {
 	if now.Step == "PullImage" && now.Waiting && now.Attempt == 1 {
 		return "in the queue"
 	}
-	if now.Progress.Phase != "" && now.Step == "GenerateSBOM" {
-		text += ": " + now.Progress.Phase
+	if now.Step == "PullImage" && now.Progress.Phase != "" && now.Progress.Phase != "pull" {
+		text = "cataloging packages: " + now.Progress.Phase
 	}
 	if now.Hub != "" {
 		text += ": " + now.Hub
