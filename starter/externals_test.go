@@ -28,7 +28,9 @@ type pollServer struct {
 	late  time.Duration
 }
 
-func (q pollServer) PollActivityTaskQueue(_ context.Context, in *workflowservice.PollActivityTaskQueueRequest, _ ...grpc.CallOption) (*workflowservice.PollActivityTaskQueueResponse, error) {
+func (q pollServer) PollActivityTaskQueue(
+	_ context.Context, in *workflowservice.PollActivityTaskQueueRequest, _ ...grpc.CallOption,
+) (*workflowservice.PollActivityTaskQueueResponse, error) {
 	step := q.steps[in.GetTaskQueue().GetName()]
 	if step == nil {
 		time.Sleep(q.late)

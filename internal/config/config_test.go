@@ -136,7 +136,8 @@ func TestListsComeFromAllThree(t *testing.T) {
 
 // TestScannersOfOthers: what would only show when a scanner asks is a mistake at the start.
 func TestScannersOfOthers(t *testing.T) {
-	const hubs = "hubs:\n- {name: main, url: 'https://hub.example', limit: 1, username: u, password-file: p}\n- {name: token, url: 'https://hub.example', limit: 1, token-file: t}\napi: "
+	const hubs = "hubs:\n" +
+		"- {name: main, url: 'https://hub.example', limit: 1, username: u, password-file: p}\n- {name: token, url: 'https://hub.example', limit: 1, token-file: t}\napi: "
 	for text, says := range map[string]string{
 		"{scanner-hubs: [none]}":                                                              `no hub "none"`,
 		"{scanner-hubs: [token]}":                                                             "needs username and password-file",

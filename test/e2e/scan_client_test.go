@@ -35,14 +35,14 @@ func TestScanClientArchive(t *testing.T) {
 	rig.Start(t, "perceptor", nil, "hub", "serve", "--directory", directory, "--address", address, "--generation", "old", "--updates", "off")
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	hub := &http.Client{Jar: jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // as in 2018
+	hub := &http.Client{Jar: jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // as in 2018
 	var password []byte
 	rig.Eventually(t, time.Minute, "the hub to take the login", func() bool {
 		if password, err = os.ReadFile(filepath.Join(directory, "hub-password")); err != nil {
 			return false
 		}
 		password = bytes.TrimSpace(password)
-		login, err := hub.PostForm("https://"+address+"/j_spring_security_check", url.Values{"j_username": {"sysadmin"}, "j_password": {string(password)}}) //nolint:noctx // a test
+		login, err := hub.PostForm("https://"+address+"/j_spring_security_check", url.Values{"j_username": {"sysadmin"}, "j_password": {string(password)}})
 		if err != nil {
 			return false
 		}
@@ -85,7 +85,7 @@ func TestScanClientArchive(t *testing.T) {
 
 func download(t *testing.T, c *http.Client, address string) []byte {
 	t.Helper()
-	answer, err := c.Get(address) //nolint:noctx // a test
+	answer, err := c.Get(address)
 	require.NoError(t, err)
 	defer answer.Body.Close() //nolint:errcheck // only read
 	body, err := io.ReadAll(answer.Body)

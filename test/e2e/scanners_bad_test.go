@@ -37,7 +37,7 @@ func TestBadScannersOfOthers(t *testing.T) {
 	rig.Eventually(t, time.Minute, "the API to listen", func() bool { return strings.Contains(api.Transcript.String(), "api is listening") })
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	hub := &http.Client{Timeout: 20 * time.Second, Jar: jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // as in 2018
+	hub := &http.Client{Timeout: 20 * time.Second, Jar: jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // as in 2018
 	scanner := func(token string) *scanner2018 {
 		return &scanner2018{API: "http://" + address, Token: token, Registry: d.Registry, core: &http.Client{Timeout: 5 * time.Second}, hub: hub}
 	}
@@ -85,7 +85,7 @@ func TestBadScannersOfOthers(t *testing.T) {
 	status, err := d.Starter.Pool.Status(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, status.Leases)
-	metrics, err := http.Get("http://" + address + "/metrics") //nolint:noctx // a test
+	metrics, err := http.Get("http://" + address + "/metrics")
 	require.NoError(t, err)
 	defer metrics.Body.Close() //nolint:errcheck // only read
 	text, err := io.ReadAll(metrics.Body)

@@ -52,7 +52,7 @@ func TestScanner2018(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	s.core = &http.Client{Timeout: 5 * time.Second}                                                                                               // as in 2018
-	s.hub = &http.Client{Timeout: 20 * time.Second, Jar: jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // as in 2018
+	s.hub = &http.Client{Timeout: 20 * time.Second, Jar: jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // as in 2018
 	for {
 		s.once()
 		time.Sleep(s.Asks)
@@ -109,7 +109,7 @@ func (s *scanner2018) post(path string, body any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequest(http.MethodPost, s.API+path, bytes.NewReader(text)) //nolint:noctx // the client has a timeout
+	request, err := http.NewRequest(http.MethodPost, s.API+path, bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (s *scanner2018) work(spec map[string]any) error {
 		repository, _ = spec["ImageName"].(string)
 	}
 	_, path, _ := strings.Cut(repository, "/")
-	request, err := http.NewRequest(http.MethodGet, "http://"+s.Registry+"/v2/"+path+"/manifests/sha256:"+s.sha, nil) //nolint:noctx // the client has a timeout
+	request, err := http.NewRequest(http.MethodGet, "http://"+s.Registry+"/v2/"+path+"/manifests/sha256:"+s.sha, nil)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (s *scanner2018) work(spec map[string]any) error {
 
 // upload logs in with the password and sends a document.
 func (s *scanner2018) upload() error {
-	login, err := s.hub.PostForm(s.Hub+"/j_spring_security_check", url.Values{"j_username": {s.HubUser}, "j_password": {s.HubPassword}}) //nolint:noctx // the client has a timeout
+	login, err := s.hub.PostForm(s.Hub+"/j_spring_security_check", url.Values{"j_username": {s.HubUser}, "j_password": {s.HubPassword}})
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (s *scanner2018) upload() error {
 	if err := errors.Join(err, parts.Close()); err != nil {
 		return err
 	}
-	request, err := http.NewRequest(http.MethodPost, s.Hub+"/api/scan/data", &form) //nolint:noctx // the client has a timeout
+	request, err := http.NewRequest(http.MethodPost, s.Hub+"/api/scan/data", &form)
 	if err != nil {
 		return err
 	}

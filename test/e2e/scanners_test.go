@@ -83,7 +83,7 @@ func (e *externals) startAPIs() {
 			p := e.StartProgram(t, "api-"+generation, []string{"TEMPORAL_ADDRESS=" + e.Temporal}, "api", "--config", config, "--token-file", tokens,
 				"--address", address, "--generation", generation, "--scanner-hubs", "three", "--scanner-silence", "10s")
 			rig.Eventually(t, time.Minute, "the API to listen", func() bool {
-				response, err := http.Get("http://" + address + "/healthz") //nolint:noctx // a test
+				response, err := http.Get("http://" + address + "/healthz")
 				if err == nil {
 					_ = response.Body.Close()
 				}

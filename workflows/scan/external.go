@@ -120,7 +120,8 @@ func (s external) reported(ctx workflow.Context, report workflows.ExternalReport
 		reason := "scanner " + report.Scanner + ": " + cmp.Or(report.Reason, "it gave no reason")
 		return "", temporal.NewApplicationError(reason, string(model.Transient))
 	}
-	s.noteLost(ctx, "not-at-hub", "scanner of others reported success, but the hub has no scan; the image goes back to the backlog", "scanner", report.Scanner, "hub", s.state.Lease.Hub)
+	s.noteLost(ctx, "not-at-hub", "scanner of others reported success, but the hub has no scan; the image goes back to the backlog",
+		"scanner", report.Scanner, "hub", s.state.Lease.Hub)
 	s.pool.release(ctx)
 	return workflows.StepPull, nil
 }

@@ -20,7 +20,8 @@ func (b *Backend) ServeScanners(s starter.ExternalScanner) *Backend {
 // as is the scanner with that name.
 func (b *Backend) as(scanner string) (starter.ExternalScanner, error) {
 	if b.scanners == nil {
-		return starter.ExternalScanner{}, api.Failure{Class: model.Unsupported, Reason: "no scanners of others take part here; perceptor api --scanner-hubs names the hubs that they may use"}
+		reason := "no scanners of others take part here; perceptor api --scanner-hubs names the hubs that they may use"
+		return starter.ExternalScanner{}, api.Failure{Class: model.Unsupported, Reason: reason}
 	}
 	s := *b.scanners
 	s.Name = scanner

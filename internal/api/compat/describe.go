@@ -50,7 +50,10 @@ func descriptions() []described {
 			reflect.TypeFor[struct{ Pods []podBody }](), batch,
 		},
 		{"image", http.MethodPost, "/image", "Add an image without a pod", "", reflect.TypeFor[imageBody](), plain},
-		{"image-gone", http.MethodDelete, "/image", "Say that an image is gone", "Nothing is deleted, as in 2018. The answer is 200, so that no client sends it again.", reflect.TypeFor[string](), plain},
+		{
+			"image-gone", http.MethodDelete, "/image", "Say that an image is gone",
+			"Nothing is deleted, as in 2018. The answer is 200, so that no client sends it again.", reflect.TypeFor[string](), plain,
+		},
 		{
 			"allimages", http.MethodPut, "/allimages", "Add images without a pod", "No image is removed. POST does the same.",
 			reflect.TypeFor[struct{ Images []imageBody }](), batch,
@@ -73,7 +76,10 @@ func descriptions() []described {
 			"nextimage", http.MethodPost, "/nextimage", "Take an image for a scanner of others",
 			"ImageSpec is null when there is no image now. An image that is handed out has a lease of its hub until the scanner reports, or is silent for too long.",
 			nil,
-			map[int]reflect.Type{http.StatusOK: reflect.TypeFor[nextImage[imageSpec]](), http.StatusBadRequest: nil, http.StatusUnauthorized: nil, http.StatusForbidden: nil, http.StatusServiceUnavailable: nil},
+			map[int]reflect.Type{
+				http.StatusOK: reflect.TypeFor[nextImage[imageSpec]](), http.StatusBadRequest: nil, http.StatusUnauthorized: nil, http.StatusForbidden: nil,
+				http.StatusServiceUnavailable: nil,
+			},
 		},
 		{
 			"finishedscan", http.MethodPost, "/finishedscan", "Report the end of a scan by a scanner of others",

@@ -119,7 +119,8 @@ func (e *endpoints) deleteImage(r *api.Request) error {
 		return err
 	}
 	e.kept.Inc()
-	e.server.Log().Info("image was not deleted: images that are reported without a pod stay", "cluster", r.Grant.Home(), "body", model.Clip(strings.ToValidUTF8(string(text), "?"), bodyShown))
+	e.server.Log().Info("image was not deleted: images that are reported without a pod stay",
+		"cluster", r.Grant.Home(), "body", model.Clip(strings.ToValidUTF8(string(text), "?"), bodyShown))
 	return nil
 }
 

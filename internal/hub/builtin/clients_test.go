@@ -71,7 +71,7 @@ func (c pythonClient) fetch(address string, query url.Values) (object, int) {
 }
 
 // items reads all pages of a list.
-func (c pythonClient) items(address string, q string) []object {
+func (c pythonClient) items(address, q string) []object {
 	const page = 250
 	var all []object
 	for offset := 0; ; offset += page {
