@@ -97,7 +97,7 @@ func newScanClient(c config.Config) (*scanclient.Runner, error) {
 		return nil, err
 	}
 	return scanclient.New(scanclient.Options{
-		Command: command, SBOMTimeout: s.SBOMTimeout, UploadTimeout: s.UploadTimeout,
+		Command: command, UploadHere: s.Command == "", SBOMTimeout: s.SBOMTimeout, UploadTimeout: s.UploadTimeout,
 		MemoryLimit: int64(s.Memory), ScratchQuota: int64(s.Scratch), LogLimit: scanLog,
 	})
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/perceptor/perceptor/workflows"
 )
 
-// callsAtMost is how many calls one step makes to a hub: the driver's own bound backs up the queue's, for servers whose
-// queues have several partitions.
+// callsAtMost times the rate of a hub's queue is how many calls a process makes in a second: a step makes up to five, most steps one.
+// It also bounds what workflows ask by themselves, and backs up servers whose queues have several partitions.
 const callsAtMost = 3
 
 // drivers are those of the configured hubs. A reload adds and changes some while steps run. None is taken away before the

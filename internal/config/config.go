@@ -51,8 +51,8 @@ type Hub struct {
 	Generation string `mapstructure:"generation"`
 	// The largest number of Perceptor's scans on this hub at one time. Required: at least 1.
 	Limit int `mapstructure:"limit"`
-	// The largest number of steps per second that call this hub, over all workers. A step makes at most three requests. 0 means no
-	// bound. Uploads do not count here; `limit` bounds them.
+	// The largest number of steps per second that call this hub, over all workers. Each worker makes at most three times as many
+	// requests per second. 0 means no bound. Uploads do not count here; `limit` bounds them.
 	Rate float64 `mapstructure:"rate"`
 	// The longest time between an accepted upload and the moment when the hub shows it. 0 is right for the built-in hub; use `60s` for
 	// Black Duck.

@@ -24,6 +24,8 @@ type Options struct {
 	Command string
 	// Args come before the verb, for a program that needs some.
 	Args []string
+	// UploadHere has this process upload by itself, as the built-in client does, without a process of its own for each upload.
+	UploadHere bool
 	// SBOMTimeout and UploadTimeout are how long one run may take.
 	SBOMTimeout   time.Duration
 	UploadTimeout time.Duration

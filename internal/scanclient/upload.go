@@ -2,12 +2,14 @@ package scanclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/internal/scanclient/upload"
 	"github.com/perceptor/perceptor/model"
 )
 
@@ -37,6 +39,9 @@ func (r *Runner) Upload(ctx context.Context, req UploadRequest, progress func(Pr
 	if why := checkUpload(req); why != nil {
 		return Uploaded{}, t.failed(*why, true, "")
 	}
+	if r.options.UploadHere {
+		return r.uploadHere(ctx, t, req)
+	}
 	place, err := os.MkdirTemp("", "perceptor-upload-")
 	if err != nil {
 		return Uploaded{}, t.failed(endedScratchDir(err), true, "")
@@ -48,6 +53,45 @@ func (r *Runner) Upload(ctx context.Context, req UploadRequest, progress func(Pr
 		return Uploaded{}, err
 	}
 	return Uploaded{ScanID: result.ScanID, ScanURL: result.ScanURL}, nil
+}
+
+// heard passes on how far an upload in this process is.
+type heard struct{ progress func(Progress) }
+
+func (h heard) Progress(phase protocol.Phase, done, total int64) error {
+	if h.progress != nil {
+		h.progress(Progress{Phase: string(phase), Done: done, Total: total})
+	}
+	return nil
+}
+
+// uploadHere is Upload without a child. The client that made the SBOM has ended, and the SBOM is only sent, not read.
+func (r *Runner) uploadHere(ctx context.Context, t task, req UploadRequest) (Uploaded, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout, t.late(t.timeout))
+	defer cancel()
+	request := upload.Request{
+		SBOM: req.SBOM, URL: req.Target.URL, CAFile: req.Target.CAFile, Insecure: req.Target.Insecure, Token: req.Target.Token,
+		Project: req.Names.Project, Version: req.Names.Version, ScanName: req.Names.Scan,
+	}
+	if request.Token == "" {
+		request.Username, request.Password = req.Target.Username, req.Target.Password
+	}
+	if !req.Attempt.IsZero() {
+		request.Attempt = req.Attempt.String()
+	}
+	result, err := upload.Run(ctx, request, heard{t.progress})
+	if err == nil {
+		return Uploaded{ScanID: result.ScanID, ScanURL: result.ScanURL}, nil
+	}
+	failure, ok := errors.AsType[protocol.Failure](err)
+	if !ok {
+		failure = protocol.Failure{Class: model.Transient, Message: err.Error()}
+	}
+	why := endedByItself(failure)
+	if ctx.Err() != nil {
+		why = *stopReason(ctx)
+	}
+	return Uploaded{}, t.failed(why, failure.Refused, "")
 }
 
 // uploadArgs holds no secret: every user of the machine can read a process's arguments.
@@ -99,7 +143,7 @@ func checkUpload(req UploadRequest) *ending {
 	case !filepath.IsAbs(req.SBOM):
 		return refuse("the SBOM %q is not an absolute path", req.SBOM)
 	}
-	if info, err := os.Stat(req.SBOM); err != nil || !info.Mode().IsRegular() {
+	if info, err := os.Lstat(req.SBOM); err != nil || !info.Mode().IsRegular() {
 		return refuse("there is no SBOM at %s; the image has to be cataloged again", req.SBOM)
 	}
 	return nil

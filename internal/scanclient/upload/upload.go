@@ -45,8 +45,13 @@ const attemptHeader = "X-Perceptor-Attempt"
 // login and answers 401, which surely is a refusal.
 const attempts = 2
 
+// Progress hears how far an upload is. Its errors are of no interest: the result says how the upload ended.
+type Progress interface {
+	Progress(phase protocol.Phase, done, total int64) error
+}
+
 // Run uploads one SBOM. Its errors are protocol.Failure.
-func Run(ctx context.Context, req Request, out *protocol.Writer) (protocol.Result, error) {
+func Run(ctx context.Context, req Request, out Progress) (protocol.Result, error) {
 	base, err := url.Parse(strings.TrimSuffix(req.URL, "/"))
 	if err != nil || base.Host == "" || base.User != nil {
 		return protocol.Result{}, refused(model.Invalid, "the hub's address is not one of the form https://host[:port]")
@@ -65,7 +70,7 @@ func Run(ctx context.Context, req Request, out *protocol.Writer) (protocol.Resul
 }
 
 // once logs in and uploads.
-func once(ctx context.Context, client *http.Client, base *url.URL, req Request, out *protocol.Writer) (protocol.Result, error) {
+func once(ctx context.Context, client *http.Client, base *url.URL, req Request, out Progress) (protocol.Result, error) {
 	// A line that cannot be written means that the runner is gone, and then standard input closes too.
 	_ = out.Progress(protocol.PhaseLogin, 0, 1)
 	session, err := login(ctx, client, base, req)

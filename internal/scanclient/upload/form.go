@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // sbomType is the type of the part that holds the SBOM; a hub tells the kinds of SBOMs apart by it.
@@ -27,11 +28,15 @@ type form struct {
 // newForm builds what stands before and after the SBOM; the SBOM itself is read while it is sent. Progress is
 // called for each piece of it.
 func newForm(req Request, progress func(done, total int64)) (*form, error) {
-	file, err := os.Open(req.SBOM)
+	// A scan client has written the file and is not trusted: a link would lead to another file of this process's user.
+	file, err := os.OpenFile(req.SBOM, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", req.SBOM)
+	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
