@@ -32,7 +32,7 @@ workflowcheck := $(CURDIR)/bin/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)/work
 # The checks read all of them.
 tags := e2e,bench,oracle
 # The tests with the tag e2e that `make test` leaves out; the targets e2e-... and record run them by name.
-long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestDockerEndToEnd|TestRollingRestart|TestHostileMessages|TestMarks|TestTrivy|TestRegistryEndToEnd|TestRecord.*)$$
+long := ^(TestHubsInAStorm|TestKubernetesEndToEnd|TestDockerEndToEnd|TestRollingRestart|TestHostileMessages|TestMarks|TestTrivy|TestRegistryEndToEnd|TestScannersOfOthers|TestRecord.*)$$
 
 # Reads the output of `go test -json`, prints one line for each package and everything about failed tests, and names the skipped
 # tests. With SUMMARY=--no-skips a skipped test is a failure.
@@ -41,7 +41,7 @@ summary := $(GO) run ./test/summary $(SUMMARY)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build announce run demo image kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean trivy e2e-trivy bench-sbom audit e2e-registry \
+.PHONY: help build announce run demo image kube-apiserver e2e-hub e2e-kubernetes e2e-docker e2e-rolling e2e-hostile e2e-marks fuzz record check test oracle bench bench-large clean trivy e2e-trivy bench-sbom audit e2e-registry e2e-scanners \
 	always archtest format tidy vet lint workflowcheck test-heavy test-e2e test-root
 
 help: ## list the targets
@@ -144,6 +144,11 @@ e2e-hostile: build ## every broken message and 2,000 random ones to each workflo
 
 fuzz: ## a million random messages to the workflows in the SDK's test environment, for at most 30 minutes (ARGS="-hostile-seed=1")
 	$(GO) test -count=1 -v -timeout 60m -run '^TestHostileMessages$$' ./workflows -hostile-messages=1000000 -hostile-within=30m $(ARGS)
+
+e2e-scanners: build ## three scanners that speak the protocol of 2018 beside two workers, all killed in turn: about 5 minutes (E2E_IMAGES, E2E_SEED)
+	@rm -f bin/e2e-scanners.result
+	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-scanners.result $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestScannersOfOthers$$' ./test/e2e
+	@cat bin/e2e-scanners.result
 
 e2e-marks: build kube-apiserver ## the marks on 800 pods: edits, a frozen leader, rights, clocks, two clusters of one name: about 10 minutes (needs etcd)
 	@rm -f bin/e2e-marks.result

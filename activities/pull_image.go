@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,6 +83,41 @@ type Workspace struct {
 	Size  int64      `json:"size"`
 	// Components is how many the scan client found.
 	Components int `json:"components,omitempty"`
+	// External is set instead of all others when a scanner of others is to scan the image.
+	External *ExternalClaim `json:"external,omitempty"`
+}
+
+// ExternalClaim takes an image from the backlog for a scanner of others. The REST API answers a pull with it.
+type ExternalClaim struct {
+	// Hubs are the hubs that the scanners of others can reach.
+	Hubs []string `json:"hubs"`
+	// Silence is how long a scanner may have the image without a report.
+	Silence time.Duration `json:"silence"`
+}
+
+// The bounds of the time that a scanner of others may have an image.
+const (
+	ShortestSilence = 10 * time.Second
+	LongestSilence  = 24 * time.Hour
+)
+
+// Check says what is wrong with a claim.
+func (c ExternalClaim) Check() error {
+	if len(c.Hubs) == 0 {
+		return errors.New("a claim of a scanner of others names no hub")
+	}
+	if err := model.CheckSize("hubs", len(c.Hubs), model.HubsAtMost); err != nil {
+		return err
+	}
+	for _, hub := range c.Hubs {
+		if err := model.CheckHub(hub); err != nil {
+			return err
+		}
+	}
+	if c.Silence < ShortestSilence || c.Silence > LongestSilence {
+		return fmt.Errorf("a scanner of others may have an image for %s; want %s to %s", c.Silence, ShortestSilence, LongestSilence)
+	}
+	return nil
 }
 
 // WorkspaceKey names a workspace after the scan it is for.

@@ -15,6 +15,8 @@ type Starter struct {
 	Images Images
 	// Scans asks for scans, follows them, and speaks to those in progress.
 	Scans Scans
+	// Externals gives images to scanners of others, and takes their reports.
+	Externals Externals
 	// Clusters lists and forgets the clusters that perceivers report.
 	Clusters Clusters
 	// Pool asks and steers the pool of hubs: limits, pauses and leases.
@@ -37,7 +39,7 @@ type Starter struct {
 func New(c client.Client) *Starter {
 	l := link{temporal: c}
 	return &Starter{
-		Pods: Pods{l}, Images: Images{l}, Scans: Scans{l}, Clusters: Clusters{l}, Pool: Pool{l},
+		Pods: Pods{l}, Images: Images{l}, Scans: Scans{l}, Externals: Externals{l}, Clusters: Clusters{l}, Pool: Pool{l},
 		Inventories: Inventories{l}, Refreshes: Refreshes{l}, Queues: Queues{l}, Watch: Watch{l}, Setup: Setup{l}, link: l,
 	}
 }

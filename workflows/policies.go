@@ -218,6 +218,20 @@ func PullStep(ctx workflow.Context, domain, id, summary string, priority tempora
 	})
 }
 
+// ExternalStep is for a scan by a scanner of others. The offer ends when none asks for work, and the scan when the scanner is silent
+// for too long. Both are for the scan to handle: the server tries nothing again by itself.
+func ExternalStep(ctx workflow.Context, domain, id, summary string, silence time.Duration, priority temporal.Priority) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		ActivityID:             id,
+		TaskQueue:              ExternalQueue(domain),
+		ScheduleToStartTimeout: ExternalOffer,
+		StartToCloseTimeout:    silence,
+		Summary:                summary,
+		Priority:               priority,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+}
+
 // HostStep is for a step on the host that pulled the image. A host that is gone shows by the task not being started.
 func HostStep(ctx workflow.Context, host, summary string, longest time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{

@@ -180,6 +180,8 @@ type WaiterStatus struct {
 	Digest   model.Digest `json:"digest"`
 	Priority Priority     `json:"priority"`
 	Since    time.Time    `json:"since"`
+	// Hubs are the acceptable hubs; empty means any.
+	Hubs []string `json:"hubs,omitempty"`
 	// WaitsFor is never empty.
 	WaitsFor string `json:"waitsFor"`
 }

@@ -44,15 +44,17 @@ type Step string
 
 // The steps, in the order of the story. StepSBOM is only the step of a failure: the part of the pull after the pull itself.
 const (
-	StepLookUp  Step = "look-up"
-	StepPull    Step = "pull"
-	StepSBOM    Step = activities.PartSBOM
-	StepLease   Step = "lease"
-	StepUpload  Step = "upload"
-	StepAwait   Step = "await"
-	StepVerdict Step = "verdict"
-	StepReport  Step = "report"
-	StepDone    Step = "done"
+	StepLookUp Step = "look-up"
+	StepPull   Step = "pull"
+	StepSBOM   Step = activities.PartSBOM
+	StepLease  Step = "lease"
+	StepUpload Step = "upload"
+	// StepExternal is instead of the upload, where a scanner of others scans the image.
+	StepExternal Step = "external"
+	StepAwait    Step = "await"
+	StepVerdict  Step = "verdict"
+	StepReport   Step = "report"
+	StepDone     Step = "done"
 )
 
 // ScanState is all a scan knows; it goes with it into its next run.
@@ -69,6 +71,10 @@ type ScanState struct {
 	// Workspace is set from the pull until the upload: the SBOM of the image is in it.
 	Workspace *activities.Workspace `json:"workspace,omitempty"`
 	Pulls     int                   `json:"pulls,omitempty"`
+	// External is set from the pull on, while a scanner of others has the image or is to get it. Returned counts how many times
+	// no scanner of others took the image.
+	External *activities.ExternalClaim `json:"external,omitempty"`
+	Returned int                       `json:"returned,omitempty"`
 	// Components is how many the scan client found.
 	Components int `json:"components,omitempty"`
 	// Lease is set while a lease is held; Bound is the hub an upload of unknown outcome went to.

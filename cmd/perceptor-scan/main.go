@@ -16,6 +16,9 @@ import (
 func main() {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	out := protocol.NewWriter(os.Stdout, time.Now)
+	if args, is := signatureArgs(os.Args[1:]); is {
+		os.Exit(exitCode(runSignature(context.Background(), args, out), out))
+	}
 	os.Exit(exitCode(newRoot(out).ExecuteContext(context.Background()), out))
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,8 @@ The hub loads the vulnerability data of the ecosystems that the scanned images n
 of an ecosystem without complete data are "not assessed"; they never count as clean. Without a network, use --updates off
 and load data with "perceptor hub update", or name your own mirror with --updates.
 
+Clients of 2018 need --generation old: then the version is 4.8.3, critical findings count as high, and lists come in one page.
+
 To rehearse faults, run "perceptor-dev hub": its hub can misbehave.`
 
 const serveExamples = `  perceptor hub serve --directory /var/lib/perceptor-hub --address 0.0.0.0:8443 --host hub.example
@@ -28,9 +31,9 @@ const serveExamples = `  perceptor hub serve --directory /var/lib/perceptor-hub 
 
 // serveFlags are the flags of perceptor hub serve.
 type serveFlags struct {
-	address, directory, level string
-	options                   builtin.Options
-	updates                   updates.Flags
+	address, directory, level, generation string
+	options                               builtin.Options
+	updates                               updates.Flags
 }
 
 func newHubServe() *cobra.Command {
@@ -44,6 +47,8 @@ func newHubServe() *cobra.Command {
 	flags.StringVar(&f.directory, "directory", "perceptor-hub", "directory for the database, the certificates and the token")
 	flags.StringSliceVar(&o.Hosts, "host", nil, "names or addresses for the certificate, besides loopback")
 	flags.StringVar(&o.PolicyFile, "policy", "", "policy file in YAML, as docs/policy.yaml (default: a critical or high finding, or an unrated one with a fix, is a violation)")
+	flags.StringVar(&o.ScanClient, "scan-client", "", "program to give to scanners of 2018 as scan.cli.zip (default: perceptor-scan beside this program, if it is there)")
+	flags.StringVar(&f.generation, "generation", "current", "form of the answers: current, or old for clients of 2018")
 	flags.DurationVar(&o.ScanTime, "scan-time", 0, "time that every scan takes at least, for tests")
 	flags.DurationVar(&o.AcceptDelay, "accept-delay", 0, "time that every upload waits, for tests")
 	f.updates.Register(flags)
@@ -53,6 +58,17 @@ func newHubServe() *cobra.Command {
 
 func (f serveFlags) run(cmd *cobra.Command) (err error) {
 	o := f.options
+	switch f.generation {
+	case "current", "old":
+		o.Old = f.generation == "old"
+	default:
+		return fmt.Errorf("generation %.40q: want current or old", f.generation)
+	}
+	if o.ScanClient == "" {
+		o.ScanClient = scanClientBeside()
+	} else if _, err := os.Stat(o.ScanClient); err != nil {
+		return fmt.Errorf("scan client: %w", err)
+	}
 	f.updates.Apply(&o)
 	if o.Logger, err = logger(f.level); err != nil {
 		return err
@@ -72,4 +88,17 @@ func (f serveFlags) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	return hub.Serve(cmd.Context(), listener)
+}
+
+// scanClientBeside is the scan client beside this program; empty where there is none.
+func scanClientBeside() string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	beside := filepath.Join(filepath.Dir(self), "perceptor-scan")
+	if info, err := os.Stat(beside); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	return beside
 }

@@ -18,6 +18,8 @@ func (s *Server) Admit(ctx context.Context, header string, scopes []access.Scope
 	switch token := access.FromHeader(header); {
 	case header == "" && s.options.Anonymous != nil:
 		grant = *s.options.Anonymous
+	case s.options.Tokens == nil:
+		return grant, Refuse(http.StatusUnauthorized, "this address takes no token, because it has no TLS; send none, and change the token that you have sent")
 	case token == "":
 		return grant, Refuse(http.StatusUnauthorized, "no token: send the header Authorization: Bearer TOKEN, or write http://any:TOKEN@HOST as the address")
 	default:

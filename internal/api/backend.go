@@ -15,6 +15,7 @@ type Backend interface {
 	Images
 	Hubs
 	Watcher
+	ExternalScanners
 	// Ready returns why the backend cannot work at this moment, nil when it can.
 	Ready(ctx context.Context) error
 }

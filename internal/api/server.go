@@ -13,15 +13,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/perceptor/perceptor/internal/api/access"
+	"github.com/perceptor/perceptor/model"
 )
 
 // Options are what a server is made of.
 type Options struct {
 	Backend Backend
-	// Tokens say who may do what.
+	// Tokens say who may do what; nil where no token is taken.
 	Tokens *access.Tokens
 	// Anonymous is what a request without any credentials may do; nil means nothing.
 	Anonymous *access.Grant
+	// HubLogin reads where a scanner of others uploads to a hub, and by which login; nil where none does.
+	HubLogin func(ctx context.Context, hub string) (model.UploadTarget, error)
 	// Version is shown in the OpenAPI description.
 	Version string
 	Log     *slog.Logger
@@ -62,6 +65,14 @@ func New(o Options, apis ...API) *Server {
 
 // Backend is what the endpoints work with.
 func (s *Server) Backend() Backend { return s.options.Backend }
+
+// HubLogin reads where a scanner of others uploads to a hub, and by which login.
+func (s *Server) HubLogin(ctx context.Context, hub string) (model.UploadTarget, error) {
+	if s.options.HubLogin == nil {
+		return model.UploadTarget{}, fmt.Errorf("hub %s: this server gives its login to no scanner", hub)
+	}
+	return s.options.HubLogin(ctx, hub)
+}
 
 // Log is where endpoints log.
 func (s *Server) Log() *slog.Logger { return s.options.Log }

@@ -158,6 +158,21 @@ type API struct {
 	// The platform of all pods and images that the endpoints of 2018 report, such as `linux/amd64`: their reports name none. Empty means
 	// unknown, and then an image of several platforms is `UNKNOWN`. Set it only where all nodes have this platform.
 	CompatPlatform string `mapstructure:"compat-platform" flag:"compat-platform"`
+	// An address for the endpoints of 2018 alone, in plain HTTP and without tokens, such as `0.0.0.0:3001`. Empty means none. Use it only
+	// inside a cluster, behind a NetworkPolicy: everyone who reaches it may report pods and read verdicts of `compat-cluster`.
+	CompatAddress string `mapstructure:"compat-address" flag:"compat-address"`
+	// The one cluster of that address. Required with it.
+	CompatCluster string `mapstructure:"compat-cluster" flag:"compat-cluster"`
+	// Lets scanners of 2018 use that address, too. They get the login of a hub with each image.
+	CompatScanners bool `mapstructure:"compat-scanners" flag:"compat-scanners"`
+	// The hubs that scanners of others may use, by name: their images are scanned for these hubs. Empty means that no scanners of others
+	// take part. With `generation: current` each hub needs `username` and `password-file`, which the scanners get with an image. With
+	// `generation: old` it is the one hub of the scanners.
+	ScannerHubs []string `mapstructure:"scanner-hubs" flag:"scanner-hubs"`
+	// The group of registries that scanners of others can reach.
+	ScannerDomain string `mapstructure:"scanner-domain" flag:"scanner-domain"`
+	// How long a scanner of others may have an image without a report, `10s` to `24h`. Then the hub is asked, and the image goes back.
+	ScannerSilence time.Duration `mapstructure:"scanner-silence" flag:"scanner-silence"`
 }
 
 // Registry holds the special settings of one registry.
@@ -316,7 +331,7 @@ func (b Bytes) String() string { return units.BytesSize(float64(b)) }
 func Default() Config {
 	return Config{
 		LogLevel: "info",
-		API:      API{Address: "127.0.0.1:3001", Generation: "current"},
+		API:      API{Address: "127.0.0.1:3001", Generation: "current", ScannerDomain: "default", ScannerSilence: 30 * time.Minute},
 		Scanner: Scanner{
 			Domain: "default", Workspaces: 4, CacheLimit: 20 << 30, MinFree: 1 << 30, Drain: 30 * time.Minute,
 			Client: ScanClient{Memory: 4 << 30, Scratch: 40 << 30, SBOMTimeout: time.Hour, UploadTimeout: 15 * time.Minute},

@@ -143,3 +143,31 @@ func TestListsComeFromAllThree(t *testing.T) {
 	require.Equal(t, []string{"e", "f", "g"}, c.Perceiver.Kubernetes.Namespaces)
 	require.Empty(t, c.Perceiver.IgnoredImages)
 }
+
+// TestScannersOfOthers: what would only show when a scanner asks is a mistake at the start.
+func TestScannersOfOthers(t *testing.T) {
+	const hubs = "hubs:\n" +
+		"- {name: main, url: 'https://hub.example', limit: 1, username: u, password-file: p}\n- {name: token, url: 'https://hub.example', limit: 1, token-file: t}\napi: "
+	for text, says := range map[string]string{
+		"{scanner-hubs: [none]}":                                                              `no hub "none"`,
+		"{scanner-hubs: [token]}":                                                             "needs username and password-file",
+		"{scanner-hubs: [main], scanner-silence: 5s}":                                         "want 10s to 24h",
+		"{scanner-hubs: [main], scanner-silence: 48h}":                                        "want 10s to 24h",
+		"{scanner-hubs: [main], scanner-domain: A/B}":                                         "scanner-domain",
+		"{scanner-hubs: [main, token], generation: old}":                                      "have one hub",
+		"{compat-address: '0.0.0.0:3001'}":                                                    "needs compat-cluster",
+		"{compat-address: '0.0.0.0:3001', compat-cluster: '*'}":                               "want up to 63",
+		"{compat-cluster: prod}":                                                              "go together with compat-address",
+		"{compat-address: a, compat-cluster: b, compat-scanners: true}":                       "needs scanner-hubs",
+		"{scanner-hubs: [main]}":                                                              "",
+		"{scanner-hubs: [token], generation: old}":                                            "",
+		"{compat-address: a, compat-cluster: b, compat-scanners: true, scanner-hubs: [main]}": "",
+	} {
+		_, err := config.Load(write(t, hubs+text), nil)
+		if says == "" {
+			require.NoError(t, err, text)
+			continue
+		}
+		require.ErrorContains(t, err, says, text)
+	}
+}

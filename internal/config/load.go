@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,6 +88,7 @@ func (c Config) Validate() error {
 	wrong = append(wrong, c.Scanner.Client.validate()...)
 	wrong = append(wrong, c.API.validate()...)
 	wrong = append(wrong, c.Perceiver.Registry.validate()...)
+	wrong = append(wrong, c.API.validateScanners(c.Hubs)...)
 	for i, r := range c.Registries {
 		if r.Host == "" {
 			complain("registries[%d]: host is missing", i)
@@ -159,6 +162,58 @@ func (a API) validate() []error {
 	}
 	if a.Generation != "current" && a.Generation != "old" {
 		wrong = append(wrong, fmt.Errorf("api: generation %q: want current or old", a.Generation))
+	}
+	switch {
+	case a.CompatAddress == "" && (a.CompatCluster != "" || a.CompatScanners):
+		wrong = append(wrong, errors.New("api: compat-cluster and compat-scanners go together with compat-address"))
+	case a.CompatAddress != "" && a.CompatCluster == "":
+		wrong = append(wrong, errors.New("api: compat-address needs compat-cluster, the one cluster whose perceivers use it"))
+	case a.CompatAddress != "" && !clusterForm.MatchString(a.CompatCluster):
+		wrong = append(wrong, fmt.Errorf("api: compat-cluster %.80q: want up to 63 letters, digits, dots, dashes and underscores, a letter or digit first", a.CompatCluster))
+	case a.CompatScanners && len(a.ScannerHubs) == 0:
+		wrong = append(wrong, errors.New("api: compat-scanners needs scanner-hubs"))
+	}
+	return wrong
+}
+
+// The bounds of the time that a scanner of others may be silent: shorter, no image would be scanned in time; longer, a lease would be
+// out for days.
+const (
+	shortestSilence = 10 * time.Second
+	longestSilence  = 24 * time.Hour
+)
+
+// clusterForm keeps names of clusters fit for workflow IDs, paths and labels.
+var clusterForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// validateScanners says what keeps scanners of others from taking part.
+func (a API) validateScanners(hubs []Hub) []error {
+	var wrong []error
+	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf("api: "+format, args...)) }
+	if len(a.ScannerHubs) == 0 {
+		return nil
+	}
+	if a.ScannerSilence < shortestSilence || a.ScannerSilence > longestSilence {
+		complain("scanner-silence is %s; want %s to %s", a.ScannerSilence, shortestSilence, longestSilence)
+	}
+	if !nameForm.MatchString(a.ScannerDomain) {
+		complain("scanner-domain %.80q: want up to 63 lower-case letters, digits and dashes", a.ScannerDomain)
+	}
+	if a.Generation == "old" && len(a.ScannerHubs) > 1 {
+		complain("scanner-hubs names %d hubs; scanners of the first releases have one hub, and cannot learn of others", len(a.ScannerHubs))
+	}
+	for _, name := range a.ScannerHubs {
+		i := slices.IndexFunc(hubs, func(h Hub) bool { return h.Name == name })
+		switch {
+		case !nameForm.MatchString(name):
+			complain("scanner-hubs: %.80q is no name of a hub", name)
+		case a.Generation == "old":
+			// These scanners need nothing of it.
+		case i < 0:
+			complain("scanner-hubs: no hub %q is in hubs", name)
+		case hubs[i].Username == "" || hubs[i].PasswordFile == "":
+			complain("scanner-hubs: hub %q needs username and password-file, for scanners of 2018 cannot use a token", name)
+		}
 	}
 	return wrong
 }

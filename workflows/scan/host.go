@@ -22,18 +22,21 @@ const pullsAtMost = 5
 
 // pull waits in the backlog for a workspace on a scanner host, which then has the SBOM of the image.
 func (s *scanImage) pull(ctx workflow.Context) (workflows.Step, error) {
-	if s.state.Pulls >= pullsAtMost {
-		return "", temporal.NewApplicationError(fmt.Sprintf("%d scanner hosts were lost one after the other", s.state.Pulls), string(model.Transient))
+	if lost := s.state.Pulls - s.state.Returned; lost >= pullsAtMost {
+		return "", temporal.NewApplicationError(fmt.Sprintf("%d scanners were lost one after the other", lost), string(model.Transient))
 	}
 	s.state.Pulls++
-	s.state.Workspace, s.state.Components = nil, 0
-	ctx = workflows.PullStep(ctx, s.in.Domain, pullID(s.state.Pulls), "pull "+s.in.Names[0].Reference()+" and generate its SBOM", taskPriority(s.in.Priority, s.in.Namespace))
+	s.state.Workspace, s.state.Components, s.state.External = nil, 0, nil
+	ctx = workflows.PullStep(ctx, s.in.Domain, pullID(s.state.Pulls), "pull "+s.in.Names[0].Reference()+" and generate its SBOM", pullPriority(s.in, s.state))
 	var workspace activities.Workspace
 	err := workflow.ExecuteActivity(ctx, scannerSteps.PullImage, activities.PullImageInput{
 		Digest: s.in.Digest, Names: s.in.Names, HubNames: s.in.HubNames, Chain: s.state.Chain, Pull: s.state.Pulls,
 	}).Get(ctx, &workspace)
 	if err != nil {
 		return "", err
+	}
+	if claim := workspace.External; claim != nil {
+		return external{s}.claimed(claim)
 	}
 	s.state.Workspace, s.state.Components = &workspace, workspace.Components
 	return workflows.StepLease, nil

@@ -21,7 +21,7 @@ const hubScanDeadline = 2 * time.Hour
 func (s *scanImage) lease(ctx workflow.Context) (workflows.Step, error) {
 	if s.state.Lease != nil {
 		// It came while the run before this one ended.
-		return workflows.StepUpload, nil
+		return afterLease(s.state), nil
 	}
 	grant, err := s.pool.acquire(ctx)
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *scanImage) lease(ctx workflow.Context) (workflows.Step, error) {
 	}
 	if !grant.WaitFor {
 		s.state.Lease = &grant
-		return workflows.StepUpload, nil
+		return afterLease(s.state), nil
 	}
 	scan, err := s.askAgain(ctx, grant.Hub)
 	if err != nil {
@@ -91,22 +91,42 @@ func (s *scanImage) refused(ctx workflow.Context, hub string, trouble *activitie
 // afterLostUpload finds out what became of an upload whose outcome is unknown: it waits until the upload can no longer
 // be going on, then asks the hub, twice when it knows nothing. Until then the lease stays out.
 func (s *scanImage) afterLostUpload(ctx workflow.Context, again workflows.Step) (workflows.Step, error) {
-	hub := s.state.Lease.Hub
-	s.state.Bound = hub
-	for _, wait := range []workflow.TimerOptions{{Summary: "until the lost upload must have ended"}, {Summary: "until the hub must show it"}} {
-		if err := workflow.NewTimerWithOptions(ctx, workflows.UploadFence, wait).Get(ctx, nil); err != nil {
-			return "", err
-		}
-		scan, err := s.askAgain(ctx, hub)
-		if err != nil {
-			return "", err
-		}
-		if activities.HubHasScan(scan, s.state.Previous[hub]) {
-			return s.uploaded(ctx, scan), nil
-		}
+	s.state.Bound = s.state.Lease.Hub
+	scan, err := s.findScan(ctx, lookAgain{"until the lost upload must have ended", workflows.UploadFence}, lookAgain{"until the hub must show it", workflows.UploadFence})
+	switch {
+	case err != nil:
+		return "", err
+	case scan != nil:
+		return s.uploaded(ctx, *scan), nil
 	}
 	s.pool.release(ctx)
 	return again, nil
+}
+
+// lookAgain is one look at the hub, after a wait.
+type lookAgain struct {
+	summary string
+	wait    time.Duration
+}
+
+// findScan looks for the scan at the hub of the lease, after each of the waits. It answers nil when the hub never had it.
+func (s *scanImage) findScan(ctx workflow.Context, looks ...lookAgain) (*model.HubScan, error) {
+	hub := s.state.Lease.Hub
+	for _, look := range looks {
+		if look.wait > 0 {
+			if err := workflow.NewTimerWithOptions(ctx, look.wait, workflow.TimerOptions{Summary: look.summary}).Get(ctx, nil); err != nil {
+				return nil, err
+			}
+		}
+		scan, err := s.askAgain(ctx, hub)
+		if err != nil {
+			return nil, err
+		}
+		if activities.HubHasScan(scan, s.state.Previous[hub]) {
+			return &scan, nil
+		}
+	}
+	return nil, nil
 }
 
 // await waits until the hub is done. The step gives the lease back the moment it is, and brings the verdict.

@@ -70,13 +70,14 @@ func (s *scanImage) setUp(ctx workflow.Context) error {
 // run goes from step to step until the scan is done, failed or cancelled. Each step is one method and names the next.
 func (s *scanImage) run(ctx workflow.Context) (model.Verdict, error) {
 	steps := map[workflows.Step]func(workflow.Context) (workflows.Step, error){
-		workflows.StepLookUp:  s.lookUp,
-		workflows.StepPull:    s.pull,
-		workflows.StepLease:   s.lease,
-		workflows.StepUpload:  s.upload,
-		workflows.StepAwait:   s.await,
-		workflows.StepVerdict: s.fetchVerdict,
-		workflows.StepReport:  s.report,
+		workflows.StepLookUp:   s.lookUp,
+		workflows.StepPull:     s.pull,
+		workflows.StepLease:    s.lease,
+		workflows.StepUpload:   s.upload,
+		workflows.StepExternal: external{s}.scan,
+		workflows.StepAwait:    s.await,
+		workflows.StepVerdict:  s.fetchVerdict,
+		workflows.StepReport:   s.report,
 	}
 	for s.state.Step != workflows.StepDone {
 		s.updateDetails(ctx)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/suite"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -86,6 +87,9 @@ func (s *ScanImageSuite) SetupTest() {
 	} {
 		s.env.RegisterActivity(steps)
 	}
+	s.env.RegisterActivityWithOptions(func(context.Context, workflows.ScanExternallyInput) (workflows.ExternalReport, error) {
+		return workflows.ExternalReport{}, nil
+	}, activity.RegisterOptions{Name: workflows.ScanExternally})
 	s.hubless, s.refuse, s.refused = 0, 0, func() {}
 	s.env.OnActivity(light.ListHubs, mock.Anything).Return(func(context.Context) (activities.ListHubsResult, error) {
 		if s.hubless--; s.hubless >= 0 {

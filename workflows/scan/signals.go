@@ -192,8 +192,11 @@ func (p *poolLink) announce(ctx workflow.Context) {
 		Holder: workflow.GetInfo(ctx).WorkflowExecution.ID, Chain: state.Chain, Digest: p.scan.in.Digest,
 		Scan: p.scan.in.HubNames.Scan, Priority: p.scan.in.Priority, Held: state.Lease,
 	}
-	if state.Bound != "" {
+	switch {
+	case state.Bound != "":
 		ask.Hubs = []string{state.Bound}
+	case state.External != nil:
+		ask.Hubs = state.External.Hubs
 	}
 	sendToPool(ctx, p, workflows.SignalAcquire, ask)
 }
@@ -221,7 +224,7 @@ func (p *poolLink) held() *workflows.Grant {
 // So the pool keeps the lease out until it has found out.
 func (p *poolLink) giveUp(ctx workflow.Context) {
 	step := p.scan.state.Step
-	if p.scan.state.Lease != nil && (step == workflows.StepUpload || step == workflows.StepAwait) {
+	if p.scan.state.Lease != nil && (step == workflows.StepUpload || step == workflows.StepExternal || step == workflows.StepAwait) {
 		p.gaveUp = true
 		p.sendRelease(ctx, p.held(), true)
 		return
@@ -363,7 +366,7 @@ func (s *scanImage) prioritize(ctx workflow.Context, r workflows.Prioritize) {
 
 // prioritizePull moves the pull forward in the backlog, if it is still in its first attempt there.
 func (s *scanImage) prioritizePull(ctx workflow.Context) {
-	priority := taskPriority(s.in.Priority, s.in.Namespace)
+	priority := pullPriority(s.in, s.state)
 	in := activities.PrioritizeStepInput{
 		Workflow: workflow.GetInfo(ctx).WorkflowExecution.ID, Run: workflow.GetInfo(ctx).WorkflowExecution.RunID, Step: pullID(s.state.Pulls),
 		Level: priority.PriorityKey, FairnessKey: priority.FairnessKey, FairnessWeight: priority.FairnessWeight,

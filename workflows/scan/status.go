@@ -47,7 +47,7 @@ func statusOf(s *workflows.ScanState) model.ScanStatus {
 	switch s.Step {
 	case workflows.StepLookUp, workflows.StepPull:
 		return model.StatusInQueue
-	case workflows.StepLease, workflows.StepUpload:
+	case workflows.StepLease, workflows.StepUpload, workflows.StepExternal:
 		return model.StatusRunningScanClient
 	case workflows.StepAwait, workflows.StepVerdict:
 		return model.StatusRunningHubScan
@@ -73,6 +73,8 @@ func waitingFor(in workflows.ScanImageInput, s *workflows.ScanState) string {
 		return "a workspace in domain " + in.Domain + ", or its pull and its SBOM to end"
 	case workflows.StepLease:
 		return "a lease on a hub"
+	case workflows.StepExternal:
+		return "a scanner of others to scan it for hub " + s.Lease.Hub
 	case workflows.StepUpload:
 		return "the upload to hub " + s.Lease.Hub
 	case workflows.StepAwait:

@@ -18,6 +18,8 @@ import (
 // Backend is what the REST API needs, on top of a starter.
 type Backend struct {
 	starter *starter.Starter
+	// scanners are the settings for scanners of others; nil where none take part.
+	scanners *starter.ExternalScanner
 }
 
 var _ api.Backend = (*Backend)(nil)

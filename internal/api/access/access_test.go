@@ -75,12 +75,14 @@ func TestTokensThatCannotWork(t *testing.T) {
 	for _, row := range []struct{ what, text, wrong string }{
 		{"empty", "", "there is none"},
 		{"no YAML", "{" + first, "not the form"},
-		{"scope", "tokens: [{scope: admin, token: " + first + "}]", "want perceiver, reader or operator"},
+		{"scope", "tokens: [{scope: admin, token: " + first + "}]", "want perceiver, reader, operator or scanner"},
 		{"short", "tokens: [{scope: reader, token: short}]", "at least 16"},
 		{"neither", "tokens: [{scope: reader}]", "either token or sha256"},
 		{"both", "tokens: [{scope: reader, token: " + first + ", sha256: ab}]", "either token or sha256"},
 		{"sum", "tokens: [{scope: reader, sha256: abcd}]", "64 hexadecimal"},
 		{"perceiver of all", `tokens: [{scope: perceiver, cluster: "*", token: ` + first + "}]", "one cluster"},
+		{"scanner of one", `tokens: [{scope: scanner, cluster: prod, token: ` + first + "}]", "every cluster"},
+		{"scanner of none", `tokens: [{scope: scanner, token: ` + first + "}]", "every cluster"},
 		{"cluster", `tokens: [{scope: perceiver, cluster: "a/b", token: ` + first + "}]", "letters, digits"},
 		{"twice", "tokens: [{scope: reader, token: " + first + "}, {scope: operator, token: " + first + "}]", "twice"},
 	} {

@@ -13,10 +13,12 @@ const (
 	Reader Scope = "reader"
 	// Operator also asks for scans, controls the hubs, and forgets clusters.
 	Operator Scope = "operator"
+	// Scanner takes images to scan, with the login of their hub, and reports on them.
+	Scanner Scope = "scanner"
 )
 
 // Scopes lists every scope.
-var Scopes = []Scope{Perceiver, Reader, Operator}
+var Scopes = []Scope{Perceiver, Reader, Operator, Scanner}
 
 // ParseScope reads a scope's name.
 func ParseScope(s string) (Scope, error) {
@@ -25,7 +27,7 @@ func ParseScope(s string) (Scope, error) {
 			return each, nil
 		}
 	}
-	return "", fmt.Errorf("scope %.40q: want perceiver, reader or operator", s)
+	return "", fmt.Errorf("scope %.40q: want perceiver, reader, operator or scanner", s)
 }
 
 // The clusters of grants that name none, or all.
@@ -41,6 +43,8 @@ type Grant struct {
 	// Name is the name of the holder in logs.
 	Name  string
 	Scope Scope
+	// Scans adds the rights of a scanner: for the listener of 2018, whose clients have no tokens.
+	Scans bool
 	// Cluster is the only cluster that the holder reports for or sees; EveryCluster means no restriction.
 	Cluster string
 }
@@ -48,7 +52,7 @@ type Grant struct {
 // May reports whether one of the scopes is granted.
 func (g Grant) May(scopes ...Scope) bool {
 	for _, wanted := range scopes {
-		if g.Scope == wanted || wanted == Reader && g.Scope == Operator {
+		if g.Scope == wanted || wanted == Reader && g.Scope == Operator || wanted == Scanner && g.Scans {
 			return true
 		}
 	}
@@ -73,7 +77,7 @@ func Anonymous(scope string) (*Grant, error) {
 		return nil, nil
 	}
 	parsed, err := ParseScope(scope)
-	if err != nil || parsed == Operator {
+	if err != nil || parsed != Perceiver && parsed != Reader {
 		return nil, fmt.Errorf("scope %.40q: want perceiver or reader", scope)
 	}
 	return &Grant{Name: "anonymous", Scope: parsed, Cluster: DefaultCluster}, nil

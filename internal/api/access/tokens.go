@@ -130,6 +130,8 @@ func (w written) entry() (entry, error) {
 		e.grant.Name = w.Scope
 	}
 	switch {
+	case scope == Scanner && w.Cluster != EveryCluster:
+		return entry{}, errors.New(`a scanner works for every cluster; write cluster: "*"`)
 	case w.Cluster == "":
 		e.grant.Cluster = DefaultCluster
 	case w.Cluster == EveryCluster && scope == Perceiver:

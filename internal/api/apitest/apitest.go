@@ -28,6 +28,8 @@ const (
 	ProdReaderToken    = "reader-of-prod--------"
 	ProdOperatorToken  = "operator-of-prod------"
 	AllReaderToken     = "reader-of-everything--"
+	ScannerToken       = "scanner-one-----------"
+	OtherScannerToken  = "scanner-two-----------"
 )
 
 const tokenFile = `
@@ -39,6 +41,8 @@ tokens:
   - {scope: reader, cluster: prod, token: ` + ProdReaderToken + `}
   - {name: petra, scope: operator, cluster: prod, token: ` + ProdOperatorToken + `}
   - {name: board, scope: reader, cluster: "*", token: ` + AllReaderToken + `}
+  - {name: scanner-1, scope: scanner, cluster: "*", token: ` + ScannerToken + `}
+  - {name: scanner-2, scope: scanner, cluster: "*", token: ` + OtherScannerToken + `}
 `
 
 // Served is an API under test.
@@ -55,12 +59,15 @@ func Serve(t testing.TB, apis ...api.API) *Served {
 	path := filepath.Join(t.TempDir(), "tokens.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(tokenFile), 0o600))
 	s := &Served{Memory: NewMemory(), Log: &LockedText{}}
-	log := slog.New(slog.NewTextHandler(s.Log, nil))
+	log := s.Logger()
 	tokens, err := access.OpenTokens(path, log)
 	require.NoError(t, err)
-	s.server = api.New(api.Options{Backend: s.Memory, Tokens: tokens, Version: "test", Log: log}, apis...)
+	s.server = api.New(api.Options{Backend: s.Memory, Tokens: tokens, HubLogin: s.HubLogin, Version: "test", Log: log}, apis...)
 	return s
 }
+
+// Logger writes to Log.
+func (s *Served) Logger() *slog.Logger { return slog.New(slog.NewTextHandler(s.Log, nil)) }
 
 // Patterns are the patterns of all endpoints.
 func (s *Served) Patterns() []string { return s.server.Mux().Patterns() }

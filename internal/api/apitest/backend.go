@@ -18,6 +18,7 @@ import (
 // Memory is a backend that keeps everything in memory, with the rules of the workflows. It is safe for concurrent use; the
 // exported fields are for a test while no request is in progress.
 type Memory struct {
+	External
 	lock sync.Mutex
 	// Reports are the reports in the order of their arrival.
 	Reports  []model.PodReport
@@ -48,6 +49,7 @@ func (m *Memory) Reset() {
 	m.pods, m.verdicts = map[string]map[string]model.Pod{}, map[model.Digest]model.Summary{}
 	m.HubList = []api.Hub{{Name: "main", Limit: 2, Configured: 2}}
 	m.Reports, m.Asked, m.Down = nil, nil, nil
+	m.External = External{memory: m, holders: map[model.Digest]string{}}
 }
 
 // Report implements api.Backend.

@@ -19,6 +19,8 @@ type endpoints struct {
 	firstReleases bool
 	// platform is that of everything that is reported here.
 	platform model.Platform
+	// kept counts deletes of images, which delete nothing.
+	kept prometheus.Counter
 	// ignored counts deletes that name no namespace.
 	ignored prometheus.Counter
 }
@@ -32,7 +34,12 @@ func API(firstReleases bool, platform model.Platform) api.API {
 			Namespace: api.MetricsNamespace, Subsystem: api.MetricsSubsystem, Name: "pod_deletes_without_namespace_total",
 			Help: "Requests DELETE /pod that named a pod without its namespace. They delete nothing; the next snapshot removes the pod.",
 		})}
+		e.kept = prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: api.MetricsNamespace, Subsystem: api.MetricsSubsystem, Name: "image_deletes_total",
+			Help: "Requests DELETE /image. They delete nothing: an image without a pod stays, as in 2018.",
+		})
 		s.AddMetric(e.ignored)
+		s.AddMetric(e.kept)
 		for path, methods := range e.paths() {
 			for method := range methods {
 				s.Mux().Takes(method, path)
@@ -54,6 +61,7 @@ func API(firstReleases bool, platform model.Platform) api.API {
 // paths are the endpoints by exact path and method.
 func (e *endpoints) paths() map[string]map[string]api.Endpoint {
 	perceiver, reader, operator := []access.Scope{access.Perceiver}, []access.Scope{access.Reader}, []access.Scope{access.Operator}
+	scanner, external := []access.Scope{access.Scanner}, newScanners(e)
 	putPod := api.Endpoint{Scopes: perceiver, Do: e.putPod}
 	putAllPods := api.Endpoint{Scopes: perceiver, Do: e.putAllPods, Batch: true}
 	putAllImages := api.Endpoint{Scopes: perceiver, Do: e.putAllImages, Batch: true}
@@ -64,11 +72,13 @@ func (e *endpoints) paths() map[string]map[string]api.Endpoint {
 		},
 		"/pod/{namespace}/{name}": {http.MethodDelete: {Scopes: perceiver, Do: e.deletePodByPath}},
 		"/allpods":                {http.MethodPut: putAllPods, http.MethodPost: putAllPods},
-		"/image":                  {http.MethodPost: {Scopes: perceiver, Do: e.postImage}},
+		"/image":                  {http.MethodPost: {Scopes: perceiver, Do: e.postImage}, http.MethodDelete: {Scopes: perceiver, Do: e.deleteImage}},
 		"/allimages":              {http.MethodPut: putAllImages, http.MethodPost: putAllImages},
 		"/scanresults":            {http.MethodGet: {Scopes: []access.Scope{access.Perceiver, access.Reader}, Do: e.getScanResults, Batch: true}},
 		"/model":                  {http.MethodGet: {Scopes: reader, Do: e.getModel, Batch: true}},
 		"/command":                {http.MethodPost: {Scopes: operator, Do: e.postCommand}},
+		"/nextimage":              {http.MethodPost: {Scopes: scanner, Do: external.postNextImage}},
+		"/finishedscan":           {http.MethodPost: {Scopes: scanner, Do: external.postFinishedScan}},
 		"/concurrentscanlimit":    {http.MethodPost: {Scopes: operator, Do: e.postConcurrentScanLimit}},
 	}
 }

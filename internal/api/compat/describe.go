@@ -51,6 +51,10 @@ func descriptions() []described {
 		},
 		{"image", http.MethodPost, "/image", "Add an image without a pod", "", reflect.TypeFor[imageBody](), plain},
 		{
+			"image-gone", http.MethodDelete, "/image", "Say that an image is gone",
+			"Nothing is deleted, as in 2018. The answer is 200, so that no client sends it again.", reflect.TypeFor[string](), plain,
+		},
+		{
 			"allimages", http.MethodPut, "/allimages", "Add images without a pod", "No image is removed. POST does the same.",
 			reflect.TypeFor[struct{ Images []imageBody }](), batch,
 		},
@@ -67,6 +71,20 @@ func descriptions() []described {
 		{
 			"command", http.MethodPost, "/command", "Reset the circuit breakers", "The key must be there; its value does not matter.",
 			reflect.TypeFor[struct{ ResetCircuitBreaker *bool }](), plain,
+		},
+		{
+			"nextimage", http.MethodPost, "/nextimage", "Take an image for a scanner of others",
+			"ImageSpec is null when there is no image now. An image that is handed out has a lease of its hub until the scanner reports, or is silent for too long.",
+			nil,
+			map[int]reflect.Type{
+				http.StatusOK: reflect.TypeFor[nextImage[imageSpec]](), http.StatusBadRequest: nil, http.StatusUnauthorized: nil, http.StatusForbidden: nil,
+				http.StatusServiceUnavailable: nil,
+			},
+		},
+		{
+			"finishedscan", http.MethodPost, "/finishedscan", "Report the end of a scan by a scanner of others",
+			"Err is empty for a success. The hub is asked whatever the report says. 409 means that another scanner has the image.",
+			reflect.TypeFor[finishedBody](), plain,
 		},
 		{
 			"concurrentscanlimit", http.MethodPost, "/concurrentscanlimit", "Set the limit of the hub", "Only where there is exactly one hub.",

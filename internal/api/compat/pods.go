@@ -111,6 +111,22 @@ func (e *endpoints) postImage(r *api.Request) error {
 	return e.report(r, model.PodReport{Pods: []model.Pod{p}})
 }
 
+// deleteImage deletes nothing, as in 2018: there the request was answered 404, and perceivers repeat it for ever until the status is 200.
+// The name in the body does not say which cluster's image is meant, and another perceiver may still report it.
+func (e *endpoints) deleteImage(r *api.Request) error {
+	text, err := r.ReadBody()
+	if err != nil {
+		return err
+	}
+	e.kept.Inc()
+	e.server.Log().Info("image was not deleted: images that are reported without a pod stay",
+		"cluster", r.Grant.Home(), "body", model.Clip(strings.ToValidUTF8(string(text), "?"), bodyShown))
+	return nil
+}
+
+// bodyShown is how much of a body is logged.
+const bodyShown = 200
+
 // putAllImages adds images without a pod. It removes none, as in 2018.
 func (e *endpoints) putAllImages(r *api.Request) error {
 	var b api.Batch

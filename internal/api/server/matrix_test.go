@@ -23,7 +23,7 @@ func accessTable(t *testing.T) map[string][]string {
 	table := map[string][]string{}
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		cells := strings.Split(strings.Trim(lines.Text(), "| "), "|")
-		if len(cells) != 1+5 || !strings.Contains(cells[0], "`") {
+		if len(cells) != 1+6 || !strings.Contains(cells[0], "`") {
 			continue
 		}
 		for i := range cells {
@@ -47,6 +47,7 @@ var kinds = []struct {
 	{apitest.ProdOperatorToken, "prod", 2},
 	{apitest.AllReaderToken, "*", 3},
 	{apitest.OperatorToken, "*", 4},
+	{apitest.ScannerToken, "*", 5},
 }
 
 // target is what a request is about: the things of one cluster.
@@ -76,6 +77,9 @@ func refilled(t *testing.T, s *apitest.Served) *apitest.Served {
 		require.Equal(t, http.StatusOK, s.As(token, http.MethodPost, "/api/v1/reports", body).Status)
 		s.Judge(model.Summary{Digest: each.digest, Status: model.StatusComplete, OverallStatus: model.InViolation})
 	}
+	for _, each := range targets {
+		s.HandOut(each.digest, "scanner-1")
+	}
 	s.Asked = nil
 	return s
 }
@@ -103,6 +107,8 @@ func bodyOf(endpoint string, at target) string {
 		return `{"Images":[` + image + `]}`
 	case "DELETE /pod":
 		return "shop/" + at.pod
+	case "POST /finishedscan":
+		return `{"ImageSpec":{"Sha":"` + at.digest.Hex() + `"},"Err":""}`
 	case "POST /command":
 		return `{"ResetCircuitBreaker":true}`
 	case "POST /concurrentscanlimit":
@@ -210,7 +216,7 @@ func checkAccess(t *testing.T, s *apitest.Served, endpoint, token, cluster, righ
 func changes(s *apitest.Served) []string {
 	var all []string
 	for _, each := range s.Asked {
-		if word, _, _ := strings.Cut(each, " "); slices.Contains([]string{"forget", "scan", "rescan", "prioritize", "reset"}, word) {
+		if word, _, _ := strings.Cut(each, " "); slices.Contains([]string{"forget", "scan", "rescan", "prioritize", "reset", "finished", "failed"}, word) {
 			all = append(all, each)
 		}
 	}

@@ -3,6 +3,7 @@ package server
 
 import (
 	"github.com/perceptor/perceptor/internal/api"
+	"github.com/perceptor/perceptor/internal/api/access"
 	"github.com/perceptor/perceptor/internal/api/compat"
 	"github.com/perceptor/perceptor/internal/api/v1"
 	"github.com/perceptor/perceptor/model"
@@ -21,7 +22,14 @@ type Options struct {
 // New makes a server of every API.
 func New(o Options) *api.Server { return api.New(o.Options, APIs(o)...) }
 
-// APIs are the APIs of the server.
+// Compat makes a server of the API of Perceptor 0.x (2018) alone, for its perceivers of one cluster, which send no token. With scans
+// it is for its scanners, too.
+func Compat(o Options, cluster string, scans bool) *api.Server {
+	o.Tokens, o.Anonymous = nil, &access.Grant{Name: "listener-2018", Scope: access.Perceiver, Scans: scans, Cluster: cluster}
+	return api.New(o.Options, APIs(o)[1])
+}
+
+// APIs are the APIs of the server: first that of today.
 func APIs(o Options) []api.API {
 	return []api.API{
 		v1.API,

@@ -64,7 +64,7 @@ func Open(options Options) (*Hub, error) {
 		Directory: directory, Source: source, Interval: options.UpdateInterval,
 	})
 	h.rest, err = rest.New(rest.Options{
-		Store: file, Jobs: h.jobs, Policy: rules, Token: token, Password: password, Version: options.Version,
+		Store: file, Jobs: h.jobs, Policy: rules, Token: token, Password: password, Version: options.Version, Old: options.Old, ScanClient: options.ScanClient,
 		MaxDocument: options.MaxDocument, AcceptDelay: options.AcceptDelay, Log: options.Logger, Clock: options.Clock,
 	})
 	if err == nil {

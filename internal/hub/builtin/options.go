@@ -101,8 +101,12 @@ type Options struct {
 	Updates        string
 	UpdateHosts    []string
 	UpdateInterval time.Duration
-	// Version is what /api/current-version answers; empty means "0.0.0".
+	// Version is that of the program, which /api/current-version shows beside the version of the API; empty means "0.0.0".
 	Version string
+	// Old answers as hubs of 2018 do, for clients of that time: version 4.8.3, no level CRITICAL, and lists in one page.
+	Old bool
+	// ScanClient is the program to give to scanners of others, in /download/scan.cli.zip; empty for none.
+	ScanClient string
 	// Logger gets what an operator must know; nil means nothing is logged. It never gets a secret.
 	Logger *slog.Logger
 	// Clock is the time; nil means the system's.

@@ -302,3 +302,42 @@ func dropScans(tx *store.Tx, locationID string, keep int) error {
 	}
 	return nil
 }
+
+// ChangeProject gives a project another name or description; nil leaves one as it is. It refuses a name that is taken.
+func (c *Catalog) ChangeProject(id string, name, description *string) (store.Project, error) {
+	var p store.Project
+	if name != nil {
+		if err := CheckName("name", *name); err != nil {
+			return p, err
+		}
+	}
+	err := c.Store.Update(func(tx *store.Tx) error {
+		var err error
+		if p, err = tx.Projects().Find(id); err != nil {
+			return err
+		}
+		before := p
+		if name != nil && *name != p.Name {
+			_, taken, err := tx.Projects().FindByName(*name)
+			if err != nil {
+				return err
+			}
+			if taken {
+				return refuse(Exists, "exists", "project %.80q exists already", *name)
+			}
+			p.Name = *name
+		}
+		if description != nil {
+			p.Description = *description
+		}
+		if p == before {
+			return nil
+		}
+		p.UpdatedAt = c.Now()
+		if err := tx.Projects().Delete(before); err != nil {
+			return err
+		}
+		return tx.Projects().Add(p)
+	})
+	return p, err
+}

@@ -45,7 +45,7 @@ func (c *call) viewLocation(tx *store.Tx, l store.CodeLocation) (locationView, e
 }
 
 func (s codeLocations) list(c *call) (reply, error) {
-	p, err := parsePaging(c.URL.Query(), "name")
+	p, err := c.paging("name")
 	if err != nil {
 		return reply{}, err
 	}
@@ -80,7 +80,7 @@ func (c *call) appendLocation(tx *store.Tx, list *page, id string) error {
 
 // listOf lists the code locations of a version.
 func (s codeLocations) listOf(c *call) (reply, error) {
-	p, err := parsePaging(c.URL.Query(), "name")
+	p, err := c.paging("name")
 	if err != nil {
 		return reply{}, err
 	}

@@ -23,9 +23,10 @@ type riskCounts struct {
 }
 
 // countsOf is a risk profile of one component: one level, once.
-func countsOf(level string) riskCounts {
+func (s *Server) countsOf(level string) riskCounts {
+	level = s.levelOf(level)
 	var r riskCounts
-	for _, each := range jobs.Levels {
+	for _, each := range s.levels() {
 		n := 0
 		if each == level {
 			n = 1
@@ -43,7 +44,7 @@ type componentView struct {
 	ComponentVersionName string              `json:"componentVersionName"`
 	Component            string              `json:"component"`
 	ComponentVersion     string              `json:"componentVersion"`
-	Licenses             []any               `json:"licenses"`
+	Licenses             []licenseView       `json:"licenses"`
 	Origins              []originView        `json:"origins"`
 	Usages               []string            `json:"usages"`
 	MatchTypes           []string            `json:"matchTypes"`
@@ -66,6 +67,17 @@ type componentView struct {
 	Meta              meta                    `json:"_meta"`
 }
 
+// licenseView is a license of a component. This hub judges no licenses, so each component has the one that says so.
+type licenseView struct {
+	LicenseDisplay string `json:"licenseDisplay"`
+	License        string `json:"license"`
+	Licenses       []any  `json:"licenses"`
+}
+
+func (c *call) unknownLicense(componentPath string) licenseView {
+	return licenseView{LicenseDisplay: "Unknown License", License: c.base + componentPath + "/licenses", Licenses: []any{}}
+}
+
 type originView struct {
 	Name              string `json:"name"`
 	ExternalID        string `json:"externalId"`
@@ -73,16 +85,17 @@ type originView struct {
 	PackageURL        string `json:"packageUrl"`
 }
 
-func (c *call) viewComponent(v store.Version, one judge.Judged) componentView {
+func (s components) view(c *call, v store.Version, one judge.Judged) componentView {
 	path := bomComponentPath(v, jobs.ComponentID(one.Component))
 	view := componentView{
 		ComponentName: one.Name, ComponentVersionName: one.Version, Component: c.base + path, ComponentVersion: c.base + path,
-		Licenses: []any{}, Origins: []originView{}, Usages: []string{"DYNAMICALLY_LINKED"}, MatchTypes: []string{"FILE_DEPENDENCY_DIRECT"},
+		Licenses: []licenseView{c.unknownLicense(path)}, Origins: []originView{}, Usages: []string{"DYNAMICALLY_LINKED"}, MatchTypes: []string{"FILE_DEPENDENCY_DIRECT"},
 		ReviewStatus: "NOT_REVIEWED", PolicyStatus: one.Status, ApprovalStatus: one.Status,
-		SecurityRisk: countsOf(jobs.Level(&one)), LicenseRisk: countsOf(jobs.LevelUnknown), VersionRisk: countsOf(jobs.LevelUnknown),
-		ActivityRisk: countsOf(jobs.LevelUnknown), OperationalRisk: countsOf(jobs.LevelUnknown), Assessed: one.Assessed,
+		SecurityRisk: s.countsOf(jobs.Level(&one)), LicenseRisk: s.countsOf(jobs.LevelUnknown), VersionRisk: s.countsOf(jobs.LevelUnknown),
+		ActivityRisk: s.countsOf(jobs.LevelUnknown), OperationalRisk: s.countsOf(jobs.LevelUnknown), Assessed: one.Assessed,
 		NotAssessedReason: one.Reason, NotAssessedDetail: one.Detail, OwnSoftware: one.Own,
-		Meta: c.metaOf(path, allowGet, "version", versionURL(v)),
+		Meta: c.metaOf(path, allowGet, "version", versionURL(v), "vulnerabilities", path+"/vulnerabilities", "licenses", path+"/licenses",
+			"policy-status", path+"/policy-status"),
 	}
 	if one.PURL != "" {
 		kind := purlType(one.PURL)
@@ -122,6 +135,15 @@ type exceptionView struct {
 	Until stamp `json:"until"`
 }
 
+// newerVulnerability is a vulnerability in the form of bill-of-materials-8.
+type newerVulnerability struct {
+	VulnerabilityID   string  `json:"vulnerabilityId"`
+	Source            string  `json:"source"`
+	Severity          string  `json:"severity"`
+	OverallScore      float64 `json:"overallScore"`
+	RemediationStatus string  `json:"remediationStatus"`
+}
+
 type vulnerableView struct {
 	ComponentName              string            `json:"componentName"`
 	ComponentVersionName       string            `json:"componentVersionName"`
@@ -132,7 +154,9 @@ type vulnerableView struct {
 	Ignored                    bool              `json:"ignored"`
 	License                    map[string]any    `json:"license"`
 	Vulnerability              vulnerabilityView `json:"vulnerabilityWithRemediation"`
-	Meta                       meta              `json:"_meta"`
+	// Newer repeats the vulnerability in the form of newer media types of the list.
+	Newer newerVulnerability `json:"vulnerability"`
+	Meta  meta               `json:"_meta"`
 }
 
 // vulnerabilitySource names who published a vulnerability: NVD for its own numbers, OSV for the others, as they came from there.
@@ -159,7 +183,8 @@ func (c *call) viewVulnerable(v store.Version, one judge.Judged, m judge.Finding
 	return vulnerableView{
 		ComponentName: one.Name, ComponentVersionName: one.Version, ComponentVersion: c.base + path,
 		ComponentVersionOriginName: purlType(one.PURL), ComponentVersionOriginID: one.PURL, PackageURL: one.PURL,
-		License: map[string]any{}, Meta: c.metaOf(path+"/vulnerabilities/"+m.ID, allowGet, "component", path),
+		License: map[string]any{}, Meta: c.metaOf(path+"/vulnerabilities/"+m.ID, allowGet, "component", path, "vulnerabilities", path+"/vulnerabilities"),
+		Newer: newerVulnerability{m.ID, vulnerabilitySource(m.ID), string(m.Severity), m.Score, status},
 		Vulnerability: vulnerabilityView{
 			VulnerabilityName: m.ID, Source: vulnerabilitySource(m.ID), Severity: string(m.Severity),
 			BaseScore: m.Score, OverallScore: m.Score, RemediationStatus: status, RemediationCreatedAt: stamp(v.CreatedAt),
@@ -171,7 +196,7 @@ func (c *call) viewVulnerable(v store.Version, one judge.Judged, m judge.Finding
 
 // pageOf answers a page of what a version's components are turned into.
 func (s components) pageOf(c *call, suffix, field string, visit func(store.Version, judge.Judged, func(name string, item func() any))) (reply, error) {
-	p, err := parsePaging(c.URL.Query(), field)
+	p, err := c.paging(field)
 	if err != nil {
 		return reply{}, err
 	}
@@ -195,7 +220,7 @@ func (s components) pageOf(c *call, suffix, field string, visit func(store.Versi
 
 func (s components) list(c *call) (reply, error) {
 	return s.pageOf(c, "/components", "componentName", func(v store.Version, one judge.Judged, add func(string, func() any)) {
-		add(one.Name, func() any { return c.viewComponent(v, one) })
+		add(one.Name, func() any { return s.view(c, v, one) })
 	})
 }
 
@@ -226,7 +251,7 @@ func judgedIn(tx *store.Tx, v store.Version, c *call) (judge.Judged, error) {
 func (s components) get(c *call) (reply, error) {
 	return s.viewOf(c, func(tx *store.Tx, v store.Version) (any, error) {
 		one, err := judgedIn(tx, v, c)
-		return c.viewComponent(v, one), err
+		return s.view(c, v, one), err
 	})
 }
 
@@ -252,6 +277,49 @@ func (s components) getVulnerable(c *call) (reply, error) {
 			}
 		}
 		return nil, refuse(http.StatusNotFound, "not_found", "component %.80q has no vulnerability %.80q", one.Name, c.PathValue("vulnerability"))
+	})
+}
+
+// listVulnerabilitiesOf answers the vulnerabilities of one component.
+func (s components) listVulnerabilitiesOf(c *call) (reply, error) {
+	p, err := c.paging("vulnerabilityName")
+	if err != nil {
+		return reply{}, err
+	}
+	return s.viewOf(c, func(tx *store.Tx, v store.Version) (any, error) {
+		one, err := judgedIn(tx, v, c)
+		path := bomComponentPath(v, jobs.ComponentID(one.Component))
+		list := page{Items: []any{}, AppliedFilters: []any{}, Meta: c.metaOf(path+"/vulnerabilities", allowGet, "component", path)}
+		for _, m := range one.Findings {
+			if !p.matches(m.ID) {
+				continue
+			}
+			if p.takes(list.TotalCount) {
+				list.Items = append(list.Items, c.viewVulnerable(v, one, m))
+			}
+			list.TotalCount++
+		}
+		return list, err
+	})
+}
+
+// getLicenses answers that the license is not known.
+func (s components) getLicenses(c *call) (reply, error) {
+	return s.viewOf(c, func(tx *store.Tx, v store.Version) (any, error) {
+		one, err := judgedIn(tx, v, c)
+		path := bomComponentPath(v, jobs.ComponentID(one.Component))
+		return page{TotalCount: 1, Items: []any{c.unknownLicense(path)}, AppliedFilters: []any{}, Meta: c.metaOf(path+"/licenses", allowGet, "component", path)}, err
+	})
+}
+
+// getGuidance answers without advice: neither shortTerm nor longTerm. Each finding has the version that fixes it.
+func (s components) getGuidance(c *call) (reply, error) {
+	return s.viewOf(c, func(tx *store.Tx, v store.Version) (any, error) {
+		one, err := judgedIn(tx, v, c)
+		path := bomComponentPath(v, jobs.ComponentID(one.Component))
+		return map[string]any{
+			"componentName": one.Name, "versionName": one.Version, "_meta": c.metaOf(path+"/upgrade-guidance", allowGet, "component", path),
+		}, err
 	})
 }
 

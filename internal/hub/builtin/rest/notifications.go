@@ -34,7 +34,7 @@ type notificationQuery struct {
 func parseNotificationQuery(values url.Values) (notificationQuery, error) {
 	var q notificationQuery
 	var err error
-	if q.paging, err = parsePaging(values, "type"); err != nil {
+	if q.paging, err = parsePaging(values, "type", maxLimit); err != nil {
 		return q, err
 	}
 	for name, into := range map[string]*time.Time{"startDate": &q.from, "endDate": &q.to} {

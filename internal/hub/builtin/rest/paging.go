@@ -12,6 +12,8 @@ const (
 	defaultLimit = 100
 	// maxLimit is the largest page. A larger limit is cut to it without a word, as the real hub does since 2022.2.0.
 	maxLimit = 1000
+	// maxLimitOld is that of the old generation. Its clients ask for 2,000,000 at once, and read no second page.
+	maxLimitOld = 2_000_000
 )
 
 // paging is the part of a list that is asked for.
@@ -29,8 +31,13 @@ type page struct {
 	Meta           meta  `json:"_meta"`
 }
 
-// parsePaging reads limit, offset and q=<field>:<text> for the one field that can be searched.
-func parsePaging(values url.Values, field string) (paging, error) {
+// paging reads limit, offset and q=<field>:<text> for the one field that can be searched.
+func (c *call) paging(field string) (paging, error) {
+	return parsePaging(c.URL.Query(), field, c.largestPage)
+}
+
+// parsePaging is paging with the largest page.
+func parsePaging(values url.Values, field string, most int) (paging, error) {
 	p := paging{limit: defaultLimit}
 	var err error
 	if p.limit, err = number(values, "limit", defaultLimit); err != nil {
@@ -39,7 +46,7 @@ func parsePaging(values url.Values, field string) (paging, error) {
 	if p.offset, err = number(values, "offset", 0); err != nil {
 		return p, err
 	}
-	p.limit = min(p.limit, maxLimit)
+	p.limit = min(p.limit, most)
 	if q := values.Get("q"); q != "" {
 		name, text, found := strings.Cut(q, ":")
 		if !found || !strings.EqualFold(name, field) {

@@ -27,12 +27,12 @@ func (c *call) viewProject(p store.Project) projectView {
 	path := projectURL(p.ID)
 	return projectView{
 		Name: p.Name, Description: p.Description, Source: "CUSTOM", CreatedAt: stamp(p.CreatedAt), CreatedBy: User,
-		UpdatedAt: stamp(p.UpdatedAt), UpdatedBy: User, Meta: c.metaOf(path, allowDrop, "versions", path+"/versions"),
+		UpdatedAt: stamp(p.UpdatedAt), UpdatedBy: User, Meta: c.metaOf(path, allowEdit, "versions", path+"/versions"),
 	}
 }
 
 func (s projects) list(c *call) (reply, error) {
-	p, err := parsePaging(c.URL.Query(), "name")
+	p, err := c.paging("name")
 	if err != nil {
 		return reply{}, err
 	}
@@ -66,7 +66,7 @@ func (s projects) create(c *call) (reply, error) {
 		return reply{}, err
 	}
 	p, err := s.jobs.Catalog.CreateProject(body.Name, body.Description, body.VersionRequest)
-	return reply{status: http.StatusCreated, location: projectURL(p.ID)}, err
+	return reply{status: http.StatusCreated, location: projectURL(p.ID), rel: "project"}, err
 }
 
 func (s projects) get(c *call) (reply, error) {
@@ -75,6 +75,19 @@ func (s projects) get(c *call) (reply, error) {
 		p, err = tx.Projects().Find(c.PathValue("project"))
 		return err
 	})
+	return reply{status: http.StatusOK, body: c.viewProject(p)}, err
+}
+
+// change gives a project another name or description. A field that is left out stays as it is.
+func (s projects) change(c *call) (reply, error) {
+	var body struct {
+		Name        *string `json:"name"`
+		Description *string `json:"description"`
+	}
+	if err := c.decode(&body); err != nil {
+		return reply{}, err
+	}
+	p, err := s.jobs.Catalog.ChangeProject(c.PathValue("project"), body.Name, body.Description)
 	return reply{status: http.StatusOK, body: c.viewProject(p)}, err
 }
 

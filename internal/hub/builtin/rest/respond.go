@@ -19,6 +19,8 @@ type call struct {
 	writer http.ResponseWriter
 	// base is the hub's root as the caller wrote it; every link in an answer starts with it.
 	base string
+	// largestPage bounds the limit of a list.
+	largestPage int
 }
 
 func (c *call) header() http.Header { return c.writer.Header() }
@@ -28,6 +30,10 @@ type reply struct {
 	status   int
 	location string
 	body     any
+	// rel names the location in a Link header, which today's clients read; empty for none.
+	rel string
+	// done says that the endpoint has written the answer itself.
+	done bool
 }
 
 // endpoint answers one kind of call.
@@ -103,8 +109,14 @@ func baseOf(r *http.Request) string {
 }
 
 func (s *Server) write(w http.ResponseWriter, r *http.Request, mediaType string, answer reply) {
+	if answer.done {
+		return
+	}
 	if answer.location != "" {
 		w.Header().Set("Location", baseOf(r)+answer.location)
+		if answer.rel != "" {
+			w.Header().Set("Link", "<"+baseOf(r)+answer.location+`>; rel="`+answer.rel+`"`)
+		}
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if answer.body == nil {

@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"slices"
+
 	"github.com/perceptor/perceptor/internal/hub/builtin/jobs"
 	"github.com/perceptor/perceptor/internal/hub/builtin/judge"
 	"github.com/perceptor/perceptor/internal/hub/builtin/store"
@@ -17,16 +19,18 @@ func (s results) getRiskProfile(c *call) (reply, error) {
 		categories := map[string]map[string]int{}
 		for _, name := range []string{"VULNERABILITY", "LICENSE", "OPERATIONAL", "ACTIVITY", "VERSION"} {
 			categories[name] = map[string]int{}
-			for _, level := range jobs.Levels {
+			for _, level := range s.levels() {
 				categories[name][level] = 0
 			}
 			categories[name][jobs.LevelUnknown] = v.Summary.Coverage.Components
 		}
-		for _, level := range jobs.Levels {
-			categories["VULNERABILITY"][level] = v.Summary.Levels[level]
+		for _, level := range s.levels() {
+			categories["VULNERABILITY"][level] = 0
 		}
-		if n := v.Summary.Levels[string(model.SeverityUnrated)]; n > 0 {
-			categories["VULNERABILITY"][string(model.SeverityUnrated)] = n
+		for level, n := range v.Summary.Levels {
+			if n > 0 {
+				categories["VULNERABILITY"][s.levelOf(level)] += n
+			}
 		}
 		coverage := coverageOf(v)
 		return map[string]any{
@@ -35,6 +39,25 @@ func (s results) getRiskProfile(c *call) (reply, error) {
 			"_meta": c.metaOf(versionURL(v)+"/risk-profile", allowGet, "version", versionURL(v)),
 		}, nil
 	})
+}
+
+// levels are the levels of a risk profile. Clients of 2018 know no CRITICAL, and fail on it.
+func (s *Server) levels() []string {
+	if s.old {
+		return slices.DeleteFunc(slices.Clone(jobs.Levels), func(level string) bool { return level == string(model.SeverityCritical) })
+	}
+	return jobs.Levels
+}
+
+// levelOf is the level that a client knows for a level of ours.
+func (s *Server) levelOf(level string) string {
+	switch {
+	case s.old && level == string(model.SeverityCritical):
+		return string(model.SeverityHigh)
+	case s.old && level == string(model.SeverityUnrated):
+		return jobs.LevelUnknown
+	}
+	return level
 }
 
 type nameValue struct {
@@ -84,7 +107,8 @@ func (s results) getPolicyStatus(c *call) (reply, error) {
 			severities = append(severities, nameValue{severity, v.Summary.PolicySeverities[severity]})
 		}
 		// A component that is neither assessed nor in violation has the status UNKNOWN, an addition as above.
-		if n := v.Summary.Policies[model.OverallUnknown]; n > 0 {
+		// Clients of 2018 fail on it; for them the overall status alone says UNKNOWN.
+		if n := v.Summary.Policies[model.OverallUnknown]; n > 0 && !s.old {
 			statuses = append(statuses, nameValue{string(model.OverallUnknown), n})
 		}
 		return map[string]any{

@@ -39,6 +39,8 @@ func (s *Server) routes() []route {
 		{"GET /api/{$}", "", withBearer, hub{s}.getRoot},
 		{"POST /api/tokens/authenticate", userMedia, open, s.authenticateToken},
 		{"POST /j_spring_security_check", "", open, s.authenticateForm},
+		{"GET /api/current-user", userMedia, withBearer, hub{s}.getUser},
+		{"GET /download/scan.cli.zip", "", withBearer, hub{s}.getScanClient},
 		{"GET /api/current-version", statusMedia, open, hub{s}.getVersion},
 		{"GET /api/health-checks/readiness", statusMedia, open, hub{s}.getHealth},
 		{"GET /api/health-checks/liveness", statusMedia, open, hub{s}.getHealth},
@@ -67,6 +69,7 @@ func (s *Server) projectRoutes() []route {
 		{"GET /api/projects", projectMedia, withBearer, projects{s}.list},
 		{"POST /api/projects", projectMedia, withBearer, projects{s}.create},
 		{"GET " + projectPath, projectMedia, withBearer, projects{s}.get},
+		{"PUT " + projectPath, projectMedia, withBearer, projects{s}.change},
 		{"DELETE " + projectPath, projectMedia, withBearer, projects{s}.delete},
 		{"GET " + projectPath + "/versions", versionMedia, withBearer, versions{s}.list},
 		{"POST " + projectPath + "/versions", versionMedia, withBearer, versions{s}.create},
@@ -82,6 +85,9 @@ func (s *Server) projectRoutes() []route {
 		{"GET " + componentPath, bomMedia, withBearer, components{s}.get},
 		{"GET " + componentPath + "/policy-status", bomMedia, withBearer, components{s}.getPolicy},
 		{"GET " + versionPath + "/vulnerable-bom-components", bomMedia, withBearer, components{s}.listVulnerable},
+		{"GET " + componentPath + "/vulnerabilities", bomMedia, withBearer, components{s}.listVulnerabilitiesOf},
+		{"GET " + componentPath + "/licenses", bomMedia, withBearer, components{s}.getLicenses},
+		{"GET " + componentPath + "/upgrade-guidance", bomMedia, withBearer, components{s}.getGuidance},
 		{"GET " + componentPath + "/vulnerabilities/{vulnerability}", bomMedia, withBearer, components{s}.getVulnerable},
 	}
 }

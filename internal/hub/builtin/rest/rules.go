@@ -67,7 +67,7 @@ func (c *call) viewRule(r judge.Rule) ruleView {
 }
 
 func (s rules) list(c *call) (reply, error) {
-	p, err := parsePaging(c.URL.Query(), "name")
+	p, err := c.paging("name")
 	if err != nil {
 		return reply{}, err
 	}

@@ -88,7 +88,7 @@ func (s scans) viewScan(c *call, scan store.Scan) scanView {
 
 // list answers the old form.
 func (s scans) list(c *call) (reply, error) {
-	p, err := parsePaging(c.URL.Query(), "status")
+	p, err := c.paging("status")
 	if err != nil {
 		return reply{}, err
 	}

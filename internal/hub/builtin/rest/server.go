@@ -22,8 +22,12 @@ type Options struct {
 	Policy *judge.Policy
 	// Token and Password are the secrets of the two logins.
 	Token, Password string
-	// Version is what /api/current-version answers.
+	// Version is that of the program.
 	Version string
+	// Old answers as hubs of 2018 do: another version number, no level CRITICAL, and lists in one page.
+	Old bool
+	// ScanClient is the program in /download/scan.cli.zip; empty for none.
+	ScanClient string
 	// MaxDocument is the largest accepted document in bytes.
 	MaxDocument int64
 	// AcceptDelay is how long an upload waits before it is accepted.
@@ -38,6 +42,8 @@ type Server struct {
 	jobs        *jobs.Jobs
 	policy      *judge.Policy
 	version     string
+	old         bool
+	scanClient  string
 	maxDocument int64
 	acceptDelay time.Duration
 	log         *slog.Logger
@@ -54,7 +60,7 @@ type Server struct {
 // New prepares the API; the counts of earlier runs come from the store.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		store: o.Store, jobs: o.Jobs, policy: o.Policy, version: o.Version, maxDocument: o.MaxDocument, acceptDelay: o.AcceptDelay,
+		store: o.Store, jobs: o.Jobs, policy: o.Policy, version: o.Version, old: o.Old, scanClient: o.ScanClient, maxDocument: o.MaxDocument, acceptDelay: o.AcceptDelay,
 		log: o.Log, clock: o.Clock, documents: make(documents, documentsAtOnce),
 	}
 	var err error
@@ -105,8 +111,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, route route) (an
 	if err := s.authorize(r, route.access); err != nil {
 		return reply{}, "", err
 	}
-	answer, err = route.serve(&call{Request: r, writer: w, base: baseOf(r)})
+	answer, err = route.serve(&call{Request: r, writer: w, base: baseOf(r), largestPage: s.largestPage()})
 	return answer, mediaType, err
+}
+
+func (s *Server) largestPage() int {
+	if s.old {
+		return maxLimitOld
+	}
+	return maxLimit
 }
 
 // Flush moves the requests counted in memory to the file.

@@ -49,7 +49,7 @@ func (s *Server) viewOf(c *call, view func(*store.Tx, store.Version) (any, error
 }
 
 func (s versions) list(c *call) (reply, error) {
-	p, err := parsePaging(c.URL.Query(), "versionName")
+	p, err := c.paging("versionName")
 	if err != nil {
 		return reply{}, err
 	}
