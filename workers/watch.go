@@ -68,7 +68,7 @@ func (w *poolWatch) look(ctx context.Context) {
 	case !inUse:
 		if w.other != from {
 			w.settings.Logger.Error("another list of hubs than this one is in use; give all workers the same, or run perceptor setup with the right one",
-				"inUse", from, "hubs", names(w.settings.Config.Hubs))
+				"in_use", from, "hubs", names(w.settings.Config.Hubs))
 		}
 		w.other = from
 	default:

@@ -13,8 +13,8 @@ import (
 	"strings"
 
 	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/catalog"
-	"github.com/perceptor/perceptor/cmd/perceptor-scan/internal/upload"
 	"github.com/perceptor/perceptor/internal/scanclient/protocol"
+	"github.com/perceptor/perceptor/internal/scanclient/upload"
 	"github.com/perceptor/perceptor/model"
 )
 

@@ -137,8 +137,8 @@ func (l podList) table(out io.Writer) {
 
 // wide writes one row for each container.
 func (l podList) wide(out io.Writer) {
-	t := console.NewTable(out, "cluster", "namespace", "pod", "workload", "labels", "container", "image", "digest", "scan", "status", "violations", "findings", "vulnerable components",
-		"assessed", "not enough because", "hubs", "failure")
+	t := console.NewTable(out, "cluster", "namespace", "pod", "workload", "labels", "container", "image", "digest", "scan", "status", "violations", "findings",
+		"vulnerable components", "assessed", "not enough because", "hubs", "failure")
 	for _, r := range l.rows {
 		for _, c := range r.Containers {
 			t.AppendRow([]any{
@@ -148,7 +148,8 @@ func (l podList) wide(out io.Writer) {
 			})
 		}
 		if len(r.Containers) == 0 {
-			t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), r.Workload.String(), labelsText(r.Labels), "", "", "", r.Status, r.OverallStatus, 0, "", "", "", "", "", "the pod has no container"})
+			t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), r.Workload.String(), labelsText(r.Labels), "", "", "", r.Status, r.OverallStatus,
+				0, "", "", "", "", "", "the pod has no container"})
 		}
 	}
 	t.Render()

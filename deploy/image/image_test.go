@@ -20,7 +20,10 @@ import (
 func inputs(t *testing.T) options {
 	t.Helper()
 	folder := t.TempDir()
-	o := options{programs: filepath.Join(folder, "programs"), out: filepath.Join(folder, "out"), licence: filepath.Join(folder, "LICENSE"), name: "registry.example/perceptor:1", revision: "abc"}
+	o := options{
+		programs: filepath.Join(folder, "programs"), out: filepath.Join(folder, "out"),
+		licence: filepath.Join(folder, "LICENSE"), name: "registry.example/perceptor:1", revision: "abc",
+	}
 	require.NoError(t, os.Mkdir(o.out, 0o700))
 	require.NoError(t, os.WriteFile(o.licence, []byte("licence"), 0o600))
 	for _, architecture := range []string{"amd64", "arm64"} {

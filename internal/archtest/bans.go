@@ -16,7 +16,10 @@ type ban struct {
 }
 
 // heavy are the modules with dependencies by the hundred, which a program built from the root must not pay for.
-var heavy = []string{"go.temporal.io/server", "github.com/temporalio/ui-server", "github.com/anchore/syft", "github.com/anchore/stereoscope", "k8s.io/kubernetes", "github.com/distribution/distribution"}
+var heavy = []string{
+	"go.temporal.io/server", "github.com/temporalio/ui-server", "github.com/anchore/syft", "github.com/anchore/stereoscope", "k8s.io/kubernetes",
+	"github.com/distribution/distribution",
+}
 
 const whyHeavy = "it is heavy and belongs to a module of its own under cmd"
 

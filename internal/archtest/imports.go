@@ -22,6 +22,7 @@ type row struct {
 var table = []row{
 	// The nouns, which other modules use too.
 	{"model", nil},
+	{"deploy/image", nil}, // makes the image of the programs
 	// Pure decisions.
 	{"internal/backoff", nil},
 	{"internal/record", []string{"model", "internal/backoff"}},
@@ -32,7 +33,7 @@ var table = []row{
 	{"internal/netguard", nil},
 	{"internal/diskcache", nil},
 	{"internal/registry", []string{"model", "internal/backoff", "internal/diskcache", "internal/netguard"}},
-	{"internal/scanclient", []string{"model"}},
+	{"internal/scanclient", []string{"model", "internal/netguard"}},
 	{"internal/hub/blackduck", []string{"model", "internal/backoff", "internal/netguard"}},
 	{"internal/hub/builtin", []string{
 		"model", "internal/hub/builtin/osv", "internal/hub/builtin/judge", "internal/hub/builtin/store", "internal/hub/builtin/jobs", "internal/hub/builtin/rest",

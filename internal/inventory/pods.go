@@ -101,12 +101,12 @@ func (b *Book) putPod(now time.Time, v model.Version, p model.Pod, known *Pod) {
 	b.Pods[p.UID], b.counts = next, nil
 	b.podWeight += next.weight(p.UID)
 	b.markDirty(p.UID)
-	b.answerEngines(now, next)
+	answerEngines(b, now, next)
 }
 
 // answerEngines leads containers whose images an engine alone has to these images. It is known without a question: what the engine
 // reports is the image.
-func (b *Book) answerEngines(now time.Time, p *Pod) {
+func answerEngines(b *Book, now time.Time, p *Pod) {
 	for _, c := range p.Containers {
 		if use := b.Uses[c.Use]; use.Engine != "" && use.Digest == "" {
 			repository, tag := model.SplitReference(use.Reference)

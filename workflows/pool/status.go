@@ -40,7 +40,9 @@ func (p *hubPool) status(now time.Time) workflows.HubPoolStatus {
 	}
 	for i := range p.Book.Waiters[:min(len(p.Book.Waiters), shownAtMost)] {
 		w := &p.Book.Waiters[i]
-		s.Waiters = append(s.Waiters, workflows.WaiterStatus{Holder: w.Holder, Digest: w.Digest, Priority: model.PriorityOf(w.Priority), Since: w.Since, Hubs: w.Hubs, WaitsFor: p.waitsFor(w)})
+		s.Waiters = append(s.Waiters, workflows.WaiterStatus{
+			Holder: w.Holder, Digest: w.Digest, Priority: model.PriorityOf(w.Priority), Since: w.Since, Hubs: w.Hubs, WaitsFor: p.waitsFor(w),
+		})
 	}
 	return s
 }

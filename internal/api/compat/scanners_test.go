@@ -25,7 +25,7 @@ func offer(digit byte) api.ExternalScan {
 // count is the value of a metric of /metrics.
 func count(t *testing.T, s *apitest.Served, line string) string {
 	t.Helper()
-	for _, each := range strings.Split(s.As("", http.MethodGet, "/metrics", "").Body, "\n") {
+	for each := range strings.SplitSeq(s.As("", http.MethodGet, "/metrics", "").Body, "\n") {
 		if value, found := strings.CutPrefix(each, line+" "); found {
 			return value
 		}
@@ -63,7 +63,7 @@ func TestNextImage(t *testing.T) {
 }
 
 func TestNextImageOfTheFirstReleases(t *testing.T) {
-	s := apitest.Serve(t, compat.API(true))
+	s := apitest.Serve(t, compat.API(true, model.Platform{}))
 	s.Offers = append(s.Offers, offer('a'))
 	got := s.As(apitest.ScannerToken, http.MethodPost, "/nextimage", "")
 	require.Equal(t, http.StatusOK, got.Status, got.Body)
@@ -109,7 +109,7 @@ func TestFinishedScan(t *testing.T) {
 
 // TestFinishedScanOfTheFirstReleases: their scanners repeat a report for ever, without a pause, until the status is 200.
 func TestFinishedScanOfTheFirstReleases(t *testing.T) {
-	s := apitest.Serve(t, compat.API(true))
+	s := apitest.Serve(t, compat.API(true, model.Platform{}))
 	s.HandOut(apitest.DigestOf('b'), "scanner-2")
 	for body, says := range map[string]string{finished('b', ""): "another scanner", finished('c', ""): "no scan", "{}": "ImageSpec is missing"} {
 		got := s.As(apitest.ScannerToken, http.MethodPost, "/finishedscan", body)

@@ -115,7 +115,7 @@ var reporting = []behaviour{
 		s.add("a", "1")
 		s.agree()
 		s.add("b", "1")
-		s.replace("a", "2")
+		s.replace("a")
 		s.agree()
 		s.remove("a")
 		s.agree()
@@ -130,7 +130,7 @@ var reporting = []behaviour{
 		s.agree()
 		s.stop()
 		s.remove("a")
-		s.replace("b", "2")
+		s.replace("b")
 		s.add("d", "1")
 		s.watch()
 		s.agree()
@@ -165,7 +165,7 @@ var reporting = []behaviour{
 		s.Away(s.t)
 		s.still()
 		s.remove("a")
-		s.replace("b", "2")
+		s.replace("b")
 		s.add("c", "1")
 		s.Back(s.t)
 		s.agree()
@@ -197,21 +197,21 @@ var writingBack = []behaviour{
 		s.watch()
 		s.add("a", "1")
 		s.agree()
-		s.write("a", model.InViolation, model.WriteResult{Written: 1})
+		s.write(model.InViolation, model.WriteResult{Written: 1})
 		s.shows("a", model.InViolation)
-		s.write("a", model.InViolation, model.WriteResult{Unchanged: 1})
+		s.write(model.InViolation, model.WriteResult{Unchanged: 1})
 		s.marked().Deface(s.t, "a")
 		s.eventually("the change to be reported", func() bool { return s.remarked("a") })
-		s.write("a", model.InViolation, model.WriteResult{Written: 1})
+		s.write(model.InViolation, model.WriteResult{Written: 1})
 		s.shows("a", model.InViolation)
 	}},
 	{name: "what is not judged never shows as fine", run: func(s *stage) {
 		s.watch()
 		s.add("a", "1")
 		s.agree()
-		s.write("a", model.NotInViolation, model.WriteResult{Written: 1})
+		s.write(model.NotInViolation, model.WriteResult{Written: 1})
 		s.shows("a", model.NotInViolation)
-		s.write("a", model.OverallUnknown, model.WriteResult{Written: 1})
+		s.write(model.OverallUnknown, model.WriteResult{Written: 1})
 		require.Contains(s.t, []model.OverallStatus{model.OverallUnknown, ""}, s.marked().Shown(s.t, "a"))
 	}},
 	{name: "a pod that has ended is gone, and its successor is left alone", run: func(s *stage) {
@@ -219,7 +219,7 @@ var writingBack = []behaviour{
 		s.add("a", "1")
 		s.agree()
 		before := s.pod("a")
-		s.replace("a", "2")
+		s.replace("a")
 		s.agree()
 		s.writeTo(before, model.InViolation, model.WriteResult{Gone: []model.PodKey{before.Key()}})
 		require.Empty(s.t, s.marked().Shown(s.t, "a"))
@@ -243,10 +243,11 @@ func (s *stage) add(name, tag string) {
 	s.expected[name] = tag
 }
 
-func (s *stage) replace(name, tag string) {
+// replace gives a pod the second tag.
+func (s *stage) replace(name string) {
 	s.t.Helper()
-	s.Replace(s.t, name, tag)
-	s.expected[name] = tag
+	s.Replace(s.t, name, "2")
+	s.expected[name] = "2"
 }
 
 func (s *stage) remove(name string) {
@@ -326,9 +327,10 @@ func (s *stage) pod(name string) model.Pod {
 	return pods[n]
 }
 
-func (s *stage) write(name string, status model.OverallStatus, want model.WriteResult) {
+// write writes onto the pod of most stories.
+func (s *stage) write(status model.OverallStatus, want model.WriteResult) {
 	s.t.Helper()
-	s.writeTo(s.pod(name), status, want)
+	s.writeTo(s.pod("a"), status, want)
 }
 
 // writeTo has a verdict of all containers written onto a pod.

@@ -152,7 +152,7 @@ func FuzzArchive(f *testing.F) {
 		entries, id := make(f)
 		f.Add(archiveOf(f, entries...), string(id))
 	}
-	f.Fuzz(func(t *testing.T, archive []byte, id string) {
+	f.Fuzz(func(_ *testing.T, archive []byte, id string) {
 		digest, err := model.ParseDigest(id)
 		if err != nil {
 			return

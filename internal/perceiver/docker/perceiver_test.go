@@ -241,12 +241,12 @@ func TestHealthSaysWhatCannotBeRead(t *testing.T) {
 	}})
 	kinds := func() string {
 		var all []string
-		if list := last.Load(); list != nil {
-			for _, each := range *list {
-				all = append(all, string(each.Kind))
-			}
-		} else {
+		list := last.Load()
+		if list == nil {
 			return "nothing is reported"
+		}
+		for _, each := range *list {
+			all = append(all, string(each.Kind))
 		}
 		return strings.Join(all, ", ")
 	}

@@ -113,7 +113,8 @@ func sumOf(p model.Pod) uint64 {
 			_ = h.WriteByte(0)
 		}
 	}
-	add(p.UID, p.Namespace, p.Name, p.Platform.OS, p.Platform.Architecture, p.Platform.Variant, p.Platform.OSVersion, p.PlatformProblem, p.Credential, p.Workload.Kind, p.Workload.Name)
+	add(p.UID, p.Namespace, p.Name, p.Platform.OS, p.Platform.Architecture, p.Platform.Variant, p.Platform.OSVersion, p.PlatformProblem,
+		p.Credential, p.Workload.Kind, p.Workload.Name)
 	for _, key := range slices.Sorted(maps.Keys(p.Labels)) {
 		add(key, p.Labels[key])
 	}

@@ -299,7 +299,7 @@ func (p *Perceiver) readSettled(ctx context.Context, repository string, tags []s
 		read, err = p.readPlace(ctx, repository, tags)
 	}
 	if err == nil && !read.agrees(places) {
-		p.lookLater(repository, tags, places)
+		p.lookLater(repository, tags, places) //nolint:contextcheck // it goes on after the request
 	}
 	return read, err
 }

@@ -99,12 +99,17 @@ func oddFiles(t *testing.T) []odd {
 		{"a package-lock.json that is a list", "app/package-lock.json", "[]", installed, a, true, "\xef\xbb\xbf{}", a},
 		{"a broken composer.lock", "app/composer.lock", "<html>", installed, a, true, `{"packages":[]}`, a},
 		{
-			"a broken jar in a jar in a jar", "app/top.jar", top(outer(inner[:len(inner)/2])), nil, []string{"outer@2.0", "top@3.0"}, true,
-			top(outer(inner)), []string{"inner@1.0", "outer@2.0", "top@3.0"},
+			"a broken jar in a jar in a jar", "app/top.jar", top(outer(inner[:len(inner)/2])), nil,
+			[]string{"outer@2.0", "top@3.0"},
+			true,
+			top(outer(inner)),
+			[]string{"inner@1.0", "outer@2.0", "top@3.0"},
 		},
 		{
 			"a jar without a name in a jar in a jar", "app/top.jar", top(outer(jar(t, map[string]string{"a/A.class": "\xca\xfe\xba\xbe"}))), nil,
-			[]string{"outer@2.0", "top@3.0"}, true, top(outer(inner)), []string{"inner@1.0", "outer@2.0", "top@3.0"},
+			[]string{"outer@2.0", "top@3.0"},
+			true, top(outer(inner)),
+			[]string{"inner@1.0", "outer@2.0", "top@3.0"},
 		},
 		{
 			"METADATA without a version", site + "a-1.0.dist-info/METADATA",

@@ -87,20 +87,28 @@ func TestALayerIsUnpackedAsARuntimeDoes(t *testing.T) {
 		},
 		{"a hard link that points upwards", []archivetest.Entry{body("a", "1"), link("b", "../../a", tar.TypeLink)}, []string{"/a", "/b"}, map[string]string{"/b": "1"}},
 		{
-			"below a link", []archivetest.Entry{dir("real"), link("soft", "real", tar.TypeSymlink), body("soft/a", "1")},
-			[]string{"/real", "/soft", "/real/a"}, map[string]string{"/real/a": "1"},
+			"below a link",
+			[]archivetest.Entry{dir("real"), link("soft", "real", tar.TypeSymlink), body("soft/a", "1")},
+			[]string{"/real", "/soft", "/real/a"},
+			map[string]string{"/real/a": "1"},
 		},
 		{
-			"below a link to an absolute path", []archivetest.Entry{dir("x"), link("x/soft", "/other", tar.TypeSymlink), body("x/soft/a", "1")},
-			[]string{"/x", "/x/soft", "/other", "/other/a"}, map[string]string{"/other/a": "1"},
+			"below a link to an absolute path",
+			[]archivetest.Entry{dir("x"), link("x/soft", "/other", tar.TypeSymlink), body("x/soft/a", "1")},
+			[]string{"/x", "/x/soft", "/other", "/other/a"},
+			map[string]string{"/other/a": "1"},
 		},
 		{
-			"below a link that points upwards", []archivetest.Entry{link("soft", "../../../etc", tar.TypeSymlink), body("soft/a", "1")},
-			[]string{"/soft", "/etc", "/etc/a"}, map[string]string{"/etc/a": "1"},
+			"below a link that points upwards",
+			[]archivetest.Entry{link("soft", "../../../etc", tar.TypeSymlink), body("soft/a", "1")},
+			[]string{"/soft", "/etc", "/etc/a"},
+			map[string]string{"/etc/a": "1"},
 		},
 		{
-			"below links in a circle", []archivetest.Entry{link("a", "b", tar.TypeSymlink), link("b", "a", tar.TypeSymlink), body("a/x", "1")},
-			[]string{"/a", "/b", "/a/x"}, nil,
+			"below links in a circle",
+			[]archivetest.Entry{link("a", "b", tar.TypeSymlink), link("b", "a", tar.TypeSymlink), body("a/x", "1")},
+			[]string{"/a", "/b", "/a/x"},
+			nil,
 		},
 		{"the root", []archivetest.Entry{dir("."), body("./a", "1")}, []string{"/", "/a"}, nil},
 	} {
@@ -355,8 +363,12 @@ func FuzzRead(f *testing.F) {
 	var seed bytes.Buffer
 	w := tar.NewWriter(&seed)
 	for _, h := range []tar.Header{
-		{Name: "a/b", Typeflag: tar.TypeReg, Size: 4}, {Name: "c", Typeflag: tar.TypeLink, Linkname: "a/b"}, {Name: "s", Typeflag: tar.TypeSymlink, Linkname: "../a"},
-		{Name: "s/x", Typeflag: tar.TypeReg}, {Name: ".wh..wh..opq", Typeflag: tar.TypeReg}, {Name: "d", Typeflag: tar.TypeDir},
+		{Name: "a/b", Typeflag: tar.TypeReg, Size: 4},
+		{Name: "c", Typeflag: tar.TypeLink, Linkname: "a/b"},
+		{Name: "s", Typeflag: tar.TypeSymlink, Linkname: "../a"},
+		{Name: "s/x", Typeflag: tar.TypeReg},
+		{Name: ".wh..wh..opq", Typeflag: tar.TypeReg},
+		{Name: "d", Typeflag: tar.TypeDir},
 	} {
 		_ = w.WriteHeader(&h)
 		_, _ = w.Write([]byte("\x7fELF")[:h.Size])
