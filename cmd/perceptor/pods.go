@@ -148,8 +148,10 @@ func (l podList) wide(out io.Writer) {
 			})
 		}
 		if len(r.Containers) == 0 {
-			t.AppendRow([]any{r.Cluster, r.Namespace, podName(r), r.Workload.String(), labelsText(r.Labels), "", "", "", r.Status, r.OverallStatus,
-				0, "", "", "", "", "", "the pod has no container"})
+			t.AppendRow([]any{
+				r.Cluster, r.Namespace, podName(r), r.Workload.String(), labelsText(r.Labels), "", "", "", r.Status, r.OverallStatus,
+				0, "", "", "", "", "", "the pod has no container",
+			})
 		}
 	}
 	t.Render()
