@@ -122,7 +122,7 @@ e2e-kubernetes: build kube-apiserver ## 300 pods behind a real Kubernetes API se
 	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-kubernetes.result $(GO) test -count=1 -v -timeout 60m -tags e2e -run '^TestKubernetesEndToEnd$$' ./test/e2e
 	@cat bin/e2e-kubernetes.result
 
-e2e-docker: build ## a real Docker Engine: a Compose project, a Swarm, the engine restarted: about 5 minutes (needs root, docker.io)
+e2e-docker: build image ## a real Docker Engine with Perceptor's image: a Compose project, a Swarm, the engine restarted: about 8 minutes (needs root, docker.io)
 	@rm -f bin/e2e-docker.result
 	@E2E_LONG=1 E2E_RESULT=$(CURDIR)/bin/e2e-docker.result $(GO) test -count=1 -v -timeout 30m -tags e2e -run '^TestDockerEndToEnd$$' ./test/e2e
 	@cat bin/e2e-docker.result

@@ -291,8 +291,8 @@ func (e *engine) pushImage(t *testing.T, reference string, made v1.Image) model.
 	return rig.DigestOf(t, made)
 }
 
-// loadImage loads an image from an archive: no registry has it.
-func (e *engine) loadImage(t *testing.T, reference string, made v1.Image) {
+// loadImage loads an image from an archive, and gives the engine's ID of it: no registry has it.
+func (e *engine) loadImage(t *testing.T, reference string, made v1.Image) model.Digest {
 	t.Helper()
 	tag, err := name.NewTag(reference)
 	require.NoError(t, err)
@@ -303,4 +303,7 @@ func (e *engine) loadImage(t *testing.T, reference string, made v1.Image) {
 	_, err = io.Copy(io.Discard, loaded)
 	require.NoError(t, err)
 	require.NoError(t, loaded.Close())
+	there, err := e.ImageInspect(t.Context(), reference)
+	require.NoError(t, err)
+	return model.Digest(there.ID)
 }
