@@ -80,6 +80,7 @@ func (b *Book) receivePod(now time.Time, v model.Version, p model.Pod) {
 
 // sameOwner reports whether workload and labels are as they were.
 func (p *Pod) sameOwner(now model.Pod) bool {
+	//workflowcheck:ignore whether two maps are equal does not depend on the order
 	return p.Workload == now.Workload && maps.Equal(p.Labels, now.Labels)
 }
 
