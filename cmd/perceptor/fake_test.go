@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,6 +56,13 @@ type fakeTemporal struct {
 	// calls are the signals, updates and steps that were asked for, and closed counts the closed connections.
 	calls  []string
 	closed int
+	lock   sync.Mutex // of calls: commands signal several workflows at one time
+}
+
+func (f *fakeTemporal) note(call string) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.calls = append(f.calls, call)
 }
 
 // jsonAnswer is a value that arrives as JSON.
@@ -122,7 +130,7 @@ func (f *fakeTemporal) DescribeWorkflowExecution(context.Context, string, string
 }
 
 func (f *fakeTemporal) SignalWorkflow(_ context.Context, id, _, name string, _ any) error {
-	f.calls = append(f.calls, "signal "+name+" to "+id)
+	f.note("signal " + name + " to " + id)
 	if _, known := f.queries[id]; !known {
 		return serviceerror.NewNotFound("workflow not found")
 	}
@@ -130,7 +138,7 @@ func (f *fakeTemporal) SignalWorkflow(_ context.Context, id, _, name string, _ a
 }
 
 func (f *fakeTemporal) SignalWithStartWorkflow(_ context.Context, id, name string, _ any, _ client.StartWorkflowOptions, _ any, _ ...any) (client.WorkflowRun, error) {
-	f.calls = append(f.calls, "signal "+name+" to "+id)
+	f.note("signal " + name + " to " + id)
 	return nil, nil
 }
 
@@ -144,7 +152,7 @@ func (h updateHandle) Get(_ context.Context, into any) error { return h.jsonAnsw
 
 func (f *fakeTemporal) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
 	argument, err := json.Marshal(o.Args[0])
-	f.calls = append(f.calls, "update "+o.UpdateName+" of "+o.WorkflowID+" "+string(argument))
+	f.note("update " + o.UpdateName + " of " + o.WorkflowID + " " + string(argument))
 	answer, known := f.updates[o.UpdateName]
 	if !known {
 		return nil, serviceerror.NewNotFound("workflow not found")
@@ -170,7 +178,7 @@ func (f *fakeTemporal) ExecuteActivity(_ context.Context, o client.StartActivity
 		f.audited = append(f.audited, change)
 		return stepHandle{}, nil
 	}
-	f.calls = append(f.calls, "step "+word+" on "+o.TaskQueue)
+	f.note("step " + word + " on " + o.TaskQueue)
 	answer, known := f.steps[word]
 	if !known {
 		return nil, serviceerror.NewUnavailable("no such step: " + word)
