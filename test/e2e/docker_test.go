@@ -168,7 +168,7 @@ func (s *dockerStory) runOwn(name string, args ...string) string {
 	socket := filepath.Join(s.engine.directory, "docker.sock")
 	about, err := os.Stat(socket)
 	require.NoError(s.t, err)
-	group := about.Sys().(*syscall.Stat_t).Gid //nolint:errcheck,forcetypeassert // a file of this system
+	group := about.Sys().(*syscall.Stat_t).Gid //nolint:forcetypeassert // a file of this system
 	made, err := s.engine.ContainerCreate(s.t.Context(), client.ContainerCreateOptions{
 		Name: "perceptor-" + name,
 		Config: &container.Config{
