@@ -3,6 +3,7 @@ package starter
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
 
@@ -25,7 +26,7 @@ func reference(in activities.EnsureImagesInput) workflows.Reference {
 // ObserveImage says that a namespace runs an image. The image's workflow is started when there is none.
 func (v Inventories) ObserveImage(ctx context.Context, in activities.EnsureImagesInput, e activities.EnsureImage) error {
 	domain := in.Domain
-	if len(e.Names) > 0 && e.Names[0].Engine != "" {
+	if inRegistry := func(n model.Name) bool { return n.Engine == "" }; len(e.Names) > 0 && !slices.ContainsFunc(e.Names, inRegistry) {
 		domain = workflows.EngineDomain(e.Names[0].Engine)
 	}
 	return Images(v).Observe(ctx, e.Known.Digest, workflows.Observe{

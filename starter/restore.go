@@ -24,7 +24,7 @@ const (
 	restoreWithin = time.Hour
 	// restoreAtOnce bounds what one look restores, so that the look ends in time. The next look restores the rest.
 	restoreAtOnce = 100
-	// resentAtMost bounds the signals of one workflow that are sent again.
+	// resentAtMost bounds the signals of one workflow that are sent again, the newest.
 	resentAtMost = 2000
 )
 
@@ -160,19 +160,24 @@ func (w Watch) eachEvent(ctx context.Context, id, run string, do func(*historypb
 func (w Watch) resend(ctx context.Context, id, run string) error {
 	var signals []*historypb.WorkflowExecutionSignaledEventAttributes
 	err := w.eachEvent(ctx, id, run, func(event *historypb.HistoryEvent) {
-		if signal := event.GetWorkflowExecutionSignaledEventAttributes(); signal != nil && len(signals) < resentAtMost {
+		if signal := event.GetWorkflowExecutionSignaledEventAttributes(); signal != nil {
 			signals = append(signals, signal)
 		}
 	})
 	if err != nil {
 		return err
 	}
+	lost := max(len(signals)-resentAtMost, 0)
+	signals = signals[lost:]
 	for _, s := range signals {
 		if payloads := s.GetInput().GetPayloads(); len(payloads) == 1 {
 			if err := w.signal(ctx, id, s.GetSignalName(), converter.NewRawValue(payloads[0])); err != nil {
 				return fmt.Errorf("send %s to %s again: %w", s.GetSignalName(), id, err)
 			}
 		}
+	}
+	if lost > 0 {
+		return fmt.Errorf("send signals to %s again: the first %d are left out; the next snapshot brings what they said", id, lost)
 	}
 	return nil
 }

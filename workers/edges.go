@@ -86,16 +86,34 @@ type puller struct {
 var errNoEngine = errors.New("the image is in the storage of a Docker Engine, and this scanner has none: start one there with --docker-host")
 
 func (p puller) Pull(ctx context.Context, names []model.Name, d model.Digest, tar string, progress func(done, total int64)) (activities.PulledImage, error) {
-	if len(names) > 0 && names[0].Engine != "" {
-		if p.engine == nil {
-			return activities.PulledImage{}, errNoEngine
+	inRegistry := slices.DeleteFunc(slices.Clone(names), func(n model.Name) bool { return n.Engine != "" })
+	if local := len(inRegistry) < len(names); local && p.engine != nil {
+		exported, err := p.export(ctx, names, d, tar, progress)
+		if err == nil || len(inRegistry) == 0 || ctx.Err() != nil {
+			return exported, err
 		}
-		size, err := p.engine.Export(ctx, d, tar, progress)
-		return activities.PulledImage{Name: names[0], Bytes: size, Size: size}, err
+	} else if local && len(inRegistry) == 0 {
+		return activities.PulledImage{}, errNoEngine
 	}
-	pulled, err := p.Client.Pull(ctx, registry.PullRequest{Digest: d, Names: names, Tar: tar},
+	pulled, err := p.Client.Pull(ctx, registry.PullRequest{Digest: d, Names: inRegistry, Tar: tar},
 		func(at registry.Progress) { progress(at.Done, at.Total) })
 	return activities.PulledImage{Name: pulled.Name, Bytes: pulled.Bytes, Size: pulled.Size}, err
+}
+
+// export takes the image out of this host's Docker Engine. Room is made and promised as for a pull.
+func (p puller) export(ctx context.Context, names []model.Name, d model.Digest, tar string, progress func(done, total int64)) (activities.PulledImage, error) {
+	size, err := p.engine.Size(ctx, d)
+	if err != nil {
+		return activities.PulledImage{}, err
+	}
+	release, err := p.Claim(ctx, tar, size)
+	if err != nil {
+		return activities.PulledImage{}, err
+	}
+	defer release()
+	written, err := p.engine.Export(ctx, d, tar, func(done int64) { progress(done, max(done, size)) })
+	name := names[slices.IndexFunc(names, func(n model.Name) bool { return n.Engine != "" })]
+	return activities.PulledImage{Name: name, Bytes: written, Size: written}, err
 }
 
 func (p puller) Resolve(ctx context.Context, r activities.ResolveRequest) (activities.ResolvedImage, error) {

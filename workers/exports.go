@@ -19,7 +19,7 @@ func newExporter(c config.Config) (*docker.Exporter, error) {
 	if c.Scanner.DockerHost == "" {
 		return nil, nil //nolint:nilnil // none is no error, and puller knows it
 	}
-	return docker.NewExporter(docker.Connection{Host: c.Scanner.DockerHost, UserAgent: "perceptor"}, int64(c.Scanner.MinFree))
+	return docker.NewExporter(docker.Connection{Host: c.Scanner.DockerHost, UserAgent: "perceptor"})
 }
 
 // exports pulls images out of the Docker Engine of this host. Their backlog is named after the engine's ID, so it begins when the engine

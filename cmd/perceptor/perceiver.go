@@ -126,8 +126,8 @@ The engine is the one of --docker-host, DOCKER_HOST, --docker-context, DOCKER_CO
 DOCKER_TLS_VERIFY and DOCKER_CERT_PATH it speaks TLS. Who can use an engine's socket controls its host. The perceiver only reads, so
 a proxy before the socket may refuse everything but GET.
 
-An image without a digest from a registry, such as one that was built on the host, has the status UNKNOWN with this reason. Its name
-is not looked up in a registry, because that could be another image.`
+An image without a digest from a registry, such as one that was built on the host, is scanned by a scanner on that host: "perceptor
+worker --docker-host". Its name is not looked up in a registry, because that could be another image.`
 
 const dockerExamples = `  # this host's engine
   perceptor perceiver docker --cluster laptop

@@ -44,6 +44,7 @@ scans run. A removed hub gets no new scans; its running scans finish.`,
 	flags.String("cache-limit", "", "largest size of the cache of layers (default 20GiB)")
 	flags.String("min-free", "", "disk space that a pull must leave free (default 1GiB)")
 	flags.Duration("drain", 0, "how long a stopping scanner waits for its images (default 30m)")
+	flags.String("docker-host", "", "Docker Engine of this host, from which images are taken that no registry has (default: none)")
 	flags.Bool("pull-secrets", false, "pull with the pull secrets of the pods, read from the cluster by name")
 	flags.Bool("allow-loopback", false, "allow registries on this machine")
 	flags.Bool("allow-private", false, "allow registries in private networks, such as 10.0.0.0/8 (default: only hosts with internal: true under registries)")

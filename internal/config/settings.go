@@ -16,11 +16,14 @@ type setting struct {
 	flag string
 }
 
-// Flags lists the flags that set values of the configuration, without their dashes.
-func Flags() []string {
+// Flags lists the flags that set values of one section of the configuration, without their dashes. The section is a path of keys, such
+// as "perceiver", "docker".
+func Flags(section ...string) []string {
 	var names []string
 	for _, each := range settings() {
-		names = append(names, each.flag)
+		if strings.HasPrefix(each.key, strings.Join(section, delimiter)+delimiter) {
+			names = append(names, each.flag)
+		}
 	}
 	return names
 }

@@ -178,6 +178,16 @@ func (c *Client) assemble(ctx context.Context, src *source, img *contents, a arc
 	return a.write(ctx, img, layers)
 }
 
+// Claim promises room for that many bytes in the file path, beside what pulls have been promised, and makes room as a pull does. Release
+// gives it back.
+func (c *Client) Claim(ctx context.Context, path string, bytes int64) (release func(), err error) {
+	release, err = c.room.claim([]need{{dir: c.options.CacheDir, evictable: true}, {dir: filepath.Dir(path), bytes: bytes}}, c.evict)
+	if err != nil {
+		return nil, explain(ctx, "make room for", path, "", err)
+	}
+	return release, nil
+}
+
 // present holds the layers that are in the cache and returns those that are not.
 func (c *Client) present(ctx context.Context, layers []v1.Descriptor, into held, t *tally) ([]v1.Descriptor, error) {
 	var missing []v1.Descriptor

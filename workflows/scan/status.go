@@ -67,7 +67,7 @@ func waitingFor(in workflows.ScanImageInput, s *workflows.ScanState) string {
 	case workflows.StepLookUp:
 		return "checking hubs for an existing scan"
 	case workflows.StepPull:
-		if engine := in.Names[0].Engine; engine != "" {
+		if engine := in.Names[0].Engine; in.Domain == workflows.EngineDomain(engine) {
 			return "a scanner with --docker-host on the host of Docker Engine " + engine + ", or its export to end"
 		}
 		return "a workspace in domain " + in.Domain + ", or its pull and its SBOM to end"

@@ -36,19 +36,15 @@ func (e *ExportError) Unwrap() error { return e.cause }
 func (e *ExportError) FailureClass() model.FailureClass { return e.Class }
 
 // Exporter takes images out of the storage of one engine. The engine keeps what it has.
-type Exporter struct {
-	engine *engine
-	// free is how many bytes of disk an export must leave.
-	free int64
-}
+type Exporter struct{ engine *engine }
 
-// NewExporter makes an exporter; nothing is asked of the engine yet. Free is how many bytes of disk an export must leave.
-func NewExporter(c Connection, free int64) (*Exporter, error) {
+// NewExporter makes an exporter; nothing is asked of the engine yet.
+func NewExporter(c Connection) (*Exporter, error) {
 	e, err := c.connect()
 	if err != nil {
 		return nil, err
 	}
-	return &Exporter{engine: e, free: free}, nil
+	return &Exporter{engine: e}, nil
 }
 
 // Engine is the engine's ID, by which images of it are reported.
@@ -60,17 +56,18 @@ func (x *Exporter) Engine(ctx context.Context) (string, error) {
 	return about.ID, err
 }
 
-// Export writes the image with an ID into the file archive, in the form of "docker save", and gives its size in bytes. The file appears
-// whole or not at all, and only if what is in it is that image. Progress is called while bytes arrive; the total is what the engine
-// says of the image, and may differ from the size of the archive.
-func (x *Exporter) Export(ctx context.Context, id model.Digest, archive string, progress func(done, total int64)) (int64, error) {
-	answer, err := x.engine.ImageInspect(ctx, string(id))
+// Size is how many bytes the engine says that an image has. The archive is somewhat larger.
+func (x *Exporter) Size(ctx context.Context, id model.Digest) (int64, error) {
+	answer, err := x.engine.Image(ctx, string(id))
 	if err != nil {
-		return 0, exportError(ctx, fmt.Errorf("inspect image: %w", err))
+		return 0, exportError(ctx, err)
 	}
-	if err := x.room(archive, answer.Size); err != nil {
-		return 0, err
-	}
+	return answer.Size, nil
+}
+
+// Export writes the image with an ID into the file archive, in the form of "docker save", and gives its size in bytes. The file appears
+// whole or not at all, and only if what is in it is that image. Progress is called with the bytes written so far.
+func (x *Exporter) Export(ctx context.Context, id model.Digest, archive string, progress func(done int64)) (int64, error) {
 	saved, err := x.engine.ImageSave(ctx, []string{string(id)})
 	if err != nil {
 		return 0, exportError(ctx, fmt.Errorf("save image: %w", err))
@@ -82,7 +79,7 @@ func (x *Exporter) Export(ctx context.Context, id model.Digest, archive string, 
 	if err != nil {
 		return 0, exportError(ctx, fmt.Errorf("write archive: %w", err))
 	}
-	count := &counter{to: file, total: answer.Size, progress: progress}
+	count := &counter{to: file, progress: progress}
 	err = checkArchive(io.TeeReader(saved, count), id)
 	if closed := file.Close(); err == nil && closed != nil {
 		err = fmt.Errorf("write archive: %w", closed)
@@ -94,18 +91,6 @@ func (x *Exporter) Export(ctx context.Context, id model.Digest, archive string, 
 		return 0, exportError(ctx, err)
 	}
 	return count.done, nil
-}
-
-// room says whether there is room for an image of that size.
-func (x *Exporter) room(archive string, size int64) error {
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(path.Dir(archive), &disk); err != nil {
-		return &ExportError{Class: model.Transient, cause: fmt.Errorf("ask for free disk space: %w", err)}
-	}
-	if free := int64(disk.Bavail) * disk.Bsize; free-size < x.free { //nolint:gosec // no disk has that many blocks
-		return &ExportError{Class: model.OutOfSpace, cause: fmt.Errorf("the image has %d bytes, %d are free, and %d must stay so", size, free, x.free)}
-	}
-	return nil
 }
 
 // exportError gives a failure its class.
@@ -126,15 +111,15 @@ func exportError(ctx context.Context, err error) error {
 
 // counter counts what is written.
 type counter struct {
-	to          io.Writer
-	done, total int64
-	progress    func(done, total int64)
+	to       io.Writer
+	done     int64
+	progress func(done int64)
 }
 
 func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.to.Write(p)
 	c.done += int64(n)
-	c.progress(c.done, c.total)
+	c.progress(c.done)
 	if err != nil {
 		err = fmt.Errorf("write archive: %w", err)
 	}
