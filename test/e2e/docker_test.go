@@ -153,7 +153,7 @@ const perceptorImage = "registry.example/perceptor:0.1.0"
 func (s *dockerStory) startPerceptor() {
 	s.api = rig.FreeAddress(s.t)
 	s.runOwn("worker", "worker", "--roles", "workflows,hub")
-	s.runOwn("scanner", "worker", "--roles", "scan", "--docker-host", "unix:///var/run/docker.sock")
+	s.runOwn("scanner", "worker", "--roles", "scan", "--directory", "/var/lib/perceptor", "--docker-host", "unix:///var/run/docker.sock")
 	s.runOwn("api", "api", "--address", s.api)
 	s.startWatcher()
 }
@@ -170,9 +170,11 @@ func (s *dockerStory) runOwn(name string, args ...string) string {
 	require.NoError(s.t, err)
 	group := about.Sys().(*syscall.Stat_t).Gid //nolint:forcetypeassert // a file of this system
 	made, err := s.engine.ContainerCreate(s.t.Context(), client.ContainerCreateOptions{
-		Name: "perceptor-" + name,
+		Name: "perceptor-" + name + "-1",
 		Config: &container.Config{
-			Image: perceptorImage, Cmd: append(args, "--dev", "/dev-data"), Labels: map[string]string{"com.docker.compose.project": "perceptor"},
+			Image: perceptorImage, Cmd: append(args, "--dev", "/dev-data"), Labels: map[string]string{
+				"com.docker.compose.project": "perceptor", "com.docker.compose.service": name, "com.docker.compose.container-number": "1",
+			},
 		},
 		HostConfig: &container.HostConfig{
 			NetworkMode: "host", RestartPolicy: container.RestartPolicy{Name: "always"}, ReadonlyRootfs: true, CapDrop: []string{"ALL"},
@@ -267,7 +269,7 @@ func (s *dockerStory) unjoined(rows map[string]model.PodVerdict) string {
 		image := row.Containers[0].Image
 		switch {
 		case !known[image.Digest] || row.Status != model.StatusComplete:
-			return fmt.Sprintf("%s: %s %s %s", row.Name, row.Containers[0].Reference, row.Status, image.Digest)
+			return fmt.Sprintf("%s: %s %s %s %+v", row.Name, row.Containers[0].Reference, row.Status, image.Digest, image.Failure)
 		case !strings.Contains(row.Containers[0].Reference, "/docker/") && row.Name != "tool" && row.Namespace != "perceptor":
 			return row.Containers[0].Reference
 		}
