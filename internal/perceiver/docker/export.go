@@ -251,6 +251,10 @@ func (c contents) check(id model.Digest) error {
 		if sum == "" {
 			return fmt.Errorf("%w: layer %d of %d is missing", errCutOff, i+1, len(list[0].Layers))
 		}
+		// By such a name the scan client shares a layer between images.
+		if named, is := strings.CutSuffix(layer, ".tar"); is && len(named) == len(sum) && named != sum {
+			return fmt.Errorf("%w: layer %d of %d has the name of another", errNotThisImage, i+1, len(list[0].Layers))
+		}
 		// A layer that is kept compressed has the sum of its name.
 		if sum != about.RootFS.Diffs[i].Hex() && sum != path.Base(layer) {
 			return fmt.Errorf("%w: layer %d of %d is damaged", errNotThisImage, i+1, len(list[0].Layers))

@@ -98,6 +98,8 @@ func TestAnArchiveIsTheImageThatWasAskedFor(t *testing.T) {
 		"a layer with other content":            {replaced(plain, 0, "other"), id, "layer 1 of 2 is damaged"},
 		"a compressed layer with other content": {replaced(stored, 0, "other"), index, "layer 1 of 1 is damaged"},
 		"a configuration with other content":    {replaced(plain, 2, `{"rootfs":{"diff_ids":[]}}`), id, "it has another ID"},
+		"a layer under the name of another":     {underName(t, hexSum([]byte("another"))), id, "layer 1 of 2 has the name of another"},
+		"a layer under its own name":            {underName(t, hexSum([]byte("layer one"))), id, ""},
 		"a link to itself":                      {append([]entry{{"a/layer.tar", nil, "layer.tar"}}, plain[1:]...), id, "layer 1 of 2 is missing"},
 		"no manifest":                           {plain[:3], id, "it has no manifest.json"},
 		"two images":                            {replaced(plain, 3, `[{"Config":"a"},{"Config":"b"}]`), id, "does not name one image"},
@@ -124,6 +126,14 @@ func replaced(entries []entry, at int, text string) []entry {
 	entries = slices.Clone(entries)
 	entries[at].text = []byte(text)
 	return entries
+}
+
+// underName is the image of saved, whose first layer is a file of the root with a digest as its name.
+func underName(t *testing.T, digest string) []entry {
+	t.Helper()
+	entries, _ := saved(t)
+	manifest := bytes.ReplaceAll(entries[3].text, []byte("a/layer.tar"), []byte(digest+".tar"))
+	return append([]entry{{digest + ".tar", entries[0].text, ""}}, append(entries[1:3:3], entry{"manifest.json", manifest, ""})...)
 }
 
 func exportClass(t *testing.T, err error) model.FailureClass {
