@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -96,6 +97,10 @@ func TestPodsAreJoinedWhileTheWorkerIsKilled(t *testing.T) {
 	rig.Eventually(t, time.Minute, "the cluster to be forgotten", func() bool {
 		_, err := d.Starter.Pods.Join(context.Background(), starter.JoinFilter{Cluster: "c"})
 		return err != nil
+	})
+	rig.Eventually(t, time.Minute, "the workflow of the cluster to end", func() bool {
+		_, err := d.Starter.Clusters.View(context.Background(), "c")
+		return errors.Is(err, starter.ErrUnknownCluster)
 	})
 	require.ErrorIs(t, d.Starter.Clusters.Forget(t.Context(), "c"), starter.ErrUnknownCluster)
 	rig.Eventually(t, time.Minute, "the images to be notified", func() bool {

@@ -27,6 +27,10 @@ const (
 // reportTimeout is how long a report of changes may take.
 const reportTimeout = time.Minute
 
+// firstSnapshot is how long after the start changes wait for the first snapshot, once that has failed: what Perceptor hears first is
+// what the cluster runs. A snapshot that cannot be reported at all, for one of its pods, does not hold them up for longer.
+const firstSnapshot = 30 * time.Second
+
 // dirtyAtMost is how many pods may wait to be reported one by one; for more of them a snapshot is made of all.
 const dirtyAtMost = 20_000
 
@@ -55,12 +59,15 @@ type reports struct {
 	interval time.Duration
 	logger   *slog.Logger
 
-	reported map[string]lastReport
-	last     time.Time // when the last report was made
-	since    time.Time // when the first pod of the next one was noticed
-	chunk    int       // how many pods it holds at the most
-	pause    pause
-	snapshot snapshot
+	reported  map[string]lastReport
+	last      time.Time // when the last report was made
+	since     time.Time // when the first pod of the next one was noticed
+	chunk     int       // how many pods it holds at the most
+	pause     pause
+	snapshot  snapshot
+	began     time.Time
+	arrived   bool      // whether a snapshot has arrived
+	holdUntil time.Time // until when changes wait for the first one
 }
 
 func newReports(to Reporter, from view, d *dirty, head model.PodReport, interval time.Duration, logger *slog.Logger) *reports {
@@ -69,6 +76,7 @@ func newReports(to Reporter, from view, d *dirty, head model.PodReport, interval
 
 // run reports until ctx ends, beginning with a snapshot.
 func (r *reports) run(ctx context.Context) {
+	r.began = time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -118,7 +126,7 @@ func (r *reports) flushAt() (time.Time, bool) {
 	if waiting < gatherCount {
 		at = latest(at.Add(settleTime), r.last.Add(gatherTime))
 	}
-	return latest(at, r.pause.until), true
+	return latest(latest(at, r.pause.until), r.holdUntil), true
 }
 
 func latest(a, b time.Time) time.Time {

@@ -94,12 +94,16 @@ func (r *reports) endSnapshot(err error) {
 	s, now := &r.snapshot, time.Now()
 	s.done = nil
 	if err == nil {
+		r.arrived, r.holdUntil = true, time.Time{}
 		r.logger.Info("snapshot reported", "pods", s.size, "took", now.Sub(s.began).Round(time.Millisecond))
 		s.pause, s.due, s.covered = pause{}, now.Add(r.interval), nil
 		if s.stale {
 			s.due = now
 		}
 		return
+	}
+	if !r.arrived {
+		r.holdUntil = r.began.Add(firstSnapshot)
 	}
 	s.pause.longer(now)
 	s.due = s.pause.until
