@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -53,6 +54,20 @@ func (p *Perceiver) lead(ctx context.Context) error {
 type notedLock struct {
 	*resourcelock.LeaseLock
 	renewed atomic.Pointer[time.Time]
+	// holder is who had the Lease when it was last read.
+	holder atomic.Pointer[string]
+}
+
+// errOtherHolds is a Lease that is not given back because another one holds it by now.
+var errOtherHolds = errors.New("another perceiver holds the lease, so it is not given back")
+
+// Get reads the Lease.
+func (l *notedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := l.LeaseLock.Get(ctx)
+	if err == nil {
+		l.holder.Store(&record.HolderIdentity)
+	}
+	return record, raw, err
 }
 
 // Create takes the Lease where there is none.
@@ -60,8 +75,13 @@ func (l *notedLock) Create(ctx context.Context, r resourcelock.LeaderElectionRec
 	return l.note(r, func() error { return l.LeaseLock.Create(ctx, r) })
 }
 
-// Update takes, renews or gives back the Lease.
+// Update takes, renews or gives back the Lease. The elector of a leader that was frozen reads the Lease before it gives it back, and does
+// not look at who holds it: the one that leads meanwhile would lose it.
 func (l *notedLock) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+	if holder := l.holder.Load(); r.HolderIdentity == "" && holder != nil && *holder != l.Identity() {
+		l.renewed.Store(nil)
+		return errOtherHolds
+	}
 	return l.note(r, func() error { return l.LeaseLock.Update(ctx, r) })
 }
 
