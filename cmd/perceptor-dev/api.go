@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
@@ -22,6 +23,7 @@ import (
 	"github.com/perceptor/perceptor/internal/api"
 	"github.com/perceptor/perceptor/internal/api/access"
 	"github.com/perceptor/perceptor/internal/api/server"
+	"github.com/perceptor/perceptor/model"
 	"github.com/perceptor/perceptor/starter"
 )
 
@@ -52,7 +54,11 @@ func startAPI(ctx context.Context, dir *datadir.Dir, listener net.Listener, addr
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect the API to temporal: %w", err), file.Close())
 	}
-	served := server.New(server.Options{Options: api.Options{Backend: apibackend.New(starter.New(connection)), Tokens: tokens, Version: "dev", Log: logger}})
+	served := server.New(server.Options{
+		Options: api.Options{Backend: apibackend.New(starter.New(connection)), Tokens: tokens, Version: "dev", Log: logger},
+		// The pods of the samples are reported as in 2018, and are those of this machine.
+		CompatPlatform: model.Platform{OS: "linux", Architecture: runtime.GOARCH},
+	})
 	return &apiServer{client: connection, server: loopback.Serve(listener, served), log: file}, nil
 }
 

@@ -47,6 +47,7 @@ const (
 	oversize        kind = "oversize"
 	notAnImage      kind = "not an image"
 	unsupported     kind = "unsupported"
+	noneFits        kind = "none fits" // of the images of an index
 	noSpace         kind = "no space"
 	disk            kind = "disk"
 	other           kind = "other"
@@ -80,6 +81,7 @@ var table = map[kind]struct {
 	oversize:        {model.Invalid, false},
 	notAnImage:      {model.Invalid, false},
 	unsupported:     {model.Unsupported, false},
+	noneFits:        {model.Unsupported, false},
 	noSpace:         {model.OutOfSpace, false},
 	disk:            {model.Transient, false},
 	other:           {model.Transient, true},

@@ -125,6 +125,16 @@ func TestPlatformThatIsNotKnownIsNotGuessed(t *testing.T) {
 	}
 	_, err := h.Client.Resolve(t.Context(), registry.Question{Reference: f.host() + "/intel:v1"})
 	require.ErrorContains(t, err, "the platform that it runs on is not known, and its index has images for linux/386, linux/amd64, linux/amd64/v3")
+	// A runtime that reports the index, without its repository: what it reports is there, so it is no configuration.
+	reported := indexOf(images, i386, v3, plain)
+	digest, err := reported.Digest()
+	require.NoError(t, err)
+	_, err = h.Client.Resolve(t.Context(), registry.Question{Reference: f.host() + "/intel:v1", Reported: model.Digest(digest.String())})
+	require.ErrorContains(t, err, "the platform that it runs on is not known")
+	_, err = h.Client.Resolve(t.Context(), registry.Question{
+		Reference: f.host() + "/intel:v1", Reported: model.Digest(digest.String()), Platform: model.Platform{OS: "linux", Architecture: "s390x"},
+	})
+	require.ErrorContains(t, err, "there is no image for linux/s390x in it")
 	_, err = h.Client.Resolve(t.Context(), registry.Question{Reference: f.host() + "/intel:v1", PlatformProblem: "the perceiver is not permitted to read nodes"})
 	require.ErrorContains(t, err, "the platform that it runs on is not known: the perceiver is not permitted to read nodes; its index has images for linux/386")
 }

@@ -40,7 +40,7 @@ func (s *source) entries(ctx context.Context, index document) ([]entry, error) {
 
 func (s *source) collect(ctx context.Context, index document, depth int, read *int, all *[]entry) error {
 	if *read++; depth == 0 || *read > mostIndexes {
-		return faultf(unsupported, "its index holds indexes more than %d deep, or more than %d of them", deepestIndex, mostIndexes)
+		return faultf(noneFits, "its index holds indexes more than %d deep, or more than %d of them", deepestIndex, mostIndexes)
 	}
 	parsed, err := v1.ParseIndexManifest(bytes.NewReader(index.body))
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *source) collect(ctx context.Context, index document, depth int, read *i
 			*all = append(*all, entry{digest: d.Digest, platform: platformIn(d)})
 		}
 		if len(*all) > mostEntries {
-			return faultf(unsupported, "its index names more than %d images", mostEntries)
+			return faultf(noneFits, "its index names more than %d images", mostEntries)
 		}
 	}
 	return nil
@@ -178,9 +178,9 @@ func numbersIn(version string) []uint64 {
 func onlyOthers(wanted model.Platform, offered []entry) error {
 	words := offers(offered)
 	if words == "" {
-		return faultf(unsupported, "there is no image for %s in it, nor for any other platform", inWords(wanted))
+		return faultf(noneFits, "there is no image for %s in it, nor for any other platform", inWords(wanted))
 	}
-	return faultf(unsupported, "there is no image for %s in it, only for %s", inWords(wanted), words)
+	return faultf(noneFits, "there is no image for %s in it, only for %s", inWords(wanted), words)
 }
 
 // severalFit is the failure of an image whose machine is not known well enough, with the perceiver's reason where it gave one.
@@ -190,10 +190,10 @@ func severalFit(wanted model.Platform, problem string, fitting []entry) error {
 		part = " in full (" + wanted.String() + ")"
 	}
 	if problem != "" {
-		return faultf(unsupported, "the platform that it runs on is not known%s: %s; its index has images for %s", part, problem, offers(fitting))
+		return faultf(noneFits, "the platform that it runs on is not known%s: %s; its index has images for %s", part, problem, offers(fitting))
 	}
 	const advice = "the platform that it runs on is not known%s, and its index has images for %s; can the perceiver read the nodes?"
-	return faultf(unsupported, advice, part, offers(fitting))
+	return faultf(noneFits, advice, part, offers(fitting))
 }
 
 // inWords is a platform in a sentence.
